@@ -1,0 +1,40 @@
+"""The ways in which a command can fail as a whole.
+
+    FmtagError             exit 1: one sentence, what is wrong and what to do
+      SourceError          no such folder, a table without an image column, duplicate columns
+      OutputError          the output cannot be written
+      BundleError          weights missing, damaged, foreign or newer than this program
+      DatasetError         Fashion-MNIST or labelled photos missing or not what they should be
+      TrainingError        training cannot go on, or ended below its floor
+      DeviceError          the device asked for is not there
+
+A single broken photo is none of these: it is a `Failed` value that travels to its own row (see `records`).
+"""
+
+
+class FmtagError(Exception):
+    """The command could not be done; the message says what is wrong and what to do."""
+
+
+class SourceError(FmtagError):
+    """The source cannot be read as a folder, an image, a table or a list of paths."""
+
+
+class OutputError(FmtagError):
+    """The output cannot be written; whatever stood there before is untouched."""
+
+
+class BundleError(FmtagError):
+    """The bundle is missing, damaged, of a foreign kind or from a newer fmtag."""
+
+
+class DatasetError(FmtagError):
+    """Training or evaluation data is missing or is not what it should be."""
+
+
+class TrainingError(FmtagError):
+    """Training cannot go on, or its result is below the floor that was asked for."""
+
+
+class DeviceError(FmtagError):
+    """The device asked for is not available on this machine."""

@@ -1,0 +1,108 @@
+"""The network: 28x28 grey pictures to one score a label. Knows no files and no devices."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The shape of a `ResidualNetwork`, as it stands in a bundle's card.
+
+    `widths` are the channels of each stage; every stage after the first halves height and width. `blocks` is the
+    number of residual blocks a stage. `mean` and `deviation` are those of the training pictures, in 0..1.
+    """
+
+    widths: tuple[int, ...] = (32, 64, 128)
+    blocks: int = 1
+    classes: int = 10
+    mean: float = 0.2860
+    deviation: float = 0.3530
+
+    def __post_init__(self) -> None:
+        """Refuse shapes that cannot be built or would take absurd memory, as a damaged card may hold."""
+        if not (1 <= len(self.widths) <= 4 and all(1 <= width <= 4096 for width in self.widths)):
+            raise ValueError(f"widths must be one to four numbers from 1 to 4096, not {self.widths}")
+        if not 1 <= self.blocks <= 32 or not 2 <= self.classes <= 10_000 or self.deviation <= 0:
+            raise ValueError("blocks must be 1 to 32, classes 2 to 10000, deviation positive")
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut (He et al. 2015, arXiv 1512.03385, figure 2)."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels_in, channels, 3, stride, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(channels)
+        self.shortcut: nn.Module = nn.Identity()
+        if channels_in != channels or stride != 1:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, channels_in, h, w) to (n, channels, h / stride, w / stride)."""
+        inner = functional.relu(self.first_norm(self.first(x)))
+        return functional.relu(self.second_norm(self.second(inner)) + self.shortcut(x))
+
+
+class ResidualNetwork(nn.Module):
+    """A small residual network with a global average before its linear head."""
+
+    def __init__(self, config: NetworkConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or NetworkConfig()
+        width = config.widths[0]
+        layers: list[nn.Module] = [nn.Conv2d(1, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+        for stage, channels in enumerate(config.widths):
+            for block in range(config.blocks):
+                layers.append(ResidualBlock(width, channels, stride=2 if stage > 0 and block == 0 else 1))
+                width = channels
+        self.stages = nn.Sequential(*layers)
+        self.head = nn.Linear(width, config.classes)
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """Return what the head sees: float (n, widths[-1]), for pixels uint8 or float (n, 1, h, w) in 0..255."""
+        x = (pixels.float() / 255 - self.config.mean) / self.config.deviation
+        return torch.flatten(functional.adaptive_avg_pool2d(self.stages(x), 1), 1)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return logits, float (n, classes), for pixels uint8 or float (n, 1, h, w) in 0..255, 0 = background."""
+        logits: Tensor = self.head(self.features(pixels))
+        return logits
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Return the number of trained numbers."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def count_macs(network: nn.Module, side: int = 28) -> int:
+    """Return the multiply-accumulates of convolutions and linear layers for one (1, side, side) picture."""
+    with _macs_counted(network) as macs, torch.inference_mode():
+        was_training = network.training
+        network.eval()(torch.zeros(1, 1, side, side))
+        network.train(was_training)
+    return sum(macs)
+
+
+@contextmanager
+def _macs_counted(network: nn.Module) -> Iterator[list[int]]:
+    macs: list[int] = []
+
+    def count(layer: nn.Module, _: object, output: Tensor) -> None:
+        weights_a_channel = layer.weight[0].numel()  # type: ignore[union-attr, operator]
+        macs.append(output[0].numel() * weights_a_channel)
+
+    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    try:
+        yield macs
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,0 +1,42 @@
+"""What a user may choose, in one frozen object a command."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what `fmtag retrain` ends with, besides the data; it stands in the bundle's card."""
+
+    epochs: int = 46
+    small_epochs: int = 18
+    """First epochs, on pictures shrunk to `small_side` pixels: less than half the work, and nothing lost at the end."""
+    small_side: int = 20
+    batch_size: int = 128
+    muon_lr: float = 0.06
+    """Relative step of the convolutions at its peak."""
+    sgd_lr: float = 0.1
+    """Step of everything else at its peak."""
+    weight_decay: float = 5e-4
+    warmup_steps: int = 300
+    label_smoothing: float = 0.05
+    shift: int = 2
+    """Pictures are moved by up to so many pixels each way, filled with background."""
+    erase_share: float = 0.5
+    erase_side: int = 11
+    averaging: float = 0.999
+    """Share of the old in the running average of the weights that ships, a step."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What `fmtag retrain` was asked for."""
+
+    out: Path
+    recipe: Recipe = Recipe()
+    data: Path | None = None
+    name: str | None = None
+    floor: float = 0.0
+    """Least accuracy on the held-out images, 0..1, for the bundle to be written."""
+    resume: bool = False

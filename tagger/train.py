@@ -1,0 +1,239 @@
+"""The recipe that makes a network from labelled pictures, read from top to bottom."""
+
+import os
+import pickle
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from tagger.dataset import Pictures
+from tagger.errors import TrainingError
+from tagger.muon import Muon
+from tagger.network import NetworkConfig, ResidualNetwork
+from tagger.settings import Recipe
+
+CHECKPOINT_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class EpochFigures:
+    """How training stands after an epoch; accuracies are those of the averaged weights on the held-out pictures."""
+
+    epoch: int
+    epochs: int
+    loss: float
+    held_out_accuracy: float
+    held_out_loss: float
+    seconds: float
+    seconds_left: float
+
+
+def train(
+    recipe: Recipe,
+    config: NetworkConfig,
+    pictures: Pictures,
+    held_out: Pictures,
+    checkpoint: Path,
+    resume: bool = False,
+    report: Callable[[EpochFigures], None] = lambda _: None,
+) -> tuple[ResidualNetwork, list[EpochFigures]]:
+    """Return the averaged network after `recipe.epochs` and the figures of every epoch.
+
+    After each epoch `checkpoint` is replaced; with `resume` training goes on from it and ends in the same weights as
+    without the interruption. Raises `TrainingError` where it cannot.
+    """
+    torch.manual_seed(recipe.seed)
+    network = ResidualNetwork(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging), use_buffers=True)
+    optimizers = _optimizers(network, recipe)
+    history: list[EpochFigures] = []
+    if resume:
+        history = _restore(checkpoint, recipe, config, network, average, optimizers)
+
+    steps_an_epoch = len(pictures) // recipe.batch_size
+    if steps_an_epoch == 0:
+        raise TrainingError(f"A batch of {recipe.batch_size} needs more than {len(pictures)} pictures; lower --batch-size.")
+    for epoch in range(len(history), recipe.epochs):
+        started = time.monotonic()
+        side = recipe.small_side if epoch < recipe.small_epochs else pictures.pixels.shape[-1]
+        losses = []
+        network.train()
+        for step, (pixels, labels) in enumerate(_batches(pictures, recipe, epoch), epoch * steps_an_epoch):
+            progress = _schedule(step, steps_an_epoch * recipe.epochs, recipe.warmup_steps)
+            for optimizer in optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = group["peak_lr"] * progress
+            losses.append(_train_step(network, optimizers, _resized(pixels, side), labels, recipe.label_smoothing))
+            average.update_parameters(network)
+        loss = torch.stack(losses).mean().item()
+        if not loss < float("inf"):
+            raise TrainingError("The loss is no longer a number; train with lower learning rates or another seed.")
+
+        seconds = time.monotonic() - started
+        accuracy, held_out_loss = _measure(average.module, held_out, side)
+        left = _seconds_left(epoch, seconds, side, recipe)
+        history.append(EpochFigures(epoch + 1, recipe.epochs, loss, accuracy, held_out_loss, seconds, left))
+        _save(checkpoint, recipe, config, network, average, optimizers, history)
+        report(history[-1])
+
+    trained = ResidualNetwork(config)
+    trained.load_state_dict(average.module.state_dict())
+    return trained.eval(), history
+
+
+def _optimizers(network: ResidualNetwork, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Muon for the convolutions inside; Nesterov SGD for the first one, the head, norms and biases (as airbench does)."""
+    named = list(network.named_parameters())
+    inner = [weight for _, weight in named if weight.ndim == 4 and weight.shape[1] > 1]
+    outer = [weight for _, weight in named if weight.ndim > 1 and not (weight.ndim == 4 and weight.shape[1] > 1)]
+    vectors = [weight for _, weight in named if weight.ndim == 1]
+    sgd = torch.optim.SGD(
+        [{"params": outer, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
+        lr=recipe.sgd_lr,
+        momentum=0.9,
+        nesterov=True,
+    )
+    optimizers: list[torch.optim.Optimizer] = [sgd, Muon(inner, lr=recipe.muon_lr)]
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["peak_lr"] = group["lr"]
+    return optimizers
+
+
+def _schedule(step: int, steps: int, warmup_steps: int) -> float:
+    """Return the share of the peak learning rate: linear up over the warm-up, linear down to 0 at the end."""
+    return min(1.0, (step + 1) / warmup_steps) * (1 - step / steps)
+
+
+def _train_step(
+    network: nn.Module, optimizers: list[torch.optim.Optimizer], pixels: Tensor, labels: Tensor, smoothing: float
+) -> Tensor:
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=_has_fast_bfloat16()):
+        logits = network(pixels)
+    loss = functional.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+    network.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    for optimizer in optimizers:
+        optimizer.step()
+    return loss.detach()
+
+
+def _has_fast_bfloat16() -> bool:
+    """Whether this processor computes in bfloat16 itself: where it does not, emulation is ten times slower."""
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def _batches(pictures: Pictures, recipe: Recipe, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield augmented batches, the same for the same seed and epoch wherever training was interrupted."""
+    chance = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
+    mirrored = torch.rand(len(pictures), generator=torch.Generator().manual_seed(recipe.seed)) < 0.5
+    mirrored ^= epoch % 2 == 1  # every picture both ways within two epochs: alternating flip, arXiv 2404.00498
+    order = torch.randperm(len(pictures), generator=chance)
+    for start in range(0, len(order) - recipe.batch_size + 1, recipe.batch_size):
+        chosen = order[start : start + recipe.batch_size]
+        pixels = _moved(pictures.pixels[chosen], mirrored[chosen], recipe.shift, chance)
+        yield _erased(pixels, recipe.erase_share, recipe.erase_side, chance), pictures.labels[chosen]
+
+
+def _moved(pixels: Tensor, mirrored: Tensor, shift: int, chance: torch.Generator) -> Tensor:
+    """Shift uint8 (n, 1, h, w) by up to `shift` pixels each way over background, and mirror where told."""
+    n, _, height, width = pixels.shape
+    padded = functional.pad(pixels, (shift, shift, shift, shift))
+    offsets = torch.randint(0, 2 * shift + 1, (2, n, 1), generator=chance)
+    rows = offsets[0] + torch.arange(height)
+    columns = offsets[1] + torch.arange(width)
+    columns = torch.where(mirrored[:, None], columns.flip(1), columns)
+    return padded[torch.arange(n)[:, None, None], 0, rows[:, :, None], columns[:, None, :]].unsqueeze(1)
+
+
+def _erased(pixels: Tensor, share: float, side: int, chance: torch.Generator) -> Tensor:
+    """Blacken a square of `side` pixels, cut at the edges, in a `share` of the pictures (cutout, arXiv 1708.04552)."""
+    n, _, height, width = pixels.shape
+    rows = torch.randint(0, height, (n, 1), generator=chance)
+    columns = torch.randint(0, width, (n, 1), generator=chance)
+    inside_rows = (torch.arange(height) - rows).abs() <= side // 2
+    inside_columns = (torch.arange(width) - columns).abs() <= side // 2
+    chosen = torch.rand(n, generator=chance) < share
+    square = inside_rows[:, :, None] & inside_columns[:, None, :] & chosen[:, None, None]
+    return pixels.masked_fill(square.unsqueeze(1), 0)
+
+
+def _resized(pixels: Tensor, side: int) -> Tensor:
+    if pixels.shape[-1] == side:
+        return pixels
+    return functional.interpolate(pixels.float(), (side, side), mode="area")
+
+
+@torch.inference_mode()
+def _measure(network: nn.Module, pictures: Pictures, side: int) -> tuple[float, float]:
+    """Return accuracy 0..1 and mean cross-entropy in nats at a side of `side` pixels."""
+    network.eval()
+    logits = torch.cat([network(_resized(pixels, side)) for pixels in pictures.pixels.split(500)])
+    accuracy = (logits.argmax(1) == pictures.labels).float().mean().item()
+    return accuracy, functional.cross_entropy(logits, pictures.labels).item()
+
+
+def _seconds_left(epoch: int, seconds: float, side: int, recipe: Recipe) -> float:
+    """Return the seconds to the end, from the last epoch's, where work goes with the square of the side."""
+    full_epoch = seconds * (28 / side) ** 2 if epoch < recipe.small_epochs else seconds
+    small_left = max(0, recipe.small_epochs - epoch - 1)
+    full_left = recipe.epochs - max(epoch + 1, recipe.small_epochs)
+    return full_epoch * (full_left + small_left * (recipe.small_side / 28) ** 2)
+
+
+def _save(
+    path: Path,
+    recipe: Recipe,
+    config: NetworkConfig,
+    network: nn.Module,
+    average: nn.Module,
+    optimizers: list[torch.optim.Optimizer],
+    history: list[EpochFigures],
+) -> None:
+    state = {
+        "format": CHECKPOINT_FORMAT,
+        "recipe": asdict(recipe),
+        "config": asdict(config),
+        "network": network.state_dict(),
+        "average": average.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+        "history": [asdict(figures) for figures in history],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
+
+
+def _restore(
+    path: Path,
+    recipe: Recipe,
+    config: NetworkConfig,
+    network: nn.Module,
+    average: nn.Module,
+    optimizers: list[torch.optim.Optimizer],
+) -> list[EpochFigures]:
+    try:
+        # weights_only: a checkpoint is data, and loading it must not run code from the file.
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+    except FileNotFoundError:
+        raise TrainingError(f"There is no {path} to resume from; leave --resume out to start anew.") from None
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise TrainingError(f"{path} is damaged or no checkpoint; leave --resume out to start anew.") from error
+    if not isinstance(state, dict) or state.get("format") != CHECKPOINT_FORMAT:
+        raise TrainingError(f"{path} is no checkpoint of this fmtag; leave --resume out to start anew.")
+    if (state["recipe"], state["config"]) != (asdict(recipe), asdict(config)):
+        raise TrainingError(f"{path} was begun with other settings; give the same ones, or leave --resume out.")
+    network.load_state_dict(state["network"])
+    average.load_state_dict(state["average"])
+    for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
+    return [EpochFigures(**figures) for figures in state["history"]]
