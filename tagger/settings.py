@@ -8,12 +8,12 @@ from pathlib import Path
 class Recipe:
     """Everything that decides what `fmtag retrain` ends with, besides the data; it stands in the bundle's card."""
 
-    epochs: int = 46
-    small_epochs: int = 18
+    epochs: int = 44
+    small_epochs: int = 16
     """First epochs, on pictures shrunk to `small_side` pixels: less than half the work, and nothing lost at the end."""
     small_side: int = 20
     batch_size: int = 128
-    muon_lr: float = 0.06
+    muon_lr: float = 0.02
     """Relative step of the convolutions at its peak."""
     sgd_lr: float = 0.1
     """Step of everything else at its peak."""

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from tagger.dataset import Pictures
 from tagger.errors import TrainingError
@@ -51,7 +51,7 @@ def train(
     """
     torch.manual_seed(recipe.seed)
     network = ResidualNetwork(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging), use_buffers=True)
+    average = AveragedModel(network, multi_avg_fn=_averaging(recipe.averaging), use_buffers=True)
     optimizers = _optimizers(network, recipe)
     history: list[EpochFigures] = []
     if resume:
@@ -105,6 +105,20 @@ def _optimizers(network: ResidualNetwork, recipe: Recipe) -> list[torch.optim.Op
         for group in optimizer.param_groups:
             group["peak_lr"] = group["lr"]
     return optimizers
+
+
+def _averaging(share: float) -> Callable[[Any, Any, Any], None]:
+    """Return an exponential moving average that forgets the first, random weights quickly."""
+
+    def average(averaged: list[Tensor], current: list[Tensor], count: int | Tensor) -> None:
+        new_share = 1 - min(share, (1 + int(count)) / (10 + int(count)))
+        for old, new in zip(averaged, current, strict=True):
+            if old.is_floating_point():
+                old.lerp_(new, new_share)
+            else:
+                old.copy_(new)
+
+    return average
 
 
 def _schedule(step: int, steps: int, warmup_steps: int) -> float:

@@ -1,0 +1,189 @@
+"""A network's weights with the card that says all that is needed to use them: a folder of two files.
+
+    NAME/card.json                       labels, groups, network, garment version, temperature, thresholds, figures, origin
+    NAME/weights-1a2b3c4d.safetensors    named by its own sha256, which the card repeats in full
+
+The card is replaced last and atomically, so a bundle is the old one or the new one. Nothing in either file is executed.
+"""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from tagger.errors import BundleError
+from tagger.network import NetworkConfig, ResidualNetwork
+
+FORMAT = 1
+"""Grows when an older fmtag could not read the card."""
+
+KIND = "fmtag-bundle"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a bundle says of itself."""
+
+    name: str
+    labels: tuple[str, ...]
+    groups: dict[str, str]
+    network: NetworkConfig
+    garment_version: int
+    temperature: float
+    """Logits are divided by this before the softmax (Guo et al. 2017, arXiv 1706.04599)."""
+    min_confidence: float
+    """Tags below this calibrated probability, 0..1, are flagged."""
+    figures: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
+    """sha256 of each file trained on."""
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be used."""
+        if len(self.labels) != self.network.classes or len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"{self.network.classes} different labels are needed")
+        if set(self.groups) != set(self.labels):
+            raise ValueError("every label needs a group")
+        if not (math.isfinite(self.temperature) and self.temperature > 0 and 0 <= self.min_confidence <= 1):
+            raise ValueError("the temperature must be positive and the threshold within 0..1")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A card with its weights; `fingerprint` is the sha256 of the card, which holds that of the weights."""
+
+    card: Card
+    weights: Mapping[str, Tensor]
+    fingerprint: str
+
+    @property
+    def model(self) -> str:
+        """What the `model` column holds: name, short hash and garment version, as in `base@1a2b3c4d+g1`."""
+        return f"{self.card.name}@{self.fingerprint[:8]}+g{self.card.garment_version}"
+
+    def network(self) -> ResidualNetwork:
+        """Return the network in evaluation mode, float32 on the CPU."""
+        with torch.device("meta"):  # so that a card with absurd sizes takes no memory
+            network = ResidualNetwork(self.card.network)
+        network.load_state_dict(self.weights, assign=True)
+        return network.eval()
+
+
+def load(name: str) -> Bundle:
+    """Return the bundle in the folder `name`, or else the shipped one of that name.
+
+    Raises `BundleError` where there is none, or it is damaged, foreign or from a newer fmtag.
+    """
+    folder = _find(name)
+    try:
+        content = (folder / "card.json").read_bytes()
+        raw = _parsed(content, folder)
+        weights_name, checksum = str(raw["weights"]["file"]), str(raw["weights"]["sha256"])
+        if Path(weights_name).name != weights_name:
+            raise ValueError("its weights lie outside its folder")
+        packed = (folder / weights_name).read_bytes()
+        if hashlib.sha256(packed).hexdigest() != checksum:
+            raise ValueError("the weights are not those that the card was written for")
+        bundle = Bundle(_card(raw), load_tensors(packed), hashlib.sha256(content).hexdigest())
+        bundle.network()
+        return bundle
+    except OSError as error:
+        raise BundleError(f"The bundle {folder} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BundleError(f"The bundle {folder} is damaged: {reason}. Fetch it again or retrain it.") from error
+
+
+def save(folder: Path, card: Card, network: ResidualNetwork) -> Bundle:
+    """Write a bundle into `folder`, replacing the one that is there, and return it as `load` would."""
+    packed = save_tensors({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
+    checksum = hashlib.sha256(packed).hexdigest()
+    weights_name = f"weights-{checksum[:8]}.safetensors"
+    raw = {
+        "kind": KIND,
+        "format": FORMAT,
+        **{key: value for key, value in asdict(card).items() if key not in ("temperature", "min_confidence")},
+        "temperature": card.temperature,
+        "thresholds": {"min_confidence": card.min_confidence},
+        "weights": {"file": weights_name, "sha256": checksum},
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder / weights_name, packed)
+        _replace(folder / "card.json", (json.dumps(raw, indent=2, ensure_ascii=False) + "\n").encode())
+        for old in folder.glob("weights-*.safetensors"):
+            if old.name != weights_name:
+                old.unlink()
+    except OSError as error:
+        raise BundleError(f"The bundle {folder} cannot be written: {error.strerror or error}.") from error
+    return load(str(folder))
+
+
+def shipped() -> Iterator[Path]:
+    """Yield the folders of the bundles that come with fmtag."""
+    for folder in sorted(_shipped_folder().iterdir()):
+        if (folder / "card.json").is_file():
+            yield folder
+
+
+def _shipped_folder() -> Path:
+    """Return where the bundles lie: inside the package when installed from a wheel, beside it in a checkout."""
+    packaged = Path(str(files("tagger"))) / "weights"
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parent.parent / "weights"
+
+
+def _find(name: str) -> Path:
+    for folder in (Path(name), _shipped_folder() / name):
+        if (folder / "card.json").is_file():
+            return folder
+    if Path(name).exists():
+        raise BundleError(f"{name} is no bundle: it holds no card.json; give a bundle's folder or name.")
+    known = ", ".join(folder.name for folder in shipped()) or "none"
+    raise BundleError(f"There is no bundle {name!r}; shipped with fmtag: {known}. A folder of your own works too.")
+
+
+def _parsed(content: bytes, folder: Path) -> dict[str, Any]:
+    raw = json.loads(content)
+    if not isinstance(raw, dict) or raw.get("kind") != KIND:
+        raise BundleError(f"{folder / 'card.json'} is no fmtag card; give a bundle's folder or name.")
+    if not isinstance(raw.get("format"), int) or raw["format"] > FORMAT:
+        raise BundleError(f"The bundle {folder} is from a newer fmtag; update fmtag to use it.")
+    return raw
+
+
+def _card(raw: dict[str, Any]) -> Card:
+    network = {item.name: raw["network"][item.name] for item in fields(NetworkConfig)}
+    return Card(
+        name=str(raw["name"]),
+        labels=tuple(map(str, raw["labels"])),
+        groups={str(label): str(group) for label, group in raw["groups"].items()},
+        network=NetworkConfig(**{**network, "widths": tuple(network["widths"])}),
+        garment_version=int(raw["garment_version"]),
+        temperature=float(raw["temperature"]),
+        min_confidence=float(raw["thresholds"]["min_confidence"]),
+        figures=dict(raw["figures"]),
+        recipe=dict(raw["recipe"]),
+        data=dict(raw["data"]),
+        versions=dict(raw["versions"]),
+    )
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

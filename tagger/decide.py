@@ -1,0 +1,43 @@
+"""Probabilities become a tag, a confidence, a flag and a reason. Pure: a new threshold never runs the network again."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger.records import Failed, Reason, Tag
+
+DECIMALS = 4
+"""Probabilities are rounded to this before anything is decided, so that no flag hangs on the last bit of a sum."""
+
+
+def decide(
+    probabilities: NDArray[np.float32],
+    labels: Sequence[str],
+    groups: Mapping[str, str],
+    min_confidence: float,
+    truncated: bool = False,
+) -> Tag:
+    """Return what is said of a photo whose `probabilities` are (classes,), 0..1; equal ones rank in the labels' order.
+
+    Anything but a full set of numbers 0..1 is taken as no evidence at all: flagged, never sure.
+    """
+    sane = np.nan_to_num(np.asarray(probabilities, np.float64), nan=0.0, posinf=0.0, neginf=0.0).clip(0, 1)
+    rounded = [round(float(value), DECIMALS) for value in sane]
+    order = sorted(range(len(labels)), key=lambda index: -rounded[index])
+    ranked = tuple((labels[index], rounded[index]) for index in order)
+    group = groups[ranked[0][0]]
+    in_group = sum(float(value) for label, value in zip(labels, sane, strict=True) if groups[label] == group)
+    low = truncated or ranked[0][1] < min_confidence
+    reason: Reason = "truncated" if truncated else "low_confidence" if low else ""
+    return Tag(ranked, low, reason, group, round(min(1.0, in_group), DECIMALS))
+
+
+def not_recognised() -> Tag:
+    """Return what is said of a photo in which no product stands out: no guess."""
+    return Tag((), True, "not_recognised")
+
+
+def failed(failure: Failed) -> Tag:
+    """Return what is said of a photo that could not be read."""
+    return Tag((), True, failure.reason)

@@ -1,0 +1,216 @@
+"""Bytes become upright RGB pixels, no larger than needed. Every format and every kind of damage ends here."""
+
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from tagger.records import Failed, Photo
+
+SIDE = 160
+"""Pixels of a decoded photo's longer side, at most."""
+
+MAX_PIXELS = 100_000_000
+"""Photos with more pixels than this, by their header, are not decoded."""
+
+MAX_BYTES = 250_000_000
+"""Files longer than this are not read."""
+
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "HEIF")
+
+# What Pillow raises on damaged files; each was met in the wild (a broken PNG is a SyntaxError, a cut TIFF a struct.error).
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, MemoryError)
+_DAMAGE += (OverflowError, ZeroDivisionError, AttributeError, Image.DecompressionBombError)
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each EXIF orientation (EXIF 2.3, tag 0x0112)."""
+
+_one_at_a_time = threading.Lock()
+
+
+def decode(file: Path, allow_truncated: bool = False) -> Photo | Failed:
+    """Return the photo in `file` with its longer side at most `SIDE` pixels, or why it cannot be had.
+
+    The content tells the format, not the suffix. EXIF orientation is applied, transparency laid on white, of
+    animations the first frame taken. A truncated file fails, or with `allow_truncated` comes marked as truncated.
+    """
+    try:
+        if not file.is_file():
+            return Failed("missing", f"{file}: no such file")
+        if file.stat().st_size > MAX_BYTES:
+            return Failed("too_large", f"{file}: longer than {MAX_BYTES:,} bytes")
+        content = file.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        return Failed("unreadable", f"{file}: {error}")
+    return decode_bytes(content, str(file), allow_truncated)
+
+
+def decode_bytes(content: bytes, name: str, allow_truncated: bool = False) -> Photo | Failed:
+    """Return the photo that `content` encodes, as `decode` does; `name` stands in the detail of a failure."""
+    if not allow_truncated:
+        return _decode_strictly(content, name)
+    # Pillow's switch for truncated files is global: nothing else may decode while it is on.
+    with _one_at_a_time:
+        photo = _decode_strictly(content, name)
+        if isinstance(photo, Photo) or photo.reason != "truncated":
+            return photo
+        with _truncated_files_load():
+            rescued = _decode_strictly(content, name)
+        return Photo(rescued.pixels, truncated=True) if isinstance(rescued, Photo) else photo
+
+
+@contextmanager
+def _truncated_files_load() -> Iterator[None]:
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def _decode_strictly(content: bytes, name: str) -> Photo | Failed:
+    try:
+        with Image.open(BytesIO(content), formats=_formats()) as image:
+            if image.width * image.height > MAX_PIXELS:
+                return Failed("too_large", f"{name}: {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}")
+            return Photo(_pixels(image))
+    except Image.DecompressionBombError as error:
+        return Failed("too_large", f"{name}: {error}")
+    except UnidentifiedImageError:
+        return _unidentified(content, name)
+    except _DAMAGE as error:
+        cut = "truncated" in str(error) or isinstance(error, EOFError) or _ends_early(content)
+        return Failed("truncated" if cut else "unreadable", f"{name}: {error or type(error).__name__}")
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    """Return uint8 (h, w, 3) with the longer side at most `SIDE`."""
+    image.draft(None, (SIDE, SIDE))  # JPEG alone: decodes at 1/2, 1/4 or 1/8, still no smaller than this
+    orientation = _orientation(image)
+    image.load()
+    flat = _on_white(_eight_bit(image))
+    if max(flat.size) > SIDE:
+        scale = SIDE / max(flat.size)
+        size = (max(1, round(flat.width * scale)), max(1, round(flat.height * scale)))
+        flat = flat.resize(size, Image.Resampling.BOX)
+    if orientation in _TURNS:
+        flat = flat.transpose(_TURNS[orientation])
+    return np.asarray(flat)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except _DAMAGE:  # a photo with a broken EXIF block is still a photo
+        return 1
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Return the image with 8 bits a channel; Pillow alone would clip 16 bits to white."""
+    if image.mode == "CMYK" and image.format in ("JPEG", "MPO") and "adobe" not in image.info:
+        # Pillow takes every CMYK JPEG for Adobe's inverted kind; without Adobe's marker it is not.
+        return Image.eval(image, lambda ink: 255 - ink)
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.asarray(image, dtype=np.float32)
+    hidden = values == image.info["transparency"] if isinstance(image.info.get("transparency"), int) else None
+    top = 65535.0 if image.mode.startswith("I") else 1.0
+    top = top if values.max() <= top else float(values.max())
+    eight = np.clip(values * (255 / top) + 0.5, 0, 255).astype(np.uint8)
+    if hidden is not None:
+        eight[hidden] = 255
+    return Image.fromarray(eight)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Return RGB with what is transparent laid on white, so that the colour hidden under it never shows."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    cutout = image.convert("RGBA")
+    if max(cutout.size) > SIDE:
+        cutout.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
+    white = Image.new("RGBA", cutout.size, "white")
+    return Image.alpha_composite(white, cutout).convert("RGB")
+
+
+def _formats() -> tuple[str, ...]:
+    """Return the formats that this Pillow, with the extra for HEIC if installed, can read."""
+    if "HEIF" not in Image.OPEN:
+        _register_heif()
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _register_heif() -> None:
+    try:
+        import pillow_heif
+    except ImportError:
+        return
+    pillow_heif.register_heif_opener()
+
+
+def _unidentified(content: bytes, name: str) -> Failed:
+    """Say why nothing could be made of `content`: cut in its header, of a kind not installed, or no image at all."""
+    if not content:
+        return Failed("truncated", f"{name}: an empty file")
+    if _is_heif(content) and "HEIF" not in _formats():
+        return Failed("unreadable", f"{name}: a HEIC photo; install fmtag[heif] to read it")
+    if any(content.startswith(magic) for magic in _MAGIC) or _is_heif(content):
+        return Failed("truncated" if _ends_early(content) else "unreadable", f"{name}: its header is damaged")
+    return Failed("not_an_image", f"{name}: not an image of a known kind")
+
+
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+
+
+def _is_heif(content: bytes) -> bool:
+    return content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"heim", b"mif1", b"avif", b"avis")
+
+
+def _ends_early(content: bytes) -> bool:
+    """Whether the container's own marks say that bytes are missing at its end."""
+    if content.startswith(b"\xff\xd8"):
+        return not content.rstrip(b"\0").endswith(b"\xff\xd9")
+    if content.startswith(b"\x89PNG"):
+        return b"IEND" not in content[-64:]
+    if content.startswith(b"RIFF"):
+        return len(content) < 12 or len(content) < struct.unpack_from("<I", content, 4)[0] + 8
+    if content.startswith(b"GIF8"):
+        return not content.rstrip(b"\0").endswith(b";")
+    if content.startswith(b"BM"):
+        return len(content) < 6 or len(content) < struct.unpack_from("<I", content, 2)[0]
+    if content.startswith((b"II*\0", b"MM\0*")):
+        return _directory_is_missing(content)
+    return _is_heif(content) and _boxes_overrun(content)
+
+
+def _directory_is_missing(content: bytes) -> bool:
+    """Whether a TIFF's first directory, or strips after it, would lie past the end."""
+    order = "<" if content.startswith(b"II") else ">"
+    return len(content) < 8 or struct.unpack_from(order + "I", content, 4)[0] + 2 > len(content)
+
+
+def _boxes_overrun(content: bytes) -> bool:
+    """Whether the top-level boxes of an ISO media file (HEIC, AVIF) say that it is longer than it is."""
+    at = 0
+    while at + 8 <= len(content):
+        length = struct.unpack_from(">I", content, at)[0]
+        if length == 0:
+            return False
+        if length == 1 or length < 8:
+            return length < 8 and length != 1
+        at += length
+    return at != len(content)

@@ -1,0 +1,288 @@
+"""The row schema, the writers of each format, and the atomic replacement of the old file by the new one."""
+
+import csv
+import json
+import math
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast, get_args
+
+from tagger.errors import OutputError
+from tagger.records import Item, Tag
+
+if TYPE_CHECKING:
+    import pyarrow
+
+Format: TypeAlias = Literal["csv", "json", "jsonl", "parquet"]
+Row: TypeAlias = dict[str, Any]
+
+FORMATS: tuple[Format, ...] = get_args(Format)
+JSON_FORMAT = 1
+COLUMNS = ("path", "tag", "confidence", "low_confidence", "reason", "group", "group_confidence")
+PARQUET_ROWS = 10_000
+"""Rows that a Parquet row group holds, and so that are kept in memory."""
+
+
+class RowWriter(Protocol):
+    """Takes rows one by one; `close` writes what the format needs at its end."""
+
+    def write(self, row: Row) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def columns(source_columns: Sequence[str], top_k: int) -> dict[str, str]:
+    """Return the output's columns in order, each mapped to the source's column it repeats or to '' where it is fmtag's.
+
+    A source column with the name of one of fmtag's is kept as `source_NAME`.
+    """
+    own = [*COLUMNS]
+    for rank in range(2, top_k + 1):
+        own += [f"tag_{rank}", f"confidence_{rank}"]
+    own.append("model")
+    taken = {*own, *source_columns}
+    named: dict[str, str] = {}
+    for name in source_columns:
+        kept = name
+        while kept in own or (kept != name and kept in taken):
+            kept = f"source_{kept}"
+        named[kept] = name
+    return {**named, **dict.fromkeys(own, "")}
+
+
+def row(item: Item, tag: Tag, model: str, named: Mapping[str, str]) -> Row:
+    """Return one row; `named` is what `columns` returned."""
+    values: Row = {"path": item.path, "low_confidence": tag.low_confidence, "reason": tag.reason, "model": model}
+    values |= {"tag": "", "confidence": None, "group": tag.group, "group_confidence": tag.group_confidence}
+    for rank, (label, confidence) in enumerate(tag.ranked, 1):
+        suffix = "" if rank == 1 else f"_{rank}"
+        values |= {f"tag{suffix}": label, f"confidence{suffix}": confidence}
+    return {name: item.columns.get(source) if source else values.get(name) for name, source in named.items()}
+
+
+def format_of(out: str, asked: Format | None = None) -> Format:
+    """Return the format asked for, else the one that the suffix names, else for `-` csv."""
+    if asked is not None:
+        return asked
+    if out == "-":
+        return "csv"
+    suffix = Path(out).suffix.lower().lstrip(".")
+    if suffix not in FORMATS:
+        known = ", ".join(f".{name}" for name in FORMATS)
+        raise OutputError(f"{out}: its suffix names no format that fmtag writes ({known}); rename it or give --format.")
+    return cast(Format, suffix)
+
+
+@contextmanager
+def open_output(
+    out: str,
+    format: Format,
+    named: Mapping[str, str],
+    model: str,
+    schema: "pyarrow.Schema | None" = None,
+    excel: bool = False,
+) -> Iterator[RowWriter]:
+    """Give a writer of rows to `out`, which is replaced when the block ends well and untouched when it does not.
+
+    `schema` holds the types of the source's columns for Parquet. `excel` makes CSV cells harmless that a spreadsheet
+    would run as a formula, and writes the byte order mark. Raises `OutputError` where `out` cannot be written.
+    """
+    try:
+        with _replaced(out) as file:
+            writer = _writer(file, format, named, model, schema, excel)
+            yield writer
+            writer.close()
+            file.flush()
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise OutputError(f"{out} cannot be written ({error.strerror or error}); nothing was changed there.") from error
+
+
+@contextmanager
+def _replaced(out: str) -> Iterator[IO[bytes]]:
+    """Give a file that takes the place of `out` at the end; streams and devices are written as they are."""
+    if out == "-":
+        yield sys.stdout.buffer
+        return
+    path = Path(out).resolve()  # a link stays a link
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, temporary)
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":  # Windows cannot open folders
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _writer(
+    file: IO[bytes],
+    format: Format,
+    named: Mapping[str, str],
+    model: str,
+    schema: "pyarrow.Schema | None",
+    excel: bool,
+) -> RowWriter:
+    match format:
+        case "csv":
+            return _CsvWriter(file, tuple(named), excel)
+        case "json":
+            return _JsonWriter(file, model)
+        case "jsonl":
+            return _JsonLinesWriter(file)
+        case "parquet":
+            return _ParquetWriter(file, named, schema)
+
+
+class _CsvWriter:
+    def __init__(self, file: IO[bytes], names: tuple[str, ...], excel: bool) -> None:
+        self._file = file
+        self._excel = excel
+        self._csv = csv.writer(_Encoded(file), lineterminator="\n")
+        if excel:
+            file.write(b"\xef\xbb\xbf")
+        self._csv.writerow([self._cell(name) for name in names])
+
+    def write(self, row: Row) -> None:
+        self._csv.writerow([self._cell(value) for value in row.values()])
+
+    def close(self) -> None:
+        pass
+
+    def _cell(self, value: Any) -> str:
+        text = _text(value)
+        # As WooCommerce's exporter does: a leading ' keeps spreadsheets from running the cell.
+        return f"'{text}" if self._excel and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+class _Encoded:
+    """What csv.writer needs of a file: file names that are no UTF-8 come out as `\\udc..`, the rest stays valid."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        return self._file.write(_encoded(text))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", errors="backslashreplace")
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case list() | dict():
+            return _json(value)
+        case float() if math.isnan(value):
+            return ""
+    return str(value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(_finite(value), ensure_ascii=False, default=str, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with None for numbers that JSON cannot hold."""
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case list():
+            return [_finite(part) for part in value]
+        case dict():
+            return {str(name): _finite(part) for name, part in value.items()}
+    return value
+
+
+class _JsonLinesWriter:
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, row: Row) -> None:
+        self._file.write(_encoded(_json(row)) + b"\n")
+
+    def close(self) -> None:
+        pass
+
+
+class _JsonWriter:
+    def __init__(self, file: IO[bytes], model: str) -> None:
+        self._file = file
+        self._separator = b"\n"
+        file.write(_encoded(f'{{"format": {JSON_FORMAT}, "model": {_json(model)}, "rows": ['))
+
+    def write(self, row: Row) -> None:
+        self._file.write(self._separator + _encoded(_json(row)))
+        self._separator = b",\n"
+
+    def close(self) -> None:
+        self._file.write(b"\n]}\n")
+
+
+class _ParquetWriter:
+    """Writes row groups of `PARQUET_ROWS`; the source's columns keep their types where it has any, else become text."""
+
+    def __init__(self, file: IO[bytes], named: Mapping[str, str], source: "pyarrow.Schema | None") -> None:
+        import pyarrow
+        from pyarrow import parquet
+
+        self._arrow = pyarrow
+        self._typed = {name for name, column in named.items() if column and source is not None}
+        self._schema = pyarrow.schema([(name, self._type(name, column, source)) for name, column in named.items()])
+        self._writer = parquet.ParquetWriter(file, self._schema)
+        self._rows: list[Row] = []
+
+    def _type(self, name: str, column: str, source: "pyarrow.Schema | None") -> "pyarrow.DataType":
+        if column and source is not None:
+            return source.field(column).type
+        if not column and name.startswith(("confidence", "group_confidence")):
+            return self._arrow.float64()
+        return self._arrow.bool_() if not column and name == "low_confidence" else self._arrow.string()
+
+    def write(self, row: Row) -> None:
+        self._rows.append({name: self._value(name, value) for name, value in row.items()})
+        if len(self._rows) >= PARQUET_ROWS:
+            self._flush()
+
+    def _value(self, name: str, value: Any) -> Any:
+        if value is None or name in self._typed or not self._arrow.types.is_string(self._schema.field(name).type):
+            return value
+        return _encoded(_text(value)).decode()
+
+    def _flush(self) -> None:
+        self._writer.write_table(self._arrow.Table.from_pylist(self._rows, self._schema))
+        self._rows.clear()
+
+    def close(self) -> None:
+        if self._rows:
+            self._flush()
+        self._writer.close()

@@ -1,0 +1,72 @@
+"""What travels between the rooms: plain frozen values, no logic."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels: TypeAlias = NDArray[np.uint8]
+"""uint8 (height, width, 3) RGB of a photo, or (28, 28) grey of a garment."""
+
+FailedReason: TypeAlias = Literal["missing", "unreadable", "truncated", "too_large", "not_an_image", "bad_row"]
+FAILED_REASONS: tuple[FailedReason, ...] = (
+    "missing",
+    "unreadable",
+    "truncated",
+    "too_large",
+    "not_an_image",
+    "bad_row",
+)
+
+Reason: TypeAlias = Literal["", "low_confidence", "not_recognised"] | FailedReason
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A photo that could not be read: a value that travels to its own row, never an exception."""
+
+    reason: FailedReason
+    detail: str
+    """One sentence for the log."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One photo to tag: `path` as the source gave it, `file` where it lies, `columns` of its table row unchanged."""
+
+    path: str
+    file: Path | None
+    columns: Mapping[str, object] = field(default_factory=dict)
+    problem: Failed | None = None
+    """Set where the source itself knows that there is nothing to open, as for a row without a path."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """Upright RGB pixels, no larger than needed; `truncated` where the file ended early and the rest is made up."""
+
+    pixels: Pixels
+    truncated: bool = False
+
+
+@dataclass(frozen=True)
+class Garment:
+    """The 28x28 picture that the network sees, 0 = background; `found` is false where no product stands out."""
+
+    pixels: Pixels
+    found: bool
+    truncated: bool = False
+
+
+@dataclass(frozen=True)
+class Tag:
+    """What is said of one photo: `ranked` holds (label, probability) from the likeliest on, empty where it failed."""
+
+    ranked: tuple[tuple[str, float], ...]
+    low_confidence: bool
+    reason: Reason
+    group: str = ""
+    group_confidence: float | None = None

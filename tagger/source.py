@@ -1,0 +1,292 @@
+"""A folder, an image, a table or a list of paths becomes a stream of items. Opens no image."""
+
+import csv
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from tagger.errors import SourceError
+from tagger.records import Failed, Item
+
+if TYPE_CHECKING:
+    import pyarrow
+
+IMAGE_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .avif .gif .bmp .dib .tif .tiff .heic .heif .hif".split()
+)
+"""What counts as an image in a folder, in any case; what such a file really is, `decode` tells by its content."""
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+
+IMAGE_COLUMNS = (
+    "image image_path image_file image_filename image_src image_name product_image path file_path file filename "
+    "file_name photo photo_path picture img img_path src"
+).split()
+"""Names that an image column may have, the likeliest first; case, spaces and underscores do not matter."""
+
+LABEL_COLUMNS = ("label", "class", "category", "tag")
+
+CHUNK_ROWS = 2_000
+
+Ignored = Callable[[str, str], None]
+"""Is told the path, and why it is no item, of each entry of a folder that is passed over."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A stream of items, with the names of the columns that each carries; `schema` holds their types, if the table has any."""
+
+    items: Iterator[Item]
+    columns: tuple[str, ...] = ()
+    schema: "pyarrow.Schema | None" = None
+
+
+def open_source(
+    source: str,
+    image_column: str | None = None,
+    stdin: IO[bytes] | None = None,
+    ignored: Ignored = lambda path, why: None,
+) -> Source:
+    """Return the photos that `source` names: a folder, a table by its suffix, `-` for paths on `stdin`, or an image.
+
+    Raises `SourceError` where there is no such thing, or a table has no image column or two columns of one name.
+    """
+    if source == "-":
+        if stdin is None:
+            raise SourceError("Paths on standard input (-) were asked for, but there is no standard input.")
+        return Source(_listed(stdin))
+    path = Path(source)
+    try:
+        if path.is_dir():
+            return Source(_walked(path, ignored))
+        if not path.exists():
+            raise SourceError(f"There is no {source}; give a folder, an image, a table or - for paths on standard input.")
+    except OSError as error:
+        raise SourceError(f"{source} cannot be read: {error.strerror or error}.") from error
+    if path.suffix.lower() in TABLE_SUFFIXES:
+        return _table(path, image_column)
+    return Source(iter([Item(source, path)]))
+
+
+def label_column(columns: Sequence[str], asked: str | None = None) -> str:
+    """Return the column that holds the labels: the one asked for, or one of a usual name."""
+    return _column("label", columns, asked, LABEL_COLUMNS)
+
+
+# Folders -----------------------------------------------------------------------------------------------------------
+
+
+def _walked(root: Path, ignored: Ignored) -> Iterator[Item]:
+    """Yield the images below `root`, folder by folder in the order of their names, each folder once."""
+    yield from _walk_folder(root, "", [root.resolve()], ignored)
+
+
+def _walk_folder(folder: Path, prefix: str, walked: list[Path], ignored: Ignored) -> Iterator[Item]:
+    try:
+        with os.scandir(folder) as entries:
+            listed = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        if not prefix:
+            raise SourceError(f"{folder} cannot be listed: {error.strerror or error}.") from error
+        yield Item(prefix, None, problem=Failed("unreadable", f"{prefix}: {error.strerror or error}"))
+        return
+    for entry in listed:
+        path = prefix + entry.name
+        if entry.name.startswith("."):
+            ignored(path, "hidden")
+        elif entry.is_dir():
+            if not entry.is_symlink():
+                yield from _walk_folder(folder / entry.name, path + "/", walked, ignored)
+            elif _is_new(Path(entry.path).resolve(), walked):
+                yield from _walk_folder(folder / entry.name, path + "/", walked, ignored)
+            else:
+                ignored(path, "a link to a folder that is walked anyway")
+        elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:
+            yield Item(path, folder / entry.name)
+        else:
+            ignored(path, "not an image")
+
+
+def _is_new(target: Path, walked: list[Path]) -> bool:
+    """Whether a linked folder lies outside all that is walked, which it then joins; this also breaks circles."""
+    if any(target.is_relative_to(known) or known.is_relative_to(target) for known in walked):
+        return False
+    walked.append(target)
+    return True
+
+
+# Lists -------------------------------------------------------------------------------------------------------------
+
+
+def _listed(stdin: IO[bytes]) -> Iterator[Item]:
+    """Yield the path on each line; an empty line is a row too, so that rows and lines stay side by side."""
+    for line in stdin:
+        path = os.fsdecode(line.rstrip(b"\r\n"))
+        yield _item(path, Path(path), {})
+
+
+# Tables ------------------------------------------------------------------------------------------------------------
+
+
+def _table(path: Path, image_column: str | None) -> Source:
+    try:
+        if path.suffix.lower() == ".parquet":
+            return _parquet(path, image_column)
+        if path.suffix.lower() == ".jsonl":
+            return _json_lines(path, image_column)
+        return _separated(path, image_column)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _separated(path: Path, image_column: str | None) -> Source:
+    separator = "\t" if path.suffix.lower() == ".tsv" else _separator(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            columns = next(csv.reader(file, delimiter=separator), [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise _not_a_table(path, error) from error
+    column = _image_column(path, columns, image_column)
+    return Source(_separated_items(path, separator, columns, column), tuple(columns))
+
+
+def _separator(path: Path) -> str:
+    """Return the separator of a .csv: spreadsheets of many countries write semicolons."""
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        header = file.readline()
+    return max(",;\t|", key=header.count)
+
+
+def _separated_items(path: Path, separator: str, columns: list[str], column: str) -> Iterator[Item]:
+    """Yield the rows; all values stay text, so that an article number keeps its leading zeros."""
+    import pandas as pd
+
+    overflow = "".join(columns) + "+"  # a name that no column has; takes the cells of a row that has too many
+
+    def keep_long_row(cells: list[str]) -> list[str]:
+        return cells[: len(columns)] + [separator.join(cells[len(columns) :])]
+
+    try:
+        with pd.read_csv(
+            path,
+            sep=separator,
+            header=0,
+            names=[*columns, overflow],
+            index_col=False,
+            dtype=str,
+            keep_default_na=False,
+            encoding="utf-8-sig",
+            engine="python",
+            on_bad_lines=keep_long_row,
+            chunksize=CHUNK_ROWS,
+        ) as chunks:
+            for chunk in chunks:
+                for cells in chunk.itertuples(index=False, name=None):
+                    row = {name: cell if isinstance(cell, str) else "" for name, cell in zip(columns, cells[:-1], strict=True)}
+                    extra = isinstance(cells[-1], str) and cells[-1].strip(separator) != ""
+                    problem = Failed("bad_row", f"{path}: a row with more cells than columns") if extra else None
+                    yield _item(row[column], path.parent / row[column], row, problem)
+    except (UnicodeDecodeError, pd.errors.ParserError, csv.Error) as error:
+        raise _not_a_table(path, error) from error
+
+
+def _json_lines(path: Path, image_column: str | None) -> Source:
+    columns: dict[str, None] = {}
+    for value in _json_values(path):
+        if isinstance(value, dict):
+            columns.update(dict.fromkeys(value))
+    column = _image_column(path, list(columns), image_column)
+    return Source(_json_items(path, tuple(columns), column), tuple(columns))
+
+
+def _json_values(path: Path) -> Iterator[object]:
+    """Yield the value of each line that is not blank, None for one that is no JSON."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for line in file:
+                if line.strip():
+                    try:
+                        yield json.loads(line)
+                    except (ValueError, RecursionError):
+                        yield None
+    except UnicodeDecodeError as error:
+        raise _not_a_table(path, error) from error
+
+
+def _json_items(path: Path, columns: tuple[str, ...], column: str) -> Iterator[Item]:
+    for value in _json_values(path):
+        if not isinstance(value, dict):
+            problem = Failed("bad_row", f"{path}: a line that is no JSON object")
+            yield Item("", None, dict.fromkeys(columns), problem)
+            continue
+        image = value.get(column)
+        text = image if isinstance(image, str) else ""
+        yield _item(text, path.parent / text, {name: value.get(name) for name in columns})
+
+
+def _parquet(path: Path, image_column: str | None) -> Source:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        file = parquet.ParquetFile(path)
+    except pyarrow.ArrowException as error:
+        raise _not_a_table(path, error) from error
+    columns = file.schema_arrow.names
+    column = _image_column(path, columns, image_column)
+
+    def items() -> Iterator[Item]:
+        try:
+            for batch in file.iter_batches(batch_size=CHUNK_ROWS):
+                for row in batch.to_pylist():
+                    text = row[column] if isinstance(row[column], str) else ""
+                    yield _item(text, path.parent / text, row)
+        except pyarrow.ArrowException as error:
+            raise _not_a_table(path, error) from error
+
+    return Source(items(), tuple(columns), file.schema_arrow)
+
+
+def _item(text: str, file: Path, columns: dict[str, object], problem: Failed | None = None) -> Item:
+    """Return the item of one row or line, with what is already known to be wrong with it."""
+    if problem is None and not text.strip():
+        problem = Failed("bad_row", "a row without a path")
+    if problem is None and re.match(r"[a-z]+://", text, re.IGNORECASE):
+        problem = Failed("bad_row", f"{text}: an address, not a file; fetch the photos first")
+    return Item(text, None if problem else file, columns, problem)
+
+
+def _image_column(path: Path, columns: Sequence[str], asked: str | None) -> str:
+    if not columns:
+        raise SourceError(f"{path} is empty; a table needs a line of column names.")
+    twice = sorted({name for name in columns if list(columns).count(name) > 1})
+    if twice:
+        raise SourceError(f"{path} has more than one column named {', '.join(map(repr, twice))}; rename all but one.")
+    return _column("image", columns, asked, IMAGE_COLUMNS, str(path))
+
+
+def _column(kind: str, columns: Sequence[str], asked: str | None, usual: Sequence[str], where: str = "The table") -> str:
+    there = ", ".join(columns) or "none"
+    if asked is not None:
+        if asked not in columns:
+            raise SourceError(f"{where} has no column {asked!r}; its columns are: {there}.")
+        return asked
+    plain = {_plain(name): name for name in reversed(columns)}
+    for name in usual:
+        if _plain(name) in plain:
+            return plain[_plain(name)]
+    raise SourceError(f"{where} has no {kind} column that could be told by its name; its columns are: {there}. "
+                      f"Name one with --{kind}-column.")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).casefold()
+
+
+def _not_a_table(path: Path, error: Exception) -> SourceError:
+    reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"is damaged ({str(error).splitlines()[0]})"
+    return SourceError(f"{path} {reason}; export the table again as UTF-8 {path.suffix.lstrip('.')}.")
