@@ -24,8 +24,20 @@ MAX_BYTES = 250_000_000
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "HEIF")
 
 # What Pillow raises on damaged files; each was met in the wild (a broken PNG is a SyntaxError, a cut TIFF a struct.error).
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, MemoryError)
-_DAMAGE += (OverflowError, ZeroDivisionError, AttributeError, Image.DecompressionBombError)
+_DAMAGE = (
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    ZeroDivisionError,
+    struct.error,
+)
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -187,11 +199,11 @@ def _ends_early(content: bytes) -> bool:
     if content.startswith(b"\x89PNG"):
         return b"IEND" not in content[-64:]
     if content.startswith(b"RIFF"):
-        return len(content) < 12 or len(content) < struct.unpack_from("<I", content, 4)[0] + 8
+        return len(content) < 12 or len(content) < int.from_bytes(content[4:8], "little") + 8
     if content.startswith(b"GIF8"):
         return not content.rstrip(b"\0").endswith(b";")
     if content.startswith(b"BM"):
-        return len(content) < 6 or len(content) < struct.unpack_from("<I", content, 2)[0]
+        return len(content) < int.from_bytes(content[2:6], "little")
     if content.startswith((b"II*\0", b"MM\0*")):
         return _directory_is_missing(content)
     return _is_heif(content) and _boxes_overrun(content)
@@ -199,15 +211,14 @@ def _ends_early(content: bytes) -> bool:
 
 def _directory_is_missing(content: bytes) -> bool:
     """Whether a TIFF's first directory, or strips after it, would lie past the end."""
-    order = "<" if content.startswith(b"II") else ">"
-    return len(content) < 8 or struct.unpack_from(order + "I", content, 4)[0] + 2 > len(content)
+    return len(content) < 8 or int.from_bytes(content[4:8], "little" if content[:1] == b"I" else "big") + 2 > len(content)
 
 
 def _boxes_overrun(content: bytes) -> bool:
     """Whether the top-level boxes of an ISO media file (HEIC, AVIF) say that it is longer than it is."""
     at = 0
     while at + 8 <= len(content):
-        length = struct.unpack_from(">I", content, at)[0]
+        length = int.from_bytes(content[at : at + 4], "big")
         if length == 0:
             return False
         if length == 1 or length < 8:

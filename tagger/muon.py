@@ -41,7 +41,7 @@ def orthogonalised(matrix: Tensor, iterations: int) -> Tensor:
 
     Newton-Schulz iteration of the fifth order with Muon's coefficients, which favour speed over exactness.
     """
-    x = matrix / (matrix.norm() + 1e-7)
+    x: Tensor = matrix / (matrix.norm() + 1e-7)
     tall = len(x) > x.shape[1]
     x = x.T if tall else x
     for _ in range(iterations):

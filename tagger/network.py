@@ -42,9 +42,7 @@ class ResidualBlock(nn.Module):
         self.second_norm = nn.BatchNorm2d(channels)
         self.shortcut: nn.Module = nn.Identity()
         if channels_in != channels or stride != 1:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
-            )
+            self.shortcut = nn.Sequential(nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, channels_in, h, w) to (n, channels, h / stride, w / stride)."""
@@ -97,8 +95,8 @@ def _macs_counted(network: nn.Module) -> Iterator[list[int]]:
     macs: list[int] = []
 
     def count(layer: nn.Module, _: object, output: Tensor) -> None:
-        weights_a_channel = layer.weight[0].numel()  # type: ignore[union-attr, operator]
-        macs.append(output[0].numel() * weights_a_channel)
+        weight = layer.get_parameter("weight")
+        macs.append(output[0].numel() * weight[0].numel())
 
     hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     try:

@@ -9,18 +9,17 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast, get_args
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from tagger.errors import OutputError
 from tagger.records import Item, Tag
+from tagger.settings import FORMATS, Format
 
 if TYPE_CHECKING:
     import pyarrow
 
-Format: TypeAlias = Literal["csv", "json", "jsonl", "parquet"]
 Row: TypeAlias = dict[str, Any]
 
-FORMATS: tuple[Format, ...] = get_args(Format)
 JSON_FORMAT = 1
 COLUMNS = ("path", "tag", "confidence", "low_confidence", "reason", "group", "group_confidence")
 PARQUET_ROWS = 10_000
@@ -30,9 +29,11 @@ PARQUET_ROWS = 10_000
 class RowWriter(Protocol):
     """Takes rows one by one; `close` writes what the format needs at its end."""
 
-    def write(self, row: Row) -> None: ...
+    def write(self, row: Row) -> None:
+        """Take one row."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Finish the file."""
 
 
 def columns(source_columns: Sequence[str], top_k: int) -> dict[str, str]:
@@ -74,7 +75,7 @@ def format_of(out: str, asked: Format | None = None) -> Format:
     if suffix not in FORMATS:
         known = ", ".join(f".{name}" for name in FORMATS)
         raise OutputError(f"{out}: its suffix names no format that fmtag writes ({known}); rename it or give --format.")
-    return cast(Format, suffix)
+    return suffix
 
 
 @contextmanager
@@ -179,7 +180,7 @@ class _CsvWriter:
 
 
 class _Encoded:
-    """What csv.writer needs of a file: file names that are no UTF-8 come out as `\\udc..`, the rest stays valid."""
+    r"""What csv.writer needs of a file: file names that are no UTF-8 come out as `\udc..`, the rest stays valid."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

@@ -1,7 +1,7 @@
 """One batch of pictures to calibrated probabilities. The only room that knows device and dtype."""
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -12,8 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from tagger.bundle import Bundle
 from tagger.errors import DeviceError
 from tagger.records import Pixels
-
-Device: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
+from tagger.settings import Device
 
 CHUNK = 64
 """Pictures in every forward pass, filled up with black: another batch shape may add in another order (pytorch#58128)."""
@@ -56,7 +55,7 @@ def _available(device: Device) -> torch.device:
 def _fold_norms(module: nn.Module) -> None:
     """Fold every batch normalisation into the convolution before it, in place: the same function with half the passes."""
     children = list(module.named_children())
-    for (name, child), (next_name, following) in zip(children, children[1:], strict=False):
+    for (name, child), (next_name, following) in pairwise(children):
         if isinstance(child, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
             setattr(module, name, fuse_conv_bn_eval(child, following))
             setattr(module, next_name, nn.Identity())

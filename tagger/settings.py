@@ -2,6 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+Device: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
+DEVICES: tuple[Device, ...] = get_args(Device)
+
+Format: TypeAlias = Literal["csv", "json", "jsonl", "parquet"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,12 @@ class Recipe:
     """Share of the old in the running average of the weights that ships, a step."""
     seed: int = 0
 
+    @classmethod
+    def scaled(cls, epochs: int = epochs, **changes: int) -> "Recipe":
+        """Return the recipe for another number of epochs, the same share of them on small pictures."""
+        small_epochs = round(epochs * cls.small_epochs / cls.epochs)
+        return cls(epochs=epochs, small_epochs=small_epochs, **changes)
+
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -40,3 +53,38 @@ class TrainSettings:
     floor: float = 0.0
     """Least accuracy on the held-out images, 0..1, for the bundle to be written."""
     resume: bool = False
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What `fmtag run` was asked for."""
+
+    source: str
+    out: str
+    format: Format | None = None
+    image_column: str | None = None
+    top_k: int = 1
+    min_confidence: float | None = None
+    """Tags below this are flagged; None takes the bundle's own threshold."""
+    model: str = "base"
+    device: Device = "auto"
+    batch_size: int = 256
+    workers: int | None = None
+    """Threads that read and decode photos; None takes one a processor."""
+    allow_truncated: bool = False
+    debug_garments: Path | None = None
+    excel: bool = False
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """What `fmtag evaluate` was asked for."""
+
+    source: str
+    image_column: str | None = None
+    label_column: str | None = None
+    model: str = "base"
+    device: Device = "auto"
+    batch_size: int = 256
+    workers: int | None = None
+    data: Path | None = None

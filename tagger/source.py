@@ -4,7 +4,7 @@ import csv
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -99,9 +99,7 @@ def _walk_folder(folder: Path, prefix: str, walked: list[Path], ignored: Ignored
         if entry.name.startswith("."):
             ignored(path, "hidden")
         elif entry.is_dir():
-            if not entry.is_symlink():
-                yield from _walk_folder(folder / entry.name, path + "/", walked, ignored)
-            elif _is_new(Path(entry.path).resolve(), walked):
+            if not entry.is_symlink() or _is_new(Path(entry.path).resolve(), walked):
                 yield from _walk_folder(folder / entry.name, path + "/", walked, ignored)
             else:
                 ignored(path, "a link to a folder that is walked anyway")
@@ -168,7 +166,7 @@ def _separated_items(path: Path, separator: str, columns: list[str], column: str
     overflow = "".join(columns) + "+"  # a name that no column has; takes the cells of a row that has too many
 
     def keep_long_row(cells: list[str]) -> list[str]:
-        return cells[: len(columns)] + [separator.join(cells[len(columns) :])]
+        return [*cells[: len(columns)], separator.join(cells[len(columns) :])]
 
     try:
         with pd.read_csv(
@@ -251,7 +249,7 @@ def _parquet(path: Path, image_column: str | None) -> Source:
     return Source(items(), tuple(columns), file.schema_arrow)
 
 
-def _item(text: str, file: Path, columns: dict[str, object], problem: Failed | None = None) -> Item:
+def _item(text: str, file: Path, columns: Mapping[str, object], problem: Failed | None = None) -> Item:
     """Return the item of one row or line, with what is already known to be wrong with it."""
     if problem is None and not text.strip():
         problem = Failed("bad_row", "a row without a path")
@@ -279,8 +277,9 @@ def _column(kind: str, columns: Sequence[str], asked: str | None, usual: Sequenc
     for name in usual:
         if _plain(name) in plain:
             return plain[_plain(name)]
-    raise SourceError(f"{where} has no {kind} column that could be told by its name; its columns are: {there}. "
-                      f"Name one with --{kind}-column.")
+    raise SourceError(
+        f"{where} has no {kind} column that could be told by its name; its columns are: {there}. Name one with --{kind}-column."
+    )
 
 
 def _plain(name: str) -> str:

@@ -50,7 +50,7 @@ def train(
     without the interruption. Raises `TrainingError` where it cannot.
     """
     torch.manual_seed(recipe.seed)
-    network = ResidualNetwork(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = ResidualNetwork(config).to(memory_format=torch.channels_last)
     average = AveragedModel(network, multi_avg_fn=_averaging(recipe.averaging), use_buffers=True)
     optimizers = _optimizers(network, recipe)
     history: list[EpochFigures] = []
@@ -190,7 +190,7 @@ def _resized(pixels: Tensor, side: int) -> Tensor:
 def _measure(network: nn.Module, pictures: Pictures, side: int) -> tuple[float, float]:
     """Return accuracy 0..1 and mean cross-entropy in nats at a side of `side` pixels."""
     network.eval()
-    logits = torch.cat([network(_resized(pixels, side)) for pixels in pictures.pixels.split(500)])
+    logits = torch.cat([network(_resized(pixels, side)) for pixels in torch.split(pictures.pixels, 500)])
     accuracy = (logits.argmax(1) == pictures.labels).float().mean().item()
     return accuracy, functional.cross_entropy(logits, pictures.labels).item()
 

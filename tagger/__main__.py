@@ -1,0 +1,5 @@
+"""`python -m tagger` is `fmtag`."""
+
+from tagger.cli import main
+
+main()

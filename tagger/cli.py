@@ -1,0 +1,174 @@
+"""The command line: parse, build one settings object, call one function, print, exit.
+
+Every import that pulls torch, torchvision or pandas in stands inside a command, so that `fmtag --help` answers at once.
+"""
+
+import json
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import click
+
+from tagger.errors import FmtagError
+from tagger.settings import (
+    DEVICES,
+    FORMATS,
+    EvaluateSettings,
+    Format,
+    Recipe,
+    RunSettings,
+    TrainSettings,
+)
+
+EXIT_FAILED_PHOTOS = 3
+EXIT_INTERRUPTED = 130
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code; an `FmtagError` is one sentence and exit 1."""
+    try:
+        code = cli.main(arguments, "fmtag", standalone_mode=False, auto_envvar_prefix="FMTAG")
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted; the output is as it was before.", err=True)
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has left; there is nobody to tell
+        code = 1
+    except FmtagError as error:
+        if _debug_asked():
+            traceback.print_exc()
+        click.echo(f"Error: {error}", err=True)
+        code = 1
+    sys.exit(code)
+
+
+def _debug_asked() -> bool:
+    return "--debug" in sys.argv
+
+
+def with_model(command: Command) -> Command:
+    """Add the options that every command which runs a network shares."""
+    options = [
+        click.option("--model", default="base", show_default=True, help="Name or folder of the bundle."),
+        click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to compute."),
+        click.option("--batch-size", type=click.IntRange(1, 65536), default=256, show_default=True, help="Photos a step."),
+        click.option("--workers", type=click.IntRange(1, 256), help="Threads that read photos.  [default: processors]"),
+        click.option("--image-column", help="Column of a table that holds the paths.  [default: told by its name]"),
+        click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(version("fmtag"), message="fmtag %(version)s")
+def cli() -> None:
+    """Tag catalog photos: a tag, a believable confidence and a low-confidence flag for each."""
+
+
+@cli.command()
+@click.argument("source")
+@click.option("--out", required=True, help="File to write (.csv .json .jsonl .parquet), or - for stdout.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), help="Format.  [default: by the suffix; csv on stdout]")
+@click.option("--top-k", type=click.IntRange(1, 1000), default=1, show_default=True, help="Tags a photo.")
+@click.option("--min-confidence", type=click.FloatRange(0, 1), help="Flag tags below this.  [default: the bundle's own]")
+@click.option("--allow-truncated", is_flag=True, help="Tag files that end early, always flagged, one at a time.")
+@click.option("--excel", is_flag=True, help="CSV for spreadsheets: byte order mark, formulas made harmless.")
+@click.option("--list-ignored", is_flag=True, help="Name the entries of a folder that are no images.")
+@click.option("--debug-garments", type=click.Path(path_type=Path), metavar="DIR", help="Write what the network saw, as PNGs.")
+@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of stderr.")
+@with_model
+def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: str, debug: bool, **options: Any) -> int:
+    """Tag the photos of SOURCE: a folder, an image, a table (.csv .tsv .jsonl .parquet), or - for paths on stdin.
+
+    Exit codes: 0 every photo tagged or flagged; 1 the run could not be done; 2 wrong usage; 3 done, but some photos
+    could not be read (they are rows all the same).
+    """
+    from tagger import pipeline
+    from tagger.progress import LogFormat, Progress
+
+    settings = RunSettings(format=format_, **options)
+    count = None if settings.source == "-" else lambda: pipeline.count_items(settings)
+    with Progress(cast(LogFormat, log_format), quiet, count) as progress:
+        watcher = pipeline.Watcher(
+            ignored=progress.ignored if list_ignored else lambda path, why: None,
+            failed=progress.failed,
+            tagged=progress.tagged,
+        )
+        report = pipeline.run(settings, sys.stdin.buffer, watcher)
+        progress.done(report, settings.out)
+    return EXIT_FAILED_PHOTOS if report.failed else 0
+
+
+@cli.command()
+@click.argument("source")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="JSON file for all figures.")
+@click.option("--label-column", help="Column of a table that holds the labels.  [default: told by its name]")
+@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder of Fashion-MNIST's four files.")
+@with_model
+def evaluate(out: Path | None, debug: bool, **options: Any) -> None:
+    """Measure a bundle on SOURCE: labelled photos (a subfolder a class, or a table), or fashion-mnist, its test set."""
+    from tagger.evaluate import evaluate as measure
+    from tagger.report import print_figures, write_json
+
+    figures = measure(EvaluateSettings(**options))
+    print_figures(figures)
+    if out is not None:
+        write_json(out, figures)
+
+
+@cli.command()
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the new bundle.")
+@click.option("--name", help="The bundle's name.  [default: that of its folder]")
+@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder of Fashion-MNIST's four files.")
+@click.option("--epochs", type=click.IntRange(1), default=Recipe.epochs, show_default=True, help="Passes over the images.")
+@click.option("--batch-size", type=click.IntRange(2), default=Recipe.batch_size, show_default=True, help="Images a step.")
+@click.option("--seed", type=click.IntRange(0), default=Recipe.seed, show_default=True, help="Start of all chance.")
+@click.option("--floor", type=click.FloatRange(0, 1), default=0.9, show_default=True, help="Least held-out accuracy.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in the folder.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def retrain(out: Path, name: str | None, data: Path | None, floor: float, resume: bool, debug: bool, **recipe: Any) -> None:
+    """Train a network on Fashion-MNIST and write it, calibrated and measured, as a bundle."""
+    from tagger.report import print_epoch, print_retrained
+    from tagger.retrain import retrain as make
+
+    settings = TrainSettings(out, Recipe.scaled(**recipe), data, name, floor, resume)
+    print_retrained(make(settings, print_epoch))
+
+
+@cli.group(invoke_without_command=True)
+@click.pass_context
+def models(context: click.Context) -> None:
+    """List the bundles at hand; `models show NAME` prints a card."""
+    if context.invoked_subcommand is None:
+        from tagger import bundle
+
+        for folder in bundle.shipped():
+            loaded = bundle.load(str(folder))
+            test = loaded.card.figures.get("test", {}).get("accuracy")
+            click.echo(f"{loaded.model}  Fashion-MNIST test accuracy {test}")
+
+
+@models.command()
+@click.argument("name")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def show(name: str, debug: bool) -> None:
+    """Print the card and the layers of the bundle NAME."""
+    from dataclasses import asdict
+
+    from tagger import bundle
+
+    loaded = bundle.load(name)
+    click.echo(json.dumps({"model": loaded.model, **asdict(loaded.card)}, indent=2, ensure_ascii=False))
+    click.echo(loaded.network())

@@ -1,0 +1,148 @@
+"""What a person or a log sees while a run goes on: a bar on a terminal, a plain line every half minute elsewhere."""
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Literal, TypeAlias
+
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from tagger.pipeline import Report
+from tagger.records import Failed
+
+LogFormat: TypeAlias = Literal["text", "json"]
+
+SECONDS_BETWEEN_LINES = 30.0
+
+LISTED_FAILURES = 20
+"""Failures named in the log; the rows of the output name them all."""
+
+
+class Progress:
+    """Shows how far a run is, and at its end what came of it, on standard error."""
+
+    def __init__(self, log_format: LogFormat, quiet: bool, count_items: Callable[[], int] | None) -> None:
+        self._json = log_format == "json"
+        self._quiet = quiet
+        self._started = self._last_line = time.monotonic()
+        self._total: int | None = None
+        self._failures = 0
+        self._bar: tqdm[Any] | None = None
+        if sys.stderr.isatty() and not quiet and not self._json:
+            self._bar = tqdm(unit=" photos", dynamic_ncols=True, file=sys.stderr, leave=False)
+        if count_items is not None and not quiet:
+            # The run does not wait for the count: it begins while the listing is still going on.
+            threading.Thread(target=self._count, args=(count_items,), daemon=True).start()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def _count(self, count_items: Callable[[], int]) -> None:
+        try:
+            self._total = count_items()
+        except Exception:  # the run itself meets the same trouble, and says so
+            return
+
+    def ignored(self, path: str, why: str) -> None:
+        """List an entry of the source that is no item."""
+        self._say(f"ignored {path}: {why}", event="ignored", path=path, why=why)
+
+    def failed(self, failure: Failed) -> None:
+        """Name a photo that could not be read, up to a number that a log can bear."""
+        self._failures += 1
+        if self._quiet or self._failures > LISTED_FAILURES:
+            return
+        self._say(f"{failure.reason}: {failure.detail}", event="failed", reason=failure.reason, detail=failure.detail)
+        if self._failures == LISTED_FAILURES:
+            self._say("further failures are listed in the output alone", event="failures_not_listed")
+
+    def tagged(self, report: Report) -> None:
+        """Show one more row."""
+        flagged, failed = report.flagged.total(), report.failed.total()
+        if self._bar is not None:
+            self._bar.total = self._total
+            self._bar.set_postfix(flagged=flagged, failed=failed, refresh=False)
+            self._bar.update()
+        elif not self._quiet and time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            rate = report.found / (self._last_line - self._started)
+            left = None if self._total is None else max(0.0, (self._total - report.found) / rate)
+            total = "" if self._total is None else f" of {self._total:,}"
+            ends = "" if left is None else f", {_duration(left)} left"
+            self._say(
+                f"{report.found:,}{total} photos, {rate:.0f}/s, {flagged:,} flagged, {failed:,} failed{ends}",
+                event="progress",
+                photos=report.found,
+                total=self._total,
+                photos_a_second=round(rate, 1),
+                flagged=flagged,
+                failed=failed,
+                seconds_left=None if left is None else round(left),
+            )
+
+    def done(self, report: Report, out: str) -> None:
+        """Say what came of it; the counts add up: found = tagged + flagged + failed."""
+        if self._quiet:
+            return
+        if self._bar is not None:
+            self._bar.close()
+            Console(stderr=True).print(_tags_table(report))
+        rate = report.found / report.seconds if report.seconds else 0.0
+        ignored = f" {report.ignored:,} other entries ignored." if report.ignored else ""
+        where = "" if out == "-" else f" Written to {out}."
+        self._say(
+            f"{report.found:,} photos = {report.sure:,} tagged{_counted(report.flagged, 'flagged')}"
+            f"{_counted(report.failed, 'failed')}; {report.seconds:.1f} s, {rate:.0f}/s, {report.model}.{ignored}{where}",
+            event="done",
+            photos=report.found,
+            tagged=report.sure,
+            flagged=dict(report.flagged),
+            failed=dict(report.failed),
+            ignored=report.ignored,
+            tags=dict(report.tags),
+            seconds=round(report.seconds, 3),
+            model=report.model,
+            out=out,
+        )
+
+    def _say(self, text: str, **values: Any) -> None:
+        line = json.dumps(values) if self._json else text.encode(errors="backslashreplace").decode()
+        if self._bar is not None:
+            self._bar.write(line, file=sys.stderr)
+        else:
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+
+
+def _counted(reasons: "dict[str, int]", what: str) -> str:
+    total = sum(reasons.values())
+    if not total:
+        return f" + 0 {what}"
+    parts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items()))
+    return f" + {total:,} {what} ({parts})"
+
+
+def _tags_table(report: Report) -> Table:
+    table = Table("tag", "photos")
+    table.columns[1].justify = "right"
+    for tag, count in report.tags.most_common():
+        table.add_row(tag, f"{count:,}")
+    untagged = report.found - report.tags.total()
+    if untagged:
+        table.add_row("[dim]no tag[/dim]", f"{untagged:,}")
+    return table
+
+
+def _duration(seconds: float) -> str:
+    minutes, whole = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {whole} s" if minutes else f"{whole} s"

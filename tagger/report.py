@@ -1,0 +1,96 @@
+"""Figures as a person reads them on a terminal, and as a file."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from tagger.errors import OutputError
+from tagger.retrain import Retrained
+from tagger.train import EpochFigures
+
+
+def print_figures(figures: dict[str, Any]) -> None:
+    """Print what `evaluate` returned: one summary, then a table each of classes, confusion, reliability, coverage."""
+    console = Console()
+    console.print(
+        f"[bold]accuracy {figures['accuracy']:.4f}[/bold], macro accuracy {figures['macro_accuracy']:.4f}, "
+        f"calibration error {figures['calibration_error']:.4f}, n = {figures['n']:,}, {figures['model']}"
+    )
+    if "group_accuracy" in figures:
+        console.print(_photo_lines(figures))
+    classes = Table("class", "n", "precision", "recall", "F1", title="By class")
+    for label, row in figures["per_class"].items():
+        if row["n"]:
+            classes.add_row(label, str(row["n"]), *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")))
+    console.print(classes)
+    labels = figures["confusion"]["labels"]
+    confusion = Table("true \\ tag", *(label[:6] for label in labels), title="Confusion")
+    for label, counts in zip(labels, figures["confusion"]["counts"], strict=True):
+        if any(counts):
+            confusion.add_row(label, *(str(count) if count else "" for count in counts))
+    console.print(confusion)
+    reliability = Table("confidence", "n", "mean confidence", "accuracy", title="Reliability")
+    for row in figures["reliability"]:
+        band = f"{row['from']:.2f}-{row['to']:.2f}"
+        reliability.add_row(band, str(row["n"]), f"{row['confidence']:.3f}", f"{row['accuracy']:.3f}")
+    console.print(reliability)
+    coverage = Table("surest", "n", "accuracy", "least confidence", title="Accuracy against coverage")
+    for row in figures["coverage"]:
+        share = f"{row['coverage']:.0%}"
+        coverage.add_row(share, str(row["n"]), f"{row['accuracy']:.4f}", f"{row['least_confidence']:.4f}")
+    console.print(coverage)
+
+
+def _photo_lines(figures: dict[str, Any]) -> str:
+    accuracy = figures["unflagged_accuracy"]
+    sure = "none" if accuracy is None else f"{accuracy:.4f} right"
+    lines = [
+        f"group accuracy {figures['group_accuracy']:.4f}; unflagged at {figures['min_confidence']}: "
+        f"{figures['unflagged_share']:.1%}, {sure}; no product found: {figures['not_recognised']}"
+    ]
+    if figures["failed"]:
+        lines.append(f"left out, could not be read: {figures['failed']}")
+    if figures["other_labels"]:
+        total = sum(figures["other_labels"].values())
+        lines.append(
+            f"left out, labels that the bundle does not know: {figures['other_labels']}; "
+            f"{figures['other_labels_flagged']} of {total} flagged"
+        )
+    return "\n".join(lines)
+
+
+def write_json(path: Path, figures: dict[str, Any]) -> None:
+    """Write the figures as JSON, replacing the file as a whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"{path} cannot be written ({error.strerror or error}).") from error
+
+
+def print_epoch(figures: EpochFigures) -> None:
+    """Print one line on standard error."""
+    left = tqdm.format_interval(figures.seconds_left)
+    Console(stderr=True, highlight=False).print(
+        f"epoch {figures.epoch}/{figures.epochs}  loss {figures.loss:.4f}  "
+        f"held-out accuracy {figures.held_out_accuracy:.4f}  {figures.seconds:.0f} s, {left} left"
+    )
+
+
+def print_retrained(retrained: Retrained) -> None:
+    """Print the figures of a new bundle and its name."""
+    figures = retrained.bundle.card.figures
+    for part in ("held_out", "test"):
+        row = figures[part]
+        click.echo(
+            f"{part:9} accuracy {row['accuracy']:.4f}, calibration error {row['calibration_error']:.4f}, n = {row['n']:,}"
+        )
+    click.echo(f"{retrained.bundle.model}: {figures['parameters']:,} parameters, {figures['macs']:,} MACs")
