@@ -5,6 +5,8 @@ Fashion-MNIST (arXiv 1708.07747, section 2) took shop photos on white, trimmed t
 the background is modelled from the photo's border and cut to exactly 0 before the same steps follow.
 """
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +18,14 @@ VERSION = 1
 
 SIDE = 28
 
+EDGE_SHARE = 0.0125
+"""Share of the longer side that is cut off all around first: many exports draw a faint frame there."""
+
 BORDER_SHARE = 0.03
 """Width of the border that the background is modelled from, as a share of the shorter side."""
+
+LEAST_DIFFERENCE, MOST_DIFFERENCE, NOISES = 6.0, 48.0, 4.0
+"""Pixels stand out from `NOISES` times the ground's own noise on, kept within these bounds; in grey levels."""
 
 LEAST_AREA = 0.005
 """Share of the photo below which what stands out is dust, not a product."""
@@ -29,10 +37,11 @@ def garment(photo: Photo) -> Garment:
     """Return the product in `photo` as Fashion-MNIST shows its own: bright on 0, longest side 28, centred."""
     if _is_fashion_mnist(photo.pixels):
         return Garment(photo.pixels[:, :, 0].copy(), found=True, truncated=photo.truncated)
-    mask = product_mask(photo.pixels)
+    pixels = _without_edge(photo.pixels)
+    mask = product_mask(pixels)
     if mask is None:
         return Garment(np.zeros((SIDE, SIDE), np.uint8), found=False, truncated=photo.truncated)
-    return Garment(_toned_and_centred(photo.pixels, mask), found=True, truncated=photo.truncated)
+    return Garment(_toned_and_centred(pixels, mask), found=True, truncated=photo.truncated)
 
 
 def _is_fashion_mnist(pixels: Pixels) -> bool:
@@ -43,61 +52,111 @@ def _is_fashion_mnist(pixels: Pixels) -> bool:
     return bool(np.median(corners) < 128)
 
 
+def _without_edge(pixels: Pixels) -> Pixels:
+    edge = round(EDGE_SHARE * max(pixels.shape))
+    if edge == 0 or min(pixels.shape[:2]) <= 4 * edge:
+        return pixels
+    return np.ascontiguousarray(pixels[edge:-edge, edge:-edge])
+
+
 def product_mask(pixels: Pixels) -> Pixels | None:
     """Return uint8 (h, w), 255 on the product and 0 elsewhere, or None where nothing stands out."""
     difference, noise = _difference_from_background(pixels)
-    threshold = np.clip(4 * noise, 8, 48)
-    apart = (difference > threshold).astype(np.uint8)
-    apart = cv2.morphologyEx(apart, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-    apart = cv2.morphologyEx(apart, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    threshold = min(MOST_DIFFERENCE, max(LEAST_DIFFERENCE, NOISES * noise))
+    apart = (difference > threshold).view(np.uint8)
+    apart = _bytes(cv2.morphologyEx(apart, cv2.MORPH_OPEN, _SQUARE_2))
+    apart = _bytes(cv2.morphologyEx(apart, cv2.MORPH_CLOSE, _SQUARE_5))
     product = _large_parts(apart)
     return _holes_filled(product) if product is not None else None
 
 
 def _difference_from_background(pixels: Pixels) -> tuple[Floats, float]:
-    """Return float (h, w), the largest channel's difference from the background in grey levels, and its noise there.
+    """Return the largest channel's difference from the ground, float (h, w), and the ground's noise; in grey levels.
 
-    Each channel's background is a quadratic surface fitted to the border by iteratively reweighted least squares, so
-    that a product which touches the border does not bend it.
+    Each channel's ground is a quadratic surface a + bx + cy + dxy + exx + fyy fitted to the border by iteratively
+    reweighted least squares (Geman-McClure's weights), so that a product which touches the border does not bend it.
     """
-    height, width = pixels.shape[:2]
-    ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
-    xs, ys = xs / max(1, width - 1) * 2 - 1, ys / max(1, height - 1) * 2 - 1
-    surface = np.stack([np.ones_like(xs), xs, ys, xs * ys, xs * xs, ys * ys], axis=-1)
-    rim = max(2, round(BORDER_SHARE * min(height, width)))
-    border = np.ones((height, width), bool)
-    border[rim:-rim, rim:-rim] = False
-    basis, colours = surface[border][::3], pixels[border][::3].astype(np.float32)
-
+    places, colours = _border(pixels)
+    basis = _surface(places)
     residual = np.abs(colours - np.median(colours, axis=0)).max(axis=1)
     for _ in range(4):
         scale = max(2.0, 1.5 * float(np.median(residual)))
-        weights = 1 / (1 + (residual / scale) ** 2) ** 2
-        weighted = basis * weights[:, None]
-        normal = weighted.T @ basis + 1e-3 * len(basis) * np.diag([0, 0.1, 0.1, 1, 1, 1]).astype(np.float32)
+        weighted = basis * (1 / (1 + (residual / scale) ** 2) ** 2)[:, None]
+        normal = weighted.T @ basis + len(basis) * _STIFFNESS
         coefficients = np.linalg.solve(normal, weighted.T @ colours)
         residual = np.abs(colours - basis @ coefficients).max(axis=1)
-    difference = np.abs(pixels - surface @ coefficients).max(axis=-1)
-    close = residual[residual < 3 * scale]
-    noise = float(np.quantile(close, 0.8)) if len(close) else 48.0
-    return difference.astype(np.float32), noise
+    ground = residual[residual < 3 * scale]
+    noise = float(np.quantile(ground, 0.8)) if len(ground) else MOST_DIFFERENCE
+    return _largest_difference(pixels, coefficients), noise
+
+
+def _largest_difference(pixels: Pixels, coefficients: Floats) -> Floats:
+    """Return float (h, w): the largest channel's difference from the surfaces whose `coefficients` are (6, 3)."""
+    height, width = pixels.shape[:2]
+    y, x = _scale(height), _scale(width)
+    constant, along_x, along_y, along_xy, along_xx, along_yy = coefficients
+    none = np.zeros_like(constant)
+    # Rows are powers of y, columns powers of x: two small matrix products instead of six full-size terms.
+    matrix = np.array([[constant, along_x, along_xx], [along_y, along_xy, none], [along_yy, none, none]], np.float32)
+    ground = np.stack([np.ones_like(y), y, y * y], axis=1) @ matrix.transpose(2, 0, 1) @ np.stack([np.ones_like(x), x, x * x])
+    channels = pixels.transpose(2, 0, 1)
+    largest: Floats = np.abs(channels[0] - ground[0])
+    for channel, surface in zip(channels[1:], ground[1:], strict=True):
+        np.maximum(largest, np.abs(channel - surface), out=largest)
+    return largest
+
+
+def _border(pixels: Pixels) -> tuple[Floats, Floats]:
+    """Return places float (n, 2), x and y in -1..1, and colours float (n, 3) of about 400 pixels along the border."""
+    rows, columns = _border_places(*pixels.shape[:2])
+    places = np.stack([_scale(pixels.shape[1])[columns], _scale(pixels.shape[0])[rows]], axis=1)
+    return places, pixels[rows, columns].astype(np.float32)
+
+
+@lru_cache(maxsize=64)  # the photos of one shop have few sizes
+def _border_places(height: int, width: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    rim = max(1, round(BORDER_SHARE * min(height, width)))
+    step = max(1, 2 * (width + height) * rim // 400)
+    ys, xs = np.mgrid[0:height, 0:width]
+    strips = (np.s_[:rim], np.s_[-rim:], np.s_[:, :rim], np.s_[:, -rim:])
+    rows = np.concatenate([ys[strip].ravel() for strip in strips])[::step]
+    columns = np.concatenate([xs[strip].ravel() for strip in strips])[::step]
+    return rows, columns
+
+
+def _scale(count: int) -> Floats:
+    return np.linspace(-1, 1, count, dtype=np.float32)
+
+
+def _surface(places: Floats) -> Floats:
+    """Return the six terms of a quadratic surface at places (n, 2), as float (n, 6)."""
+    x, y = places.T
+    return np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=1)
+
+
+_STIFFNESS = 1e-3 * np.diag([0, 0.1, 0.1, 1, 1, 1]).astype(np.float32)
+"""Keeps the surface flat where the border says little."""
+
+_SQUARE_2, _SQUARE_5 = np.ones((2, 2), np.uint8), np.ones((5, 5), np.uint8)
 
 
 def _large_parts(apart: Pixels) -> Pixels | None:
     """Return the connected parts worth keeping: the largest, and others at least a fifth of it."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(apart, connectivity=8)
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    if count == 1 or areas.max() < LEAST_AREA * apart.size:
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(apart, connectivity=8)
+    areas = stats[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0
+    if areas.max() < LEAST_AREA * apart.size:
         return None
-    keep = np.flatnonzero(areas >= 0.2 * areas.max()) + 1
-    return np.isin(labels, keep).astype(np.uint8) * 255
+    kept: Pixels = np.where(areas >= 0.2 * areas.max(), 255, 0).astype(np.uint8)
+    product: Pixels = kept[labels]
+    return product
 
 
 def _holes_filled(mask: Pixels) -> Pixels:
     """Return the mask with all that the border cannot reach, such as a print in the ground's colour."""
     outside = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     cv2.floodFill(outside, None, (0, 0), 255)
-    return mask | ~outside[1:-1, 1:-1]
+    return _bytes(cv2.bitwise_or(mask, cv2.bitwise_not(outside[1:-1, 1:-1])))
 
 
 def _toned_and_centred(pixels: Pixels, mask: Pixels) -> Pixels:
@@ -115,3 +174,8 @@ def _toned_and_centred(pixels: Pixels, mask: Pixels) -> Pixels:
     top, left = (SIDE - size[1]) // 2, (SIDE - size[0]) // 2
     canvas[top : top + size[1], left : left + size[0]] = sharp
     return canvas
+
+
+def _bytes(pixels: cv2.typing.MatLike) -> Pixels:
+    """Return what OpenCV computed from uint8 as the uint8 that it is; its own types promise any number."""
+    return np.asarray(pixels, np.uint8)

@@ -172,7 +172,8 @@ def _separated_items(path: Path, separator: str, columns: list[str], column: str
         with pd.read_csv(
             path,
             sep=separator,
-            header=0,
+            header=None,
+            skiprows=1,
             names=[*columns, overflow],
             index_col=False,
             dtype=str,

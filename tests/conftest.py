@@ -1,0 +1,83 @@
+"""What the tests share: a small network's bundle, photos made on the spot, and the command in its own process."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tagger import bundle, dataset
+from tagger.garment import VERSION
+from tagger.network import NetworkConfig, ResidualNetwork
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of a tiny, untrained but seeded network: quick, and its answers differ from photo to photo."""
+    torch.manual_seed(7)
+    config = NetworkConfig(widths=(8, 16), blocks=1)
+    network = ResidualNetwork(config)
+    torch.nn.init.normal_(network.head.weight, std=4.0)
+    folder = tmp_path_factory.mktemp("bundles") / "small"
+    card = bundle.Card(
+        name="small",
+        labels=dataset.LABELS,
+        groups=dataset.GROUPS,
+        network=config,
+        garment_version=VERSION,
+        temperature=1.0,
+        min_confidence=0.5,
+    )
+    bundle.save(folder, card, network)
+    return folder
+
+
+def draw_photo(seed: int, size: tuple[int, int] = (240, 320)) -> Image.Image:
+    """Return a picture of a coloured blob on near-white, another one for each seed."""
+    chance = np.random.default_rng(seed)
+    width, height = size
+    ys, xs = np.mgrid[0:height, 0:width]
+    pixels = np.full((height, width, 3), 250, np.uint8)
+    for _ in range(3):
+        x, y = chance.uniform(0.35, 0.65, 2) * (width, height)
+        rx, ry = chance.uniform(0.1, 0.25, 2) * (width, height)
+        pixels[((xs - x) / rx) ** 2 + ((ys - y) / ry) ** 2 < 1] = chance.integers(0, 200, 3)
+    return Image.fromarray(pixels)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Callable[[int], Path]:
+    """Write that many good photos into a folder and return it."""
+
+    def write(count: int) -> Path:
+        folder = tmp_path / "photos"
+        folder.mkdir()
+        for number in range(count):
+            draw_photo(number).save(folder / f"{number:04d}.jpg")
+        return folder
+
+    return write
+
+
+Fmtag = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def fmtag(small_bundle: Path) -> Fmtag:
+    """Run the real command in its own process, with the small bundle unless --model says otherwise."""
+
+    def call(*arguments: str | Path, stdin: bytes | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+        variables = os.environ | {"FMTAG_RUN_MODEL": str(small_bundle), "FMTAG_EVALUATE_MODEL": str(small_bundle)} | environment
+        done = subprocess.run(
+            [sys.executable, "-m", "tagger", *map(str, arguments)], input=stdin, capture_output=True, env=variables, timeout=300
+        )
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return call
