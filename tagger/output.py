@@ -22,6 +22,9 @@ Row: TypeAlias = dict[str, Any]
 
 JSON_FORMAT = 1
 COLUMNS = ("path", "tag", "confidence", "low_confidence", "reason", "group", "group_confidence")
+DECIMALS = 4
+"""Of the confidences, as the contract with those who read the file says."""
+
 PARQUET_ROWS = 10_000
 """Rows that a Parquet row group holds, and so that are kept in memory."""
 
@@ -149,7 +152,7 @@ def _writer(
 ) -> RowWriter:
     match format:
         case "csv":
-            return _CsvWriter(file, tuple(named), excel)
+            return _CsvWriter(file, named, excel)
         case "json":
             return _JsonWriter(file, model)
         case "jsonl":
@@ -159,22 +162,25 @@ def _writer(
 
 
 class _CsvWriter:
-    def __init__(self, file: IO[bytes], names: tuple[str, ...], excel: bool) -> None:
-        self._file = file
+    def __init__(self, file: IO[bytes], named: Mapping[str, str], excel: bool) -> None:
+        self._named = named
         self._excel = excel
         self._csv = csv.writer(_Encoded(file), lineterminator="\n")
         if excel:
             file.write(b"\xef\xbb\xbf")
-        self._csv.writerow([self._cell(name) for name in names])
+        self._csv.writerow([self._safe(name) for name in named])
 
     def write(self, row: Row) -> None:
-        self._csv.writerow([self._cell(value) for value in row.values()])
+        self._csv.writerow([self._safe(self._text(name, value)) for name, value in row.items()])
 
     def close(self) -> None:
         pass
 
-    def _cell(self, value: Any) -> str:
-        text = _text(value)
+    def _text(self, name: str, value: Any) -> str:
+        own_number = isinstance(value, float) and not self._named[name]
+        return f"{value:.{DECIMALS}f}" if own_number else _text(value)
+
+    def _safe(self, text: str) -> str:
         # As WooCommerce's exporter does: a leading ' keeps spreadsheets from running the cell.
         return f"'{text}" if self._excel and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
