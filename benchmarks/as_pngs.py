@@ -1,0 +1,24 @@
+"""Writes Fashion-MNIST's test set as a folder of PNGs, a subfolder a class: what `fmtag evaluate FOLDER` must score alike.
+
+python benchmarks/as_pngs.py FOLDER
+"""
+
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from tagger.dataset import LABELS, fashion_mnist
+
+
+def main(folder: Path) -> None:
+    """Write 10,000 files."""
+    test = fashion_mnist("test")
+    for number, (pixels, label) in enumerate(zip(test.pixels.numpy(), test.labels.tolist(), strict=True)):
+        of_class = folder / LABELS[label].replace("/", "-")
+        of_class.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels[0]).save(of_class / f"{number:05d}.png")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
