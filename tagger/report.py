@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
@@ -29,12 +30,7 @@ def print_figures(figures: dict[str, Any]) -> None:
         if row["n"]:
             classes.add_row(label, str(row["n"]), *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")))
     console.print(classes)
-    labels = figures["confusion"]["labels"]
-    confusion = Table("true \\ tag", *(label[:6] for label in labels), title="Confusion")
-    for label, counts in zip(labels, figures["confusion"]["counts"], strict=True):
-        if any(counts):
-            confusion.add_row(label, *(str(count) if count else "" for count in counts))
-    console.print(confusion)
+    console.print(_confusion_table(figures["confusion"]))
     reliability = Table("confidence", "n", "mean confidence", "accuracy", title="Reliability")
     for row in figures["reliability"]:
         band = f"{row['from']:.2f}-{row['to']:.2f}"
@@ -45,6 +41,16 @@ def print_figures(figures: dict[str, Any]) -> None:
         share = f"{row['coverage']:.0%}"
         coverage.add_row(share, str(row["n"]), f"{row['accuracy']:.4f}", f"{row['least_confidence']:.4f}")
     console.print(coverage)
+
+
+def _confusion_table(confusion: dict[str, Any]) -> Table:
+    """Return rows of true classes and columns of tags, narrow enough for a terminal of 80 columns."""
+    short = [label[:5] for label in confusion["labels"]]
+    table = Table("true", *short, title="Confusion: rows are true, columns tagged", box=box.SIMPLE_HEAD, padding=(0, 0))
+    for name, counts in zip(short, confusion["counts"], strict=True):
+        if any(counts):
+            table.add_row(name, *(str(count) if count else "." for count in counts))
+    return table
 
 
 def _photo_lines(figures: dict[str, Any]) -> str:
