@@ -3,17 +3,18 @@
 Every import that pulls torch, torchvision or pandas in stands inside a command, so that `fmtag --help` answers at once.
 """
 
+import difflib
 import json
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
 
-from tagger.errors import FmtagError
+from tagger.errors import ConfigurationError, FmtagError
 from tagger.settings import (
     DEVICES,
     FORMATS,
@@ -24,16 +25,27 @@ from tagger.settings import (
     TrainSettings,
 )
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+CONFIGURATION = "fmtag.toml"
+"""Looked for in the working folder; flags and the environment overrule it."""
+
 EXIT_FAILED_PHOTOS = 3
 EXIT_INTERRUPTED = 130
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Known = TypeVar("Known")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code; an `FmtagError` is one sentence and exit 1."""
     try:
-        code = cli.main(arguments, "fmtag", standalone_mode=False, auto_envvar_prefix="FMTAG")
+        code = cli.main(
+            arguments, "fmtag", standalone_mode=False, auto_envvar_prefix="FMTAG", default_map=_configured(Path(CONFIGURATION))
+        )
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -49,6 +61,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo(f"Error: {error}", err=True)
         code = 1
     sys.exit(code)
+
+
+def _configured(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the defaults that the file `path` gives, by command and parameter; none where there is no file.
+
+    Its tables are named like the commands, its keys like the long options: `[run]` and then `top-k = 3`.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path} cannot be read as TOML ({error}); mend or remove it.") from error
+    defaults: dict[str, dict[str, Any]] = {}
+    for command, values in tables.items():
+        known = {
+            option[2:]: parameter.name for parameter in _known(command, cli.commands, path).params for option in parameter.opts
+        }
+        if not isinstance(values, dict):
+            raise ConfigurationError(f"{path}: {command} must be a table; write [{command}] above its options.")
+        defaults[command] = {str(_known(name.replace("_", "-"), known, path)): value for name, value in values.items()}
+    return defaults
+
+
+def _known(name: str, among: Mapping[str, Known], path: Path) -> Known:
+    if name in among:
+        return among[name]
+    near = difflib.get_close_matches(name, among, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(among)}."
+    raise ConfigurationError(f"{path} names {name!r}, which there is not{hint}")
 
 
 def _debug_asked() -> bool:

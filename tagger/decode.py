@@ -4,6 +4,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -158,6 +159,7 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, cutout).convert("RGB")
 
 
+@cache
 def _formats() -> tuple[str, ...]:
     """Return the formats that this Pillow, with the extra for HEIC if installed, can read."""
     if "HEIF" not in Image.OPEN:

@@ -1,6 +1,7 @@
 """The ways in which a command can fail as a whole.
 
     FmtagError             exit 1: one sentence, what is wrong and what to do
+      ConfigurationError   fmtag.toml is no TOML, or names a command or an option that there is not
       SourceError          no such folder, a table without an image column, duplicate columns
       OutputError          the output cannot be written
       BundleError          weights missing, damaged, foreign or newer than this program
@@ -14,6 +15,10 @@ A single broken photo is none of these: it is a `Failed` value that travels to i
 
 class FmtagError(Exception):
     """The command could not be done; the message says what is wrong and what to do."""
+
+
+class ConfigurationError(FmtagError):
+    """The configuration file cannot be read, or names a command or an option that there is not."""
 
 
 class SourceError(FmtagError):
