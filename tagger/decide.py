@@ -10,6 +10,9 @@ from tagger.records import Failed, Reason, Tag
 DECIMALS = 4
 """Probabilities are rounded to this before anything is decided, so that no flag hangs on the last bit of a sum."""
 
+_SLACK = 1e-6
+"""By how much the softmax of a sure network may exceed 1 in float32."""
+
 
 def decide(
     probabilities: NDArray[np.float32],
@@ -22,13 +25,15 @@ def decide(
 
     Anything but a full set of numbers 0..1 is taken as no evidence at all: flagged, never sure.
     """
-    sane = np.nan_to_num(np.asarray(probabilities, np.float64), nan=0.0, posinf=0.0, neginf=0.0).clip(0, 1)
+    given = np.asarray(probabilities, np.float64)
+    believable = bool(((given >= 0) & (given <= 1 + _SLACK)).all())
+    sane = given if believable else np.zeros_like(given)
     rounded = [round(float(value), DECIMALS) for value in sane]
     order = sorted(range(len(labels)), key=lambda index: -rounded[index])
     ranked = tuple((labels[index], rounded[index]) for index in order)
     group = groups[ranked[0][0]]
     in_group = sum(float(value) for label, value in zip(labels, sane, strict=True) if groups[label] == group)
-    low = truncated or ranked[0][1] < min_confidence
+    low = truncated or not believable or ranked[0][1] < min_confidence
     reason: Reason = "truncated" if truncated else "low_confidence" if low else ""
     return Tag(ranked, low, reason, group, round(min(1.0, in_group), DECIMALS))
 

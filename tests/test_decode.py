@@ -1,4 +1,5 @@
 """Photos of every format, and of every kind of damage, made on the spot and decoded."""
+# ruff: noqa: SIM300 - what is expected stands first, as in every test here
 
 import math
 import struct

@@ -1,0 +1,157 @@
+"""What is decided from probabilities: never surer than they are, and never hanging on a bit that nobody sees."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tagger.dataset import GROUPS, LABELS
+from tagger.decide import DECIMALS, decide, failed, not_recognised
+from tagger.records import FAILED_REASONS, Failed, FailedReason, Tag
+
+Probabilities = NDArray[np.float32]
+
+
+def decided(probabilities: Probabilities, min_confidence: float = 0.5, truncated: bool = False) -> Tag:
+    """Return what is decided with the ten labels and their groups."""
+    return decide(probabilities, LABELS, GROUPS, min_confidence, truncated)
+
+
+def shares(*weights: float) -> Probabilities:
+    """Return probabilities in these proportions, the labels left over at 0."""
+    values = np.zeros(len(LABELS))
+    values[: len(weights)] = weights
+    return (values / values.sum()).astype(np.float32)
+
+
+def softmax(logits: list[float]) -> Probabilities:
+    """Return probabilities as a network gives them."""
+    powers = np.exp(np.array(logits, np.float32) - max(logits))
+    return (powers / powers.sum()).astype(np.float32)
+
+
+PROBABILITIES = st.one_of(
+    st.lists(st.floats(-30, 30, width=32), min_size=10, max_size=10).map(softmax),
+    st.lists(st.integers(0, 3), min_size=10, max_size=10).filter(any).map(lambda weights: shares(*weights)),  # many ties
+)
+THRESHOLDS = st.one_of(st.floats(0, 1), st.integers(0, 10**DECIMALS).map(lambda steps: steps / 10**DECIMALS))
+WRONG = st.sampled_from([math.nan, math.inf, -math.inf, -0.25, -1e-3, 1.5, 1e30])
+
+
+@given(PROBABILITIES, THRESHOLDS, THRESHOLDS, st.booleans())
+def test_a_higher_threshold_never_unflags(probabilities: Probabilities, one: float, other: float, truncated: bool) -> None:
+    """What is flagged at a threshold is flagged at every higher one, and its tag stays the same."""
+    lower = decided(probabilities, min(one, other), truncated)
+    higher = decided(probabilities, max(one, other), truncated)
+    assert higher.low_confidence or not lower.low_confidence
+    assert higher.ranked == lower.ranked
+    assert (higher.group, higher.group_confidence) == (lower.group, lower.group_confidence)
+
+
+@given(PROBABILITIES)
+def test_the_tag_is_the_likeliest_label(probabilities: Probabilities) -> None:
+    """No label is likelier than the tag, and the confidence is its probability to four decimals."""
+    label, confidence = decided(probabilities).ranked[0]
+    assert round(float(probabilities.max()), DECIMALS) == confidence
+    assert round(float(probabilities[LABELS.index(label)]), DECIMALS) == confidence
+
+
+@given(st.lists(st.integers(0, 2), min_size=10, max_size=10).filter(any))
+def test_ties_go_to_the_earlier_label(weights: list[int]) -> None:
+    """Among equal probabilities the labels' own order decides, at every rank."""
+    ranked = [label for label, _ in decided(shares(*weights)).ranked]
+    assert ranked == sorted(LABELS, key=lambda label: (-weights[LABELS.index(label)], LABELS.index(label)))
+
+
+def test_a_tie_in_print_is_a_tie() -> None:
+    """A difference that four decimals do not show does not order labels: sums differ there from machine to machine."""
+    probabilities = shares(0.4, 0.4, 0.2)
+    probabilities[1] += np.float32(1e-6)
+    assert [label for label, _ in decided(probabilities).ranked[:2]] == ["T-shirt/top", "Trouser"]
+
+
+@given(PROBABILITIES, st.dictionaries(st.integers(0, 9), WRONG, min_size=1), THRESHOLDS)
+@example(shares(1), {5: math.nan}, 0.5)
+@example(shares(1), {0: 1.5}, 0.9)
+@example(shares(1), {0: math.nan}, 0.0)
+def test_senseless_numbers_are_never_sure(probabilities: Probabilities, wrong: dict[int, float], threshold: float) -> None:
+    """With any number among them that is no probability, a photo is flagged, at every threshold."""
+    probabilities = probabilities.copy()
+    for index, value in wrong.items():
+        probabilities[index] = value
+    tag = decided(probabilities, threshold)
+    assert tag.low_confidence
+    assert tag.reason == "low_confidence"
+    assert all(0 <= confidence <= 1 for _, confidence in tag.ranked)
+    assert tag.group_confidence is None or 0 <= tag.group_confidence <= 1
+
+
+@given(PROBABILITIES)
+def test_the_group_is_the_sum_of_its_labels(probabilities: Probabilities) -> None:
+    """The group is the tag's own, its confidence the sum over the group and never below the tag's."""
+    tag = decided(probabilities)
+    label, confidence = tag.ranked[0]
+    members = [index for index, name in enumerate(LABELS) if GROUPS[name] == GROUPS[label]]
+    assert tag.group == GROUPS[label]
+    assert tag.group_confidence is not None
+    assert confidence <= tag.group_confidence <= 1
+    assert tag.group_confidence == pytest.approx(min(1.0, float(probabilities[members].sum(dtype=np.float64))), abs=0.51e-4)
+
+
+@given(PROBABILITIES)
+def test_the_ranking_is_sorted_and_complete(probabilities: Probabilities) -> None:
+    """Every label stands in the ranking once, from the likeliest on, with its own probability."""
+    ranked = decided(probabilities).ranked
+    assert sorted(label for label, _ in ranked) == sorted(LABELS)
+    assert [confidence for _, confidence in ranked] == sorted((confidence for _, confidence in ranked), reverse=True)
+    assert dict(ranked) == {name: round(float(value), DECIMALS) for name, value in zip(LABELS, probabilities, strict=True)}
+
+
+@given(PROBABILITIES, THRESHOLDS)
+def test_truncated_is_always_flagged(probabilities: Probabilities, threshold: float) -> None:
+    """A photo whose end is made up keeps its tag, flagged and with that reason however sure it seems."""
+    tag = decided(probabilities, threshold, truncated=True)
+    assert (tag.low_confidence, tag.reason) == (True, "truncated")
+    assert tag.ranked == decided(probabilities, threshold).ranked
+
+
+@given(PROBABILITIES, THRESHOLDS)
+@example(np.array([0.69996, 0.30004, 0, 0, 0, 0, 0, 0, 0, 0], np.float32), 0.7)
+@example(np.array([0.7, 0.3, 0, 0, 0, 0, 0, 0, 0, 0], np.float32), 0.7)
+def test_what_is_printed_is_what_is_compared(probabilities: Probabilities, threshold: float) -> None:
+    """A row is flagged just where its confidence, read back as it is printed, lies below the threshold."""
+    tag = decided(probabilities, threshold)
+    printed = float(f"{tag.ranked[0][1]:.{DECIMALS}f}")
+    assert printed == tag.ranked[0][1]
+    assert tag.low_confidence == (printed < threshold)
+    assert tag.reason == ("low_confidence" if tag.low_confidence else "")
+
+
+@given(PROBABILITIES)
+def test_thresholds_0_and_1(probabilities: Probabilities) -> None:
+    """At 0 no sound photo is flagged, at 1 every one that is not certain."""
+    assert not decided(probabilities, 0).low_confidence
+    assume(probabilities.max() < 0.9999)
+    assert decided(probabilities, 1).low_confidence
+
+
+@given(PROBABILITIES, THRESHOLDS)
+def test_probabilities_are_not_changed(probabilities: Probabilities, threshold: float) -> None:
+    """Deciding is pure: the probabilities are as they were, and the same ones give the same tag."""
+    before = probabilities.copy()
+    assert decided(probabilities, threshold) == decided(probabilities, threshold)
+    assert np.array_equal(before, probabilities)
+
+
+@pytest.mark.parametrize("reason", FAILED_REASONS)
+def test_failed_photos_are_flagged_without_a_tag(reason: FailedReason) -> None:
+    """A photo that could not be read has its reason, no tag, and is never safe to publish."""
+    assert failed(Failed(reason, "why")) == Tag((), True, reason)
+
+
+def test_nothing_recognised_is_flagged_without_a_tag() -> None:
+    """Where no product stands out there is no guess."""
+    assert not_recognised() == Tag((), True, "not_recognised")

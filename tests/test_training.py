@@ -1,0 +1,524 @@
+"""Training on small made-up pictures, the calibration, the figures and the data set's reader."""
+# ruff: noqa: SIM300 - what is expected stands first, as in every test here
+
+import gzip
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torchmetrics.classification import MulticlassCalibrationError
+
+from tagger import train as recipe_room
+from tagger.calibrate import fit_temperature, threshold_for
+from tagger.dataset import HELD_OUT, Pictures, checksums, fashion_mnist, hold_out
+from tagger.errors import DatasetError, TrainingError
+from tagger.metrics import BINS, calibration_error, coverage_table, measure, reliability_table
+from tagger.network import NetworkConfig, ResidualNetwork, count_macs, count_parameters
+from tagger.settings import Recipe
+from tagger.train import EpochFigures, train
+
+CONFIG = NetworkConfig(widths=(4, 8))
+RECIPE = Recipe(epochs=3, small_epochs=1, batch_size=16, warmup_steps=2)
+LABELS = tuple("abcdefghij")
+
+
+def bars(count: int, seed: int = 0) -> Pictures:
+    """Return pictures with a bright bar in the place of their class, which a tiny network can learn."""
+    chance = np.random.default_rng(seed)
+    labels = np.arange(count) % 10
+    pixels = chance.integers(0, 60, (count, 1, 28, 28), dtype=np.uint8)
+    for picture, label in zip(pixels, labels, strict=True):
+        picture[0, 4 + 2 * label : 6 + 2 * label, 4:24] = 250
+    return Pictures(torch.from_numpy(pixels), torch.from_numpy(labels))
+
+
+PACKED = gzip.compress(bytes(5000))
+PICTURES, OTHERS = bars(80), bars(20, seed=1)
+
+
+def trained(checkpoint: Path, recipe: Recipe = RECIPE, **options: object) -> tuple[ResidualNetwork, list[EpochFigures]]:
+    return train(recipe, CONFIG, PICTURES, OTHERS, checkpoint, **options)
+
+
+def same_weights(first: ResidualNetwork, second: ResidualNetwork) -> bool:
+    one, other = first.state_dict(), second.state_dict()
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+class PowerCutError(Exception):
+    """What ends a training in the middle."""
+
+
+def stop_after(epoch: int) -> object:
+    def report(figures: EpochFigures) -> None:
+        if figures.epoch == epoch:
+            raise PowerCutError
+
+    return report
+
+
+def interrupted(checkpoint: Path, epoch: int = 1, recipe: Recipe = RECIPE) -> None:
+    with pytest.raises(PowerCutError):
+        trained(checkpoint, recipe, report=stop_after(epoch))
+
+
+def refusal(checkpoint: Path, recipe: Recipe = RECIPE, config: NetworkConfig = CONFIG) -> str:
+    """Return the one clear sentence with which resuming is refused."""
+    with pytest.raises(TrainingError) as caught:
+        train(recipe, config, PICTURES, OTHERS, checkpoint, resume=True)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.endswith(".")
+    return message
+
+
+# The same again
+
+
+def test_same_seed_same_weights(tmp_path: Path) -> None:
+    """Training twice with one seed ends in identical weights and figures."""
+    first, first_figures = trained(tmp_path / "first.pt")
+    second, second_figures = trained(tmp_path / "second.pt")
+    assert same_weights(first, second)
+    timeless = [[replace(figures, seconds=0, seconds_left=0) for figures in both] for both in (first_figures, second_figures)]
+    assert timeless[0] == timeless[1]
+
+
+def test_other_seed_other_weights(tmp_path: Path) -> None:
+    """Another seed ends in other weights."""
+    first, _ = trained(tmp_path / "first.pt")
+    second, _ = trained(tmp_path / "second.pt", replace(RECIPE, seed=1))
+    assert not same_weights(first, second)
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_resuming_ends_in_the_same_weights(tmp_path: Path, epoch: int) -> None:
+    """Stopping after any epoch and resuming ends in the same weights and as many figures as not stopping."""
+    straight, _ = trained(tmp_path / "straight.pt")
+    interrupted(tmp_path / "stopped.pt", epoch)
+    resumed, figures = trained(tmp_path / "stopped.pt", resume=True)
+    assert same_weights(straight, resumed)
+    assert [1, 2, 3] == [each.epoch for each in figures]
+
+
+def test_resuming_does_not_hang_on_torchs_own_seed(tmp_path: Path) -> None:
+    """What was drawn before from torch's global generator changes neither a new training nor a resumed one."""
+    straight, _ = trained(tmp_path / "straight.pt")
+    torch.manual_seed(99)
+    interrupted(tmp_path / "stopped.pt")
+    torch.rand(5)
+    resumed, _ = trained(tmp_path / "stopped.pt", resume=True)
+    assert same_weights(straight, resumed)
+
+
+def test_result_is_ready_for_use(tmp_path: Path) -> None:
+    """The trained network is in evaluation mode, finite, and its figures are in their ranges."""
+    network, figures = trained(tmp_path / "checkpoint.pt")
+    assert not network.training
+    assert all(torch.isfinite(tensor).all() for tensor in network.state_dict().values())
+    assert all(0 <= each.held_out_accuracy <= 1 and each.loss > 0 and each.seconds > 0 for each in figures)
+    assert 0 == figures[-1].seconds_left
+
+
+def test_training_learns(tmp_path: Path) -> None:
+    """A few more epochs on pictures with bars teach the network where the bars are."""
+    recipe = Recipe(epochs=12, small_epochs=0, batch_size=16, warmup_steps=5, averaging=0.8, shift=0, erase_share=0.0)
+    _, figures = train(recipe, CONFIG, bars(320), OTHERS, tmp_path / "checkpoint.pt")
+    assert figures[-1].loss < figures[0].loss
+    assert figures[-1].held_out_accuracy > 0.9
+
+
+# What cannot be resumed
+
+
+def test_resuming_without_a_checkpoint(tmp_path: Path) -> None:
+    """Resuming without a checkpoint is refused in one sentence that names the file."""
+    assert "none.pt" in refusal(tmp_path / "none.pt")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "config"),
+    [
+        (replace(RECIPE, epochs=4), CONFIG),
+        (replace(RECIPE, seed=1), CONFIG),
+        (replace(RECIPE, batch_size=8), CONFIG),
+        (RECIPE, replace(CONFIG, widths=(4, 6))),
+        (RECIPE, replace(CONFIG, blocks=2)),
+    ],
+)
+def test_resuming_with_other_settings(tmp_path: Path, recipe: Recipe, config: NetworkConfig) -> None:
+    """Resuming with another recipe or network is refused in one sentence that speaks of the settings."""
+    interrupted(tmp_path / "checkpoint.pt")
+    assert "other settings" in refusal(tmp_path / "checkpoint.pt", recipe, config)
+
+
+def test_resuming_from_a_damaged_checkpoint(tmp_path: Path) -> None:
+    """A checkpoint cut anywhere, emptied or overwritten is refused in one sentence that names the file."""
+    file = tmp_path / "checkpoint.pt"
+    interrupted(file)
+    whole = file.read_bytes()
+    cuts = [whole[: len(whole) * percent // 100] for percent in (0, 1, 10, 50, 90, 99)]
+    for content in [*cuts, b"no checkpoint", bytes(1000), b"PK\3\4" + bytes(500), b"\x80\x02}q\x00.", b"\x80\x04", whole[::-1]]:
+        file.write_bytes(content)
+        assert "checkpoint.pt" in refusal(file)
+
+
+def test_resuming_from_a_folder(tmp_path: Path) -> None:
+    """A folder in the checkpoint's place is refused in one sentence."""
+    assert str(tmp_path) in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("state", [[], {}, {"format": 999}, {"format": 1}, {"format": 1, "recipe": {}, "config": {}}, "text"])
+def test_resuming_from_another_programs_checkpoint(tmp_path: Path, state: object) -> None:
+    """A file that torch wrote for something else is refused in one sentence."""
+    torch.save(state, tmp_path / "checkpoint.pt")
+    refusal(tmp_path / "checkpoint.pt")
+
+
+@pytest.mark.parametrize("missing", ["network", "average", "optimizers", "history"])
+def test_resuming_from_an_incomplete_checkpoint(tmp_path: Path, missing: str) -> None:
+    """A checkpoint of these settings without one of its parts is refused in one sentence."""
+    file = tmp_path / "checkpoint.pt"
+    interrupted(file)
+    state = torch.load(file, weights_only=True)
+    del state[missing]
+    torch.save(state, file)
+    refusal(file)
+
+
+def test_checkpoint_runs_no_code(tmp_path: Path) -> None:
+    """A checkpoint that would run code when unpickled is refused, and the code does not run."""
+    torch.save({"format": 1, "recipe": Trap(tmp_path / "sprung")}, tmp_path / "checkpoint.pt")
+    refusal(tmp_path / "checkpoint.pt")
+    assert not (tmp_path / "sprung").exists()
+
+
+class Trap:
+    """Makes a file when unpickled."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.file,)
+
+
+def test_checkpoint_is_replaced_whole(tmp_path: Path) -> None:
+    """After a training its folder holds the checkpoint alone, no half-written one beside it."""
+    trained(tmp_path / "runs" / "checkpoint.pt")
+    assert ["checkpoint.pt"] == [file.name for file in (tmp_path / "runs").iterdir()]
+
+
+def test_too_few_pictures(tmp_path: Path) -> None:
+    """Fewer pictures than a batch holds are refused in one sentence."""
+    with pytest.raises(TrainingError, match=r"^A batch of 128 needs more than 80 pictures; lower --batch-size\.$"):
+        trained(tmp_path / "checkpoint.pt", replace(RECIPE, batch_size=128))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_loss_that_is_no_number_ends_training(tmp_path: Path) -> None:
+    """Training whose loss is no longer a number ends in one sentence instead of shipping such weights."""
+    with pytest.raises(TrainingError, match="no longer a number"):
+        trained(tmp_path / "checkpoint.pt", replace(RECIPE, sgd_lr=1e30, epochs=2))
+
+
+# Augmentation
+
+
+def batches(recipe: Recipe, epoch: int = 0, pictures: Pictures = PICTURES) -> list[tuple[Tensor, Tensor]]:
+    return list(recipe_room._batches(pictures, recipe, epoch))
+
+
+def numbered(count: int = 64) -> Pictures:
+    """Return black pictures, each with one dot in the middle as bright as its label, which is its number plus one."""
+    pixels = torch.zeros(count, 1, 28, 28, dtype=torch.uint8)
+    pixels[:, 0, 14, 10] = torch.arange(1, count + 1, dtype=torch.uint8)
+    return Pictures(pixels, torch.arange(1, count + 1))
+
+
+def test_augmented_batches_keep_their_form() -> None:
+    """Augmented batches have the pictures' shape and types, and every picture comes at most once an epoch."""
+    drawn = batches(RECIPE)
+    assert 5 == len(drawn)
+    for pixels, labels in drawn:
+        assert ((16, 1, 28, 28), torch.uint8) == (tuple(pixels.shape), pixels.dtype)
+        assert ((16,), torch.int64) == (tuple(labels.shape), labels.dtype)
+    plain = replace(RECIPE, erase_share=0.0)
+    labels = torch.cat([labels for _, labels in batches(plain, pictures=numbered())])
+    assert list(range(1, 65)) == sorted(labels.tolist())
+
+
+@pytest.mark.parametrize("shift", [0, 1, 2, 4])
+def test_pictures_move_by_no_more_than_the_shift(shift: int) -> None:
+    """A picture moves by at most `shift` pixels each way, all of those occur, and it stays with its label."""
+    rows, columns = set(), set()
+    for epoch in range(8):
+        for pixels, labels in batches(replace(RECIPE, shift=shift, erase_share=0.0), epoch, numbered()):
+            n, _, ys, xs = torch.nonzero(pixels, as_tuple=True)
+            assert torch.equal(torch.arange(16), n)
+            assert torch.equal(labels, pixels[n, 0, ys, xs].long())
+            rows |= set((ys - 14).tolist())
+            # The dot stands in column 10, or mirrored in column 17.
+            columns |= set(torch.where(xs < 14, xs - 10, xs - 17).tolist()) if shift < 4 else set()
+    assert set(range(-shift, shift + 1)) == rows
+    assert not columns or set(range(-shift, shift + 1)) == columns
+
+
+def test_pictures_are_seen_both_ways_within_two_epochs() -> None:
+    """Every picture comes once as it is and once mirrored within two epochs."""
+    plain = replace(RECIPE, shift=0, erase_share=0.0)
+    sides: dict[int, set[int]] = {}
+    for epoch in (0, 1):
+        for pixels, labels in batches(plain, epoch, numbered()):
+            for label, column in zip(labels.tolist(), torch.nonzero(pixels)[:, 3].tolist(), strict=True):
+                sides.setdefault(label, set()).add(column)
+    assert {label: {10, 17} for label in range(1, 65)} == sides
+
+
+def test_squares_are_blackened() -> None:
+    """A share of the pictures loses a square of at most `erase_side` pixels, and nothing else changes."""
+    white = Pictures(torch.full((400, 1, 28, 28), 255, dtype=torch.uint8), torch.zeros(400, dtype=torch.int64))
+    recipe = replace(RECIPE, shift=0, erase_share=0.5, erase_side=5)
+    black = torch.cat([(pixels == 0).sum(dim=(1, 2, 3)) for pixels, _ in batches(recipe, pictures=white)])
+    assert 25 == black.max()
+    assert 0.4 < (black > 0).float().mean() < 0.6
+
+
+def test_batches_differ_from_epoch_to_epoch() -> None:
+    """Each epoch has its own order, the same whenever it is asked for."""
+    first, again, second = batches(RECIPE, 0), batches(RECIPE, 0), batches(RECIPE, 1)
+    assert torch.equal(first[0][0], again[0][0])
+    assert not torch.equal(first[0][0], second[0][0])
+
+
+# The hold-out
+
+
+def test_hold_out_is_disjoint_and_complete() -> None:
+    """The held-out pictures and the others are disjoint and together all there are, each with its label."""
+    count = 1000
+    pixels = torch.zeros(count, 1, 28, 28, dtype=torch.uint8)
+    pixels[:, 0, 0, 0], pixels[:, 0, 0, 1] = torch.arange(count) // 256, torch.arange(count) % 256
+    kept, held = hold_out(Pictures(pixels, torch.arange(count)), 100)
+    assert (900, 100) == (len(kept), len(held))
+    assert list(range(count)) == sorted(kept.labels.tolist() + held.labels.tolist())
+    for part in (kept, held):
+        assert torch.equal(part.labels, part.pixels[:, 0, 0, 0].long() * 256 + part.pixels[:, 0, 0, 1])
+
+
+def test_hold_out_is_fixed() -> None:
+    """The same pictures are held out every time, whatever the seeds, and they are 5,000 of Fashion-MNIST's 60,000."""
+    everything = Pictures(torch.zeros(60_000, 1, 1, 1, dtype=torch.uint8), torch.arange(60_000))
+    torch.manual_seed(1)
+    np.random.seed(1)
+    _, first = hold_out(everything)
+    torch.manual_seed(2)
+    np.random.seed(2)
+    _, second = hold_out(everything)
+    assert torch.equal(first.labels, second.labels)
+    assert HELD_OUT == len(first) == 5_000
+    # numpy freezes RandomState's stream: bundles of every version stay comparable.
+    assert np.random.RandomState(20170825).permutation(60_000)[:5_000].tolist() == first.labels.tolist()
+
+
+@pytest.mark.parametrize("count", [0, -1, 80, 81])
+def test_impossible_hold_out_is_refused(count: int) -> None:
+    """As many pictures as there are, or none, cannot be held out."""
+    with pytest.raises(DatasetError):
+        hold_out(PICTURES, count)
+
+
+# Calibration
+
+
+def calibrated(count: int = 20_000, classes: int = 10) -> tuple[Tensor, Tensor]:
+    """Return logits and labels drawn from the very probabilities that the logits say."""
+    chance = torch.Generator().manual_seed(4)
+    logits = 2 * torch.randn(count, classes, generator=chance)
+    labels = torch.multinomial(torch.softmax(logits, 1), 1, generator=chance)[:, 0]
+    return logits, labels
+
+
+@pytest.mark.parametrize("temperature", [0.3, 0.5, 1.0, 1.7, 3.0, 8.0])
+def test_temperature_is_recovered(temperature: float) -> None:
+    """Logits of a calibrated model, multiplied by a number, give that number as their temperature."""
+    logits, labels = calibrated()
+    assert fit_temperature(logits * temperature, labels) == pytest.approx(temperature, rel=0.03)
+
+
+def test_temperature_stays_in_bounds() -> None:
+    """A model that is always right, and one that is always wrong, get a finite positive temperature."""
+    labels = torch.arange(50) % 10
+    right = torch.nn.functional.one_hot(labels, 10).float() * 5
+    for logits in (right, right.roll(1, dims=1), torch.zeros(50, 10)):
+        assert 0.05 <= fit_temperature(logits, labels) <= 20
+
+
+def test_temperature_leaves_gradients_alone() -> None:
+    """Fitting leaves neither gradients on the logits nor a changed logit behind."""
+    logits, labels = calibrated(500)
+    before = logits.clone()
+    fit_temperature(logits, labels)
+    assert torch.equal(before, logits)
+    assert logits.grad is None
+
+
+def probabilities_of(logits: Tensor) -> np.ndarray:
+    return torch.softmax(logits, 1).numpy()
+
+
+@pytest.mark.parametrize("precision", [0.6, 0.8, 0.9, 0.95, 0.99])
+def test_threshold_gives_its_precision(precision: float) -> None:
+    """Of the tags at or above the threshold at least the promised share is right, and a lower one would not do."""
+    logits, labels = calibrated(5_000)
+    probabilities, truth = probabilities_of(logits), labels.numpy()
+    threshold = threshold_for(precision, probabilities, truth)
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    assert 0.5 <= threshold <= 1
+    assert right[confidence >= threshold].mean() >= precision
+    below = np.sort(confidence[(confidence < threshold - 1e-4) & (confidence >= 0.5)])[::-1]
+    assert all(right[confidence >= lower].mean() < precision for lower in below)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_threshold_gives_its_precision_on_few_pictures(seed: int) -> None:
+    """On few pictures, with ties and rounding, the promised share at or above the threshold is right as well."""
+    chance = np.random.default_rng(seed)
+    confidence = chance.choice([0.61234, 0.61236, 0.7, 0.712349, 0.8, 0.9], 25).astype(np.float32)
+    probabilities = np.stack([confidence, 1 - confidence], axis=1)
+    truth = (chance.random(25) > confidence).astype(np.int64)
+    threshold = threshold_for(0.8, probabilities, truth)
+    let_pass = confidence >= threshold
+    assert not let_pass.any() or (truth[let_pass] == 0).mean() >= 0.8
+
+
+def test_threshold_of_the_hopeless() -> None:
+    """Where no tag is right the threshold is 1."""
+    assert 1.0 == threshold_for(0.9, np.array([[0.9, 0.1]] * 5, np.float32), np.ones(5, np.int64))
+
+
+# Figures
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
+def test_calibration_error_agrees_with_torchmetrics(scale: float) -> None:
+    """The calibration error is that of torchmetrics on the same probabilities."""
+    logits, labels = calibrated(3_000)
+    probabilities = torch.softmax(logits * scale, 1)
+    theirs = MulticlassCalibrationError(10, n_bins=BINS, norm="l1")(probabilities, labels).item()
+    ours = calibration_error(reliability_table(probabilities.numpy(), labels.numpy()))
+    assert ours == pytest.approx(theirs, abs=1e-3)
+
+
+def test_reliability_table_holds_every_picture_once() -> None:
+    """The bins follow one another, and each picture is in the one that its confidence lies in, ends included."""
+    confidence = np.array([1.0, 1 / 15 * 9, 0.5, 0.50001, 0.999, 0.7], np.float32)
+    table = reliability_table(np.stack([confidence, 1 - confidence], axis=1), np.zeros(6, np.int64))
+    assert 6 == sum(row["n"] for row in table)
+    for row in table:
+        assert row["from"] < row["to"]
+        assert row["from"] - 1e-6 <= row["confidence"] <= row["to"] + 1e-6
+    assert sorted(table, key=lambda row: row["from"]) == table
+
+
+def test_macro_accuracy_passes_over_absent_classes() -> None:
+    """Macro accuracy is the mean over the classes that occur; an absent one, even if predicted, does not count."""
+    truth = np.array([0, 0, 0, 0, 1, 1])
+    probabilities = np.eye(10, dtype=np.float32)[[0, 0, 0, 5, 1, 7]]
+    figures = measure(probabilities, truth, LABELS)
+    assert (0.75 + 0.5) / 2 == pytest.approx(figures["macro_accuracy"], abs=1e-6)
+    assert 4 / 6 == pytest.approx(figures["accuracy"], abs=1e-6)
+    assert 6 == figures["n"]
+    assert {"precision": 0, "recall": 0, "f1": 0, "n": 0} == figures["per_class"]["f"]
+    assert {"precision": 1, "recall": 0.75, "f1": pytest.approx(6 / 7, abs=1e-6), "n": 4} == figures["per_class"]["a"]
+
+
+def test_confusion_counts_true_classes_in_rows() -> None:
+    """The confusion matrix has true classes in rows, predicted ones in columns, and all classes even if absent."""
+    counts = np.array(measure(np.eye(10, dtype=np.float32)[[3, 3, 4]], np.array([3, 4, 4]), LABELS)["confusion"]["counts"])
+    assert (10, 10) == counts.shape
+    assert (1, 1, 0, 1) == (counts[3, 3], counts[4, 3], counts[3, 4], counts[4, 4])
+    assert 3 == counts.sum()
+
+
+def test_one_picture_has_figures() -> None:
+    """Figures of a single picture need no second one, and every one is a number."""
+    figures = measure(np.eye(10, dtype=np.float32)[[2]], np.array([2]), LABELS)
+    assert (1.0, 1.0, 0.0) == (figures["accuracy"], figures["macro_accuracy"], figures["calibration_error"])
+
+
+def test_coverage_takes_the_surest_first() -> None:
+    """The accuracy at each coverage is that of the surest pictures, and at full coverage the accuracy of all."""
+    logits, labels = calibrated(1_000)
+    probabilities, truth = probabilities_of(logits), labels.numpy()
+    table = coverage_table(probabilities, truth)
+    assert 1000 == table[-1]["n"]
+    assert measure(probabilities, truth, LABELS)["accuracy"] == table[-1]["accuracy"]
+    least = [row["least_confidence"] for row in table]
+    assert sorted(least, reverse=True) == least
+    assert table[0]["accuracy"] > table[-1]["accuracy"]
+
+
+# The data set's reader
+
+
+def test_a_folder_without_the_files_is_named(tmp_path: Path) -> None:
+    """A missing file is named, with its folder."""
+    with pytest.raises(DatasetError) as caught:
+        fashion_mnist("train", tmp_path)
+    assert "train-images-idx3-ubyte" in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_another_data_sets_files_are_refused(tmp_path: Path, packed: bool) -> None:
+    """Files of the right names with other contents, as MNIST's are, are refused by their checksum."""
+    content = b"\0\0\x08\x03" + bytes(12 + 28 * 28)
+    for name in checksums():
+        file = tmp_path / (f"{name}.gz" if packed else name)
+        file.write_bytes(gzip.compress(content) if packed else content)
+    for split in ("train", "test"):
+        with pytest.raises(DatasetError, match="checksum differs") as caught:
+            fashion_mnist(split, tmp_path)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"no gzip", PACKED[:-9], PACKED[:-4] + b"1234"])
+def test_damaged_files_are_refused(tmp_path: Path, content: bytes) -> None:
+    """A damaged archive is refused in one sentence."""
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(content)
+    with pytest.raises(DatasetError) as caught:
+        fashion_mnist("train", tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_archive_damaged_inside_is_refused(tmp_path: Path) -> None:
+    """An archive with a flipped byte anywhere is refused in one sentence, never with a traceback."""
+    packed = gzip.compress(np.random.default_rng(1).integers(0, 99, 3000, np.uint8).tobytes())
+    file = tmp_path / "train-images-idx3-ubyte.gz"
+    for at in range(0, len(packed), 37):
+        file.write_bytes(packed[:at] + bytes([packed[at] ^ 255]) + packed[at + 1 :])
+        with pytest.raises(DatasetError):
+            fashion_mnist("train", tmp_path)
+
+
+# The network's size
+
+
+def test_network_is_small() -> None:
+    """The default network has at most 310,000 parameters and takes at most 40 million multiply-accumulates."""
+    network = ResidualNetwork(NetworkConfig())
+    assert count_parameters(network) <= 310_000
+    assert count_macs(network) <= 40e6
+
+
+def test_macs_are_counted_right() -> None:
+    """Counted by hand, a network of one stage takes what its layers take, and counting leaves it as it was."""
+    network = ResidualNetwork(NetworkConfig(widths=(4,), classes=10))
+    places = 28 * 28
+    assert places * 9 * (1 * 4 + 4 * 4 + 4 * 4) + 4 * 10 == count_macs(network)
+    assert network.training
+    assert not any(module._forward_hooks for module in network.modules())
