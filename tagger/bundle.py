@@ -101,7 +101,7 @@ def load(name: str) -> Bundle:
         return bundle
     except OSError as error:
         raise BundleError(f"The bundle {folder} cannot be read: {error.strerror or error}.") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BundleError(f"The bundle {folder} is damaged: {reason}. Fetch it again or retrain it.") from error
 
@@ -146,9 +146,9 @@ def _shipped_folder() -> Path:
 
 def _find(name: str) -> Path:
     for folder in (Path(name), _shipped_folder() / name):
-        if (folder / "card.json").is_file():
+        if os.path.isfile(folder / "card.json"):
             return folder
-    if Path(name).exists():
+    if os.path.exists(name):  # unlike Path's, false for names that no folder can have
         raise BundleError(f"{name} is no bundle: it holds no card.json; give a bundle's folder or name.")
     known = ", ".join(folder.name for folder in shipped()) or "none"
     raise BundleError(f"There is no bundle {name!r}; shipped with fmtag: {known}. A folder of your own works too.")

@@ -1,5 +1,6 @@
 """The network: 28x28 grey pictures to one score a label. Knows no files and no devices."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,8 +28,10 @@ class NetworkConfig:
         """Refuse shapes that cannot be built or would take absurd memory, as a damaged card may hold."""
         if not (1 <= len(self.widths) <= 4 and all(1 <= width <= 4096 for width in self.widths)):
             raise ValueError(f"widths must be one to four numbers from 1 to 4096, not {self.widths}")
-        if not 1 <= self.blocks <= 32 or not 2 <= self.classes <= 10_000 or self.deviation <= 0:
+        if not 1 <= self.blocks <= 32 or not 2 <= self.classes <= 10_000 or not 0 < self.deviation < math.inf:
             raise ValueError("blocks must be 1 to 32, classes 2 to 10000, deviation positive")
+        if not math.isfinite(self.mean):
+            raise ValueError("mean must be a number")
 
 
 class ResidualBlock(nn.Module):

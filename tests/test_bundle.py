@@ -23,6 +23,9 @@ from tagger.records import Pixels
 
 Card = dict[str, Any]
 
+LONG = "x" * 5000
+"""Longer than any file system allows."""
+
 
 @pytest.fixture
 def copy(small_bundle: Path, tmp_path: Path) -> Path:
@@ -305,7 +308,7 @@ def test_unknown_name_lists_the_shipped(tmp_path: Path, small_bundle: Path, monk
     assert isinstance(load("tiny"), Bundle)
 
 
-@pytest.mark.parametrize("name", ["", ".", "a\0b", "x" * 5000, "no/such/folder", "line\nbreak"])
+@pytest.mark.parametrize("name", ["", ".", "a\0b", LONG, "no/such/folder", "line\nbreak"], ids=lambda name: repr(name[:20]))
 def test_impossible_names_are_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that cannot be a folder's is refused in one sentence like any unknown one."""
     monkeypatch.chdir(tmp_path)

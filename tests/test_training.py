@@ -2,6 +2,7 @@
 # ruff: noqa: SIM300 - what is expected stands first, as in every test here
 
 import gzip
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,15 @@ from tagger.train import EpochFigures, train
 CONFIG = NetworkConfig(widths=(4, 8))
 RECIPE = Recipe(epochs=3, small_epochs=1, batch_size=16, warmup_steps=2)
 LABELS = tuple("abcdefghij")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads only wait for each other on a network so small; on a busy machine a hundred times longer."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def bars(count: int, seed: int = 0) -> Pictures:
