@@ -32,7 +32,7 @@ def retrain(settings: TrainSettings, report: Callable[[EpochFigures], None] = la
     """Train on Fashion-MNIST, write the bundle to `settings.out` and return it.
 
     Choices, temperature and threshold rest on the held-out images; the test set is opened once, at the end. Raises
-    `TrainingError`, and writes no bundle, where the held-out accuracy is below `settings.floor`.
+    `TrainingError`, and writes no bundle, where the held-out accuracy is below `settings.floor`; the checkpoint stays then.
     """
     pictures, held_out = dataset.hold_out(dataset.fashion_mnist("train", settings.data))
     test = dataset.fashion_mnist("test", settings.data)  # a missing file should be known before the hours of training
@@ -67,7 +67,9 @@ def retrain(settings: TrainSettings, report: Callable[[EpochFigures], None] = la
         data=dataset.checksums(),
         versions={"fmtag": version("fmtag"), "torch": torch.__version__, "python": platform.python_version()},
     )
-    return Retrained(bundle.save(settings.out, card, network), history)
+    written = bundle.save(settings.out, card, network)
+    checkpoint.unlink()
+    return Retrained(written, history)
 
 
 @torch.inference_mode()
