@@ -8,6 +8,7 @@ It is here to be compared with: no rotation, no transparency, no background cut,
 import csv
 import os
 import sys
+from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader
@@ -29,7 +30,7 @@ def main(folder: str, out: str) -> None:
         for pixels, _ in DataLoader(photos, batch_size=256, num_workers=len(os.sched_getaffinity(0))):
             confidences, tags = network(pixels).softmax(1).max(1)
             rows += [(loaded.card.labels[tag], f"{confidence:.4f}") for tag, confidence in zip(tags, confidences, strict=True)]
-    with open(out, "w", newline="") as file:
+    with Path(out).open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("path", "tag", "confidence"))
         writer.writerows((path, *row) for (path, _), row in zip(photos.samples, rows, strict=True))

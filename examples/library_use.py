@@ -1,4 +1,4 @@
-"""The library in ten lines: which photos of a folder may be published, and which should a person look at?"""
+"""The library in ten lines: which photos may be published, and which should a person look at."""
 
 from pathlib import Path
 

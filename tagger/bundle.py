@@ -22,6 +22,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from tagger.atomic import replacing
 from tagger.errors import BundleError
 from tagger.network import NetworkConfig, ResidualNetwork
 
@@ -121,8 +122,10 @@ def save(folder: Path, card: Card, network: ResidualNetwork) -> Bundle:
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / weights_name, packed)
-        _replace(folder / "card.json", (json.dumps(raw, indent=2, ensure_ascii=False) + "\n").encode())
+        with replacing(folder / weights_name) as file:
+            file.write(packed)
+        with replacing(folder / "card.json") as file:
+            file.write((json.dumps(raw, indent=2, ensure_ascii=False) + "\n").encode())
         for old in folder.glob("weights-*.safetensors"):
             if old.name != weights_name:
                 old.unlink()
@@ -178,12 +181,3 @@ def _card(raw: dict[str, Any]) -> Card:
         data=dict(raw["data"]),
         versions=dict(raw["versions"]),
     )
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)

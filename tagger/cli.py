@@ -42,9 +42,15 @@ Known = TypeVar("Known")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code; an `FmtagError` is one sentence and exit 1."""
+    asked = {"debug": False}
     try:
         code = cli.main(
-            arguments, "fmtag", standalone_mode=False, auto_envvar_prefix="FMTAG", default_map=_configured(Path(CONFIGURATION))
+            arguments,
+            "fmtag",
+            standalone_mode=False,
+            auto_envvar_prefix="FMTAG",
+            default_map=_configured(Path(CONFIGURATION)),
+            obj=asked,
         )
     except click.ClickException as error:
         error.show()
@@ -56,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.close()  # whoever read our output has left; there is nobody to tell
         code = 1
     except FmtagError as error:
-        if _debug_asked():
+        if asked["debug"]:
             traceback.print_exc()
         click.echo(f"Error: {error}", err=True)
         code = 1
@@ -93,8 +99,24 @@ def _known(name: str, among: Mapping[str, Known], path: Path) -> Known:
     raise ConfigurationError(f"{path} names {name!r}, which there is not{hint}")
 
 
-def _debug_asked() -> bool:
-    return "--debug" in sys.argv
+class _Finite(click.FloatRange):
+    """A number within a range; `nan` lies in every range by click's comparison, and in none by ours."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        number = super().convert(value, parameter, context)
+        if number != number:
+            self.fail("nan is no number.", parameter, context)
+        return number
+
+
+def _note_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
+    context.find_root().obj["debug"] = value
+
+
+def with_debug(command: Command) -> Command:
+    """Add --debug, which `main` acts on."""
+    help_text = "Show the traceback of an error."
+    return click.option("--debug", is_flag=True, expose_value=False, callback=_note_debug, help=help_text)(command)
 
 
 def with_model(command: Command) -> Command:
@@ -105,7 +127,7 @@ def with_model(command: Command) -> Command:
         click.option("--batch-size", type=click.IntRange(1, 65536), default=256, show_default=True, help="Photos a step."),
         click.option("--workers", type=click.IntRange(1, 256), help="Threads that read photos.  [default: processors]"),
         click.option("--image-column", help="Column of a table that holds the paths.  [default: told by its name]"),
-        click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+        with_debug,
     ]
     for option in reversed(options):
         command = option(command)
@@ -123,7 +145,7 @@ def cli() -> None:
 @click.option("--out", required=True, help="File to write (.csv .json .jsonl .parquet), or - for stdout.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="Format.  [default: by the suffix; csv on stdout]")
 @click.option("--top-k", type=click.IntRange(1, 1000), default=1, show_default=True, help="Tags a photo.")
-@click.option("--min-confidence", type=click.FloatRange(0, 1), help="Flag tags below this.  [default: the bundle's own]")
+@click.option("--min-confidence", type=_Finite(0, 1), help="Flag tags below this.  [default: the bundle's own]")
 @click.option("--allow-truncated", is_flag=True, help="Tag files that end early, always flagged, one at a time.")
 @click.option("--excel", is_flag=True, help="CSV for spreadsheets: byte order mark, formulas made harmless.")
 @click.option("--list-ignored", is_flag=True, help="Name the entries of a folder that are no images.")
@@ -131,7 +153,7 @@ def cli() -> None:
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of stderr.")
 @with_model
-def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: str, debug: bool, **options: Any) -> int:
+def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: str, **options: Any) -> int:
     """Tag the photos of SOURCE: a folder, an image, a table (.csv .tsv .jsonl .parquet), or - for paths on stdin.
 
     Exit codes: 0 every photo tagged or flagged; 1 the run could not be done; 2 wrong usage; 3 done, but some photos
@@ -159,7 +181,7 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: str
 @click.option("--label-column", help="Column of a table that holds the labels.  [default: told by its name]")
 @click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder of Fashion-MNIST's four files.")
 @with_model
-def evaluate(out: Path | None, debug: bool, **options: Any) -> None:
+def evaluate(out: Path | None, **options: Any) -> None:
     """Measure a bundle on SOURCE: labelled photos (a subfolder a class, or a table), or fashion-mnist, its test set."""
     from tagger.evaluate import evaluate as measure
     from tagger.report import print_figures, write_json
@@ -177,10 +199,10 @@ def evaluate(out: Path | None, debug: bool, **options: Any) -> None:
 @click.option("--epochs", type=click.IntRange(1), default=Recipe.epochs, show_default=True, help="Passes over the images.")
 @click.option("--batch-size", type=click.IntRange(2), default=Recipe.batch_size, show_default=True, help="Images a step.")
 @click.option("--seed", type=click.IntRange(0), default=Recipe.seed, show_default=True, help="Start of all chance.")
-@click.option("--floor", type=click.FloatRange(0, 1), default=0.9, show_default=True, help="Least held-out accuracy.")
+@click.option("--floor", type=_Finite(0, 1), default=0.9, show_default=True, help="Least held-out accuracy.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in the folder.")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def retrain(out: Path, name: str | None, data: Path | None, floor: float, resume: bool, debug: bool, **recipe: Any) -> None:
+@with_debug
+def retrain(out: Path, name: str | None, data: Path | None, floor: float, resume: bool, **recipe: Any) -> None:
     """Train a network on Fashion-MNIST and write it, calibrated and measured, as a bundle."""
     from tagger.report import print_epoch, print_retrained
     from tagger.retrain import retrain as make
@@ -204,8 +226,8 @@ def models(context: click.Context) -> None:
 
 @models.command()
 @click.argument("name")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def show(name: str, debug: bool) -> None:
+@with_debug
+def show(name: str) -> None:
     """Print the card and the layers of the bundle NAME."""
     from dataclasses import asdict
 

@@ -1,16 +1,16 @@
 """The row schema, the writers of each format, and the atomic replacement of the old file by the new one."""
 
 import csv
+import io
 import json
 import math
-import os
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from tagger.atomic import replacing
 from tagger.errors import OutputError
 from tagger.records import Item, Tag
 from tagger.settings import FORMATS, Format
@@ -39,8 +39,8 @@ class RowWriter(Protocol):
         """Finish the file."""
 
 
-def columns(source_columns: Sequence[str], top_k: int) -> dict[str, str]:
-    """Return the output's columns in order, each mapped to the source's column it repeats or to '' where it is fmtag's.
+def columns(source_columns: Sequence[str], top_k: int) -> dict[str, str | None]:
+    """Return the output's columns in order, each mapped to the source's column it repeats or to None where it is fmtag's.
 
     A source column with the name of one of fmtag's is kept as `source_NAME`.
     """
@@ -49,23 +49,23 @@ def columns(source_columns: Sequence[str], top_k: int) -> dict[str, str]:
         own += [f"tag_{rank}", f"confidence_{rank}"]
     own.append("model")
     taken = {*own, *source_columns}
-    named: dict[str, str] = {}
+    named: dict[str, str | None] = {}
     for name in source_columns:
         kept = name
         while kept in own or (kept != name and kept in taken):
             kept = f"source_{kept}"
         named[kept] = name
-    return {**named, **dict.fromkeys(own, "")}
+    return {**named, **dict.fromkeys(own)}
 
 
-def row(item: Item, tag: Tag, model: str, named: Mapping[str, str]) -> Row:
+def row(item: Item, tag: Tag, model: str, named: Mapping[str, str | None]) -> Row:
     """Return one row; `named` is what `columns` returned."""
     values: Row = {"path": item.path, "low_confidence": tag.low_confidence, "reason": tag.reason, "model": model}
     values |= {"tag": "", "confidence": None, "group": tag.group, "group_confidence": tag.group_confidence}
     for rank, (label, confidence) in enumerate(tag.ranked, 1):
         suffix = "" if rank == 1 else f"_{rank}"
         values |= {f"tag{suffix}": label, f"confidence{suffix}": confidence}
-    return {name: item.columns.get(source) if source else values.get(name) for name, source in named.items()}
+    return {name: item.columns.get(source) if source is not None else values.get(name) for name, source in named.items()}
 
 
 def format_of(out: str, asked: Format | None = None) -> Format:
@@ -85,7 +85,7 @@ def format_of(out: str, asked: Format | None = None) -> Format:
 def open_output(
     out: str,
     format: Format,
-    named: Mapping[str, str],
+    named: Mapping[str, str | None],
     model: str,
     schema: "pyarrow.Schema | None" = None,
     excel: bool = False,
@@ -95,57 +95,58 @@ def open_output(
     `schema` holds the types of the source's columns for Parquet. `excel` makes CSV cells harmless that a spreadsheet
     would run as a formula, and writes the byte order mark. Raises `OutputError` where `out` cannot be written.
     """
-    try:
-        with _replaced(out) as file:
-            writer = _writer(file, format, named, model, schema, excel)
-            yield writer
-            writer.close()
-            file.flush()
-    except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            raise
-        raise OutputError(f"{out} cannot be written ({error.strerror or error}); nothing was changed there.") from error
+    with ExitStack() as stack:
+        with _said_of(out):
+            file = stack.enter_context(_opened(out))
+        writer = _writer(_Complaining(file, out), format, named, model, schema, excel)
+        yield writer
+        writer.close()
+        with _said_of(out):
+            stack.close()
 
 
 @contextmanager
-def _replaced(out: str) -> Iterator[IO[bytes]]:
-    """Give a file that takes the place of `out` at the end; streams and devices are written as they are."""
+def _said_of(out: str) -> Iterator[None]:
+    """Turn the operating system's errors into one sentence; a reader that has left is the caller's matter."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written ({error.strerror or error}); nothing was changed there.") from error
+
+
+class _Complaining(io.RawIOBase):
+    """A file whose writing fails with an `OutputError`, so that no other room's trouble is mistaken for the output's."""
+
+    def __init__(self, file: IO[bytes], out: str) -> None:
+        self._file = file
+        self._out = out
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        if self._file.closed:  # given up: Parquet's writer, when it is forgotten, still wants to end its file
+            return len(data)
+        with _said_of(self._out):
+            return self._file.write(data)
+
+
+@contextmanager
+def _opened(out: str) -> Iterator[IO[bytes]]:
     if out == "-":
         yield sys.stdout.buffer
-        return
-    path = Path(out).resolve()  # a link stays a link
-    if path.exists() and not path.is_file():
-        with path.open("wb") as file:
+        sys.stdout.buffer.flush()
+    else:
+        with replacing(Path(out)) as file:
             yield file
-        return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, temporary)
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":  # Windows cannot open folders
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _writer(
-    file: IO[bytes],
+    file: io.RawIOBase,
     format: Format,
-    named: Mapping[str, str],
+    named: Mapping[str, str | None],
     model: str,
     schema: "pyarrow.Schema | None",
     excel: bool,
@@ -162,10 +163,11 @@ def _writer(
 
 
 class _CsvWriter:
-    def __init__(self, file: IO[bytes], named: Mapping[str, str], excel: bool) -> None:
+    def __init__(self, file: io.RawIOBase, named: Mapping[str, str | None], excel: bool) -> None:
         self._named = named
         self._excel = excel
-        self._csv = csv.writer(_Encoded(file), lineterminator="\n")
+        # Only with \r in its line end does csv quote a lone \r in a cell; `_Encoded` writes \n all the same.
+        self._csv = csv.writer(_Encoded(file), lineterminator="\r\n")
         if excel:
             file.write(b"\xef\xbb\xbf")
         self._csv.writerow([self._safe(name) for name in named])
@@ -177,7 +179,7 @@ class _CsvWriter:
         pass
 
     def _text(self, name: str, value: Any) -> str:
-        own_number = isinstance(value, float) and not self._named[name]
+        own_number = isinstance(value, float) and self._named[name] is None
         return f"{value:.{DECIMALS}f}" if own_number else _text(value)
 
     def _safe(self, text: str) -> str:
@@ -188,11 +190,11 @@ class _CsvWriter:
 class _Encoded:
     r"""What csv.writer needs of a file: file names that are no UTF-8 come out as `\udc..`, the rest stays valid."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: io.RawIOBase) -> None:
         self._file = file
 
     def write(self, text: str) -> int:
-        return self._file.write(_encoded(text))
+        return self._file.write(_encoded(text.removesuffix("\r\n") + "\n")) or 0
 
 
 def _encoded(text: str) -> bytes:
@@ -207,7 +209,7 @@ def _text(value: Any) -> str:
             return value
         case bool():
             return "true" if value else "false"
-        case list() | dict():
+        case list() | tuple() | dict():
             return _json(value)
         case float() if math.isnan(value):
             return ""
@@ -223,7 +225,7 @@ def _finite(value: Any) -> Any:
     match value:
         case float() if not math.isfinite(value):
             return None
-        case list():
+        case list() | tuple():
             return [_finite(part) for part in value]
         case dict():
             return {str(name): _finite(part) for name, part in value.items()}
@@ -231,7 +233,7 @@ def _finite(value: Any) -> Any:
 
 
 class _JsonLinesWriter:
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: io.RawIOBase) -> None:
         self._file = file
 
     def write(self, row: Row) -> None:
@@ -242,7 +244,7 @@ class _JsonLinesWriter:
 
 
 class _JsonWriter:
-    def __init__(self, file: IO[bytes], model: str) -> None:
+    def __init__(self, file: io.RawIOBase, model: str) -> None:
         self._file = file
         self._separator = b"\n"
         file.write(_encoded(f'{{"format": {JSON_FORMAT}, "model": {_json(model)}, "rows": ['))
@@ -258,22 +260,22 @@ class _JsonWriter:
 class _ParquetWriter:
     """Writes row groups of `PARQUET_ROWS`; the source's columns keep their types where it has any, else become text."""
 
-    def __init__(self, file: IO[bytes], named: Mapping[str, str], source: "pyarrow.Schema | None") -> None:
+    def __init__(self, file: io.RawIOBase, named: Mapping[str, str | None], source: "pyarrow.Schema | None") -> None:
         import pyarrow
         from pyarrow import parquet
 
         self._arrow = pyarrow
-        self._typed = {name for name, column in named.items() if column and source is not None}
+        self._typed = {name for name, column in named.items() if column is not None and source is not None}
         self._schema = pyarrow.schema([(name, self._type(name, column, source)) for name, column in named.items()])
         self._writer = parquet.ParquetWriter(file, self._schema)
         self._rows: list[Row] = []
 
-    def _type(self, name: str, column: str, source: "pyarrow.Schema | None") -> "pyarrow.DataType":
-        if column and source is not None:
+    def _type(self, name: str, column: str | None, source: "pyarrow.Schema | None") -> "pyarrow.DataType":
+        if column is not None and source is not None:
             return source.field(column).type
-        if not column and name.startswith(("confidence", "group_confidence")):
+        if column is None and name.startswith(("confidence", "group_confidence")):
             return self._arrow.float64()
-        return self._arrow.bool_() if not column and name == "low_confidence" else self._arrow.string()
+        return self._arrow.bool_() if column is None and name == "low_confidence" else self._arrow.string()
 
     def write(self, row: Row) -> None:
         self._rows.append({name: self._value(name, value) for name, value in row.items()})

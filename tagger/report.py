@@ -1,7 +1,6 @@
 """Figures as a person reads them on a terminal, and as a file."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from tagger.atomic import replacing
 from tagger.errors import OutputError
 from tagger.retrain import Retrained
 from tagger.train import EpochFigures
@@ -73,12 +73,10 @@ def _photo_lines(figures: dict[str, Any]) -> str:
 
 def write_json(path: Path, figures: dict[str, Any]) -> None:
     """Write the figures as JSON, replacing the file as a whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        with replacing(path) as file:
+            file.write((json.dumps(figures, indent=2, ensure_ascii=False) + "\n").encode())
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OutputError(f"{path} cannot be written ({error.strerror or error}).") from error
 
 

@@ -32,6 +32,9 @@ LABEL_COLUMNS = ("label", "class", "category", "tag")
 
 CHUNK_ROWS = 2_000
 
+SPARE_COLUMNS = 64
+"""A row may have so many cells too many and still be a row, marked as bad; with more the table is damaged."""
+
 Ignored = Callable[[str, str], None]
 """Is told the path, and why it is no item, of each entry of a folder that is passed over."""
 
@@ -82,10 +85,36 @@ def label_column(columns: Sequence[str], asked: str | None = None) -> str:
 
 def _walked(root: Path, ignored: Ignored) -> Iterator[Item]:
     """Yield the images below `root`, folder by folder in the order of their names, each folder once."""
-    yield from _walk_folder(root, "", [root.resolve()], ignored)
+    real_root = root.resolve()
+    linked: set[Path] = set()  # the folders outside that were walked through a link
+    waiting = [(_listed_folder(root, ""), False)]
+    while waiting:
+        entries, outside = waiting[-1]
+        entry = next(entries, None)
+        if entry is None:
+            waiting.pop()
+        elif isinstance(entry, Item):
+            yield entry
+        else:
+            path, found = entry
+            if found.name.startswith("."):
+                ignored(path, "hidden")
+            elif _is_folder(found):
+                real = Path(found.path).resolve() if outside or found.is_symlink() else None
+                if real is not None and (real in linked or real.is_relative_to(real_root) or real_root.is_relative_to(real)):
+                    ignored(path, "a link to a folder that is walked anyway")
+                    continue
+                if real is not None:
+                    linked.add(real)
+                waiting.append((_listed_folder(Path(found.path), path + "/"), real is not None))
+            elif os.path.splitext(found.name)[1].lower() in IMAGE_SUFFIXES:
+                yield Item(path, Path(found.path))
+            else:
+                ignored(path, "not an image")
 
 
-def _walk_folder(folder: Path, prefix: str, walked: list[Path], ignored: Ignored) -> Iterator[Item]:
+def _listed_folder(folder: Path, prefix: str) -> "Iterator[tuple[str, os.DirEntry[str]] | Item]":
+    """Yield the entries of one folder in the order of their names, or one unreadable item."""
     try:
         with os.scandir(folder) as entries:
             listed = sorted(entries, key=lambda entry: entry.name)
@@ -95,26 +124,15 @@ def _walk_folder(folder: Path, prefix: str, walked: list[Path], ignored: Ignored
         yield Item(prefix, None, problem=Failed("unreadable", f"{prefix}: {error.strerror or error}"))
         return
     for entry in listed:
-        path = prefix + entry.name
-        if entry.name.startswith("."):
-            ignored(path, "hidden")
-        elif entry.is_dir():
-            if not entry.is_symlink() or _is_new(Path(entry.path).resolve(), walked):
-                yield from _walk_folder(folder / entry.name, path + "/", walked, ignored)
-            else:
-                ignored(path, "a link to a folder that is walked anyway")
-        elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:
-            yield Item(path, folder / entry.name)
-        else:
-            ignored(path, "not an image")
+        yield prefix + entry.name, entry
 
 
-def _is_new(target: Path, walked: list[Path]) -> bool:
-    """Whether a linked folder lies outside all that is walked, which it then joins; this also breaks circles."""
-    if any(target.is_relative_to(known) or known.is_relative_to(target) for known in walked):
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Whether an entry is a folder; a link that leads to itself or into the forbidden is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
         return False
-    walked.append(target)
-    return True
 
 
 # Lists -------------------------------------------------------------------------------------------------------------
@@ -155,7 +173,7 @@ def _separated(path: Path, image_column: str | None) -> Source:
 def _separator(path: Path) -> str:
     """Return the separator of a .csv: spreadsheets of many countries write semicolons."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        header = file.readline()
+        header = re.sub(r'"[^"]*("|$)', "", file.readline())
     return max(",;\t|", key=header.count)
 
 
@@ -163,33 +181,30 @@ def _separated_items(path: Path, separator: str, columns: list[str], column: str
     """Yield the rows; all values stay text, so that an article number keeps its leading zeros."""
     import pandas as pd
 
-    overflow = "".join(columns) + "+"  # a name that no column has; takes the cells of a row that has too many
-
-    def keep_long_row(cells: list[str]) -> list[str]:
-        return [*cells[: len(columns)], separator.join(cells[len(columns) :])]
-
+    # pandas refuses tables with rows that are too long; with columns of our own to spare it hands them over.
+    spare = [f"{''.join(columns)}+{number}" for number in range(SPARE_COLUMNS)]
     try:
         with pd.read_csv(
             path,
             sep=separator,
             header=None,
             skiprows=1,
-            names=[*columns, overflow],
+            names=[*columns, *spare],
             index_col=False,
             dtype=str,
             keep_default_na=False,
             encoding="utf-8-sig",
-            engine="python",
-            on_bad_lines=keep_long_row,
             chunksize=CHUNK_ROWS,
         ) as chunks:
             for chunk in chunks:
                 for cells in chunk.itertuples(index=False, name=None):
-                    row = {name: cell if isinstance(cell, str) else "" for name, cell in zip(columns, cells[:-1], strict=True)}
-                    extra = isinstance(cells[-1], str) and cells[-1].strip(separator) != ""
-                    problem = Failed("bad_row", f"{path}: a row with more cells than columns") if extra else None
+                    row = dict(zip(columns, cells, strict=False))
+                    too_long = any(cells[len(columns) :])
+                    problem = Failed("bad_row", f"{path}: a row with more cells than columns") if too_long else None
                     yield _item(row[column], path.parent / row[column], row, problem)
-    except (UnicodeDecodeError, pd.errors.ParserError, csv.Error) as error:
+    except pd.errors.EmptyDataError:
+        return  # a header and nothing below it
+    except (UnicodeDecodeError, pd.errors.ParserError) as error:
         raise _not_a_table(path, error) from error
 
 
@@ -244,7 +259,7 @@ def _parquet(path: Path, image_column: str | None) -> Source:
                 for row in batch.to_pylist():
                     text = row[column] if isinstance(row[column], str) else ""
                     yield _item(text, path.parent / text, row)
-        except pyarrow.ArrowException as error:
+        except (pyarrow.ArrowException, OSError) as error:
             raise _not_a_table(path, error) from error
 
     return Source(items(), tuple(columns), file.schema_arrow)
@@ -254,7 +269,7 @@ def _item(text: str, file: Path, columns: Mapping[str, object], problem: Failed 
     """Return the item of one row or line, with what is already known to be wrong with it."""
     if problem is None and not text.strip():
         problem = Failed("bad_row", "a row without a path")
-    if problem is None and re.match(r"[a-z]+://", text, re.IGNORECASE):
+    if problem is None and re.match(r"\s*[a-z][a-z0-9+.-]*://", text, re.IGNORECASE):
         problem = Failed("bad_row", f"{text}: an address, not a file; fetch the photos first")
     return Item(text, None if problem else file, columns, problem)
 

@@ -1,6 +1,5 @@
 """The recipe that makes a network from labelled pictures, read from top to bottom."""
 
-import os
 import pickle
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
+from tagger.atomic import replacing
 from tagger.dataset import Pictures
 from tagger.errors import TrainingError
 from tagger.muon import Muon
@@ -222,9 +222,8 @@ def _save(
         "history": [asdict(figures) for figures in history],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
+    with replacing(path) as file:
+        torch.save(state, file)
 
 
 def _restore(

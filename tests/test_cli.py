@@ -390,17 +390,27 @@ def test_missing_arguments_are_exit_2(call: Call) -> None:
     assert_one_sentence(call("no-such-command"), 2, "no-such-command")
 
 
-def test_debug_shows_the_traceback(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With --debug, or FMTAG_RUN_DEBUG=1 as for every option, the traceback stands before the sentence."""
+def test_debug_shows_the_traceback(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --debug on the command line the traceback stands before the sentence."""
+    arguments = ["fmtag", "run", str(tmp_path / "none"), "--out", str(tmp_path / "t.csv")]
+    for asked in ([], ["--debug"]):
+        monkeypatch.setattr(sys, "argv", [*arguments, *asked])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        said = capfd.readouterr().err
+        assert caught.value.code == 1
+        assert said.startswith("Traceback") == bool(asked)
+        assert ("SourceError" in said) == bool(asked)
+        assert said.splitlines()[-1].startswith("Error: There is no")
+
+
+def test_debug_may_be_asked_for_in_any_way(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--debug counts too where the arguments are handed over, and FMTAG_RUN_DEBUG=1 as a variable does for every option."""
     arguments = ["run", str(tmp_path / "none"), "--out", str(tmp_path / "t.csv")]
-    assert "Traceback" not in call(*arguments).err
-    shown = call(*arguments, "--debug")
-    assert shown.code == 1
-    assert shown.err.startswith("Traceback")
-    assert "SourceError" in shown.err
-    assert shown.err.splitlines()[-1].startswith("Error: There is no")
+    shown = [call(*arguments, "--debug").err]
     monkeypatch.setenv("FMTAG_RUN_DEBUG", "1")
-    assert call(*arguments).err.startswith("Traceback")
+    shown.append(call(*arguments).err)
+    assert [said.startswith("Traceback") for said in shown] == [True, True]
 
 
 # Help and models ---------------------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def test_batch_size_and_workers_never_change_a_byte(
 
 
 def test_the_counts_of_a_run_reconcile(photos: Callable[[int], Path], small_bundle: Path, tmp_path: Path) -> None:
-    """found = tagged + flagged + failed, and each agrees with the rows; ignored entries are told apart."""
+    """Found = tagged + flagged + failed, and each agrees with the rows; ignored entries are told apart."""
     folder = photos(12)
     broken = damaged_files(folder)
     (folder / "notes.txt").write_text("x")

@@ -12,7 +12,7 @@ import tagger
 PACKAGE = Path(tagger.__file__).parent
 
 LAYERS = (
-    "errors records",
+    "errors records atomic",
     "settings network muon",
     "dataset bundle",
     "source decode output decide",

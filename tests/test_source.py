@@ -184,14 +184,20 @@ def test_unreadable_subfolder_is_an_item(tmp_path: Path) -> None:
 
 def test_deep_folders_are_walked(tmp_path: Path) -> None:
     """Folders within folders are walked as deep as the system's own limit on paths lets them be."""
-    folder = tmp_path / "/".join("d" * 1200)
-    folder.mkdir(parents=True)
-    touch(folder, "x.jpg")
+    depth = 1200
+    folders = [Path(f"{tmp_path}/{'d/' * level}") for level in range(1, depth + 1)]
+    for folder in folders:
+        folder.mkdir()
+    photo = touch(folders[-1], "x.jpg") / "x.jpg"
     try:
-        found = items(tmp_path)
+        paths = [item.path for item in items(tmp_path)]
     except RecursionError:
         pytest.fail("the walk is as deep as the interpreter's stack", pytrace=False)  # a trace of 1,000 calls says no more
-    assert [item.path for item in found] == ["d/" * 1200 + "x.jpg"]
+    finally:
+        photo.unlink()
+        for folder in reversed(folders):  # whoever cleans up later may not be able to go that deep
+            folder.rmdir()
+    assert paths == ["d/" * depth + "x.jpg"]
 
 
 def test_file_name_that_is_not_utf8_comes_through(tmp_path: Path) -> None:
@@ -255,9 +261,7 @@ def test_nothing_there(tmp_path: Path, name: str) -> None:
 
 
 @each_format
-@pytest.mark.parametrize(
-    "name", ["image", "image_path", "path", "file", "filename", "Image Src", "Image_Path", "FILE NAME"]
-)
+@pytest.mark.parametrize("name", ["image", "image_path", "path", "file", "filename", "Image Src", "Image_Path", "FILE NAME"])
 def test_image_column_is_told_by_its_name(tmp_path: Path, suffix: str, name: str) -> None:
     """Case, spaces and underscores of the usual names do not matter, nor where the column stands."""
     table = write_table(tmp_path / f"t{suffix}", ["sku", name, "text"], [["1", "a.jpg", "x"], ["2", "b.jpg", "y"]])
@@ -338,10 +342,10 @@ def test_row_that_ends_before_its_path_is_a_bad_row(tmp_path: Path) -> None:
     assert cells(found) == [["1", "a.jpg", "x"], ["2", "", ""], ["3", "c.jpg", "z"]]
 
 
-def test_row_with_too_few_cells_is_a_bad_row(tmp_path: Path) -> None:
-    """A row that breaks off after its path is a bad row too: its cells may have slipped."""
+def test_row_with_too_few_cells_is_filled_up(tmp_path: Path) -> None:
+    """Spreadsheets leave empty cells at a row's end out: such a row is as good as any."""
     found = items(write(tmp_path / "t.csv", "path,sku,name\na.jpg,1,x\nb.jpg,2\nc.jpg,3,z\n"))
-    assert reasons(found) == ["", "bad_row", ""]
+    assert reasons(found) == ["", "", ""]
     assert cells(found) == [["a.jpg", "1", "x"], ["b.jpg", "2", ""], ["c.jpg", "3", "z"]]
 
 
@@ -508,12 +512,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 # A NUL cannot stand in text files that csv reads, nor a lone surrogate in UTF-8.
-CHARACTERS = st.one_of(st.characters(codec="utf-8", exclude_characters="\0"), st.sampled_from(' ,;\t|"\'\r\n\ufeff'))
+CHARACTERS = st.one_of(st.characters(codec="utf-8", exclude_characters="\0"), st.sampled_from(" ,;\t|\"'\r\n\ufeff"))
 TEXT = st.text(CHARACTERS, max_size=8)
 TABLES = st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(TEXT, min_size=width, max_size=width), max_size=6))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(TABLES, st.sampled_from([",", ";", "\t"]), st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]), st.booleans())
 @example([["\ufeffa.jpg", "x"]], ",", csv.QUOTE_MINIMAL, False)
 @example([[""], ["a.jpg"], [" "]], ",", csv.QUOTE_ALL, False)
