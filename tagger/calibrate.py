@@ -37,7 +37,8 @@ def threshold_for(precision: float, probabilities: NDArray[np.float32], truth: N
     """
     confidence = probabilities.max(axis=1)
     order = np.argsort(-confidence, kind="stable")
-    right = (probabilities.argmax(axis=1) == truth)[order]
+    right, ordered = (probabilities.argmax(axis=1) == truth)[order], confidence[order]
     accuracy = np.cumsum(right) / np.arange(1, len(right) + 1)
-    good = np.flatnonzero(accuracy >= precision)
-    return max(0.5, round(float(confidence[order[good[-1]]]), 4)) if len(good) else 1.0
+    last_of_equals = np.append(ordered[:-1] != ordered[1:], True)  # a threshold lets all of them pass or none
+    good = np.flatnonzero((accuracy >= precision) & last_of_equals & (ordered >= 0.5))
+    return float(ordered[good[-1]]) if len(good) else 1.0

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -136,7 +137,7 @@ def _read_idx(folder: Path, name: str, checksum: str, header: int) -> np.ndarray
         content = gzip.decompress(path.read_bytes()) if path.exists() else (folder / name).read_bytes()
     except FileNotFoundError:
         raise DatasetError(f"{folder} holds no {name}.gz; give the folder of Fashion-MNIST's four files.") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(f"{path} cannot be read ({error}); fetch it again.") from error
     if hashlib.sha256(content).hexdigest() != checksum:
         raise DatasetError(

@@ -2,11 +2,13 @@
 
 import struct
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
@@ -16,8 +18,8 @@ from tagger.records import Failed, Photo
 SIDE = 160
 """Pixels of a decoded photo's longer side, at most."""
 
-MAX_PIXELS = 100_000_000
-"""Photos with more pixels than this, by their header, are not decoded."""
+MAX_PIXELS = 89_478_485
+"""Photos with more pixels than this, by their header, are not decoded; from here on Pillow warns of them too."""
 
 MAX_BYTES = 250_000_000
 """Files longer than this are not read."""
@@ -33,9 +35,11 @@ _DAMAGE = (
     MemoryError,
     OSError,
     OverflowError,
+    RuntimeError,
     SyntaxError,
     TypeError,
     ValueError,
+    Warning,
     ZeroDivisionError,
     struct.error,
 )
@@ -51,7 +55,8 @@ _TURNS = {
 }
 """What undoes each EXIF orientation (EXIF 2.3, tag 0x0112)."""
 
-_one_at_a_time = threading.Lock()
+# What Pillow has to say of a damaged file stands in the photo's own row.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def decode(file: Path, allow_truncated: bool = False) -> Photo | Failed:
@@ -73,25 +78,47 @@ def decode(file: Path, allow_truncated: bool = False) -> Photo | Failed:
 
 def decode_bytes(content: bytes, name: str, allow_truncated: bool = False) -> Photo | Failed:
     """Return the photo that `content` encodes, as `decode` does; `name` stands in the detail of a failure."""
-    if not allow_truncated:
-        return _decode_strictly(content, name)
-    # Pillow's switch for truncated files is global: nothing else may decode while it is on.
-    with _one_at_a_time:
+    with _mode.strict():
         photo = _decode_strictly(content, name)
-        if isinstance(photo, Photo) or photo.reason != "truncated":
-            return photo
-        with _truncated_files_load():
-            rescued = _decode_strictly(content, name)
-        return Photo(rescued.pixels, truncated=True) if isinstance(rescued, Photo) else photo
+    if not allow_truncated or isinstance(photo, Photo) or photo.reason != "truncated":
+        return photo
+    with _mode.lenient():
+        rescued = _decode_strictly(content, name)
+    return Photo(rescued.pixels, truncated=True) if isinstance(rescued, Photo) else photo
 
 
-@contextmanager
-def _truncated_files_load() -> Iterator[None]:
-    ImageFile.LOAD_TRUNCATED_IMAGES = True
-    try:
-        yield
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = False
+class _Mode:
+    """Keeps Pillow's switch for truncated files, which is global, from loosening what other threads decode meanwhile."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._strict = 0
+
+    @contextmanager
+    def strict(self) -> Iterator[None]:
+        """Many may decode strictly at once."""
+        with self._changed:
+            self._strict += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._strict -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def lenient(self) -> Iterator[None]:
+        """One may decode leniently while nobody else decodes."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._strict == 0)
+            ImageFile.LOAD_TRUNCATED_IMAGES = True
+            try:
+                yield
+            finally:
+                ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+_mode = _Mode()
 
 
 def _decode_strictly(content: bytes, name: str) -> Photo | Failed:
@@ -100,7 +127,7 @@ def _decode_strictly(content: bytes, name: str) -> Photo | Failed:
             if image.width * image.height > MAX_PIXELS:
                 return Failed("too_large", f"{name}: {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}")
             return Photo(_pixels(image))
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         return Failed("too_large", f"{name}: {error}")
     except UnidentifiedImageError:
         return _unidentified(content, name)
@@ -111,17 +138,22 @@ def _decode_strictly(content: bytes, name: str) -> Photo | Failed:
 
 def _pixels(image: Image.Image) -> np.ndarray:
     """Return uint8 (h, w, 3) with the longer side at most `SIDE`."""
-    image.draft(None, (SIDE, SIDE))  # JPEG alone: decodes at 1/2, 1/4 or 1/8, still no smaller than this
-    orientation = _orientation(image)
+    # JPEG alone: decodes at 1/2, 1/4 or 1/8, still no smaller than this.
+    image.draft(None, _fitted(image.size))
     image.load()
+    orientation = _orientation(image)  # after loading, in which Pillow turns TIFFs itself and says so
     flat = _on_white(_eight_bit(image))
     if max(flat.size) > SIDE:
-        scale = SIDE / max(flat.size)
-        size = (max(1, round(flat.width * scale)), max(1, round(flat.height * scale)))
-        flat = flat.resize(size, Image.Resampling.BOX)
+        flat = flat.resize(_fitted(flat.size), Image.Resampling.BOX)
     if orientation in _TURNS:
         flat = flat.transpose(_TURNS[orientation])
     return np.asarray(flat)
+
+
+def _fitted(size: tuple[int, int]) -> tuple[int, int]:
+    """Return (width, height) in the same proportion with the longer at `SIDE`."""
+    scale = SIDE / max(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def _orientation(image: Image.Image) -> int:
@@ -212,8 +244,23 @@ def _ends_early(content: bytes) -> bool:
 
 
 def _directory_is_missing(content: bytes) -> bool:
-    """Whether a TIFF's first directory, or strips after it, would lie past the end."""
-    return len(content) < 8 or int.from_bytes(content[4:8], "little" if content[:1] == b"I" else "big") + 2 > len(content)
+    """Whether a TIFF's first directory, or a value that it points to, lies past the end (TIFF 6.0, section 2)."""
+    order: Literal["little", "big"] = "little" if content[:1] == b"I" else "big"
+    start = int.from_bytes(content[4:8], order)
+    entries = int.from_bytes(content[start : start + 2], order)
+    end = start + 2 + 12 * entries
+    if len(content) < max(8, end + 4):
+        return True
+    entry = "<2xHII" if order == "little" else ">2xHII"
+    for kind, count, offset in struct.iter_unpack(entry, content[start + 2 : end]):
+        length = _TIFF_BYTES.get(kind, 0) * count
+        if length > 4 and offset + length > len(content):  # shorter values stand in the entry itself
+            return True
+    return False
+
+
+_TIFF_BYTES = dict(enumerate((1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8), 1))
+"""Bytes a value of each of TIFF's types takes."""
 
 
 def _boxes_overrun(content: bytes) -> bool:

@@ -21,6 +21,19 @@ from tagger.settings import Recipe
 
 CHECKPOINT_FORMAT = 1
 
+# What loading a checkpoint that is none can raise; torch warns of a pickle before it refuses it.
+_DAMAGE = (
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    Warning,
+    pickle.UnpicklingError,
+)
+
 
 @dataclass(frozen=True)
 class EpochFigures:
@@ -237,16 +250,16 @@ def _restore(
     try:
         # weights_only: a checkpoint is data, and loading it must not run code from the file.
         state: dict[str, Any] = torch.load(path, weights_only=True)
+        if not isinstance(state, dict) or state.get("format") != CHECKPOINT_FORMAT:
+            raise TrainingError(f"{path} is no checkpoint of this fmtag; leave --resume out to start anew.")
+        if (state["recipe"], state["config"]) != (asdict(recipe), asdict(config)):
+            raise TrainingError(f"{path} was begun with other settings; give the same ones, or leave --resume out.")
+        network.load_state_dict(state["network"])
+        average.load_state_dict(state["average"])
+        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        return [EpochFigures(**figures) for figures in state["history"]]
     except FileNotFoundError:
         raise TrainingError(f"There is no {path} to resume from; leave --resume out to start anew.") from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except _DAMAGE as error:
         raise TrainingError(f"{path} is damaged or no checkpoint; leave --resume out to start anew.") from error
-    if not isinstance(state, dict) or state.get("format") != CHECKPOINT_FORMAT:
-        raise TrainingError(f"{path} is no checkpoint of this fmtag; leave --resume out to start anew.")
-    if (state["recipe"], state["config"]) != (asdict(recipe), asdict(config)):
-        raise TrainingError(f"{path} was begun with other settings; give the same ones, or leave --resume out.")
-    network.load_state_dict(state["network"])
-    average.load_state_dict(state["average"])
-    for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-        optimizer.load_state_dict(saved)
-    return [EpochFigures(**figures) for figures in state["history"]]
