@@ -57,7 +57,7 @@ def _photo_lines(figures: dict[str, Any]) -> str:
     accuracy = figures["unflagged_accuracy"]
     sure = "none" if accuracy is None else f"{accuracy:.4f} right"
     lines = [
-        f"group accuracy {figures['group_accuracy']:.4f}; unflagged at {figures['min_confidence']}: "
+        f"group accuracy {figures['group_accuracy']:.4f}; unflagged at {figures['min_confidence']:.4f}: "
         f"{figures['unflagged_share']:.1%}, {sure}; no product found: {figures['not_recognised']}"
     ]
     if figures["failed"]:
