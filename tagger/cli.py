@@ -196,7 +196,7 @@ def evaluate(out: Path | None, **options: Any) -> None:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the new bundle.")
 @click.option("--name", help="The bundle's name.  [default: that of its folder]")
 @click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder of Fashion-MNIST's four files.")
-@click.option("--epochs", type=click.IntRange(1), default=Recipe.epochs, show_default=True, help="Passes over the images.")
+@click.option("--epochs", type=click.IntRange(1), default=Recipe().epochs, show_default=True, help="Passes over the images.")
 @click.option("--batch-size", type=click.IntRange(2), default=Recipe.batch_size, show_default=True, help="Images a step.")
 @click.option("--seed", type=click.IntRange(0), default=Recipe.seed, show_default=True, help="Start of all chance.")
 @click.option("--floor", type=_Finite(0, 1), default=0.9, show_default=True, help="Least held-out accuracy.")
@@ -207,7 +207,7 @@ def retrain(out: Path, name: str | None, data: Path | None, floor: float, resume
     from tagger.report import print_epoch, print_retrained
     from tagger.retrain import retrain as make
 
-    settings = TrainSettings(out, Recipe.scaled(**recipe), data, name, floor, resume)
+    settings = TrainSettings(out, Recipe.of_length(**recipe), data, name, floor, resume)
     print_retrained(make(settings, print_epoch))
 
 

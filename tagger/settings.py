@@ -1,6 +1,6 @@
 """What a user may choose, in one frozen object a command."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -12,34 +12,65 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 @dataclass(frozen=True)
+class Cycle:
+    """One rise and fall of the learning rates, and what the network sees meanwhile."""
+
+    epochs: int
+    peak: float = 1.0
+    """Highest learning rates, as a share of the recipe's."""
+    small_epochs: int = 0
+    """First epochs, on pictures shrunk to `small_side` pixels: less than half the work, and nothing lost at the end."""
+    small_side: int = 20
+    warmup_steps: int = 300
+    label_smoothing: float = 0.0
+    erase_share: float = 0.5
+    erase_side: int = 11
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that decides what `fmtag retrain` ends with, besides the data; it stands in the bundle's card."""
 
-    epochs: int = 44
-    small_epochs: int = 16
-    """First epochs, on pictures shrunk to `small_side` pixels: less than half the work, and nothing lost at the end."""
-    small_side: int = 20
+    cycles: tuple[Cycle, ...] = (
+        Cycle(epochs=44, small_epochs=16, label_smoothing=0.05),
+        # A gentler second one (SGDR, arXiv 1608.03983), on harder pictures now that the easy ones are known.
+        Cycle(epochs=40, peak=0.5, erase_share=0.75, erase_side=15),
+    )
     batch_size: int = 128
     muon_lr: float = 0.02
     """Relative step of the convolutions at its peak."""
     sgd_lr: float = 0.1
     """Step of everything else at its peak."""
     weight_decay: float = 5e-4
-    warmup_steps: int = 300
-    label_smoothing: float = 0.05
     shift: int = 2
     """Pictures are moved by up to so many pixels each way, filled with background."""
-    erase_share: float = 0.5
-    erase_side: int = 11
     averaging: float = 0.999
     """Share of the old in the running average of the weights that ships, a step."""
     seed: int = 0
 
+    @property
+    def epochs(self) -> int:
+        """Passes over the pictures in all."""
+        return sum(cycle.epochs for cycle in self.cycles)
+
+    def cycle_at(self, epoch: int) -> tuple[Cycle, int]:
+        """Return the cycle that `epoch`, counted from 0, belongs to, and that cycle's first epoch."""
+        first = 0
+        for cycle in self.cycles:
+            if epoch < first + cycle.epochs:
+                return cycle, first
+            first += cycle.epochs
+        raise IndexError(f"The recipe has {self.epochs} epochs, so none with the number {epoch}.")
+
     @classmethod
-    def scaled(cls, epochs: int = epochs, **changes: int) -> "Recipe":
-        """Return the recipe for another number of epochs, the same share of them on small pictures."""
-        small_epochs = round(epochs * cls.small_epochs / cls.epochs)
-        return cls(epochs=epochs, small_epochs=small_epochs, **changes)
+    def of_length(cls, epochs: int, batch_size: int = batch_size, seed: int = seed) -> "Recipe":
+        """Return the recipe for another number of epochs: a single cycle, as its first, where it is not its own length."""
+        if epochs == cls().epochs:
+            return cls(batch_size=batch_size, seed=seed)
+        first = cls.cycles[0]
+        small_epochs = round(epochs * first.small_epochs / first.epochs)
+        cycle = replace(first, epochs=epochs, small_epochs=small_epochs)
+        return cls(cycles=(cycle,), batch_size=batch_size, seed=seed)
 
 
 @dataclass(frozen=True)

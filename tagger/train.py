@@ -75,15 +75,16 @@ def train(
         raise TrainingError(f"A batch of {recipe.batch_size} needs more than {len(pictures)} pictures; lower --batch-size.")
     for epoch in range(len(history), recipe.epochs):
         started = time.monotonic()
-        side = recipe.small_side if epoch < recipe.small_epochs else pictures.pixels.shape[-1]
+        cycle, first = recipe.cycle_at(epoch)
+        side = _side(recipe, epoch)
         losses = []
         network.train()
-        for step, (pixels, labels) in enumerate(_batches(pictures, recipe, epoch), epoch * steps_an_epoch):
-            progress = _schedule(step, steps_an_epoch * recipe.epochs, recipe.warmup_steps)
+        for step, (pixels, labels) in enumerate(_batches(pictures, recipe, epoch), (epoch - first) * steps_an_epoch):
+            share = cycle.peak * _schedule(step, steps_an_epoch * cycle.epochs, cycle.warmup_steps)
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
-                    group["lr"] = group["peak_lr"] * progress
-            losses.append(_train_step(network, optimizers, _resized(pixels, side), labels, recipe.label_smoothing))
+                    group["lr"] = group["peak_lr"] * share
+            losses.append(_train_step(network, optimizers, _resized(pixels, side), labels, cycle.label_smoothing))
             average.update_parameters(network)
         loss = torch.stack(losses).mean().item()
         if not loss < float("inf"):
@@ -91,7 +92,7 @@ def train(
 
         seconds = time.monotonic() - started
         accuracy, held_out_loss = _measure(average.module, held_out, side)
-        left = _seconds_left(epoch, seconds, side, recipe)
+        left = _seconds_left(epoch, seconds, recipe)
         history.append(EpochFigures(epoch + 1, recipe.epochs, loss, accuracy, held_out_loss, seconds, left))
         _save(checkpoint, recipe, config, network, average, optimizers, history)
         report(history[-1])
@@ -135,7 +136,7 @@ def _averaging(share: float) -> Callable[[Any, Any, Any], None]:
 
 
 def _schedule(step: int, steps: int, warmup_steps: int) -> float:
-    """Return the share of the peak learning rate: linear up over the warm-up, linear down to 0 at the end."""
+    """Return the share of the cycle's peak: linear up over the warm-up, linear down to 0 at the end."""
     return min(1.0, (step + 1) / warmup_steps) * (1 - step / steps)
 
 
@@ -160,6 +161,7 @@ def _has_fast_bfloat16() -> bool:
 
 def _batches(pictures: Pictures, recipe: Recipe, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield augmented batches, the same for the same seed and epoch wherever training was interrupted."""
+    cycle, _ = recipe.cycle_at(epoch)
     chance = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
     mirrored = torch.rand(len(pictures), generator=torch.Generator().manual_seed(recipe.seed)) < 0.5
     mirrored ^= epoch % 2 == 1  # every picture both ways within two epochs: alternating flip, arXiv 2404.00498
@@ -167,7 +169,7 @@ def _batches(pictures: Pictures, recipe: Recipe, epoch: int) -> Iterator[tuple[T
     for start in range(0, len(order) - recipe.batch_size + 1, recipe.batch_size):
         chosen = order[start : start + recipe.batch_size]
         pixels = _moved(pictures.pixels[chosen], mirrored[chosen], recipe.shift, chance)
-        yield _erased(pixels, recipe.erase_share, recipe.erase_side, chance), pictures.labels[chosen]
+        yield _erased(pixels, cycle.erase_share, cycle.erase_side, chance), pictures.labels[chosen]
 
 
 def _moved(pixels: Tensor, mirrored: Tensor, shift: int, chance: torch.Generator) -> Tensor:
@@ -208,12 +210,15 @@ def _measure(network: nn.Module, pictures: Pictures, side: int) -> tuple[float, 
     return accuracy, functional.cross_entropy(logits, pictures.labels).item()
 
 
-def _seconds_left(epoch: int, seconds: float, side: int, recipe: Recipe) -> float:
+def _side(recipe: Recipe, epoch: int) -> int:
+    cycle, first = recipe.cycle_at(epoch)
+    return cycle.small_side if epoch - first < cycle.small_epochs else 28
+
+
+def _seconds_left(epoch: int, seconds: float, recipe: Recipe) -> float:
     """Return the seconds to the end, from the last epoch's, where work goes with the square of the side."""
-    full_epoch = seconds * (28 / side) ** 2 if epoch < recipe.small_epochs else seconds
-    small_left = max(0, recipe.small_epochs - epoch - 1)
-    full_left = recipe.epochs - max(epoch + 1, recipe.small_epochs)
-    return full_epoch * (full_left + small_left * (recipe.small_side / 28) ** 2)
+    left = sum(_side(recipe, later) ** 2 for later in range(epoch + 1, recipe.epochs))
+    return seconds * left / _side(recipe, epoch) ** 2
 
 
 def _save(

@@ -525,7 +525,12 @@ TABLES = st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(TEXT, min_siz
 def test_csv_cells_come_back_as_they_were(
     folder: Path, rows: list[list[str]], separator: str, quoting: int, mark: bool
 ) -> None:
-    """Whatever text a table holds, its cells come back unchanged and its rows in order, one item each."""
+    """Whatever text a table holds, its cells come back unchanged and its rows in order, one item each.
+
+    Only a line of nothing but blanks is no row, quoted it is one.
+    """
+    if quoting == csv.QUOTE_MINIMAL:
+        rows = [row for row in rows if len(row) > 1 or row[0] == "" or row[0].strip(" \t")]
     columns = ["path", "sku", "name", "note"][: len(rows[0]) if rows else 2]
     text = io.StringIO()
     csv.writer(text, delimiter=separator, quoting=quoting).writerows([columns, *rows])  # type: ignore[arg-type]

@@ -18,12 +18,13 @@ from tagger.dataset import HELD_OUT, Pictures, checksums, fashion_mnist, hold_ou
 from tagger.errors import DatasetError, TrainingError
 from tagger.metrics import BINS, calibration_error, coverage_table, measure, reliability_table
 from tagger.network import NetworkConfig, ResidualNetwork, count_macs, count_parameters
-from tagger.settings import Recipe
+from tagger.settings import Cycle, Recipe
 from tagger.train import EpochFigures, train
 
 # Not narrower: the gradient of a 1x1 convolution with stride 2 over 4 channels corrupts the heap in torch 2.15's oneDNN.
 CONFIG = NetworkConfig(widths=(8, 16))
-RECIPE = Recipe(epochs=3, small_epochs=1, batch_size=16, warmup_steps=2)
+CYCLES = (Cycle(epochs=2, small_epochs=1, warmup_steps=2), Cycle(epochs=1, peak=0.5, warmup_steps=2))
+RECIPE = Recipe(CYCLES, batch_size=16)
 LABELS = tuple("abcdefghij")
 
 
@@ -136,10 +137,49 @@ def test_result_is_ready_for_use(tmp_path: Path) -> None:
 
 def test_training_learns(tmp_path: Path) -> None:
     """A few more epochs on pictures with bars teach the network where the bars are: far beyond guessing's tenth."""
-    recipe = Recipe(epochs=10, small_epochs=0, batch_size=16, warmup_steps=5, averaging=0.8, shift=0, erase_share=0.0)
+    cycle = Cycle(epochs=10, warmup_steps=5, erase_share=0.0)
+    recipe = Recipe((cycle,), batch_size=16, averaging=0.8, shift=0)
     _, figures = train(recipe, CONFIG, bars(240), bars(100, seed=1), tmp_path / "checkpoint.pt")
     assert figures[-1].loss < figures[0].loss
     assert figures[-1].held_out_accuracy > 0.5
+
+
+# The schedule
+
+
+def test_epochs_belong_to_their_cycles() -> None:
+    """Each epoch belongs to one cycle, in their order, and none lies beyond the last."""
+    assert 3 == RECIPE.epochs
+    assert [(CYCLES[0], 0), (CYCLES[0], 0), (CYCLES[1], 2)] == [RECIPE.cycle_at(epoch) for epoch in range(3)]
+    with pytest.raises(IndexError):
+        RECIPE.cycle_at(3)
+
+
+def test_learning_rates_rise_and_fall_in_every_cycle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In each cycle the learning rate climbs to at most that cycle's share of the recipe's and falls towards 0."""
+    seen: list[float] = []
+    step = recipe_room._train_step
+
+    def spy(network: object, optimizers: list[torch.optim.Optimizer], *rest: object) -> Tensor:
+        seen.append(optimizers[0].param_groups[0]["lr"] / RECIPE.sgd_lr)
+        return step(network, optimizers, *rest)
+
+    monkeypatch.setattr(recipe_room, "_train_step", spy)
+    trained(tmp_path / "checkpoint.pt")
+    assert 15 == len(seen)
+    for cycle, rates in zip(CYCLES, (seen[:10], seen[10:]), strict=True):
+        top = rates.index(max(rates))
+        assert 0.5 * cycle.peak < rates[top] <= cycle.peak
+        assert sorted(rates[: top + 1]) == rates[: top + 1]
+        assert sorted(rates[top:], reverse=True) == rates[top:]
+        assert rates[-1] <= rates[top] / 3
+
+
+def test_another_length_is_one_cycle() -> None:
+    """The recipe in another length is a single cycle of it; in its own length it is the recipe itself."""
+    assert Recipe() == Recipe.of_length(Recipe().epochs)
+    short = Recipe.of_length(5, batch_size=32, seed=7)
+    assert (5, 1, 32, 7) == (short.epochs, len(short.cycles), short.batch_size, short.seed)
 
 
 # What cannot be resumed
@@ -153,7 +193,8 @@ def test_resuming_without_a_checkpoint(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("recipe", "config"),
     [
-        (replace(RECIPE, epochs=4), CONFIG),
+        (replace(RECIPE, cycles=(*CYCLES, Cycle(epochs=1))), CONFIG),
+        (replace(RECIPE, cycles=(CYCLES[0], replace(CYCLES[1], peak=0.4))), CONFIG),
         (replace(RECIPE, seed=1), CONFIG),
         (replace(RECIPE, batch_size=8), CONFIG),
         (RECIPE, replace(CONFIG, widths=(8, 8))),
@@ -233,7 +274,7 @@ def test_too_few_pictures(tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_ends_training(tmp_path: Path) -> None:
     """Training whose loss is no longer a number ends in one sentence instead of shipping such weights."""
     with pytest.raises(TrainingError, match="no longer a number"):
-        trained(tmp_path / "checkpoint.pt", replace(RECIPE, sgd_lr=1e30, epochs=2))
+        trained(tmp_path / "checkpoint.pt", replace(RECIPE, sgd_lr=1e30))
 
 
 # Augmentation
@@ -257,7 +298,7 @@ def test_augmented_batches_keep_their_form() -> None:
     for pixels, labels in drawn:
         assert ((16, 1, 28, 28), torch.uint8) == (tuple(pixels.shape), pixels.dtype)
         assert ((16,), torch.int64) == (tuple(labels.shape), labels.dtype)
-    plain = replace(RECIPE, erase_share=0.0)
+    plain = Recipe((Cycle(epochs=1, erase_share=0.0),), batch_size=16)
     labels = torch.cat([labels for _, labels in batches(plain, pictures=numbered())])
     assert list(range(1, 65)) == sorted(labels.tolist())
 
@@ -265,9 +306,10 @@ def test_augmented_batches_keep_their_form() -> None:
 @pytest.mark.parametrize("shift", [0, 1, 2, 4])
 def test_pictures_move_by_no_more_than_the_shift(shift: int) -> None:
     """A picture moves by at most `shift` pixels each way, all of those occur, and it stays with its label."""
+    plain = Recipe((Cycle(epochs=8, erase_share=0.0),), batch_size=16, shift=shift)
     rows, columns = set(), set()
     for epoch in range(8):
-        for pixels, labels in batches(replace(RECIPE, shift=shift, erase_share=0.0), epoch, numbered()):
+        for pixels, labels in batches(plain, epoch, numbered()):
             n, _, ys, xs = torch.nonzero(pixels, as_tuple=True)
             assert torch.equal(torch.arange(16), n)
             assert torch.equal(labels, pixels[n, 0, ys, xs].long())
@@ -280,7 +322,7 @@ def test_pictures_move_by_no_more_than_the_shift(shift: int) -> None:
 
 def test_pictures_are_seen_both_ways_within_two_epochs() -> None:
     """Every picture comes once as it is and once mirrored within two epochs."""
-    plain = replace(RECIPE, shift=0, erase_share=0.0)
+    plain = Recipe((Cycle(epochs=2, erase_share=0.0),), batch_size=16, shift=0)
     sides: dict[int, set[int]] = {}
     for epoch in (0, 1):
         for pixels, labels in batches(plain, epoch, numbered()):
@@ -292,7 +334,7 @@ def test_pictures_are_seen_both_ways_within_two_epochs() -> None:
 def test_squares_are_blackened() -> None:
     """A share of the pictures loses a square of at most `erase_side` pixels, and nothing else changes."""
     white = Pictures(torch.full((400, 1, 28, 28), 255, dtype=torch.uint8), torch.zeros(400, dtype=torch.int64))
-    recipe = replace(RECIPE, shift=0, erase_share=0.5, erase_side=5)
+    recipe = Recipe((Cycle(epochs=1, erase_share=0.5, erase_side=5),), batch_size=16, shift=0)
     black = torch.cat([(pixels == 0).sum(dim=(1, 2, 3)) for pixels, _ in batches(recipe, pictures=white)])
     assert 25 == black.max()
     assert 0.4 < (black > 0).float().mean() < 0.6
