@@ -527,11 +527,12 @@ def test_csv_cells_come_back_as_they_were(
 ) -> None:
     """Whatever text a table holds, its cells come back unchanged and its rows in order, one item each.
 
-    Only a line of nothing but blanks is no row, quoted it is one.
+    Only a line of nothing but blanks is no row, quoted it is one; and a single column is read as separated by commas.
     """
     if quoting == csv.QUOTE_MINIMAL:
         rows = [row for row in rows if len(row) > 1 or row[0] == "" or row[0].strip(" \t")]
     columns = ["path", "sku", "name", "note"][: len(rows[0]) if rows else 2]
+    separator = separator if len(columns) > 1 else ","
     text = io.StringIO()
     csv.writer(text, delimiter=separator, quoting=quoting).writerows([columns, *rows])  # type: ignore[arg-type]
     table = write(folder / "t.csv", text.getvalue().encode("utf-8-sig" if mark else "utf-8"))
