@@ -42,7 +42,7 @@ Known = TypeVar("Known")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code; an `FmtagError` is one sentence and exit 1."""
-    asked = {"debug": False}
+    asked: dict[str, Any] = {"debug": False, "log_format": "text"}
     try:
         code = cli.main(
             arguments,
@@ -64,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except FmtagError as error:
         if asked["debug"]:
             traceback.print_exc()
-        click.echo(f"Error: {error}", err=True)
+        as_json = asked["log_format"] == "json"
+        click.echo(json.dumps({"event": "error", "message": str(error)}) if as_json else f"Error: {error}", err=True)
         code = 1
     sys.exit(code)
 
@@ -109,14 +110,16 @@ class _Finite(click.FloatRange):
         return number
 
 
-def _note_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
-    context.find_root().obj["debug"] = value
+def _note(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Let `main`, which speaks of errors, know the option too."""
+    context.find_root().obj[parameter.name] = value
+    return value
 
 
 def with_debug(command: Command) -> Command:
     """Add --debug, which `main` acts on."""
     help_text = "Show the traceback of an error."
-    return click.option("--debug", is_flag=True, expose_value=False, callback=_note_debug, help=help_text)(command)
+    return click.option("--debug", is_flag=True, expose_value=False, callback=_note, help=help_text)(command)
 
 
 def with_model(command: Command) -> Command:
@@ -151,7 +154,9 @@ def cli() -> None:
 @click.option("--list-ignored", is_flag=True, help="Name the entries of a folder that are no images.")
 @click.option("--debug-garments", type=click.Path(path_type=Path), metavar="DIR", help="Write what the network saw, as PNGs.")
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of stderr.")
+@click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of stderr.", callback=_note
+)
 @with_model
 def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: str, **options: Any) -> int:
     """Tag the photos of SOURCE: a folder, an image, a table (.csv .tsv .jsonl .parquet), or - for paths on stdin.

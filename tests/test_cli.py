@@ -145,6 +145,15 @@ def test_each_log_line_is_json(mixed_run: Run) -> None:
     assert mixed_run.events[-1]["event"] == "done"
 
 
+def test_the_closing_error_is_json_too(call: Call, tmp_path: Path) -> None:
+    """With --log-format json the sentence that ends a run which could not be done is an object as well."""
+    ended = call("run", tmp_path / "nowhere", "--out", tmp_path / "tags.csv", "--log-format", "json")
+    assert (ended.code, ended.out) == (1, "")
+    (event,) = [json.loads(line) for line in ended.err.splitlines()]
+    assert event["event"] == "error"
+    assert "nowhere" in event["message"]
+
+
 def test_the_closing_counts_reconcile(mixed_run: Run) -> None:
     """The last line's counts add up and agree with the rows: photos = tagged + flagged + failed."""
     done = mixed_run.events[-1]
