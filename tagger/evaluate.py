@@ -88,8 +88,8 @@ def _labelled(settings: EvaluateSettings) -> Iterator[Item]:
             yield Item(item.path, item.file, {"": str(item.columns[column] or "")}, item.problem)
         return
     for item in opened.items:
-        folder, _, name = item.path.partition("/")
-        if not name:
+        folder, slash, _ = item.path.partition("/")
+        if not slash:
             raise DatasetError(
                 f"{settings.source} holds {item.path} outside any subfolder; sort the photos into one subfolder a class, "
                 "or give a table with an image and a label column."

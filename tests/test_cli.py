@@ -23,6 +23,8 @@ from tagger.cli import main
 from tagger.dataset import LABELS
 from tagger.output import COLUMNS
 
+AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -512,6 +514,17 @@ def test_evaluate_a_folder_of_classes(fmtag: Fmtag, labelled: Path, tmp_path: Pa
     assert figures["other_labels"] == {"Scarf": 1}
     assert [figures["per_class"][name]["n"] for name in ("Bag", "Ankle boot", "T-shirt/top", "Dress")] == [1, 1, 1, 2]
     assert f"accuracy {figures['accuracy']:.4f}" in done.stdout
+
+
+@pytest.mark.skipif(AS_ROOT, reason="root may read every folder")
+def test_evaluate_counts_a_forbidden_class(call: Call, labelled: Path, tmp_path: Path) -> None:
+    """A subfolder without permission counts as a failed photo among the others, which are measured."""
+    (labelled / "bag").chmod(0)
+    try:
+        assert call("evaluate", labelled, "--out", tmp_path / "metrics.json").code == 0
+    finally:
+        (labelled / "bag").chmod(0o700)
+    assert assert_figures(tmp_path / "metrics.json", 4)["failed"] == {"not_an_image": 1, "unreadable": 1}
 
 
 def test_evaluate_a_table_with_labels(call: Call, labelled: Path, tmp_path: Path) -> None:
