@@ -25,6 +25,8 @@ class Cycle:
     label_smoothing: float = 0.0
     erase_share: float = 0.5
     erase_side: int = 11
+    distillation: float = 0.0
+    """Share of what the ends of the earlier cycles say, as an ensemble, in the targets; the labels are the rest."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Recipe:
         Cycle(epochs=44, small_epochs=16, label_smoothing=0.05),
         # A gentler second one (SGDR, arXiv 1608.03983), on harder pictures now that the easy ones are known.
         Cycle(epochs=40, peak=0.5, erase_share=0.75, erase_side=15),
+        # The third also learns what the ends of the first two say together, which is more than either knows.
+        Cycle(epochs=28, peak=0.5, distillation=0.7),
     )
     batch_size: int = 128
     muon_lr: float = 0.02

@@ -17,9 +17,9 @@ from tagger.dataset import Pictures
 from tagger.errors import TrainingError
 from tagger.muon import Muon
 from tagger.network import NetworkConfig, ResidualNetwork
-from tagger.settings import Recipe
+from tagger.settings import Cycle, Recipe
 
-CHECKPOINT_FORMAT = 1
+CHECKPOINT_FORMAT = 2
 
 # What loading a checkpoint that is none can raise; torch warns of a pickle before it refuses it.
 _DAMAGE = (
@@ -67,24 +67,29 @@ def train(
     average = AveragedModel(network, multi_avg_fn=_averaging(recipe.averaging), use_buffers=True)
     optimizers = _optimizers(network, recipe)
     history: list[EpochFigures] = []
+    ends: list[dict[str, Tensor]] = []
     if resume:
-        history = _restore(checkpoint, recipe, config, network, average, optimizers)
+        history, ends = _restore(checkpoint, recipe, config, network, average, optimizers)
 
     steps_an_epoch = len(pictures) // recipe.batch_size
     if steps_an_epoch == 0:
         raise TrainingError(f"A batch of {recipe.batch_size} needs more than {len(pictures)} pictures; lower --batch-size.")
-    for epoch in range(len(history), recipe.epochs):
+    begun = len(history)
+    targets = pictures.labels
+    for epoch in range(begun, recipe.epochs):
         started = time.monotonic()
         cycle, first = recipe.cycle_at(epoch)
+        if epoch in (begun, first):
+            targets = _targets(pictures, cycle, ends, config)
         side = _side(recipe, epoch)
         losses = []
         network.train()
-        for step, (pixels, labels) in enumerate(_batches(pictures, recipe, epoch), (epoch - first) * steps_an_epoch):
+        for step, (pixels, chosen) in enumerate(_batches(pictures, recipe, epoch), (epoch - first) * steps_an_epoch):
             share = cycle.peak * _schedule(step, steps_an_epoch * cycle.epochs, cycle.warmup_steps)
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
                     group["lr"] = group["peak_lr"] * share
-            losses.append(_train_step(network, optimizers, _resized(pixels, side), labels, cycle.label_smoothing))
+            losses.append(_train_step(network, optimizers, _resized(pixels, side), targets[chosen], cycle.label_smoothing))
             average.update_parameters(network)
         loss = torch.stack(losses).mean().item()
         if not loss < float("inf"):
@@ -94,12 +99,18 @@ def train(
         accuracy, held_out_loss = _measure(average.module, held_out, side)
         left = _seconds_left(epoch, seconds, recipe)
         history.append(EpochFigures(epoch + 1, recipe.epochs, loss, accuracy, held_out_loss, seconds, left))
-        _save(checkpoint, recipe, config, network, average, optimizers, history)
+        if epoch + 1 == first + cycle.epochs:
+            ends.append({name: tensor.clone() for name, tensor in average.module.state_dict().items()})
+        _save(checkpoint, recipe, config, network, average, optimizers, history, ends)
         report(history[-1])
+    return _ended(ends[-1], config), history
 
-    trained = ResidualNetwork(config)
-    trained.load_state_dict(average.module.state_dict())
-    return trained.eval(), history
+
+def _ended(end: dict[str, Tensor], config: NetworkConfig) -> ResidualNetwork:
+    """Return the network with which a cycle ended, ready for use."""
+    network = ResidualNetwork(config)
+    network.load_state_dict(end)
+    return network.eval()
 
 
 def _optimizers(network: ResidualNetwork, recipe: Recipe) -> list[torch.optim.Optimizer]:
@@ -135,17 +146,37 @@ def _averaging(share: float) -> Callable[[Any, Any, Any], None]:
     return average
 
 
+def _targets(pictures: Pictures, cycle: Cycle, ends: list[dict[str, Tensor]], config: NetworkConfig) -> Tensor:
+    """Return the int64 labels (n,), or float32 (n, classes) where the cycle also learns from how the earlier ones ended.
+
+    What these say of each picture and its mirror image, on average, is better than any one of them ("Snapshot distillation",
+    arXiv 1812.00123), and softer than the labels where those are doubtful.
+    """
+    if cycle.distillation == 0:
+        return pictures.labels
+    said = torch.stack([_probabilities(_ended(end, config), pictures.pixels) for end in ends]).mean(0)
+    return torch.lerp(functional.one_hot(pictures.labels, said.shape[1]).float(), said, cycle.distillation)
+
+
+@torch.no_grad()
+def _probabilities(network: nn.Module, pixels: Tensor) -> Tensor:
+    """Return (n, classes), the mean of those of each picture and of its mirror image."""
+    network = network.to(memory_format=torch.channels_last)
+    both_ways = [(network(some), network(some.flip(3))) for some in torch.split(pixels, 500)]
+    return torch.cat([(one.softmax(1) + other.softmax(1)) / 2 for one, other in both_ways])
+
+
 def _schedule(step: int, steps: int, warmup_steps: int) -> float:
     """Return the share of the cycle's peak: linear up over the warm-up, linear down to 0 at the end."""
     return min(1.0, (step + 1) / warmup_steps) * (1 - step / steps)
 
 
 def _train_step(
-    network: nn.Module, optimizers: list[torch.optim.Optimizer], pixels: Tensor, labels: Tensor, smoothing: float
+    network: nn.Module, optimizers: list[torch.optim.Optimizer], pixels: Tensor, targets: Tensor, smoothing: float
 ) -> Tensor:
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=_has_fast_bfloat16()):
         logits = network(pixels)
-    loss = functional.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+    loss = functional.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
     network.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     for optimizer in optimizers:
@@ -160,7 +191,7 @@ def _has_fast_bfloat16() -> bool:
 
 
 def _batches(pictures: Pictures, recipe: Recipe, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield augmented batches, the same for the same seed and epoch wherever training was interrupted."""
+    """Yield augmented pictures with their numbers, the same for one seed and epoch wherever training was interrupted."""
     cycle, _ = recipe.cycle_at(epoch)
     chance = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
     mirrored = torch.rand(len(pictures), generator=torch.Generator().manual_seed(recipe.seed)) < 0.5
@@ -169,7 +200,7 @@ def _batches(pictures: Pictures, recipe: Recipe, epoch: int) -> Iterator[tuple[T
     for start in range(0, len(order) - recipe.batch_size + 1, recipe.batch_size):
         chosen = order[start : start + recipe.batch_size]
         pixels = _moved(pictures.pixels[chosen], mirrored[chosen], recipe.shift, chance)
-        yield _erased(pixels, cycle.erase_share, cycle.erase_side, chance), pictures.labels[chosen]
+        yield _erased(pixels, cycle.erase_share, cycle.erase_side, chance), chosen
 
 
 def _moved(pixels: Tensor, mirrored: Tensor, shift: int, chance: torch.Generator) -> Tensor:
@@ -229,6 +260,7 @@ def _save(
     average: nn.Module,
     optimizers: list[torch.optim.Optimizer],
     history: list[EpochFigures],
+    ends: list[dict[str, Tensor]],
 ) -> None:
     state = {
         "format": CHECKPOINT_FORMAT,
@@ -238,6 +270,7 @@ def _save(
         "average": average.state_dict(),
         "optimizers": [optimizer.state_dict() for optimizer in optimizers],
         "history": [asdict(figures) for figures in history],
+        "ends": ends,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
@@ -251,7 +284,7 @@ def _restore(
     network: nn.Module,
     average: nn.Module,
     optimizers: list[torch.optim.Optimizer],
-) -> list[EpochFigures]:
+) -> tuple[list[EpochFigures], list[dict[str, Tensor]]]:
     try:
         # weights_only: a checkpoint is data, and loading it must not run code from the file.
         state: dict[str, Any] = torch.load(path, weights_only=True)
@@ -263,7 +296,7 @@ def _restore(
         average.load_state_dict(state["average"])
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        return [EpochFigures(**figures) for figures in state["history"]]
+        return [EpochFigures(**figures) for figures in state["history"]], list(state["ends"])
     except FileNotFoundError:
         raise TrainingError(f"There is no {path} to resume from; leave --resume out to start anew.") from None
     except _DAMAGE as error:

@@ -175,6 +175,73 @@ def test_learning_rates_rise_and_fall_in_every_cycle(tmp_path: Path, monkeypatch
         assert rates[-1] <= rates[top] / 3
 
 
+# What later cycles learn from earlier ones
+
+
+TAUGHT = replace(RECIPE, cycles=(*CYCLES, Cycle(epochs=2, warmup_steps=2, distillation=0.6)))
+
+
+def lessons(file: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """Train, and return the targets of every cycle."""
+    given: list[Tensor] = []
+    make = recipe_room._targets
+
+    def spy(*arguments: object) -> Tensor:
+        given.append(make(*arguments))
+        return given[-1]
+
+    monkeypatch.setattr(recipe_room, "_targets", spy)
+    trained(file, recipe)
+    return given
+
+
+def test_a_taught_cycle_learns_from_the_earlier_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its targets are the labels and what the earlier cycles' ends say of picture and mirror image, in the told shares."""
+    *plain, taught = lessons(tmp_path / "checkpoint.pt", TAUGHT, monkeypatch)
+    assert all(torch.equal(PICTURES.labels, targets) for targets in plain)
+
+    said = torch.zeros(80, 10)
+    for end in torch.load(tmp_path / "checkpoint.pt", weights_only=True)["ends"][:2]:
+        network = ResidualNetwork(CONFIG).eval()
+        network.load_state_dict(end)
+        with torch.inference_mode():
+            said += network(PICTURES.pixels).softmax(1) / 4 + network(PICTURES.pixels.flip(3)).softmax(1) / 4
+    labels = torch.nn.functional.one_hot(PICTURES.labels, 10)
+    assert torch.allclose(0.4 * labels + 0.6 * said, taught, atol=1e-5)
+
+
+def test_targets_go_with_their_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each picture of a batch comes with its own target, in plain cycles and in taught ones."""
+    marked = Pictures(bars(80).pixels, torch.arange(80) % 10)
+    marked.pixels[:, 0, 0, 27] = 0
+    marked.pixels[:, 0, 0, 0] = torch.arange(80, dtype=torch.uint8)
+    recipe = Recipe(
+        (Cycle(1, warmup_steps=1, erase_share=0.0), Cycle(1, warmup_steps=1, erase_share=0.0, distillation=0.4)), 16, shift=0
+    )
+    seen: list[tuple[Tensor, Tensor]] = []
+    step = recipe_room._train_step
+
+    def spy(network: object, optimizers: object, pixels: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+        seen.append((pixels[:, 0, 0, [0, 27]].amax(1).long(), targets))  # one of both is the mark, the other 0
+        return step(network, optimizers, pixels, targets, smoothing)
+
+    monkeypatch.setattr(recipe_room, "_train_step", spy)
+    train(recipe, CONFIG, marked, OTHERS, tmp_path / "checkpoint.pt")
+    for numbers, targets in seen[:5]:
+        assert torch.equal(numbers % 10, targets)
+    for numbers, targets in seen[5:]:  # the labels are 0.6 of what is taught, and so its greatest part
+        assert torch.equal(numbers % 10, targets.argmax(1))
+
+
+@pytest.mark.parametrize("epoch", [3, 4])
+def test_resuming_before_and_within_a_taught_cycle(tmp_path: Path, epoch: int) -> None:
+    """A training that stopped before or within a taught cycle resumes to the same weights as one that did not."""
+    straight, _ = trained(tmp_path / "straight.pt", TAUGHT)
+    interrupted(tmp_path / "stopped.pt", epoch, TAUGHT)
+    resumed, _ = trained(tmp_path / "stopped.pt", TAUGHT, resume=True)
+    assert same_weights(straight, resumed)
+
+
 def test_another_length_is_one_cycle() -> None:
     """The recipe in another length is a single cycle of it; in its own length it is the recipe itself."""
     assert Recipe() == Recipe.of_length(Recipe().epochs)
@@ -223,14 +290,14 @@ def test_resuming_from_a_folder(tmp_path: Path) -> None:
     assert str(tmp_path) in refusal(tmp_path)
 
 
-@pytest.mark.parametrize("state", [[], {}, {"format": 999}, {"format": 1}, {"format": 1, "recipe": {}, "config": {}}, "text"])
+@pytest.mark.parametrize("state", [[], {}, {"format": 999}, {"format": 2}, {"format": 2, "recipe": {}, "config": {}}, "text"])
 def test_resuming_from_another_programs_checkpoint(tmp_path: Path, state: object) -> None:
     """A file that torch wrote for something else is refused in one sentence."""
     torch.save(state, tmp_path / "checkpoint.pt")
     refusal(tmp_path / "checkpoint.pt")
 
 
-@pytest.mark.parametrize("missing", ["network", "average", "optimizers", "history"])
+@pytest.mark.parametrize("missing", ["network", "average", "optimizers", "history", "ends"])
 def test_resuming_from_an_incomplete_checkpoint(tmp_path: Path, missing: str) -> None:
     """A checkpoint of these settings without one of its parts is refused in one sentence."""
     file = tmp_path / "checkpoint.pt"
@@ -243,7 +310,7 @@ def test_resuming_from_an_incomplete_checkpoint(tmp_path: Path, missing: str) ->
 
 def test_checkpoint_runs_no_code(tmp_path: Path) -> None:
     """A checkpoint that would run code when unpickled is refused, and the code does not run."""
-    torch.save({"format": 1, "recipe": Trap(tmp_path / "sprung")}, tmp_path / "checkpoint.pt")
+    torch.save({"format": 2, "recipe": Trap(tmp_path / "sprung")}, tmp_path / "checkpoint.pt")
     refusal(tmp_path / "checkpoint.pt")
     assert not (tmp_path / "sprung").exists()
 
@@ -281,7 +348,8 @@ def test_a_loss_that_is_no_number_ends_training(tmp_path: Path) -> None:
 
 
 def batches(recipe: Recipe, epoch: int = 0, pictures: Pictures = PICTURES) -> list[tuple[Tensor, Tensor]]:
-    return list(recipe_room._batches(pictures, recipe, epoch))
+    """Return an epoch's augmented pictures, each with its label."""
+    return [(pixels, pictures.labels[chosen]) for pixels, chosen in recipe_room._batches(pictures, recipe, epoch)]
 
 
 def numbered(count: int = 64) -> Pictures:
