@@ -1,14 +1,16 @@
 """Photos a second and peak memory of `fmtag run`, beside those of a plain torchvision script on the same photos.
 
-    python benchmarks/throughput.py PHOTOS... [--side 1600] [--runs 5]
+    python benchmarks/throughput.py PHOTOS... [--side 1600] [--copies 1] [--runs 5]
 
 The photos are enlarged to 1600 pixels (a phone's or a studio's size) into a temporary folder. Both programs then run in turn,
 as whole processes, and the ratio is taken pair by pair, because machines are noisy. Start-up is measured on its own and
-stays in the totals. Memory is that of the largest single process (the plain script has worker processes besides).
+stays in the totals; `--copies` makes small sets long enough to outweigh it. Memory is that of the largest single process (the
+plain script has worker processes besides).
 """
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -24,16 +26,19 @@ HERE = Path(__file__).resolve().parent
 FMTAG = [sys.executable, "-m", "tagger"]
 
 
-def enlarged(photos: Path, folder: Path, side: int) -> int:
-    """Write every photo of `photos`, with its longer side at `side` pixels, into `folder`; return how many."""
+def enlarged(photos: Path, folder: Path, side: int, copies: int) -> int:
+    """Write every photo of `photos` `copies` times, its longer side at `side` pixels, into `folder`; return how many."""
     folder.mkdir(parents=True)
     files = sorted(path for path in photos.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     for path in files:
         with Image.open(path) as photo:
             scale = side / max(photo.size)
             size = (round(photo.width * scale), round(photo.height * scale))
-            photo.convert("RGB").resize(size, Image.Resampling.BICUBIC).save(folder / f"{path.stem}.jpg", quality=85)
-    return len(files)
+            first = folder / f"{path.stem}.jpg"
+            photo.convert("RGB").resize(size, Image.Resampling.BICUBIC).save(first, quality=85)
+        for number in range(1, copies):
+            shutil.copy(first, folder / f"{path.stem}-{number}.jpg")
+    return len(files) * copies
 
 
 def timed(command: list[str]) -> tuple[float, float]:
@@ -68,6 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path, nargs="+")
     parser.add_argument("--side", type=int, default=1600, help="pixels of the longer side")
+    parser.add_argument("--copies", type=int, default=1, help="times that each photo is taken")
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
     print(f"{len(os.sched_getaffinity(0))} processors, {options.runs} pairs of runs, photos of {options.side} px\n")
@@ -76,7 +82,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         for photos in options.photos:
             folder = Path(temporary) / photos.resolve().name / "all"
-            count = enlarged(photos, folder, options.side)
+            count = enlarged(photos, folder, options.side, options.copies)
             compare(photos.resolve().name, count, folder, Path(temporary) / "tags.csv", options.runs)
         one = next(folder.iterdir())
         for name, command in {
