@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -265,7 +266,10 @@ def test_ctrl_c_leaves_everything_as_it_was(small_bundle: Path, tmp_path: Path) 
     draw_photo(1).save(tmp_path / "a.jpg")
     (tmp_path / "tags.csv").write_bytes(b"the old one\n")
     command = [sys.executable, "-m", "tagger", "run", "-", "--out", "tags.csv", "--model", small_bundle, "--batch-size", "16"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as process:
+    # What a shell starts in the background, these tests too, ignores Ctrl-C and hands that down; a person's command does not.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stderr=pipe, cwd=tmp_path, preexec_fn=heed) as process:
         assert process.stdin is not None
         assert process.stderr is not None
         process.stdin.write(b"a.jpg\n" * 300)  # and its end does not come: the run goes on until it is stopped
