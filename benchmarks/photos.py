@@ -19,7 +19,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from tagger import Tagger
-from tagger.metrics import calibration_error, coverage_table, reliability_table
+from tagger.metrics import calibration_error, coverage_table, no_guess, reliability_table
 from tagger.records import Garment, Item
 
 DRAWS = 2_000
@@ -44,12 +44,11 @@ def scored(folder: Path, tagger: Tagger) -> pd.DataFrame:
 
 def _said(one, tagger: Tagger) -> dict[str, object]:
     tag = tagger.decide(one)
-    classes = len(tagger.bundle.card.labels)
     return {
         "tag": tag.ranked[0][0] if tag.ranked else "",
         "confidence": tag.ranked[0][1] if tag.ranked else 0.0,
         "flagged": tag.low_confidence,
-        "probabilities": one.probabilities if one.probabilities is not None else np.zeros(classes, np.float32),
+        "probabilities": one.probabilities,
         "saw": one.outcome.pixels if isinstance(one.outcome, Garment) else np.zeros((28, 28), np.uint8),
     }
 
@@ -111,18 +110,14 @@ def _summary(name: str, part: pd.DataFrame, labels: tuple[str, ...]) -> str:
 def _others(photos: pd.DataFrame, known: pd.DataFrame) -> Iterator[str]:
     """Yield what is said of photos of none of the classes: how many are flagged, and how well confidence tells them."""
     yield "\n## None of these\n\n| photos | n (groups) | flagged | AUROC against known ones |\n|---|---|---|---|"
-    folders_of_known = set(known["folder"])
-    for name, part in photos[~photos["known"]].groupby("folder", sort=False):
-        # A folder with both kinds is compared within itself, one of strangers alone with the shops' photos.
-        against = known[known["folder"] == name] if name in folders_of_known else known[~_from_homes(photos, known)]
+    strangers = photos[~photos["known"]]
+    mixed = set(strangers["folder"]) & set(known["folder"])
+    for name, part in strangers.groupby("folder", sort=False):
+        # A folder with both kinds is compared within itself, one of strangers alone with the folders of known ones alone.
+        against = known[known["folder"] == name] if name in mixed else known[~known["folder"].isin(mixed)]
         scores = np.concatenate([against["confidence"], part["confidence"]])
         area = roc_auc_score(np.repeat([1, 0], [len(against), len(part)]), scores)
         yield f"| {name} | {len(part)} ({part['group'].nunique()}) | {_text(share_interval(part, 'flagged'))} | {area:.3f} |"
-
-
-def _from_homes(photos: pd.DataFrame, known: pd.DataFrame) -> pd.Series:
-    mixed = set(photos.loc[~photos["known"], "folder"]) & set(known["folder"])
-    return known["folder"].isin(mixed)
 
 
 def _by_class(name: str, part: pd.DataFrame, labels: tuple[str, ...]) -> Iterator[str]:
@@ -150,10 +145,8 @@ def _confidence(name: str, part: pd.DataFrame, labels: tuple[str, ...]) -> Itera
 def _arrays(part: pd.DataFrame, labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Return probabilities (n, classes) and true classes (n,); a photo without a product found is wrong, not a guess."""
     truth = part["label"].map(labels.index).to_numpy()
-    probabilities = np.stack(part["probabilities"].to_list())
-    nothing = probabilities.max(axis=1) == 0
-    probabilities[nothing, (truth[nothing] + 1) % len(labels)] = 1 / len(labels)
-    return probabilities, truth
+    said = zip(part["probabilities"], truth, strict=True)
+    return np.stack([no_guess(true, len(labels)) if given is None else given for given, true in said]), truth
 
 
 def _text(interval: tuple[float, float, float]) -> str:

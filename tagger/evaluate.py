@@ -112,10 +112,7 @@ def _take(tally: _Tally, one: Scored, tagger: Tagger) -> None:
     tally.unflagged.append(not flagged)
     if one.probabilities is None:
         tally.not_recognised += 1
-        # No guess was made: a picture of no evidence, whose likeliest class is any but the right one.
-        wrong = np.zeros(len(labels), np.float32)
-        wrong[(tally.truth[-1] + 1) % len(labels)] = 1 / len(labels)
-        tally.probabilities.append(wrong)
+        tally.probabilities.append(metrics.no_guess(tally.truth[-1], len(labels)))
     else:
         tally.probabilities.append(one.probabilities)
 

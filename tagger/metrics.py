@@ -39,6 +39,13 @@ def measure(probabilities: Probabilities, truth: Classes, labels: Sequence[str])
     }
 
 
+def no_guess(true_class: int, classes: int) -> Probabilities:
+    """Return float (classes,) for a photo that got no tag: no evidence, whose likeliest class is any but the right one."""
+    wrong = np.zeros(classes, np.float32)
+    wrong[(true_class + 1) % classes] = 1 / classes
+    return wrong
+
+
 def _per_class(truth: Classes, predicted: Classes, labels: Sequence[str]) -> dict[str, dict[str, float | int]]:
     precision, recall, f1, support = precision_recall_fscore_support(
         truth, predicted, labels=range(len(labels)), zero_division=0

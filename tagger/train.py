@@ -77,10 +77,10 @@ def train(
     begun = len(history)
     targets = pictures.labels
     for epoch in range(begun, recipe.epochs):
-        started = time.monotonic()
         cycle, first = recipe.cycle_at(epoch)
         if epoch in (begun, first):
             targets = _targets(pictures, cycle, ends, config)
+        started = time.monotonic()  # after the targets, made once a cycle: the time left is told from an epoch's own
         side = _side(recipe, epoch)
         losses = []
         network.train()
