@@ -52,6 +52,11 @@ class Recipe:
     """Share of the old in the running average of the weights that ships, a step."""
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained."""
+        if not self.cycles or self.cycles[0].distillation:
+            raise ValueError("a recipe needs a cycle, and nothing comes before the first one that it could be taught by")
+
     @property
     def epochs(self) -> int:
         """Passes over the pictures in all."""

@@ -249,6 +249,13 @@ def test_another_length_is_one_cycle() -> None:
     assert (5, 1, 32, 7) == (short.epochs, len(short.cycles), short.batch_size, short.seed)
 
 
+def test_nothing_teaches_the_first_cycle() -> None:
+    """A recipe without a cycle, or whose first one is to learn from earlier ones, is refused before any work."""
+    for cycles in ((), (Cycle(epochs=1, distillation=0.5),)):
+        with pytest.raises(ValueError, match="first one"):
+            Recipe(cycles)
+
+
 # What cannot be resumed
 
 
