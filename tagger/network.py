@@ -79,6 +79,12 @@ class ResidualNetwork(nn.Module):
         return logits
 
 
+@torch.no_grad()
+def logits_of(network: nn.Module, pixels: Tensor) -> Tensor:
+    """Return logits, float (n, classes), for any number of pictures (n, 1, h, w), 500 at a time to bound the memory."""
+    return torch.cat([network(some) for some in torch.split(pixels, 500)])
+
+
 def count_parameters(network: nn.Module) -> int:
     """Return the number of trained numbers."""
     return sum(parameter.numel() for parameter in network.parameters())

@@ -13,7 +13,7 @@ from tagger import bundle, dataset, metrics
 from tagger.calibrate import PRECISION, fit_temperature, threshold_for
 from tagger.errors import TrainingError
 from tagger.garment import VERSION
-from tagger.network import NetworkConfig, ResidualNetwork, count_macs, count_parameters
+from tagger.network import NetworkConfig, count_macs, count_parameters, logits_of
 from tagger.settings import TrainSettings
 from tagger.train import EpochFigures, train
 
@@ -39,7 +39,7 @@ def retrain(settings: TrainSettings, report: Callable[[EpochFigures], None] = la
     checkpoint = settings.out / CHECKPOINT
     network, history = train(settings.recipe, NetworkConfig(), pictures, held_out, checkpoint, settings.resume, report)
 
-    logits = _logits(network, held_out)
+    logits = logits_of(network, held_out.pixels)
     temperature = fit_temperature(logits, held_out.labels)
     held_out_figures = _figures(logits / temperature, held_out)
     if held_out_figures["accuracy"] < settings.floor:
@@ -58,7 +58,7 @@ def retrain(settings: TrainSettings, report: Callable[[EpochFigures], None] = la
         min_confidence=threshold_for(PRECISION, probabilities, held_out.labels.numpy()),
         figures={
             "held_out": held_out_figures,
-            "test": _figures(_logits(network, test) / temperature, test),
+            "test": _figures(logits_of(network, test.pixels) / temperature, test),
             "parameters": count_parameters(network),
             "macs": count_macs(network),
             "trained_on": len(pictures),
@@ -70,11 +70,6 @@ def retrain(settings: TrainSettings, report: Callable[[EpochFigures], None] = la
     written = bundle.save(settings.out, card, network)
     checkpoint.unlink()
     return Retrained(written, history)
-
-
-@torch.inference_mode()
-def _logits(network: ResidualNetwork, pictures: dataset.Pictures) -> torch.Tensor:
-    return torch.cat([network(pixels) for pixels in torch.split(pictures.pixels, 500)])
 
 
 def _figures(logits: torch.Tensor, pictures: dataset.Pictures) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tagger.atomic import replacing
 from tagger.dataset import Pictures
 from tagger.errors import TrainingError
 from tagger.muon import Muon
-from tagger.network import NetworkConfig, ResidualNetwork
+from tagger.network import NetworkConfig, ResidualNetwork, logits_of
 from tagger.settings import Cycle, Recipe
 
 CHECKPOINT_FORMAT = 2
@@ -158,12 +158,10 @@ def _targets(pictures: Pictures, cycle: Cycle, ends: list[dict[str, Tensor]], co
     return torch.lerp(functional.one_hot(pictures.labels, said.shape[1]).float(), said, cycle.distillation)
 
 
-@torch.no_grad()
 def _probabilities(network: nn.Module, pixels: Tensor) -> Tensor:
     """Return (n, classes), the mean of those of each picture and of its mirror image."""
     network = network.to(memory_format=torch.channels_last)
-    both_ways = [(network(some), network(some.flip(3))) for some in torch.split(pixels, 500)]
-    return torch.cat([(one.softmax(1) + other.softmax(1)) / 2 for one, other in both_ways])
+    return (logits_of(network, pixels).softmax(1) + logits_of(network, pixels.flip(3)).softmax(1)) / 2
 
 
 def _schedule(step: int, steps: int, warmup_steps: int) -> float:
@@ -232,11 +230,9 @@ def _resized(pixels: Tensor, side: int) -> Tensor:
     return functional.interpolate(pixels.float(), (side, side), mode="area")
 
 
-@torch.inference_mode()
 def _measure(network: nn.Module, pictures: Pictures, side: int) -> tuple[float, float]:
     """Return accuracy 0..1 and mean cross-entropy in nats at a side of `side` pixels."""
-    network.eval()
-    logits = torch.cat([network(_resized(pixels, side)) for pixels in torch.split(pictures.pixels, 500)])
+    logits = logits_of(network.eval(), _resized(pictures.pixels, side))
     accuracy = (logits.argmax(1) == pictures.labels).float().mean().item()
     return accuracy, functional.cross_entropy(logits, pictures.labels).item()
 
