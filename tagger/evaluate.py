@@ -194,7 +194,7 @@ def _refuse_nothing(evaluation: Evaluation) -> None:
 # From sources to rows ----------------------------------------------------------------------------------------------
 
 
-def is_test_set(given: str) -> bool:
+def _is_test_set(given: str) -> bool:
     """Whether a source is Fashion-MNIST's test set, which a file or a folder of that name comes before."""
     return given == FASHION_MNIST and not os.path.exists(given)
 
@@ -203,7 +203,7 @@ def _judged(given: str, name: str, tagger: Tagger, settings: EvaluateSettings) -
     """Yield the rows of one source; each item's columns are `label`, `kind` and `group`."""
     groups = tagger.bundle.card.groups
     spellings = {_plain(label): label for label in groups}
-    scored = _test_set(tagger, settings) if is_test_set(given) else tagger.score(_labelled(given, settings))
+    scored = _test_set(tagger, settings) if _is_test_set(given) else tagger.score(_labelled(given, settings))
     for one in scored:
         columns = {column: str(value) for column, value in one.item.columns.items()}
         # Folders cannot hold a /, and people vary the case: the bundle's own spelling is the one that counts.
@@ -237,7 +237,8 @@ def _labelled(given: str, settings: EvaluateSettings) -> Iterator[Item]:
         column = source.label_column(opened.columns, settings.label_column, str(path))
         for item in opened.items:
             cells = {"label": item.columns[column], "kind": item.columns.get("kind"), "group": item.columns.get("group")}
-            texts = {name: "" if cell is None else cell for name, cell in cells.items()}
+            # Parquet has None for what is missing among texts, and nan, which is no number, among numbers.
+            texts = {name: "" if cell is None or cell != cell else cell for name, cell in cells.items()}
             yield Item(item.path, item.file, texts, item.problem)
         return
     for item in opened.items:
@@ -290,7 +291,7 @@ def _folder_name(given: str) -> str:
 
 def _named_by(given: str) -> Path:
     """Return the path that a source is named by: the folder for its `labels.csv`, else its own."""
-    if is_test_set(given):
+    if _is_test_set(given):
         return Path(given)
     place = _place(given)
     path = place.absolute() if place.name not in ("", "..") else place.resolve()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import ROOT, draw_photo
@@ -177,10 +178,13 @@ def test_fashion_mnist_is_scored_like_everything_else(monkeypatch: pytest.Monkey
 
 
 def test_names_that_collide_get_their_parents(judge: Judge, tmp_path: Path) -> None:
-    """Two folders of one name are told apart by their parents; a third of another name keeps its own."""
+    """Two folders of one name are told apart by their parents, a third keeps its own name; none shares another's groups."""
     rows = [("Bag", "", 1), ("Coat", "", 2)]
     folders = [write_source(tmp_path / place, rows) for place in ("a/photos", "b/photos", "b/other")]
-    assert ["a/photos", "b/photos", "other"] == list(judge(*folders).sources)
+    evaluation = judge(*folders)
+    assert ["a/photos", "b/photos", "other"] == list(evaluation.sources)
+    groups = {row.group for rows in evaluation.sources.values() for row in rows}
+    assert 6 == len(groups)
 
 
 def test_a_source_given_twice_is_refused(judge: Judge, worn: Path) -> None:
@@ -233,6 +237,9 @@ def test_each_photo_is_its_own_group_where_none_is_given(judge: Judge, worn: Pat
     lines = (worn / "labels.csv").read_text().splitlines()
     (worn / "some.csv").write_text("\n".join(["path,label,group", *(f"{line}," for line in lines[1:9]), f"{lines[9]},8"]))
     assert "9 (9)" == tables(photo_report(judge(worn / "some.csv"), ""))[0][0]["n (groups)"]
+    parts = {"path": ["0.jpg", "1.jpg", "2.jpg", "3.jpg"], "label": list(LABELS[:4]), "group": [None, None, 0.0, 0.0]}
+    pd.DataFrame(parts).to_parquet(worn / "some.parquet")
+    assert "4 (3)" == tables(photo_report(judge(worn / "some.parquet"), ""))[0][0]["n (groups)"]
 
 
 def test_the_halves_make_the_whole(judge: Judge, shop: Path, clear: Path, strange: Path) -> None:
