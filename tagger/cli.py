@@ -5,6 +5,7 @@ Every import that pulls torch, torchvision or pandas in stands inside a command,
 
 import difflib
 import json
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +43,8 @@ Known = TypeVar("Known")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code; an `FmtagError` is one sentence and exit 1."""
-    asked: dict[str, Any] = {"debug": False, "log_format": "text"}
+    command = shlex.join(["fmtag", *(sys.argv[1:] if arguments is None else arguments)])
+    asked: dict[str, Any] = {"debug": False, "log_format": "text", "command": command}
     try:
         code = cli.main(
             arguments,
@@ -181,17 +183,52 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: str
 
 
 @cli.command()
-@click.argument("source")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="JSON file for all figures.")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.md",
+    help="Markdown file with all that can be said of the photos, with 95 % intervals.",
+)
+@click.option(
+    "--sheet",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.png",
+    help="Picture of the surest errors. It shows the photos, so mind whose they are.",
+)
 @click.option("--label-column", help="Column of a table that holds the labels.  [default: told by its name]")
 @click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder of Fashion-MNIST's four files.")
 @with_model
-def evaluate(out: Path | None, **options: Any) -> None:
-    """Measure a bundle on SOURCE: labelled photos (a subfolder a class, or a table), or fashion-mnist, its test set."""
-    from tagger.evaluate import evaluate as measure
-    from tagger.report import print_figures, write_json
+@click.pass_obj
+def evaluate(
+    asked: dict[str, Any],
+    /,
+    sources: tuple[str, ...],
+    out: Path | None,
+    report: Path | None,
+    sheet: Path | None,
+    **options: Any,
+) -> None:
+    """Measure a bundle on each SOURCE: labelled photos, or fashion-mnist, its test set.
 
-    figures = measure(EvaluateSettings(**options))
+    Labelled photos are a table with an image and a label column, a folder that holds such a table named labels.csv, or a
+    folder with a subfolder a class. A table's column `group` names photos that are not independent, such as those of one
+    product, and intervals are by group; "(ambiguous)" in its column `kind` marks loosely mapped photos, and figures come
+    with and without those.
+    """
+    from tagger.contact_sheet import contact_sheet
+    from tagger.evaluate import evaluate as judge
+    from tagger.evaluate import figures_of
+    from tagger.photo_report import photo_report
+    from tagger.report import print_figures, write_file, write_json
+
+    evaluation = judge(EvaluateSettings(sources, **options))
+    figures = figures_of(evaluation)
+    if report is not None:
+        write_file(report, photo_report(evaluation, asked["command"]).encode())
+    if sheet is not None:
+        write_file(sheet, contact_sheet(evaluation))
     print_figures(figures)
     if out is not None:
         write_json(out, figures)

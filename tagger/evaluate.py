@@ -1,133 +1,298 @@
-"""Measures a bundle on labelled photos or on Fashion-MNIST's test set, through the very rooms that `run` uses."""
+"""Measures a bundle on labelled photos and on Fashion-MNIST's test set, through the very rooms that `run` uses.
 
+Every photo becomes one row, a `Judged`; whatever is said of how right the bundle is, here or in a report, is computed from
+these rows, and these know only what `Tagger.decide` says.
+"""
+
+import hashlib
+import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tagger import bundle, metrics, source
-from tagger.dataset import fashion_mnist
-from tagger.errors import DatasetError
+from tagger import metrics, source
+from tagger.dataset import LABELS, fashion_mnist
+from tagger.errors import DatasetError, SourceError
 from tagger.pipeline import Scored, Tagger
-from tagger.predict import Predictor
-from tagger.records import Failed, Item
+from tagger.records import FAILED_REASONS, Garment, Item, Tag
 from tagger.settings import EvaluateSettings
 
 FASHION_MNIST = "fashion-mnist"
 
+LABELS_FILE = "labels.csv"
+"""A folder with such a table is measured by it, instead of by its subfolders."""
 
-@dataclass
-class _Tally:
-    """What is gathered over the photos of one evaluation."""
-
-    probabilities: list[np.ndarray] = field(default_factory=list)
-    truth: list[int] = field(default_factory=list)
-    unflagged: list[bool] = field(default_factory=list)
-    failed: Counter[str] = field(default_factory=Counter)
-    not_recognised: int = 0
-    other_labels: Counter[str] = field(default_factory=Counter)
-    others_flagged: int = 0
+AMBIGUOUS = "(ambiguous)"
+"""Marks the kinds that were mapped to a class only loosely: figures come with and without their photos."""
 
 
-def evaluate(settings: EvaluateSettings, scored: Callable[[int], None] = lambda count: None) -> dict[str, Any]:
-    """Return the figures of `metrics.measure` and what became of the photos that they leave out.
+@dataclass(frozen=True)
+class Judged:
+    """A labelled photo with what was said of it."""
 
-    The source is `fashion-mnist` (its test set), a folder with one subfolder a class, or a table with an image and a
-    label column. Photos that cannot be read are counted under `failed` and left out. Photos without a product found
-    are wrong answers. Photos with a label that the bundle does not know count under `other_labels`: for them there is
-    no right tag, only a right flag. Raises `DatasetError` where no photo carries a known label.
+    file: Path | None
+    """Where the photo lies; None for Fashion-MNIST's own pictures."""
+    label: str
+    known: bool
+    """Whether the bundle has the label; for other photos there is no right tag, only a right flag."""
+    true_group: str
+    """The group of the label, as in "footwear"; empty for one that is not known."""
+    group: str
+    """Photos of one group, such as a product or a sender, are not independent; no two sources share one."""
+    ambiguous: bool
+    kept: bool
+    """Whether the photo's group is in the half kept for reporting: every choice is to look at the other half alone."""
+    tag: Tag
+
+    @property
+    def failed(self) -> bool:
+        """Whether the photo could not be read, so that no figure counts it."""
+        return not self.tag.ranked and self.tag.reason in FAILED_REASONS
+
+    @property
+    def said(self) -> str:
+        """The likeliest label; empty where there is no tag."""
+        return self.tag.ranked[0][0] if self.tag.ranked else ""
+
+    @property
+    def confidence(self) -> float:
+        """The probability of what was said, 0..1; 0 where there is no tag."""
+        return self.tag.ranked[0][1] if self.tag.ranked else 0.0
+
+    @property
+    def right(self) -> bool:
+        """Whether the label was said."""
+        return self.said == self.label
+
+    @property
+    def group_right(self) -> bool:
+        """Whether a label of the right group was said."""
+        return self.known and self.tag.group == self.true_group
+
+    @property
+    def unflagged(self) -> bool:
+        """Whether the tag was let pass."""
+        return not self.tag.low_confidence
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The rows of every source by its name, and the bundle that they are of."""
+
+    model: str
+    groups: Mapping[str, str]
+    """The group of each of the bundle's labels, in their order."""
+    min_confidence: float
+    sources: Mapping[str, Sequence[Judged]]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The bundle's labels in their order."""
+        return tuple(self.groups)
+
+    def photos(self) -> dict[str, list[Judged]]:
+        """Return the photos of each source that could be read, without Fashion-MNIST's pictures, which are no photos.
+
+        Raises `DatasetError` where there are none.
+        """
+        read = {name: [row for row in rows if row.file and not row.failed] for name, rows in self.sources.items()}
+        photos = {name: rows for name, rows in read.items() if rows}
+        if not photos:
+            raise DatasetError("Report and sheet are of photos, and fashion-mnist holds none; give labelled photos too.")
+        return photos
+
+
+def evaluate(settings: EvaluateSettings) -> Evaluation:
+    """Return a row for every picture of the sources.
+
+    A source is `fashion-mnist` (its test set), a table with an image and a label column, a folder with such a table
+    named `labels.csv`, or a folder with one subfolder a class. A table's column `group` says which photos are not
+    independent (each is its own where there is none), and `kind` which are loosely mapped, by "(ambiguous)".
+
+    Raises `DatasetError` where a source has no photo that can be read, or none of them one with a known label, and
+    `SourceError` where one cannot be read or is given twice.
     """
-    if settings.source == FASHION_MNIST and not Path(FASHION_MNIST).exists():
-        return _evaluate_test_set(settings)
     tagger = Tagger(settings.model, device=settings.device, batch_size=settings.batch_size, workers=settings.workers)
-    tally = _Tally()
-    for count, one in enumerate(tagger.score(_labelled(settings)), 1):
-        _take(tally, one, tagger)
-        scored(count)
-    labels = tagger.bundle.card.labels
-    if not tally.truth:
-        found = ", ".join(sorted(tally.other_labels)) or "none"
-        raise DatasetError(
-            f"{settings.source} holds no readable photo with a label of this bundle ({', '.join(labels)}); "
-            f"its labels are: {found}."
-        )
-    figures = metrics.measure(np.stack(tally.probabilities), np.array(tally.truth), labels)
-    unflagged = np.array(tally.unflagged)
-    right = np.stack(tally.probabilities).argmax(axis=1) == np.array(tally.truth)
-    return figures | {
-        "model": tagger.bundle.model,
-        "group_accuracy": _group_accuracy(tally, tagger.bundle.card),
-        "min_confidence": tagger.min_confidence,
-        "unflagged_share": round(float(unflagged.mean()), 6),
-        "unflagged_accuracy": round(float(right[unflagged].mean()), 6) if unflagged.any() else None,
-        "not_recognised": tally.not_recognised,
-        "failed": dict(tally.failed),
-        "other_labels": dict(tally.other_labels),
-        "other_labels_flagged": tally.others_flagged,
+    names = _names(settings.sources)
+    card = tagger.bundle.card
+    groups = {label: card.groups[label] for label in card.labels}
+    sources = {name: list(_judged(given, name, tagger, settings)) for name, given in names.items()}
+    evaluation = Evaluation(tagger.bundle.model, groups, tagger.min_confidence, sources)
+    _refuse_nothing(evaluation)
+    return evaluation
+
+
+def figures_of(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the figures of the only source, or those of each by its name under `sources`, as JSON values.
+
+    They are those of `metrics.measure`, and what became of the photos that these leave out: those that cannot be read are
+    counted under `failed`, those with a label that the bundle does not know under `other_labels`. Photos without a tag
+    are wrong answers of no confidence. Where no label is known `n` is 0, and there is no accuracy. Where some photos are
+    loosely mapped, `unambiguous` holds the figures of the others.
+    """
+    by_source = {name: _figures(rows, evaluation) for name, rows in evaluation.sources.items()}
+    return next(iter(by_source.values())) if len(by_source) == 1 else {"sources": by_source}
+
+
+def _figures(rows: Sequence[Judged], evaluation: Evaluation) -> dict[str, Any]:
+    read = [row for row in rows if not row.failed]
+    known = [row for row in read if row.known]
+    others = [row for row in read if not row.known]
+    clear = [row for row in rows if not row.ambiguous]
+    return {
+        **(_measured(known, evaluation) if known else {"n": 0}),
+        "model": evaluation.model,
+        **(_flags(known) if known else {}),
+        "min_confidence": evaluation.min_confidence,
+        "not_recognised": sum(not row.tag.ranked for row in known),
+        "failed": dict(Counter(row.tag.reason for row in rows if row.failed)),
+        "other_labels": dict(Counter(row.label for row in others)),
+        "other_labels_flagged": sum(not row.unflagged for row in others),
+        **({"unambiguous": _figures(clear, evaluation)} if len(clear) < len(rows) else {}),
     }
 
 
-def _evaluate_test_set(settings: EvaluateSettings) -> dict[str, Any]:
-    loaded = bundle.load(settings.model)
+def _measured(known: Sequence[Judged], evaluation: Evaluation) -> dict[str, Any]:
+    numbers = {label: number for number, label in enumerate(evaluation.labels)}
+    return metrics.measure(
+        np.array([numbers.get(row.said, metrics.NO_TAG) for row in known]),
+        np.array([row.confidence for row in known]),
+        np.array([numbers[row.label] for row in known]),
+        evaluation.labels,
+    )
+
+
+def _flags(known: Sequence[Judged]) -> dict[str, float | None]:
+    sure = [row.right for row in known if row.unflagged]
+    return {
+        "group_accuracy": metrics.rounded(np.mean([row.group_right for row in known])),
+        "unflagged_share": metrics.rounded(len(sure) / len(known)),
+        "unflagged_accuracy": metrics.rounded(np.mean(sure)) if sure else None,
+    }
+
+
+def _refuse_nothing(evaluation: Evaluation) -> None:
+    """Raise a `DatasetError` where a source, or all of them, cannot be measured."""
+    for name, rows in evaluation.sources.items():
+        if all(row.failed for row in rows):
+            raise DatasetError(f"{name} holds no photo that can be read, of {len(rows)}; nothing was measured.")
+    read = [row for rows in evaluation.sources.values() for row in rows if not row.failed]
+    if not any(row.known for row in read):
+        found = ", ".join(sorted({row.label for row in read}))
+        names, hold = ", ".join(evaluation.sources), "holds" if len(evaluation.sources) == 1 else "hold"
+        raise DatasetError(
+            f"{names} {hold} no readable photo with a label of this bundle ({', '.join(evaluation.labels)}); "
+            f"the labels there are: {found}."
+        )
+
+
+# From sources to rows ----------------------------------------------------------------------------------------------
+
+
+def _is_test_set(given: str) -> bool:
+    """Whether a source is Fashion-MNIST's test set, which a file or a folder of that name comes before."""
+    return given == FASHION_MNIST and not os.path.exists(given)
+
+
+def _judged(given: str, name: str, tagger: Tagger, settings: EvaluateSettings) -> Iterator[Judged]:
+    """Yield the rows of one source; each item's columns are `label`, `kind` and `group`."""
+    groups = tagger.bundle.card.groups
+    spellings = {_plain(label): label for label in groups}
+    scored = _test_set(tagger, settings) if _is_test_set(given) else tagger.score(_labelled(given, settings))
+    for one in scored:
+        columns = {column: str(value) for column, value in one.item.columns.items()}
+        # Folders cannot hold a /, and people vary the case: the bundle's own spelling is the one that counts.
+        label = spellings.get(_plain(columns["label"]), columns["label"])
+        group = columns["group"] or one.item.path
+        yield Judged(
+            one.item.file,
+            label,
+            label in groups,
+            groups.get(label, ""),
+            f"{name}/{group}",
+            AMBIGUOUS in columns["kind"],
+            _kept_for_reporting(_folder_name(given), group),
+            tagger.decide(one),
+        )
+
+
+def _test_set(tagger: Tagger, settings: EvaluateSettings) -> Iterator[Scored]:
     pictures = fashion_mnist("test", settings.data)
-    probabilities = Predictor(loaded, settings.device)(list(pictures.pixels[:, 0].numpy()))
-    figures = metrics.measure(probabilities, pictures.labels.numpy(), loaded.card.labels)
-    return figures | {"model": loaded.model}
+    pixels, labels = pictures.pixels[:, 0].numpy(), pictures.labels.tolist()
+    return tagger.score_prepared(
+        (Item(str(number), None, {"label": LABELS[label], "kind": "", "group": ""}), Garment(picture, found=True))
+        for number, (picture, label) in enumerate(zip(pixels, labels, strict=True))
+    )
 
 
-def _labelled(settings: EvaluateSettings) -> Iterator[Item]:
-    """Yield the items, each with its label in its columns under ''."""
-    opened = source.open_source(settings.source, settings.image_column)
-    if not Path(settings.source).is_dir():
-        column = source.label_column(opened.columns, settings.label_column)
+def _labelled(given: str, settings: EvaluateSettings) -> Iterator[Item]:
+    path = _place(given)
+    opened = source.open_source(str(path), settings.image_column)
+    if not path.is_dir():
+        column = source.label_column(opened.columns, settings.label_column, str(path))
         for item in opened.items:
-            yield Item(item.path, item.file, {"": str(item.columns[column] or "")}, item.problem)
+            cells = {"label": item.columns[column], "kind": item.columns.get("kind"), "group": item.columns.get("group")}
+            # Parquet has None for what is missing among texts, and nan, which is no number, among numbers.
+            texts = {name: "" if cell is None or cell != cell else cell for name, cell in cells.items()}
+            yield Item(item.path, item.file, texts, item.problem)
         return
     for item in opened.items:
         folder, slash, _ = item.path.partition("/")
         if not slash:
             raise DatasetError(
-                f"{settings.source} holds {item.path} outside any subfolder; sort the photos into one subfolder a class, "
+                f"{given} holds {item.path} outside any subfolder; sort the photos into one subfolder a class, "
                 "or give a table with an image and a label column."
             )
-        yield Item(item.path, item.file, {"": folder}, item.problem)
+        yield Item(item.path, item.file, {"label": folder, "kind": "", "group": ""}, item.problem)
 
 
-def _take(tally: _Tally, one: Scored, tagger: Tagger) -> None:
-    labels = tagger.bundle.card.labels
-    label = _known(str(one.item.columns[""]), labels)
-    if isinstance(one.outcome, Failed):
-        tally.failed[one.outcome.reason] += 1
-        return
-    flagged = tagger.decide(one).low_confidence
-    if label not in labels:
-        tally.other_labels[label] += 1
-        tally.others_flagged += flagged
-        return
-    tally.truth.append(labels.index(label))
-    tally.unflagged.append(not flagged)
-    if one.probabilities is None:
-        tally.not_recognised += 1
-        tally.probabilities.append(metrics.no_guess(tally.truth[-1], len(labels)))
-    else:
-        tally.probabilities.append(one.probabilities)
-
-
-def _known(label: str, labels: tuple[str, ...]) -> str:
-    """Return the bundle's own spelling of a label: folders cannot hold a /, and people vary the case."""
-    return {_plain(known): known for known in labels}.get(_plain(label), label)
+def _place(given: str) -> Path:
+    """Return the table or folder that a source names: a folder's own table where it holds one."""
+    table = Path(given, LABELS_FILE)
+    return table if os.path.isfile(table) else Path(given)
 
 
 def _plain(label: str) -> str:
     return re.sub(r"[\W_]+", "", label).casefold()
 
 
-def _group_accuracy(tally: _Tally, card: bundle.Card) -> float:
-    groups = [card.groups[label] for label in card.labels]
-    predicted = np.stack(tally.probabilities).argmax(axis=1)
-    right = [groups[said] == groups[true] for said, true in zip(predicted, tally.truth, strict=True)]
-    return round(float(np.mean(right)), 6)
+def _kept_for_reporting(folder: str, group: str) -> bool:
+    """Whether a group is in the half that no choice may look at, by its hash, so that it stays there for good."""
+    return hashlib.sha256(f"{folder}/{group}".encode()).digest()[0] % 2 == 1
+
+
+# Names -------------------------------------------------------------------------------------------------------------
+
+
+def _names(sources: Sequence[str]) -> dict[str, str]:
+    """Return the sources by their names: a folder's or a table's own, with parents in front until no two are the same."""
+    places = [_named_by(given).parts for given in sources]
+    for place, given in zip(places, sources, strict=True):
+        if places.count(place) > 1:
+            raise SourceError(f"{given} is given more than once; give each source once.")
+    return {_shortest(place, places): given for place, given in zip(places, sources, strict=True)}
+
+
+def _shortest(place: tuple[str, ...], places: Sequence[tuple[str, ...]]) -> str:
+    """Return the last parts of a path, as few as no other one ends with."""
+    lengths = range(1, len(place) + 1)
+    length = next((some for some in lengths if sum(other[-some:] == place[-some:] for other in places) == 1), len(place))
+    return "/".join(place[-length:])
+
+
+def _folder_name(given: str) -> str:
+    return _named_by(given).name
+
+
+def _named_by(given: str) -> Path:
+    """Return the path that a source is named by: the folder for its `labels.csv`, else its own."""
+    if _is_test_set(given):
+        return Path(given)
+    place = _place(given)
+    path = place.absolute() if place.name not in ("", "..") else place.resolve()
+    return path.parent if path.name == LABELS_FILE else path

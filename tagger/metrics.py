@@ -1,49 +1,59 @@
-"""How right and how believable probabilities are: pure functions of probabilities and truth."""
+"""How right and how believable tags are: pure functions of what was said, how surely, and what is true.
+
+Classes are numbers 0..classes-1, and `NO_TAG` stands for a photo that got none. Photos of one group, such as a product or a
+sender, are not independent, so the intervals are from draws of whole groups with replacement (the cluster bootstrap).
+"""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, recall_score
+from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
 BINS = 15
 """Equal-width bins of the calibration error, as in Guo et al. 2017 (arXiv 1706.04599)."""
 
 COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 
-Probabilities = NDArray[np.float32]
-Classes = NDArray[np.int64]
+DRAWS = 2_000
+"""Draws of groups behind an interval."""
+
+NO_TAG = -1
+"""The class said of a photo without a tag: never the true one."""
+
+_DRAWS_AT_ONCE = 100
+
+Floats: TypeAlias = NDArray[np.floating[Any]]
+Flags: TypeAlias = NDArray[np.bool_]
+Classes: TypeAlias = NDArray[np.int64]
+
+Interval: TypeAlias = tuple[float, float, float]
+"""A share 0..1 with the lower and the upper end of its 95 % interval."""
 
 
-def measure(probabilities: Probabilities, truth: Classes, labels: Sequence[str]) -> dict[str, Any]:
-    """Return all figures for probabilities (n, classes) and true classes (n,), n at least 1, as plain JSON values.
+def measure(predicted: Classes, confidence: Floats, truth: Classes, labels: Sequence[str]) -> dict[str, Any]:
+    """Return all figures for predicted classes, confidences 0..1 and true classes, each (n,), n at least 1, as JSON values.
 
     `macro_accuracy` is the mean of the accuracies of the classes that occur in `truth`.
     """
-    predicted = probabilities.argmax(axis=1)
-    reliability = reliability_table(probabilities, truth)
+    right = predicted == truth
+    reliability = reliability_table(confidence, right)
     return {
-        "accuracy": _rounded((predicted == truth).mean()),
-        "macro_accuracy": _rounded(recall_score(truth, predicted, labels=np.unique(truth), average="macro")),
+        "accuracy": rounded(right.mean()),
+        "macro_accuracy": rounded(macro_accuracy(right, truth)),
         "n": len(truth),
-        "calibration_error": _rounded(calibration_error(reliability)),
+        "calibration_error": rounded(calibration_error(reliability)),
         "per_class": _per_class(truth, predicted, labels),
         "confusion": {
             "labels": list(labels),
             "rows_are": "true class, columns predicted",
             "counts": confusion_matrix(truth, predicted, labels=range(len(labels))).tolist(),
+            "without_tag": [int(((predicted == NO_TAG) & (truth == index)).sum()) for index in range(len(labels))],
         },
         "reliability": reliability,
-        "coverage": coverage_table(probabilities, truth),
+        "coverage": coverage_table(confidence, right),
     }
-
-
-def no_guess(true_class: int, classes: int) -> Probabilities:
-    """Return float (classes,) for a photo that got no tag: no evidence, whose likeliest class is any but the right one."""
-    wrong = np.zeros(classes, np.float32)
-    wrong[(true_class + 1) % classes] = 1 / classes
-    return wrong
 
 
 def _per_class(truth: Classes, predicted: Classes, labels: Sequence[str]) -> dict[str, dict[str, float | int]]:
@@ -52,28 +62,29 @@ def _per_class(truth: Classes, predicted: Classes, labels: Sequence[str]) -> dic
     )
     return {
         label: {
-            "precision": _rounded(precision[index]),
-            "recall": _rounded(recall[index]),
-            "f1": _rounded(f1[index]),
+            "precision": rounded(precision[index]),
+            "recall": rounded(recall[index]),
+            "f1": rounded(f1[index]),
             "n": int(support[index]),
         }
         for index, label in enumerate(labels)
     }
 
 
-def reliability_table(probabilities: Probabilities, truth: Classes) -> list[dict[str, float | int]]:
-    """Return the bins (from, to] of the confidence that hold any picture: how many, mean confidence, accuracy."""
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == truth
+# Confidence --------------------------------------------------------------------------------------------------------
+
+
+def reliability_table(confidence: Floats, right: Flags) -> list[dict[str, float | int]]:
+    """Return the bins (from, to] of the confidence (n,) that hold any picture: how many, mean confidence, accuracy."""
     edges = np.linspace(0, 1, BINS + 1)
     bins = np.clip(np.digitize(confidence, edges, right=True) - 1, 0, BINS - 1)
     return [
         {
-            "from": _rounded(edges[index]),
-            "to": _rounded(edges[index + 1]),
+            "from": rounded(edges[index]),
+            "to": rounded(edges[index + 1]),
             "n": int((bins == index).sum()),
-            "confidence": _rounded(confidence[bins == index].mean()),
-            "accuracy": _rounded(right[bins == index].mean()),
+            "confidence": rounded(confidence[bins == index].mean()),
+            "accuracy": rounded(right[bins == index].mean()),
         }
         for index in np.unique(bins)
     ]
@@ -85,22 +96,64 @@ def calibration_error(reliability: Sequence[dict[str, float | int]]) -> float:
     return sum(row["n"] / total * abs(row["confidence"] - row["accuracy"]) for row in reliability)
 
 
-def coverage_table(probabilities: Probabilities, truth: Classes) -> list[dict[str, float | int]]:
-    """Return, for shares of the surest pictures, their accuracy and the least confidence among them."""
-    confidence = probabilities.max(axis=1)
+def coverage_table(confidence: Floats, right: Flags) -> list[dict[str, float | int]]:
+    """Return, for shares of the surest pictures by confidence (n,), their accuracy and the least confidence among them."""
     order = np.argsort(-confidence, kind="stable")
-    right = (probabilities.argmax(axis=1) == truth)[order]
-    counts = [max(1, round(share * len(truth))) for share in COVERAGES]
+    ordered = right[order]
+    counts = [max(1, round(share * len(ordered))) for share in COVERAGES]
     return [
         {
             "coverage": share,
             "n": count,
-            "accuracy": _rounded(right[:count].mean()),
-            "least_confidence": _rounded(confidence[order[count - 1]]),
+            "accuracy": rounded(ordered[:count].mean()),
+            "least_confidence": rounded(confidence[order[count - 1]]),
         }
         for share, count in zip(COVERAGES, counts, strict=True)
     ]
 
 
-def _rounded(value: float) -> float:
+def separation(known: Floats, strangers: Floats) -> float:
+    """Return how often a known photo has the higher confidence than a stranger: the area under the ROC curve, 0..1."""
+    return float(roc_auc_score(np.repeat([1, 0], [len(known), len(strangers)]), np.concatenate([known, strangers])))
+
+
+# Shares and their intervals ----------------------------------------------------------------------------------------
+
+
+def macro_accuracy(right: ArrayLike, classes: ArrayLike) -> float:
+    """Return the mean, over the classes that occur in `classes` (n,), of the share of their pictures that are `right` (n,)."""
+    _, indices = np.unique(classes, return_inverse=True)
+    return float((np.bincount(indices, np.asarray(right, float)) / np.bincount(indices)).mean())
+
+
+def macro_interval(right: Sequence[bool], classes: Sequence[object], groups: Sequence[str]) -> Interval:
+    """Return `macro_accuracy` with its interval over seeded draws of groups; a draw passes over classes that it lacks."""
+    n, marked = _counts(right, classes, groups)
+    chance, even = np.random.default_rng(0), np.full(len(n), 1 / len(n))
+    drawn = []
+    for _ in range(0, DRAWS, _DRAWS_AT_ONCE):  # all of them at once would take gigabytes on some ten thousand groups
+        draws = chance.multinomial(len(n), even, _DRAWS_AT_ONCE)
+        with np.errstate(invalid="ignore"):
+            drawn.append(np.nanmean((draws @ marked) / (draws @ n), axis=1))
+    low, high = np.quantile(np.concatenate(drawn), [0.025, 0.975])
+    return macro_accuracy(right, np.asarray(classes)), float(low), float(high)
+
+
+def share_interval(right: Sequence[bool], groups: Sequence[str]) -> Interval:
+    """Return the share of pictures that are `right` with its interval over draws of groups."""
+    return macro_interval(right, ["any"] * len(right), groups)
+
+
+def _counts(right: Sequence[bool], classes: Sequence[object], groups: Sequence[str]) -> tuple[Floats, Floats]:
+    """Return how many pictures, and how many right ones, each group has of each class: twice (groups, classes)."""
+    names, rows = np.unique(np.asarray(groups), return_inverse=True)
+    kinds, columns = np.unique(np.asarray(classes), return_inverse=True)
+    n, marked = np.zeros((2, len(names), len(kinds)))
+    np.add.at(n, (rows, columns), 1)
+    np.add.at(marked, (rows, columns), np.asarray(right, float))
+    return n, marked
+
+
+def rounded(value: float | np.floating[Any]) -> float:
+    """Return a figure with six decimals, which is more than any of them is worth."""
     return round(float(value), 6)

@@ -110,9 +110,13 @@ class Tagger:
     def score(self, items: Iterable[Item]) -> Iterator[Scored]:
         """Yield what became of each item, in their order."""
         with ThreadPoolExecutor(self._workers, "photos") as pool:
-            prepared = _in_order(pool, self._prepare, items, READ_AHEAD * self._workers)
-            while batch := list(islice(prepared, self._batch_size)):
-                yield from self._scored(batch)
+            yield from self.score_prepared(_in_order(pool, self._prepare, items, READ_AHEAD * self._workers))
+
+    def score_prepared(self, prepared: Iterable[tuple[Item, Garment | Failed]]) -> Iterator[Scored]:
+        """Yield what became of each item whose garment, or failure, is at hand already, in their order."""
+        waiting = iter(prepared)
+        while batch := list(islice(waiting, self._batch_size)):
+            yield from self._scored(batch)
 
     def decide(self, scored: Scored) -> Tag:
         """Return what is said of a scored item."""

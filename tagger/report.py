@@ -17,14 +17,21 @@ from tagger.train import EpochFigures
 
 
 def print_figures(figures: dict[str, Any]) -> None:
-    """Print what `evaluate` returned: one summary, then a table each of classes, confusion, reliability, coverage."""
+    """Print what `evaluate.figures_of` returned: all figures of a single source, a row for each of several."""
+    if "sources" in figures:
+        _print_sources(figures["sources"])
+    else:
+        _print_source(figures)
+
+
+def _print_source(figures: dict[str, Any]) -> None:
+    """Print one summary, then a table each of classes, confusion, reliability, coverage."""
     console = Console()
     console.print(
         f"[bold]accuracy {figures['accuracy']:.4f}[/bold], macro accuracy {figures['macro_accuracy']:.4f}, "
         f"calibration error {figures['calibration_error']:.4f}, n = {figures['n']:,}, {figures['model']}"
     )
-    if "group_accuracy" in figures:
-        console.print(_photo_lines(figures))
+    console.print(_photo_lines(figures))
     classes = Table("class", "n", "precision", "recall", "F1", title="By class")
     for label, row in figures["per_class"].items():
         if row["n"]:
@@ -46,8 +53,11 @@ def print_figures(figures: dict[str, Any]) -> None:
 def _confusion_table(confusion: dict[str, Any]) -> Table:
     """Return rows of true classes and columns of tags, narrow enough for a terminal of 80 columns."""
     short = [label[:5] for label in confusion["labels"]]
-    table = Table("true", *short, title="Confusion: rows are true, columns tagged", box=box.SIMPLE_HEAD, padding=(0, 0))
-    for name, counts in zip(short, confusion["counts"], strict=True):
+    untagged = ["none"] if any(confusion["without_tag"]) else []
+    title = "Confusion: rows are true, columns tagged"
+    table = Table("true", *short, *untagged, title=title, box=box.SIMPLE_HEAD, padding=(0, 0))
+    for name, tagged, without in zip(short, confusion["counts"], confusion["without_tag"], strict=True):
+        counts = [*tagged, without] if untagged else tagged
         if any(counts):
             table.add_row(name, *(str(count) if count else "." for count in counts))
     return table
@@ -60,6 +70,12 @@ def _photo_lines(figures: dict[str, Any]) -> str:
         f"group accuracy {figures['group_accuracy']:.4f}; unflagged at {figures['min_confidence']:.4f}: "
         f"{figures['unflagged_share']:.1%}, {sure}; no product found: {figures['not_recognised']}"
     ]
+    clear = figures.get("unambiguous", {"n": 0})
+    if clear["n"]:
+        lines.append(
+            f"without loosely mapped kinds: accuracy {clear['accuracy']:.4f}, macro accuracy {clear['macro_accuracy']:.4f}, "
+            f"n = {clear['n']:,}"
+        )
     if figures["failed"]:
         lines.append(f"left out, could not be read: {figures['failed']}")
     if figures["other_labels"]:
@@ -71,11 +87,42 @@ def _photo_lines(figures: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _print_sources(sources: dict[str, dict[str, Any]]) -> None:
+    """Print a row for each source, and one more without the loosely mapped photos where it holds some."""
+    console = Console()
+    console.print(next(iter(sources.values()))["model"])
+    head = ("n", "macro\nacc.", "acc.", "group\nacc.", "calib.\nerror", "un-\nflagged", "these\nright", "others\nflagged")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 0))
+    table.add_column("source", overflow="fold")
+    for name in head:
+        table.add_column(name, justify="right")
+    for name, figures in sources.items():
+        table.add_row(name, *_source_cells(figures))
+        if "unambiguous" in figures:
+            table.add_row(f"{name}, unambiguous", *_source_cells(figures["unambiguous"]))
+    console.print(table)
+    for name, figures in sources.items():
+        if figures["failed"]:
+            console.print(f"{name}: left out, could not be read: {figures['failed']}")
+
+
+def _source_cells(figures: dict[str, Any]) -> list[str]:
+    names = ("macro_accuracy", "accuracy", "group_accuracy", "calibration_error", "unflagged_share", "unflagged_accuracy")
+    cells = ["-" if figures.get(name) is None else f"{figures[name]:.3f}" for name in names]
+    others = sum(figures["other_labels"].values())
+    return [f"{figures['n']:,}", *cells, f"{figures['other_labels_flagged'] / others:.3f}" if others else "-"]
+
+
 def write_json(path: Path, figures: dict[str, Any]) -> None:
     """Write the figures as JSON, replacing the file as a whole."""
+    write_file(path, (json.dumps(figures, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Replace a file as a whole; raises `OutputError` where it cannot be written."""
     try:
         with replacing(path) as file:
-            file.write((json.dumps(figures, indent=2, ensure_ascii=False) + "\n").encode())
+            file.write(content)
     except OSError as error:
         raise OutputError(f"{path} cannot be written ({error.strerror or error}).") from error
 

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
 import torch
 
 from tagger import bundle, dataset, metrics
@@ -73,6 +72,6 @@ def retrain(settings: TrainSettings, report: Callable[[EpochFigures], None] = la
 
 
 def _figures(logits: torch.Tensor, pictures: dataset.Pictures) -> dict[str, Any]:
-    probabilities = torch.softmax(logits, 1).numpy().astype(np.float32)
-    figures = metrics.measure(probabilities, pictures.labels.numpy(), dataset.LABELS)
+    confidence, predicted = torch.softmax(logits, 1).max(1)
+    figures = metrics.measure(predicted.numpy(), confidence.numpy(), pictures.labels.numpy(), dataset.LABELS)
     return {name: figures[name] for name in ("accuracy", "macro_accuracy", "calibration_error", "n")}

@@ -120,7 +120,7 @@ class RunSettings:
 class EvaluateSettings:
     """What `fmtag evaluate` was asked for."""
 
-    source: str
+    sources: tuple[str, ...]
     image_column: str | None = None
     label_column: str | None = None
     model: str = "base"

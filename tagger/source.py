@@ -75,9 +75,9 @@ def open_source(
     return Source(iter([Item(source, path)]))
 
 
-def label_column(columns: Sequence[str], asked: str | None = None) -> str:
-    """Return the column that holds the labels: the one asked for, or one of a usual name."""
-    return _column("label", columns, asked, LABEL_COLUMNS)
+def label_column(columns: Sequence[str], asked: str | None = None, table: str = "The table") -> str:
+    """Return the column that holds the labels: the one asked for, or one of a usual name; `table` is named if there is none."""
+    return _column("label", columns, asked, LABEL_COLUMNS, table)
 
 
 # Folders -----------------------------------------------------------------------------------------------------------
@@ -283,7 +283,7 @@ def _image_column(path: Path, columns: Sequence[str], asked: str | None) -> str:
     return _column("image", columns, asked, IMAGE_COLUMNS, str(path))
 
 
-def _column(kind: str, columns: Sequence[str], asked: str | None, usual: Sequence[str], where: str = "The table") -> str:
+def _column(kind: str, columns: Sequence[str], asked: str | None, usual: Sequence[str], where: str) -> str:
     there = ", ".join(columns) or "none"
     if asked is not None:
         if asked not in columns:

@@ -554,6 +554,48 @@ def test_evaluate_says_what_is_wrong(call: Call, photos: Callable[[int], Path], 
     assert not metrics.exists()
 
 
+def test_evaluate_several_sources(call: Call, labelled: Path, tmp_path: Path) -> None:
+    """Several sources print a row each; --out holds each one's figures, --report and --sheet are files beside."""
+    (tmp_path / "t.csv").write_text("path,label\nsorted/bag/0.jpg,Bag\nsorted/Dress/3.jpg,Scarf\nnone.jpg,Bag\n")
+    report, sheet, metrics = (tmp_path / name for name in ("photos.md", "errors.png", "metrics.json"))
+    arguments = ["evaluate", labelled, tmp_path / "t.csv", "--report", report, "--sheet", sheet, "--out", metrics]
+    ended = call(*arguments)
+    assert (ended.code, ended.err) == (0, "")
+    sources = json.loads(metrics.read_text())["sources"]
+    assert {name: figures["n"] for name, figures in sources.items()} == {"sorted": 5, "t.csv": 1}
+    for name, figures in sources.items():
+        [row] = [line.split() for line in ended.out.splitlines() if line.startswith(f" {name} ")]
+        assert row[1:3] == [str(figures["n"]), f"{figures['macro_accuracy']:.3f}"]
+    assert "t.csv: left out, could not be read: {'missing': 1}" in ended.out
+    lines = report.read_text().splitlines()
+    assert lines[0] == f"# Real photos, {sources['sorted']['model']}"
+    assert lines[1] == f"`fmtag {' '.join(map(str, arguments))}`"
+    with Image.open(sheet) as picture:
+        assert picture.format == "PNG"
+
+
+def test_evaluate_says_what_is_wrong_with_a_source(call: Call, labelled: Path, tmp_path: Path) -> None:
+    """One bad source among good ones ends it all in one sentence that names it, and nothing is written."""
+    out = tmp_path / "out"
+    out.mkdir()
+    files = ["--report", out / "photos.md", "--sheet", out / "errors.png", "--out", out / "metrics.json"]
+    (tmp_path / "sku.csv").write_text("path,sku\nsorted/bag/0.jpg,1\n")
+    (tmp_path / "gone.csv").write_text("path,label\nnone.jpg,Bag\n")
+    (tmp_path / "empty").mkdir()
+    assert_one_sentence(call("evaluate", labelled, tmp_path / "sku.csv", *files), 1, "sku.csv has no label column")
+    assert_one_sentence(
+        call("evaluate", labelled, tmp_path / "gone.csv", *files), 1, "gone.csv holds no photo that can be read"
+    )
+    assert_one_sentence(call("evaluate", tmp_path / "empty", labelled, *files), 1, "empty holds no photo that can be read")
+    assert_one_sentence(call("evaluate", labelled, labelled, *files), 1, "sorted is given more than once")
+    assert os.listdir(out) == []
+
+
+def test_the_sheet_is_said_to_show_photos(call: Call) -> None:
+    """Who asks for help learns that the sheet shows the photos themselves."""
+    assert "It shows the photos" in " ".join(call("evaluate", "--help").out.split())
+
+
 def test_metrics_that_cannot_be_written_are_said(call: Call, labelled: Path, tmp_path: Path) -> None:
     """Figures for a folder that is not there end in one sentence."""
     ended = call("evaluate", labelled, "--out", tmp_path / "none" / "metrics.json")

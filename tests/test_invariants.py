@@ -13,7 +13,7 @@ from conftest import ROOT, Fmtag, draw_photo
 from PIL import Image
 
 from tagger.dataset import LABELS
-from tagger.evaluate import evaluate
+from tagger.evaluate import evaluate, figures_of
 from tagger.pipeline import Report, Tagger, Watcher, run
 from tagger.settings import EvaluateSettings, RunSettings
 
@@ -139,7 +139,7 @@ def test_fashion_mnist_as_pngs_scores_what_its_pixels_score(tmp_path: Path) -> N
         folder.mkdir(exist_ok=True)
         Image.fromarray(pixels).save(folder / f"{number:03d}.png")
 
-    figures = evaluate(EvaluateSettings(str(tmp_path)))
+    figures = figures_of(evaluate(EvaluateSettings((str(tmp_path),))))
 
     probabilities = Tagger()._predict(list(slice_["pixels"]))
     assert figures["accuracy"] == pytest.approx((probabilities.argmax(1) == slice_["labels"]).mean(), abs=1e-6)

@@ -20,7 +20,7 @@ LAYERS = (
     "train",
     "pipeline",
     "evaluate retrain",
-    "progress report",
+    "contact_sheet photo_report progress report",
     "cli",
     "__main__",
 )

@@ -512,6 +512,8 @@ def test_label_column_is_told_by_its_name() -> None:
     assert label_column(["path", "label", "truth"], "truth") == "truth"
     with pytest.raises(SourceError, match=r"label column .* its columns are: path, sku\. Name one with --label-column"):
         label_column(["path", "sku"])
+    with pytest.raises(SourceError, match=r"^t\.csv has no label column"):
+        label_column(["path", "sku"], table="t.csv")
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,18 @@ from tagger import train as recipe_room
 from tagger.calibrate import fit_temperature, threshold_for
 from tagger.dataset import HELD_OUT, Pictures, checksums, fashion_mnist, hold_out
 from tagger.errors import DatasetError, TrainingError
-from tagger.metrics import BINS, calibration_error, coverage_table, measure, reliability_table
+from tagger.metrics import (
+    BINS,
+    NO_TAG,
+    calibration_error,
+    coverage_table,
+    macro_accuracy,
+    macro_interval,
+    measure,
+    reliability_table,
+    separation,
+    share_interval,
+)
 from tagger.network import NetworkConfig, ResidualNetwork, count_macs, count_parameters
 from tagger.settings import Cycle, Recipe
 from tagger.train import EpochFigures, train
@@ -537,14 +548,15 @@ def test_calibration_error_agrees_with_torchmetrics(scale: float) -> None:
     logits, labels = calibrated(3_000)
     probabilities = torch.softmax(logits * scale, 1)
     theirs = MulticlassCalibrationError(10, n_bins=BINS, norm="l1")(probabilities, labels).item()
-    ours = calibration_error(reliability_table(probabilities.numpy(), labels.numpy()))
+    confidence, said = probabilities.max(1)
+    ours = calibration_error(reliability_table(confidence.numpy(), (said == labels).numpy()))
     assert ours == pytest.approx(theirs, abs=1e-3)
 
 
 def test_reliability_table_holds_every_picture_once() -> None:
     """The bins follow one another, and each picture is in the one that its confidence lies in, ends included."""
     confidence = np.array([1.0, 1 / 15 * 9, 0.5, 0.50001, 0.999, 0.7], np.float32)
-    table = reliability_table(np.stack([confidence, 1 - confidence], axis=1), np.zeros(6, np.int64))
+    table = reliability_table(confidence, np.ones(6, bool))
     assert 6 == sum(row["n"] for row in table)
     for row in table:
         assert row["from"] < row["to"]
@@ -555,8 +567,7 @@ def test_reliability_table_holds_every_picture_once() -> None:
 def test_macro_accuracy_passes_over_absent_classes() -> None:
     """Macro accuracy is the mean over the classes that occur; an absent one, even if predicted, does not count."""
     truth = np.array([0, 0, 0, 0, 1, 1])
-    probabilities = np.eye(10, dtype=np.float32)[[0, 0, 0, 5, 1, 7]]
-    figures = measure(probabilities, truth, LABELS)
+    figures = measure(np.array([0, 0, 0, 5, 1, 7]), np.ones(6), truth, LABELS)
     assert (0.75 + 0.5) / 2 == pytest.approx(figures["macro_accuracy"], abs=1e-6)
     assert 4 / 6 == pytest.approx(figures["accuracy"], abs=1e-6)
     assert 6 == figures["n"]
@@ -566,15 +577,27 @@ def test_macro_accuracy_passes_over_absent_classes() -> None:
 
 def test_confusion_counts_true_classes_in_rows() -> None:
     """The confusion matrix has true classes in rows, predicted ones in columns, and all classes even if absent."""
-    counts = np.array(measure(np.eye(10, dtype=np.float32)[[3, 3, 4]], np.array([3, 4, 4]), LABELS)["confusion"]["counts"])
+    confusion = measure(np.array([3, 3, 4]), np.ones(3), np.array([3, 4, 4]), LABELS)["confusion"]
+    counts = np.array(confusion["counts"])
     assert (10, 10) == counts.shape
     assert (1, 1, 0, 1) == (counts[3, 3], counts[4, 3], counts[3, 4], counts[4, 4])
     assert 3 == counts.sum()
+    assert [0] * 10 == confusion["without_tag"]
+
+
+def test_a_photo_without_a_tag_is_wrong_and_spoils_no_other_class() -> None:
+    """Where nothing was said the answer is wrong, stands in no column of the confusion, and costs no class precision."""
+    figures = measure(np.array([NO_TAG, 1, 2]), np.array([0.0, 1.0, 1.0]), np.array([0, 1, 2]), LABELS)
+    assert 2 / 3 == pytest.approx(figures["accuracy"], abs=1e-6)
+    assert [1, 0, 0] == figures["confusion"]["without_tag"][:3]
+    assert 2 == sum(map(sum, figures["confusion"]["counts"]))
+    assert [0, 1, 1] == [row["precision"] for row in figures["per_class"].values()][:3]
+    assert 0 == figures["calibration_error"]
 
 
 def test_one_picture_has_figures() -> None:
     """Figures of a single picture need no second one, and every one is a number."""
-    figures = measure(np.eye(10, dtype=np.float32)[[2]], np.array([2]), LABELS)
+    figures = measure(np.array([2]), np.ones(1), np.array([2]), LABELS)
     assert (1.0, 1.0, 0.0) == (figures["accuracy"], figures["macro_accuracy"], figures["calibration_error"])
 
 
@@ -582,12 +605,57 @@ def test_coverage_takes_the_surest_first() -> None:
     """The accuracy at each coverage is that of the surest pictures, and at full coverage the accuracy of all."""
     logits, labels = calibrated(1_000)
     probabilities, truth = probabilities_of(logits), labels.numpy()
-    table = coverage_table(probabilities, truth)
+    right = probabilities.argmax(axis=1) == truth
+    table = coverage_table(probabilities.max(axis=1), right)
     assert 1000 == table[-1]["n"]
-    assert measure(probabilities, truth, LABELS)["accuracy"] == table[-1]["accuracy"]
+    assert right.mean() == pytest.approx(table[-1]["accuracy"], abs=1e-6)
     least = [row["least_confidence"] for row in table]
     assert sorted(least, reverse=True) == least
     assert table[0]["accuracy"] > table[-1]["accuracy"]
+
+
+def test_intervals_are_those_of_independent_photos() -> None:
+    """Where every photo is its own group the interval of a share is about the binomial one."""
+    right = np.random.default_rng(3).random(400) < 0.8
+    share, low, high = share_interval(right.tolist(), [str(number) for number in range(400)])
+    deviation = float(np.sqrt(share * (1 - share) / 400))
+    assert right.mean() == pytest.approx(share)
+    assert (share - 1.96 * deviation, share + 1.96 * deviation) == pytest.approx((low, high), abs=0.2 * deviation)
+
+
+def test_more_photos_of_the_same_groups_give_no_narrower_interval() -> None:
+    """Ten like photos of each product say no more than one does: the interval is the same."""
+    chance = np.random.default_rng(4)
+    right, classes, groups = chance.random(60) < 0.7, chance.integers(0, 3, 60), chance.integers(0, 25, 60).astype(str)
+    once = macro_interval(right.tolist(), classes.tolist(), groups.tolist())
+    tenfold = macro_interval(*(np.repeat(values, 10).tolist() for values in (right, classes, groups)))
+    assert once == pytest.approx(tenfold)
+    assert once[1] < once[0] < once[2]
+    apart = macro_interval(
+        *(np.repeat(values, 10).tolist() for values in (right, classes)), [str(number) for number in range(600)]
+    )
+    assert apart[2] - apart[1] < 0.6 * (once[2] - once[1])
+
+
+def test_intervals_are_the_same_every_time() -> None:
+    """Draws are seeded, and the order of the photos does not matter."""
+    right, classes, groups = [True, False, True, True, False], [0, 0, 1, 1, 1], ["a", "b", "b", "c", "d"]
+    backwards = macro_interval(right[::-1], classes[::-1], groups[::-1])
+    assert macro_interval(right, classes, groups) == backwards
+    assert (1 / 2 + 2 / 3) / 2 == pytest.approx(backwards[0])
+    assert macro_accuracy(right, classes) == backwards[0]
+
+
+def test_a_single_group_has_no_room_for_chance() -> None:
+    """One group drawn is that group again: both ends are the share itself."""
+    assert (0.5, 0.5, 0.5) == share_interval([True, False], ["one", "one"])
+
+
+def test_separation_counts_pairs() -> None:
+    """The area is the share of pairs in which the known photo is the surer one, equals counting half."""
+    known, strangers = np.array([0.9, 0.5, 0.7]), np.array([0.5, 0.6])
+    pairs = [(a > b) + (a == b) / 2 for a in known for b in strangers]
+    assert np.mean(pairs) == pytest.approx(separation(known, strangers))
 
 
 # The data set's reader

@@ -1,0 +1,48 @@
+"""The surest errors on labelled photos as one picture: the photo, what the network saw of it, and what was said."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tagger.decode import decode
+from tagger.evaluate import Evaluation, Judged
+from tagger.garment import garment
+from tagger.records import Failed, Pixels
+
+COLUMNS = 10
+
+MOST = 120
+"""Errors on a sheet."""
+
+_SIDE = 84
+_TILE = (120, 180, 3)
+
+
+def contact_sheet(evaluation: Evaluation) -> bytes:
+    """Return a PNG of the surest wrong tags of known labels, the surest first; it shows the photos themselves.
+
+    Raises `DatasetError` where there are no photos.
+    """
+    known = [row for rows in evaluation.photos().values() for row in rows if row.known]
+    wrong = sorted((row for row in known if not row.right), key=lambda row: -row.confidence)[:MOST]
+    tiles = [_tile(row, row.file) for row in wrong if row.file is not None]
+    lines = max(1, -(-len(tiles) // COLUMNS))
+    tiles += [np.zeros(_TILE, np.uint8)] * (lines * COLUMNS - len(tiles))
+    sheet = np.vstack([np.hstack(tiles[line * COLUMNS : (line + 1) * COLUMNS]) for line in range(lines)])
+    return cv2.imencode(".png", sheet[:, :, ::-1])[1].tobytes()
+
+
+def _tile(row: Judged, file: Path) -> Pixels:
+    """Return uint8 (120, 180, 3) RGB."""
+    tile = np.full(_TILE, 96, np.uint8)
+    photo = decode(file)
+    if not isinstance(photo, Failed):  # it could be read before, but files come and go
+        scale = _SIDE / max(photo.pixels.shape[:2])
+        width, height = (max(1, round(scale * side)) for side in photo.pixels.shape[1::-1])
+        tile[:height, :width] = cv2.resize(photo.pixels, (width, height), interpolation=cv2.INTER_AREA)
+        saw = cv2.resize(garment(photo).pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST)
+        tile[:_SIDE, _SIDE + 6 : 2 * _SIDE + 6] = saw[:, :, None]
+    for line, text in enumerate((f"{row.label} is called", f"{row.said or 'no product'} {row.confidence:.2f}")):
+        cv2.putText(tile, text, (3, 99 + 15 * line), cv2.FONT_HERSHEY_SIMPLEX, 0.38, (255, 255, 255), 1, cv2.LINE_AA)
+    return tile
