@@ -59,6 +59,10 @@ class Garment:
     pixels: Pixels
     found: bool
     truncated: bool = False
+    worn: bool = False
+    """Whether it was cut out of a figure who wears it."""
+    native: bool = False
+    """Whether it is one of Fashion-MNIST's own pictures, or in their form, and not the cut of a photo."""
 
 
 @dataclass(frozen=True)

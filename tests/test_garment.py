@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
+from people import Person, draw_person
 
-from tagger.garment import SIDE, garment, product_mask
+from tagger.garment import LEAST_TONE, MOST_LIFT, SIDE, centred, garment, product, product_mask
 from tagger.records import Garment, Photo, Pixels
 
 Box = tuple[int, int, int, int]
@@ -118,18 +119,92 @@ def test_longest_side_is_28_and_centred(box: Box) -> None:
     assert abs(SIDE * ratio - min(right - left, bottom - top)) <= 1.5
 
 
-@pytest.mark.parametrize("grey", [0, 40, 100, 160, 200])
+def alone(pixels: Pixels) -> Pixels:
+    """Return the product in a photo as it is before it is shrunk."""
+    found = product(Photo(pixels))
+    assert found is not None
+    assert np.uint8 == found.pixels.dtype
+    return found.pixels
+
+
+@pytest.mark.parametrize("grey", [0, 40, 100, 105, 160, 200, 245])
 def test_tones_are_negated(grey: int) -> None:
     """A product's tones are negated: a dark one is bright, a light one dark."""
+    found = alone(shown(GROUNDS["white"], colour=(grey, grey, grey)))
+    assert (100, 50) == found.shape
+    assert {255 - grey} == set(np.unique(found))
+
+
+@pytest.mark.parametrize("grey", [0, 40, 100, 105])
+def test_nothing_dark_enough_is_lifted(grey: int) -> None:
+    """A product that has the least tone already is shown in its own."""
     result = seen(shown(GROUNDS["white"], colour=(grey, grey, grey)))
     assert abs(255 - grey - int(result.pixels[14, 14])) <= 1
 
 
+@pytest.mark.parametrize("grey", [106, 130, 160, 200, 230, 243, 245, 249])
+def test_pale_products_are_lifted(grey: int) -> None:
+    """A pale product comes out in the least tone, or as many times its own as is allowed where that is less; 0 around it."""
+    result = seen(shown(GROUNDS["white"], colour=(grey, grey, grey)))
+    assert abs(min(LEAST_TONE, MOST_LIFT * (255 - grey)) - int(result.pixels[14, 14])) <= 1
+    left, top, right, bottom = extent(result.pixels)
+    assert (0, 28) == (top, bottom)
+    assert abs(14 - (right - left)) <= 1
+    outside = result.pixels.copy()
+    outside[top:bottom, left:right] = 0
+    assert 0 == outside.max()
+
+
+@pytest.mark.parametrize(("dark_rows", "lifted"), [(0, True), (8, True), (12, False), (50, False), (100, False)])
+def test_a_tenth_of_the_pixels_decides(dark_rows: int, lifted: bool) -> None:
+    """Where more than a tenth of a product has the least tone it is not lifted; all of it is, in one proportion, otherwise."""
+    pixels = shown(GROUNDS["white"], colour=(225, 225, 225))
+    pixels[30 : 30 + dark_rows, 35:85] = 55
+    result = seen(pixels)
+    pale = int(result.pixels[26, 14]) if dark_rows < 100 else 200
+    assert abs((LEAST_TONE if lifted else 30 if dark_rows < 100 else 200) - pale) <= 2
+    if dark_rows:
+        assert abs((255 if lifted else 200) - int(result.pixels[1, 14])) <= 6
+
+
+@settings(max_examples=80, deadline=None)
+@given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 60), st.integers(1, 60))))
+def test_any_negative_can_be_centred(negative: Pixels) -> None:
+    """Any negative becomes uint8 (28, 28), black where it was black all over, and is itself left alone."""
+    before = negative.copy()
+    picture = centred(negative)
+    assert ((28, 28), np.uint8) == (picture.shape, picture.dtype)
+    assert negative.any() or not picture.any()
+    assert np.array_equal(before, negative)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    tone=st.integers(1, 255),
+    left=st.integers(0, 30),
+    top=st.integers(0, 30),
+    width=st.integers(1, 60),
+    height=st.integers(1, 60),
+)
+def test_a_plain_negative_is_centred_whole(tone: int, left: int, top: int, width: int, height: int) -> None:
+    """A plain negative has 28 pixels on its longest side, the tone promised, and exactly 0 all around."""
+    negative = np.zeros((90, 90), np.uint8)
+    negative[top : top + height, left : left + width] = tone
+    picture = centred(negative)
+    x0, y0, x1, y1 = extent(picture)
+    assert SIDE == max(x1 - x0, y1 - y0)
+    assert abs(x0 - (SIDE - x1)) <= 1
+    assert abs(y0 - (SIDE - y1)) <= 1
+    assert np.abs(picture[y0:y1, x0:x1] - min(max(tone, LEAST_TONE), MOST_LIFT * tone)).max() <= 1
+
+
 def test_light_product_on_dark_ground() -> None:
     """A light product on a dark ground is found, and the ground is 0 all the same."""
-    result = seen(shown(plain(40, 40, 45), colour=(200, 200, 200)))
+    pixels = shown(plain(40, 40, 45), colour=(200, 200, 200))
+    assert {55} == set(np.unique(alone(pixels)))
+    result = seen(pixels)
     assert result.found
-    assert abs(55 - int(result.pixels[14, 14])) <= 1
+    assert abs(LEAST_TONE - int(result.pixels[14, 14])) <= 1
     assert 0 == result.pixels[:, 0].max()
 
 
@@ -141,13 +216,13 @@ def test_coloured_product_of_the_grounds_lightness() -> None:
 
 
 def test_print_in_the_grounds_colour_stays_inside() -> None:
-    """A print in the ground's colour is part of the product's mask, though it does not differ from the ground."""
+    """A print in the ground's colour is part of the product, though it does not differ from the ground."""
     pixels = shown(GROUNDS["light grey"])
     pixels[60:90, 50:70] = 225
-    mask = product_mask(pixels)
-    assert mask is not None
-    assert (mask[60:90, 50:70] == 255).all()
-    assert overlap(mask > 0, in_box(PRODUCT)) > 0.95
+    found = alone(pixels)
+    assert (100, 50) == found.shape
+    assert (found > 0).all()
+    assert {30} == set(np.unique(found[30:60, 15:35]))
     # 225 negated; sharpening leaves the middle of the print as it is.
     assert abs(30 - int(seen(pixels).pixels[13, 14])) <= 2
 
@@ -160,6 +235,26 @@ def test_product_at_the_border_is_found(ground: str, box: Box) -> None:
     assert mask is not None
     assert overlap(mask > 0, in_box(box)) > 0.9
     assert seen(shown(GROUNDS[ground], box)).found
+
+
+@pytest.mark.parametrize("ground", GROUNDS)
+def test_rings_are_filled(ground: str) -> None:
+    """What a product goes all around is the product, even if nothing but ground is seen there; a gap in the ring opens it."""
+    pixels = shown(GROUNDS[ground])
+    pixels[50:110, 45:75] = GROUNDS[ground][50:110, 45:75]
+    found = alone(pixels)
+    assert abs(100 - found.shape[0]) <= 1
+    assert abs(50 - found.shape[1]) <= 1
+    assert (found[3:-3, 3:-3] > 0).all()
+    pixels[75:85, 75:85] = GROUNDS[ground][75:85, 75:85]
+    assert (alone(pixels)[30:70, 18:32] == 0).mean() > 0.9
+
+
+def test_white_within_a_product_is_no_hole() -> None:
+    """White in a product is told from the ground by being 1 instead of 0, which is for the ground alone."""
+    pixels = shown(GROUNDS["white"])
+    pixels[60:90, 50:70] = 255
+    assert {1} == set(np.unique(alone(pixels)[31:59, 16:34]))
 
 
 def test_dust_is_left_out() -> None:
@@ -190,6 +285,43 @@ def test_faint_frame_changes_nothing(ground: str) -> None:
     assert np.array_equal(seen(pixels).pixels, seen(framed).pixels)
 
 
+# Somebody who wears it
+
+
+PERSON = Person(hair=(25, 22, 22))
+
+
+def test_the_garment_of_a_figure_fills_the_picture() -> None:
+    """Of somebody in top and trousers the top alone is left, as large as if it lay there alone, in the middle."""
+    result = seen(draw_person(PERSON).pixels)
+    left, top, right, bottom = extent(result.pixels)
+    assert SIDE == max(right - left, bottom - top)
+    assert abs(left - (SIDE - right)) <= 1
+    assert abs(top - (SIDE - bottom)) <= 1
+    # (40, 80, 160) is a grey of 77; the head would be brighter, the trousers darker.
+    assert abs(255 - 77 - int(np.median(result.pixels[result.pixels > 0]))) <= 3
+
+
+def test_the_garment_of_a_figure_has_its_own_proportions() -> None:
+    """A top without its wearer is about 46 by 62 pixels, sleeves and all: no arms make it wider."""
+    height, width = alone(draw_person(PERSON).pixels).shape
+    assert abs(62 - height) <= 4
+    assert abs(46 - width) <= 4
+
+
+def test_sleeves_do_not_hang_on_the_wearer() -> None:
+    """People of two skins and heads in the same top give nearly the same picture."""
+    one, other = (seen(draw_person(Person(skin, (25, 22, 22))).pixels).pixels for skin in ((234, 192, 159), (120, 75, 50)))
+    assert np.abs(one.astype(int) - other).mean() < 3
+
+
+@pytest.mark.parametrize("top", [(236, 236, 238), (245, 244, 240)])
+def test_a_pale_top_is_lifted_without_its_wearer(top: tuple[int, int, int]) -> None:
+    """Dark hair and trousers do not keep a pale top from being lifted: it is toned once it is alone."""
+    result = seen(draw_person(Person(hair=(25, 22, 22), top=top)).pixels)
+    assert np.median(result.pixels[result.pixels > 0]) > 100
+
+
 # Nothing to see
 
 
@@ -203,7 +335,7 @@ def test_blank_photo_shows_nothing(ground: str) -> None:
 
 def test_truncation_travels_along() -> None:
     """A truncated photo gives a garment marked as truncated, whether or not something is found."""
-    for pixels in (shown(GROUNDS["white"]), GROUNDS["white"], np.zeros((28, 28, 3), np.uint8)):
+    for pixels in (shown(GROUNDS["white"]), GROUNDS["white"], np.zeros((28, 28, 3), np.uint8), draw_person(PERSON).pixels):
         assert garment(Photo(pixels, truncated=True)).truncated
         assert not garment(Photo(pixels)).truncated
 
@@ -222,7 +354,20 @@ def test_fashion_mnist_is_taken_as_it_is() -> None:
     picture = random_grey(0, 256)
     result = seen(np.repeat(picture[:, :, None], 3, axis=2))
     assert result.found
+    assert result.native
     assert np.array_equal(picture, result.pixels)
+
+
+def test_pale_fashion_mnist_is_not_lifted() -> None:
+    """However pale, Fashion-MNIST's own pictures are taken byte for byte."""
+    picture = random_grey(0, 40)
+    assert np.array_equal(picture, seen(np.repeat(picture[:, :, None], 3, axis=2)).pixels)
+
+
+def test_photos_are_told_from_fashion_mnist() -> None:
+    """What was cut out of a photo, or shows nothing, is not marked as Fashion-MNIST's own."""
+    for pixels in (shown(GROUNDS["white"]), GROUNDS["white"], draw_person(PERSON).pixels):
+        assert not seen(pixels).native
 
 
 def test_small_photo_on_white_is_a_photo() -> None:
