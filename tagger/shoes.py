@@ -1,0 +1,200 @@
+"""Shoes as solids, which can be looked at from above, from the front and aslant; Fashion-MNIST shows them from the side alone.
+
+A shoe is one unit long: x from the heel at -0.5 to the toes at 0.5, y across, z up. It is drawn slice by slice from the
+ground, so that what is nearer to the eye covers what is farther, for eyes that are not below.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger.drawing import CANVAS, Chance, textured
+from tagger.records import Pixels
+
+Points = NDArray[np.float64]
+Heights = Callable[[Points], Points]
+
+UNIT = 0.6 * CANVAS
+"""Pixels of a shoe's length."""
+
+_SLICES = 20
+
+
+@dataclass(frozen=True)
+class View:
+    """Where the eye is: `yaw` turns the shoe on the ground, `pitch` is 0 from the side and 90 from above; in degrees."""
+
+    yaw: float
+    pitch: float
+    right: float = 0.0
+    """Where the shoe stands on the ground, in units across the view."""
+    mirrored: bool = False
+
+    def project(self, points: Points) -> Points:
+        """Return points (n, 3) of a shoe as pixels (n, 2)."""
+        x, y, z = points[:, 0], points[:, 1] * (-1 if self.mirrored else 1), points[:, 2]
+        yaw, pitch = np.deg2rad(self.yaw), np.deg2rad(self.pitch)
+        across = x * np.cos(yaw) - y * np.sin(yaw) + self.right
+        away = x * np.sin(yaw) + y * np.cos(yaw)
+        up = z * np.cos(pitch) + away * np.sin(pitch)
+        return np.stack([CANVAS / 2 + UNIT * across, 0.62 * CANVAS - UNIT * up], 1)
+
+
+def shoes(chance: Chance, label: str) -> Pixels:
+    """Return uint8 (CANVAS, CANVAS): one or two shoes of the class `label` (Sandal, Sneaker or Ankle boot), from any side."""
+    draw = {"Sandal": _sandal, "Sneaker": _sneaker, "Ankle boot": _boot}[label]
+    made = draw(chance)
+    canvas = np.zeros((CANVAS, CANVAS), np.uint8)
+    for view in _views(chance, pairs=0.4 if label == "Sandal" else 0.6):
+        made(canvas, view)
+    return textured(canvas, chance)
+
+
+def _views(chance: Chance, pairs: float) -> list[View]:
+    """Return how one or two shoes are looked at: a share of `pairs` from above or from the front, or a shoe aslant."""
+    kind = chance.random()
+    if kind < 0.7 * pairs:  # a pair from above, toes away
+        pitch, apart, lean = chance.uniform(55, 90), chance.uniform(0.17, 0.3), chance.normal(0, 8)
+        turn = chance.normal(0, 12)
+        return [View(90 + turn + lean, pitch, -apart), View(90 + turn - lean, pitch, apart, mirrored=True)]
+    if kind < pairs:  # a pair from the front
+        pitch, apart, turn = chance.uniform(10, 55), chance.uniform(0.16, 0.32), chance.normal(0, 30)
+        return [View(-90 + turn, pitch, -apart, mirrored=True), View(-90 + turn + chance.normal(0, 8), pitch, apart)]
+    yaw = chance.choice([-1, 1]) * chance.uniform(5, 60) + chance.choice([0, 180])
+    one = View(yaw, chance.uniform(8, 50))
+    if chance.random() < 0.6:
+        return [one]
+    return [View(yaw + chance.normal(0, 15), one.pitch, chance.uniform(-0.4, 0.4), mirrored=True), one]
+
+
+Made = Callable[[Pixels, View], None]
+
+
+def _sneaker(chance: Chance) -> Made:
+    ankle, toe, end = chance.uniform(0.24, 0.42), chance.uniform(0.12, 0.18), chance.uniform(-0.14, 0.02)
+    heights = _rising(toe, ankle, end, end + 0.3)
+    return _closed_shoe(chance, heights, ankle, end, sole=chance.uniform(0.05, 0.12), laced=0.8, panels=0.75)
+
+
+def _boot(chance: Chance) -> Made:
+    ankle, toe, end = chance.uniform(0.55, 1.0), chance.uniform(0.13, 0.2), chance.uniform(-0.14, -0.02)
+    heights = _rising(toe, ankle, end, end + chance.uniform(0.15, 0.3))
+    return _closed_shoe(chance, heights, ankle, end, sole=chance.uniform(0.03, 0.1), laced=0.4, panels=0.15)
+
+
+def _rising(toe: float, ankle: float, shaft: float, instep: float) -> Heights:
+    """Return the height at x: `ankle` up to `shaft`, falling to the middle of the two at its foot, then to `toe`."""
+
+    def heights(x: Points) -> Points:
+        middle = toe + 0.35 * (min(ankle, 0.4) - toe)
+        return np.interp(x, [shaft, shaft + 0.06, instep, 0.35, 0.5], [ankle, min(ankle, 0.42), middle, toe, toe * 0.7])
+
+    return heights
+
+
+def _closed_shoe(chance: Chance, heights: Heights, top: float, end: float, sole: float, laced: float, panels: float) -> Made:
+    outline = _outline(chance, chance.uniform(0.15, 0.2))
+    upper, below, inside, lace = (int(tone) for tone in chance.uniform((15, 5, 30, 5), 255))
+    shade, has_laces = chance.uniform(0.55, 0.9), chance.random() < laced
+    sides = _panels(chance, heights, outline[:, 1].max()) if chance.random() < panels else []
+    toecap = int(chance.uniform(10, 255)) if chance.random() < 0.3 else upper
+
+    def made(canvas: Pixels, view: View) -> None:
+        for z in np.linspace(0, top, _SLICES):
+            reach = outline[heights(outline[:, 0]) >= z]
+            if len(reach) > 2:
+                narrower = reach * [1, 1 - 0.35 * min(1.0, z / 0.4)] if z > sole else reach * 1.03
+                lit = shade + (1 - shade) * min(1.0, z / max(0.2, heights(np.array([0.3]))[0]))
+                tone = below if z <= sole else toecap if z < 0.12 and toecap != upper else upper * lit
+                _fill(canvas, view, narrower, z, tone)
+        for path, tone, breadth in sides:
+            _stroke(canvas, view, path, tone, breadth)
+        collar = outline[outline[:, 0] <= end]
+        centre = collar.mean(axis=0)
+        _fill(canvas, view, centre + (collar - centre) * [0.75, 0.5], top, inside)
+        if has_laces:
+            for x in np.linspace(end + 0.06, 0.24, int(chance.integers(3, 6))):
+                z = float(heights(np.array([x]))[0])
+                _stroke(canvas, view, [(x, -0.07, z * 0.96), (x, 0, z + 0.02), (x + 0.02, 0.07, z * 0.96)], lace, 2)
+
+    return made
+
+
+Path = list[tuple[float, float, float]]
+
+
+def _panels(chance: Chance, heights: Heights, width: float) -> list[tuple[Path, int, float]]:
+    """Return stripes and patches on both sides of a shoe: their ways, tones and breadths in pixels."""
+    made = []
+    for _ in range(int(chance.integers(2, 7))):
+        start, end = chance.uniform(-0.48, 0.35), chance.normal(0, 0.2)
+        tone, breadth = int(chance.uniform(5, 255)), chance.uniform(1, 5)
+        for side in (-1, 1):
+            path = []
+            for share in (0.0, 0.5, 1.0):
+                x = float(np.clip(start + share * end, -0.48, 0.42))
+                z = (0.15 + 0.75 * share) * float(heights(np.array([x]))[0])
+                path.append((x, side * width * (1 - 0.35 * min(1.0, z / 0.4)), z))
+            made.append((path, tone, breadth))
+    return made
+
+
+def _sandal(chance: Chance) -> Made:
+    width = chance.uniform(0.13, 0.19)
+    outline, thick, heel = _outline(chance, width), chance.uniform(0.03, 0.12), max(0.0, chance.normal(0.0, 0.08))
+    insole, below, strap = (int(tone) for tone in chance.uniform((8, 5, 15), 255))
+    breadth, straps = chance.uniform(2, 11), _straps(chance, width)
+
+    def made(canvas: Pixels, view: View) -> None:
+        lifted = heel * np.clip(0.25 - outline[:, 0], 0, 1)
+        for share in np.linspace(0, 1, 6):
+            _fill(canvas, view, outline, thick * share + lifted, insole if share == 1 else below)
+        for path in straps:
+            raised = [(x, y, thick + z + heel * max(0.0, 0.25 - x)) for x, y, z in path]
+            _stroke(canvas, view, raised, strap, breadth)
+
+    return made
+
+
+def _straps(chance: Chance, width: float) -> list[Path]:
+    """Return the straps' ways over the foot: lists of x, y and the height above the insole."""
+    kind = chance.random()
+    if kind < 0.4:  # between the toes
+        low, toes = chance.uniform(-0.1, 0.1), chance.uniform(0.28, 0.36)
+        bend = chance.uniform(0.08, 0.16)
+        return [[(low, side * width, 0), ((low + toes) / 2, side * width * 0.55, bend), (toes, 0, 0.01)] for side in (-1, 1)]
+    paths = []
+    first, last = (0.1, 0.3) if kind < 0.6 else (-0.1, 0.36)  # slippers have their strap in front
+    for _ in range(int(chance.integers(1, 3 if kind < 0.6 else 5))):
+        x, slant, bend = chance.uniform(first, last), chance.normal(0, 0.08), chance.uniform(0.08, 0.2)
+        angle = np.linspace(0, np.pi, 7)
+        paths.append([(x - slant * np.cos(a), -width * np.cos(a), bend * np.sin(a)) for a in angle])
+    if kind >= 0.6 and chance.random() < 0.8:  # around the ankle
+        high, x = chance.uniform(0.12, 0.4), chance.uniform(-0.32, -0.2)
+        around = np.linspace(0, 2 * np.pi, 13)
+        paths.append([(x + 0.13 * np.cos(a), 0.6 * width * np.sin(a), high) for a in around])
+        paths += [[(x, side * width, 0), (x, side * 0.6 * width, high)] for side in (-1, 1)]
+    return paths
+
+
+def _outline(chance: Chance, width: float) -> Points:
+    """Return the outline of a left shoe on the ground, (n, 2), going around."""
+    turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    x = 0.5 * np.cos(turn)
+    waist = 1 - chance.uniform(0.05, 0.3) * np.exp(-((x + 0.1) ** 2) / 0.03) - chance.uniform(0.0, 0.2) * (x < 0)
+    y = width * np.sign(np.sin(turn)) * np.abs(np.sin(turn)) ** chance.uniform(0.55, 1.0) * waist
+    return np.stack([x, y + chance.uniform(-0.03, 0.05) * x**2], 1)
+
+
+def _fill(canvas: Pixels, view: View, ground: Points, z: float | Points, tone: float) -> None:
+    """Fill the outline `ground` (n, 2), lifted to `z`."""
+    points = np.column_stack([ground, np.broadcast_to(z, len(ground))])
+    cv2.fillPoly(canvas, [np.round(view.project(points)).astype(np.int32)], int(np.clip(tone, 3, 255)))
+
+
+def _stroke(canvas: Pixels, view: View, path: Sequence[tuple[float, float, float]], tone: int, width: float) -> None:
+    pixels = np.round(view.project(np.array(path))).astype(np.int32)
+    cv2.polylines(canvas, [pixels], False, tone, max(1, round(width)), cv2.LINE_AA)
