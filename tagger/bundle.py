@@ -26,7 +26,7 @@ from tagger.atomic import replacing
 from tagger.errors import BundleError
 from tagger.network import NetworkConfig, ResidualNetwork
 
-FORMAT = 1
+FORMAT = 2
 """Grows when an older fmtag could not read the card."""
 
 KIND = "fmtag-bundle"
@@ -45,6 +45,10 @@ class Card:
     """Logits are divided by this before the softmax (Guo et al. 2017, arXiv 1706.04599)."""
     min_confidence: float
     """Tags below this calibrated probability, 0..1, are flagged."""
+    photo_temperature: float = 1.0
+    """The same for the logits of the head for photos, where there is one."""
+    precisions: dict[str, float] = field(default_factory=dict)
+    """The threshold to ask for so that a share of the unflagged tags is right: from "0.95" to the probability, 0..1."""
     figures: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)
@@ -57,8 +61,23 @@ class Card:
             raise ValueError(f"{self.network.classes} different labels are needed")
         if set(self.groups) != set(self.labels):
             raise ValueError("every label needs a group")
-        if not (math.isfinite(self.temperature) and self.temperature > 0 and 0 <= self.min_confidence <= 1):
-            raise ValueError("the temperature must be positive and the threshold within 0..1")
+        thresholds = (self.min_confidence, *self.precisions.values())
+        temperatures = (self.temperature, self.photo_temperature)
+        if not all(math.isfinite(some) and some > 0 for some in temperatures) or not all(0 <= some <= 1 for some in thresholds):
+            raise ValueError("temperatures must be positive and thresholds within 0..1")
+
+    def threshold(self, precision: float | None) -> float:
+        """Return the least confidence of an unflagged tag: the default, or the one for a `precision` of the card's table.
+
+        Raises `BundleError` where the table has no such precision.
+        """
+        if precision is None:
+            return self.min_confidence
+        for known, threshold in self.precisions.items():
+            if math.isclose(float(known), precision):
+                return threshold
+        known = ", ".join(self.precisions) or "none"
+        raise BundleError(f"The bundle {self.name} has no threshold for a precision of {precision}; it has: {known}.")
 
 
 @dataclass(frozen=True)
@@ -115,9 +134,8 @@ def save(folder: Path, card: Card, network: ResidualNetwork) -> Bundle:
     raw = {
         "kind": KIND,
         "format": FORMAT,
-        **{key: value for key, value in asdict(card).items() if key not in ("temperature", "min_confidence")},
-        "temperature": card.temperature,
-        "thresholds": {"min_confidence": card.min_confidence},
+        **{key: value for key, value in asdict(card).items() if key not in ("min_confidence", "precisions")},
+        "thresholds": {"min_confidence": card.min_confidence, "precisions": card.precisions},
         "weights": {"file": weights_name, "sha256": checksum},
     }
     try:
@@ -167,7 +185,10 @@ def _parsed(content: bytes, folder: Path) -> dict[str, Any]:
 
 
 def _card(raw: dict[str, Any]) -> Card:
-    network = {item.name: raw["network"][item.name] for item in fields(NetworkConfig)}
+    # Cards of format 1 know one head alone and have no table of precisions.
+    known = {"photo_classes": 0, **raw["network"]}
+    network = {item.name: known[item.name] for item in fields(NetworkConfig)}
+    thresholds = raw["thresholds"]
     return Card(
         name=str(raw["name"]),
         labels=tuple(map(str, raw["labels"])),
@@ -175,7 +196,9 @@ def _card(raw: dict[str, Any]) -> Card:
         network=NetworkConfig(**{**network, "widths": tuple(network["widths"])}),
         garment_version=int(raw["garment_version"]),
         temperature=float(raw["temperature"]),
-        min_confidence=float(raw["thresholds"]["min_confidence"]),
+        min_confidence=float(thresholds["min_confidence"]),
+        photo_temperature=float(raw.get("photo_temperature", 1.0)),
+        precisions={str(float(key)): float(value) for key, value in thresholds.get("precisions", {}).items()},
         figures=dict(raw["figures"]),
         recipe=dict(raw["recipe"]),
         data=dict(raw["data"]),

@@ -17,13 +17,18 @@ import click
 
 from tagger.errors import ConfigurationError, FmtagError
 from tagger.settings import (
+    CATALOG_EPOCHS,
+    DEFAULT_MODEL,
     DEVICES,
     FORMATS,
+    MIXES,
     EvaluateSettings,
     Format,
+    Mix,
     Recipe,
     RunSettings,
     TrainSettings,
+    catalog_recipe,
 )
 
 if sys.version_info >= (3, 11):
@@ -127,7 +132,7 @@ def with_debug(command: Command) -> Command:
 def with_model(command: Command) -> Command:
     """Add the options that every command which runs a network shares."""
     options = [
-        click.option("--model", default="base", show_default=True, help="Name or folder of the bundle."),
+        click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Name or folder of the bundle."),
         click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to compute."),
         click.option("--batch-size", type=click.IntRange(1, 65536), default=256, show_default=True, help="Photos a step."),
         click.option("--workers", type=click.IntRange(1, 256), help="Threads that read photos.  [default: processors]"),
@@ -151,6 +156,11 @@ def cli() -> None:
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="Format.  [default: by the suffix; csv on stdout]")
 @click.option("--top-k", type=click.IntRange(1, 1000), default=1, show_default=True, help="Tags a photo.")
 @click.option("--min-confidence", type=_Finite(0, 1), help="Flag tags below this.  [default: the bundle's own]")
+@click.option(
+    "--precision",
+    type=_Finite(0, 1),
+    help="Flag so many that this share of the others is right, as far as the bundle's card knows.",
+)
 @click.option("--allow-truncated", is_flag=True, help="Tag files that end early, always flagged, one at a time.")
 @click.option("--excel", is_flag=True, help="CSV for spreadsheets: byte order mark, formulas made harmless.")
 @click.option("--list-ignored", is_flag=True, help="Name the entries of a folder that are no images.")
@@ -238,19 +248,44 @@ def evaluate(
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the new bundle.")
 @click.option("--name", help="The bundle's name.  [default: that of its folder]")
 @click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder of Fashion-MNIST's four files.")
-@click.option("--epochs", type=click.IntRange(1), default=Recipe().epochs, show_default=True, help="Passes over the images.")
+@click.option("--mix", type=click.Choice(MIXES), default=Recipe.mix, show_default=True, help="What is learnt.")
+@click.option("--start", metavar="MODEL", help="Bundle whose weights training begins with.  [default for catalog: base]")
+@click.option(
+    "--photos",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder of labelled photos for the mix of catalog, such as the clothing dataset (CC0-1.0).",
+)
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the images.  [default: those of the recipe]")
 @click.option("--batch-size", type=click.IntRange(2), default=Recipe.batch_size, show_default=True, help="Images a step.")
 @click.option("--seed", type=click.IntRange(0), default=Recipe.seed, show_default=True, help="Start of all chance.")
 @click.option("--floor", type=_Finite(0, 1), default=0.9, show_default=True, help="Least held-out accuracy.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in the folder.")
 @with_debug
-def retrain(out: Path, name: str | None, data: Path | None, floor: float, resume: bool, **recipe: Any) -> None:
-    """Train a network on Fashion-MNIST and write it, calibrated and measured, as a bundle."""
+def retrain(
+    out: Path,
+    name: str | None,
+    data: Path | None,
+    floor: float,
+    resume: bool,
+    mix: Mix,
+    start: str | None,
+    photos: Path | None,
+    epochs: int | None,
+    **recipe: int,
+) -> None:
+    """Train a network on Fashion-MNIST, or on the mix for photos, and write it, calibrated and measured, as a bundle."""
     from tagger.report import print_epoch, print_retrained
     from tagger.retrain import retrain as make
 
-    settings = TrainSettings(out, Recipe.of_length(**recipe), data, name, floor, resume)
-    print_retrained(make(settings, print_epoch))
+    if photos is not None and mix != "catalog":
+        raise click.UsageError("--photos belongs to --mix catalog; Fashion-MNIST alone is learnt without any.")
+    if mix == "catalog":
+        chosen, start = catalog_recipe(epochs or CATALOG_EPOCHS, **recipe), start or "base"
+    else:
+        chosen = Recipe.of_length(epochs or Recipe().epochs, **recipe)
+    settings = TrainSettings(out, chosen, data, name, floor, resume, start, photos)
+    print_retrained(make(settings, print_epoch, lambda text: click.echo(text, err=True)))
 
 
 @cli.group(invoke_without_command=True)

@@ -21,8 +21,10 @@ def decide(
     min_confidence: float,
     truncated: bool = False,
 ) -> Tag:
-    """Return what is said of a photo whose `probabilities` are (classes,), 0..1; equal ones rank in the labels' order.
+    """Return what is said of a photo whose `probabilities` are (labels,), 0..1; equal ones rank in the labels' order.
 
+    What they lack to 1 is the probability that it shows none of the labels: the likeliest label is named all the same, but
+    where none is likelier still it is flagged as not recognised, however low the threshold.
     Anything but a full set of numbers 0..1 is taken as no evidence at all: flagged, never sure.
     """
     given = np.asarray(probabilities, np.float64)
@@ -33,8 +35,9 @@ def decide(
     ranked = tuple((labels[index], rounded[index]) for index in order)
     group = groups[ranked[0][0]]
     in_group = sum(float(value) for label, value in zip(labels, sane, strict=True) if groups[label] == group)
-    low = truncated or not believable or ranked[0][1] < min_confidence
-    reason: Reason = "truncated" if truncated else "low_confidence" if low else ""
+    none = believable and round(1 - sum(float(value) for value in sane), DECIMALS) > ranked[0][1]
+    low = truncated or none or not believable or ranked[0][1] < min_confidence
+    reason: Reason = "truncated" if truncated else "not_recognised" if none else "low_confidence" if low else ""
     return Tag(ranked, low, reason, group, round(min(1.0, in_group), DECIMALS))
 
 

@@ -4,7 +4,6 @@ Every photo becomes one row, a `Judged`; whatever is said of how right the bundl
 these rows, and these know only what `Tagger.decide` says.
 """
 
-import hashlib
 import os
 import re
 from collections import Counter
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tagger import metrics, source
-from tagger.dataset import LABELS, fashion_mnist
+from tagger.dataset import LABELS, fashion_mnist, kept_for_reporting
 from tagger.errors import DatasetError, SourceError
 from tagger.pipeline import Scored, Tagger
 from tagger.records import FAILED_REASONS, Garment, Item, Tag
@@ -216,7 +215,7 @@ def _judged(given: str, name: str, tagger: Tagger, settings: EvaluateSettings) -
             groups.get(label, ""),
             f"{name}/{group}",
             AMBIGUOUS in columns["kind"],
-            _kept_for_reporting(_folder_name(given), group),
+            kept_for_reporting(_folder_name(given), group),
             tagger.decide(one),
         )
 
@@ -225,7 +224,7 @@ def _test_set(tagger: Tagger, settings: EvaluateSettings) -> Iterator[Scored]:
     pictures = fashion_mnist("test", settings.data)
     pixels, labels = pictures.pixels[:, 0].numpy(), pictures.labels.tolist()
     return tagger.score_prepared(
-        (Item(str(number), None, {"label": LABELS[label], "kind": "", "group": ""}), Garment(picture, found=True))
+        (Item(str(number), None, {"label": LABELS[label], "kind": "", "group": ""}), Garment(picture, found=True, native=True))
         for number, (picture, label) in enumerate(zip(pixels, labels, strict=True))
     )
 
@@ -259,11 +258,6 @@ def _place(given: str) -> Path:
 
 def _plain(label: str) -> str:
     return re.sub(r"[\W_]+", "", label).casefold()
-
-
-def _kept_for_reporting(folder: str, group: str) -> bool:
-    """Whether a group is in the half that no choice may look at, by its hash, so that it stays there for good."""
-    return hashlib.sha256(f"{folder}/{group}".encode()).digest()[0] % 2 == 1
 
 
 # Names -------------------------------------------------------------------------------------------------------------

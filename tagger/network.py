@@ -1,7 +1,7 @@
 """The network: 28x28 grey pictures to one score a label. Knows no files and no devices."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,12 +15,14 @@ class NetworkConfig:
     """The shape of a `ResidualNetwork`, as it stands in a bundle's card.
 
     `widths` are the channels of each stage; every stage after the first halves height and width. `blocks` is the
-    number of residual blocks a stage. `mean` and `deviation` are those of the training pictures, in 0..1.
+    number of residual blocks a stage. `classes` are Fashion-MNIST's, and `photo_classes` those of a second head, for
+    photos; 0 where one head does both. `mean` and `deviation` are those of the training pictures, in 0..1.
     """
 
     widths: tuple[int, ...] = (32, 64, 128)
     blocks: int = 1
     classes: int = 10
+    photo_classes: int = 0
     mean: float = 0.2860
     deviation: float = 0.3530
 
@@ -30,6 +32,8 @@ class NetworkConfig:
             raise ValueError(f"widths must be one to four numbers from 1 to 4096, not {self.widths}")
         if not 1 <= self.blocks <= 32 or not 2 <= self.classes <= 10_000 or not 0 < self.deviation < math.inf:
             raise ValueError("blocks must be 1 to 32, classes 2 to 10000, deviation positive")
+        if self.photo_classes not in (0, self.classes, self.classes + 1):
+            raise ValueError("photo_classes must be 0, classes, or one more, for what is none of them")
         if not math.isfinite(self.mean):
             raise ValueError("mean must be a number")
 
@@ -54,7 +58,10 @@ class ResidualBlock(nn.Module):
 
 
 class ResidualNetwork(nn.Module):
-    """A small residual network with a global average before its linear head."""
+    """A small residual network with a global average before its linear head, or heads.
+
+    What Fashion-MNIST calls a shirt, shops often call a top, so a network for both has a head for each.
+    """
 
     def __init__(self, config: NetworkConfig | None = None) -> None:
         super().__init__()
@@ -67,6 +74,7 @@ class ResidualNetwork(nn.Module):
                 width = channels
         self.stages = nn.Sequential(*layers)
         self.head = nn.Linear(width, config.classes)
+        self.photo_head = nn.Linear(width, config.photo_classes) if config.photo_classes else None
 
     def features(self, pixels: Tensor) -> Tensor:
         """Return what the head sees: float (n, widths[-1]), for pixels uint8 or float (n, 1, h, w) in 0..255."""
@@ -78,10 +86,18 @@ class ResidualNetwork(nn.Module):
         logits: Tensor = self.head(self.features(pixels))
         return logits
 
+    def photo_logits(self, pixels: Tensor) -> Tensor:
+        """Return logits, float (n, photo_classes), for photos' cuts; those of the one head where there is no other."""
+        logits: Tensor = (self.photo_head or self.head)(self.features(pixels))
+        return logits
+
 
 @torch.no_grad()
-def logits_of(network: nn.Module, pixels: Tensor) -> Tensor:
-    """Return logits, float (n, classes), for any number of pictures (n, 1, h, w), 500 at a time to bound the memory."""
+def logits_of(network: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
+    """Return logits, float (n, classes), for any number of pictures (n, 1, h, w), 500 at a time to bound the memory.
+
+    `network` is one, or its `photo_logits`.
+    """
     return torch.cat([network(some) for some in torch.split(pixels, 500)])
 
 

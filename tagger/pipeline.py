@@ -20,7 +20,7 @@ from tagger.errors import OutputError, SourceError
 from tagger.garment import garment
 from tagger.predict import Predictor
 from tagger.records import FAILED_REASONS, Failed, Garment, Item, Tag
-from tagger.settings import Device, RunSettings
+from tagger.settings import DEFAULT_MODEL, Device, RunSettings
 
 READ_AHEAD = 4
 """Photos in the making for every worker, so that none waits and memory stays flat."""
@@ -80,6 +80,8 @@ class Tagger:
         model: a shipped bundle's name or a bundle's folder.
         device: "auto", "cpu", "cuda" or "mps".
         min_confidence: tags below this probability are flagged; None takes the bundle's own threshold.
+        precision: share of the unflagged tags that should be right, one of the card's table; it picks the threshold where
+            there is no `min_confidence`.
         batch_size: photos a step; changes speed and memory, never a tag.
         workers: threads that read photos; None takes one a processor.
         allow_truncated: tag files that end early, always flagged, instead of failing them.
@@ -87,16 +89,17 @@ class Tagger:
 
     def __init__(
         self,
-        model: str = "base",
+        model: str = DEFAULT_MODEL,
         *,
         device: Device = "auto",
         min_confidence: float | None = None,
+        precision: float | None = None,
         batch_size: int = 256,
         workers: int | None = None,
         allow_truncated: bool = False,
     ) -> None:
         self.bundle = bundle.load(model)
-        self.min_confidence = self.bundle.card.min_confidence if min_confidence is None else min_confidence
+        self.min_confidence = self.bundle.card.threshold(precision) if min_confidence is None else min_confidence
         self._predict = Predictor(self.bundle, device)
         self._batch_size = batch_size
         self._workers = workers or _processors()
@@ -136,7 +139,7 @@ class Tagger:
 
     def _scored(self, batch: Sequence[tuple[Item, Garment | Failed]]) -> Iterator[Scored]:
         """Only garments are predicted, and each takes the next row, so that no failed photo borrows its neighbour's tag."""
-        pictures = [outcome.pixels for _, outcome in batch if isinstance(outcome, Garment) and outcome.found]
+        pictures = [outcome for _, outcome in batch if isinstance(outcome, Garment) and outcome.found]
         probabilities = iter(self._predict(pictures))
         for item, outcome in batch:
             seen = isinstance(outcome, Garment) and outcome.found
@@ -163,6 +166,7 @@ def run(settings: RunSettings, stdin: IO[bytes] | None = None, watcher: Watcher 
         settings.model,
         device=settings.device,
         min_confidence=settings.min_confidence,
+        precision=settings.precision,
         batch_size=settings.batch_size,
         workers=settings.workers,
         allow_truncated=settings.allow_truncated,

@@ -1,21 +1,26 @@
 """One batch of pictures to calibrated probabilities. The only room that knows device and dtype."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tagger.bundle import Bundle
 from tagger.errors import DeviceError
-from tagger.records import Pixels
+from tagger.network import ResidualNetwork
+from tagger.records import Garment
 from tagger.settings import Device
 
 CHUNK = 64
 """Pictures in every forward pass, filled up with black: another batch shape may add in another order (pytorch#58128)."""
+
+NEVER_WORN = ("footwear", "accessory")
+"""Groups whose labels nothing has that somebody wears above the hips."""
 
 
 class Predictor:
@@ -23,23 +28,78 @@ class Predictor:
 
     def __init__(self, bundle: Bundle, device: Device = "auto") -> None:
         self._device = _available(device)
-        self._temperature = bundle.card.temperature
+        self._card = bundle.card
         network = bundle.network().eval()
         _fold_norms(network)
         self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def __call__(self, pictures: Sequence[Pixels]) -> NDArray[np.float32]:
-        """Return calibrated probabilities, float32 (n, classes), each row summing to 1, for n pictures uint8 (28, 28)."""
-        chunks = [self._chunk(pictures[start : start + CHUNK]) for start in range(0, len(pictures), CHUNK)]
-        return np.concatenate(chunks) if chunks else np.empty((0, self._network.config.classes), np.float32)
+    def __call__(self, pictures: Sequence[Garment]) -> NDArray[np.float32]:
+        """Return calibrated probabilities of the labels, float32 (n, labels), for n pictures.
+
+        What a row lacks to 1 is the probability that the picture shows none of them, which only a bundle with a head for
+        photos tells, and only of photos. What is cut out of a figure above the hips is nothing of the groups `NEVER_WORN`.
+        """
+        probabilities = np.empty((len(pictures), len(self._card.labels)), np.float32)
+        for native, calibrated in ((True, self._of_native), (False, self._of_photos)):
+            chosen = [number for number, picture in enumerate(pictures) if picture.native == native]
+            for start in range(0, len(chosen), CHUNK):
+                some = chosen[start : start + CHUNK]
+                pixels = np.zeros((CHUNK, 1, 28, 28), np.uint8)
+                pixels[: len(some), 0] = [pictures[number].pixels for number in some]
+                probabilities[some] = calibrated(torch.from_numpy(pixels).to(self._device))[: len(some)]
+        worn = np.array([picture.worn for picture in pictures], bool)
+        never_worn = np.array([self._card.groups[label] in NEVER_WORN for label in self._card.labels])
+        probabilities[np.ix_(worn, never_worn)] = 0
+        return probabilities
 
     @torch.inference_mode()
-    def _chunk(self, pictures: Sequence[Pixels]) -> NDArray[np.float32]:
-        pixels = np.zeros((CHUNK, 1, 28, 28), np.uint8)
-        pixels[: len(pictures), 0] = pictures
-        logits = self._network(torch.from_numpy(pixels).to(self._device)).float()
-        probabilities: NDArray[np.float32] = torch.softmax(logits / self._temperature, dim=1).cpu().numpy()
-        return probabilities[: len(pictures)]
+    def _of_native(self, pixels: Tensor) -> NDArray[np.float32]:
+        return _array(native_probabilities(self._network, pixels, self._card.temperature))
+
+    @torch.inference_mode()
+    def _of_photos(self, pixels: Tensor) -> NDArray[np.float32]:
+        if self._network.photo_head is None:
+            return self._of_native(pixels)
+        probabilities = photo_probabilities(self._network, pixels, self._card.photo_temperature)
+        return _array(probabilities[:, : len(self._card.labels)])
+
+
+def native_probabilities(network: ResidualNetwork, pixels: Tensor, temperature: float) -> Tensor:
+    """Return probabilities, float32 (n, classes), for Fashion-MNIST's pictures or ones in their form, uint8 (n, 1, 28, 28).
+
+    A network with a head for photos averages the picture and its mirror image, one with a single head takes the picture alone.
+    """
+    views = (pixels,) if network.photo_head is None else (pixels, pixels.flip(3))
+    return _mean_of(network, views, temperature)
+
+
+def photo_probabilities(network: ResidualNetwork, pixels: Tensor, temperature: float) -> Tensor:
+    """Return the photo head's probabilities, float32 (n, photo_classes), for pictures uint8 (n, 1, 28, 28).
+
+    They are the mean over the four `photo_views`.
+    """
+    return _mean_of(network.photo_logits, photo_views(pixels), temperature)
+
+
+def photo_views(pixels: Tensor) -> tuple[Tensor, ...]:
+    """Return the views that are averaged, (n, 1, 28, 28) each: pictures and mirror images, as they are and a little smaller."""
+    both = (pixels, pixels.flip(3))
+    return (*both, *map(smaller, both))
+
+
+def _mean_of(logits: Callable[[Tensor], Tensor], views: Sequence[Tensor], temperature: float) -> Tensor:
+    return torch.stack([torch.softmax(logits(view).float() / temperature, dim=1) for view in views]).mean(0)
+
+
+def smaller(pixels: Tensor) -> Tensor:
+    """Return pictures uint8 (n, 1, 28, 28) at nine tenths of their size, float, on 0."""
+    shrunk = functional.interpolate(pixels.float(), (24, 24), mode="bilinear", antialias=True)
+    return functional.pad(shrunk, (2, 2, 2, 2))
+
+
+def _array(probabilities: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = probabilities.cpu().numpy()
+    return array
 
 
 def _available(device: Device) -> torch.device:

@@ -11,6 +11,13 @@ Format: TypeAlias = Literal["csv", "json", "jsonl", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 
+DEFAULT_MODEL = "catalog"
+"""The shipped bundle that tags where no other is named."""
+
+Mix: TypeAlias = Literal["fashion-mnist", "catalog"]
+MIXES: tuple[Mix, ...] = get_args(Mix)
+
+
 @dataclass(frozen=True)
 class Cycle:
     """One rise and fall of the learning rates, and what the network sees meanwhile."""
@@ -27,6 +34,8 @@ class Cycle:
     erase_side: int = 11
     distillation: float = 0.0
     """Share of what the ends of the earlier cycles say, as an ensemble, in the targets; the labels are the rest."""
+    native_weight: float = 1.0
+    """Weight of Fashion-MNIST's own pictures in a mix, beside 1 for each that stands for a photo."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,10 @@ class Recipe:
     averaging: float = 0.999
     """Share of the old in the running average of the weights that ships, a step."""
     seed: int = 0
+    mix: Mix = "fashion-mnist"
+    """What is learnt: Fashion-MNIST as it is, or with all that the room `mix` makes of it."""
+    start: str = ""
+    """The bundle whose weights training begins with, as its `model` column names it; empty for chance."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""
@@ -82,6 +95,21 @@ class Recipe:
         return cls(cycles=(cycle,), batch_size=batch_size, seed=seed)
 
 
+CATALOG_EPOCHS = 20
+"""Passes over the mix that made the bundle `catalog`."""
+
+
+def catalog_recipe(epochs: int = CATALOG_EPOCHS, batch_size: int = Recipe.batch_size, seed: int = Recipe.seed) -> Recipe:
+    """Return the recipe of `catalog`, for a network that knows Fashion-MNIST already.
+
+    A cycle in which it learns photos, and a gentler one, a fourth of the epochs, in which it recalls Fashion-MNIST.
+    """
+    recalling = epochs // 4
+    learning = Cycle(epochs - recalling, peak=0.6, warmup_steps=200, erase_share=0.3)
+    recall = Cycle(recalling, peak=0.25, warmup_steps=200, erase_share=0.3, native_weight=3.0)
+    return Recipe((learning, recall) if recalling else (learning,), batch_size=batch_size, seed=seed, mix="catalog")
+
+
 @dataclass(frozen=True)
 class TrainSettings:
     """What `fmtag retrain` was asked for."""
@@ -93,6 +121,10 @@ class TrainSettings:
     floor: float = 0.0
     """Least accuracy on the held-out images, 0..1, for the bundle to be written."""
     resume: bool = False
+    start: str | None = None
+    """Name or folder of the bundle to begin with."""
+    photos: Path | None = None
+    """Folder of labelled photos for the mix of `catalog`."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +138,9 @@ class RunSettings:
     top_k: int = 1
     min_confidence: float | None = None
     """Tags below this are flagged; None takes the bundle's own threshold."""
-    model: str = "base"
+    precision: float | None = None
+    """Share of the unflagged tags that should be right, by the card's table; `min_confidence` comes before it."""
+    model: str = DEFAULT_MODEL
     device: Device = "auto"
     batch_size: int = 256
     workers: int | None = None
@@ -123,7 +157,7 @@ class EvaluateSettings:
     sources: tuple[str, ...]
     image_column: str | None = None
     label_column: str | None = None
-    model: str = "base"
+    model: str = DEFAULT_MODEL
     device: Device = "auto"
     batch_size: int = 256
     workers: int | None = None

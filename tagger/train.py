@@ -56,14 +56,18 @@ def train(
     checkpoint: Path,
     resume: bool = False,
     report: Callable[[EpochFigures], None] = lambda _: None,
+    start: ResidualNetwork | None = None,
 ) -> tuple[ResidualNetwork, list[EpochFigures]]:
     """Return the averaged network after `recipe.epochs` and the figures of every epoch.
 
     After each epoch `checkpoint` is replaced; with `resume` training goes on from it and ends in the same weights as
-    without the interruption. Raises `TrainingError` where it cannot.
+    without the interruption. Training begins with the weights of `start` as far as it has them. Raises `TrainingError`
+    where it cannot.
     """
     torch.manual_seed(recipe.seed)
     network = ResidualNetwork(config).to(memory_format=torch.channels_last)
+    if start is not None:
+        _begin_with(network, start)
     average = AveragedModel(network, multi_avg_fn=_averaging(recipe.averaging), use_buffers=True)
     optimizers = _optimizers(network, recipe)
     history: list[EpochFigures] = []
@@ -89,7 +93,9 @@ def train(
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
                     group["lr"] = group["peak_lr"] * share
-            losses.append(_train_step(network, optimizers, _resized(pixels, side), targets[chosen], cycle.label_smoothing))
+            photo = None if pictures.photo is None else pictures.photo[chosen]
+            seen = _resized(pixels, side)
+            losses.append(_train_step(network, optimizers, seen, targets[chosen], cycle, photo))
             average.update_parameters(network)
         loss = torch.stack(losses).mean().item()
         if not loss < float("inf"):
@@ -104,6 +110,19 @@ def train(
         _save(checkpoint, recipe, config, network, average, optimizers, history, ends)
         report(history[-1])
     return _ended(ends[-1], config), history
+
+
+def _begin_with(network: ResidualNetwork, start: ResidualNetwork) -> None:
+    """Take the weights of `start` over; a head for photos that it lacks begins as a copy of its only head.
+
+    The class "none of these", which no head before knew, begins as an unlikely one.
+    """
+    weights = dict(start.state_dict())
+    if network.photo_head is not None and start.photo_head is None:
+        none = network.config.photo_classes - network.config.classes
+        weights["photo_head.weight"] = functional.pad(start.head.weight, (0, 0, 0, none)).detach()
+        weights["photo_head.bias"] = functional.pad(start.head.bias, (0, none), value=-2.0).detach()
+    network.load_state_dict(weights)
 
 
 def _ended(end: dict[str, Tensor], config: NetworkConfig) -> ResidualNetwork:
@@ -153,7 +172,7 @@ def _targets(pictures: Pictures, cycle: Cycle, ends: list[dict[str, Tensor]], co
     arXiv 1812.00123), and softer than the labels where those are doubtful.
     """
     if cycle.distillation == 0:
-        return pictures.labels
+        return pictures.labels if pictures.targets is None else pictures.targets
     said = torch.stack([_probabilities(_ended(end, config), pictures.pixels) for end in ends]).mean(0)
     return torch.lerp(functional.one_hot(pictures.labels, said.shape[1]).float(), said, cycle.distillation)
 
@@ -170,11 +189,26 @@ def _schedule(step: int, steps: int, warmup_steps: int) -> float:
 
 
 def _train_step(
-    network: nn.Module, optimizers: list[torch.optim.Optimizer], pixels: Tensor, targets: Tensor, smoothing: float
+    network: ResidualNetwork,
+    optimizers: list[torch.optim.Optimizer],
+    pixels: Tensor,
+    targets: Tensor,
+    cycle: Cycle,
+    photo: Tensor | None = None,
 ) -> Tensor:
+    smoothing = cycle.label_smoothing
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=_has_fast_bfloat16()):
-        logits = network(pixels)
-    loss = functional.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
+        features = network.features(pixels)
+        native = network.head(features)
+        of_photos = None if network.photo_head is None else network.photo_head(features)
+    if photo is None or of_photos is None:
+        loss = functional.cross_entropy(native.float(), targets, label_smoothing=smoothing)
+    else:  # each picture teaches the head of its kind
+        as_photos, as_natives = (
+            functional.cross_entropy(logits.float(), targets[:, : logits.shape[1]], label_smoothing=smoothing, reduction="none")
+            for logits in (of_photos, native)
+        )
+        loss = torch.where(photo, as_photos, cycle.native_weight * as_natives).mean()
     network.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     for optimizer in optimizers:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,25 +19,42 @@ from tagger.network import NetworkConfig, ResidualNetwork
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.fixture(scope="session")
-def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of a tiny, untrained but seeded network: quick, and its answers differ from photo to photo."""
+def save_bundle(folder: Path, config: NetworkConfig, **more: Any) -> Path:
+    """Save a bundle of an untrained but seeded network, with `more` on its card, and return its folder."""
     torch.manual_seed(7)
-    config = NetworkConfig(widths=(8, 16), blocks=1)
     network = ResidualNetwork(config)
-    torch.nn.init.normal_(network.head.weight, std=4.0)
-    folder = tmp_path_factory.mktemp("bundles") / "small"
+    for head in (network.head, network.photo_head):
+        if head is not None:
+            torch.nn.init.normal_(head.weight, std=4.0)
     card = bundle.Card(
-        name="small",
+        name=folder.name,
         labels=dataset.LABELS,
         groups=dataset.GROUPS,
         network=config,
         garment_version=VERSION,
         temperature=1.0,
         min_confidence=0.5,
+        **more,
     )
     bundle.save(folder, card, network)
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of a tiny, untrained but seeded network: quick, and its answers differ from photo to photo."""
+    return save_bundle(tmp_path_factory.mktemp("bundles") / "small", NetworkConfig(widths=(8, 16), blocks=1))
+
+
+@pytest.fixture(scope="session")
+def photo_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a second head, for photos, that also knows what is none of the labels, and a table of precisions."""
+    return save_bundle(
+        tmp_path_factory.mktemp("bundles") / "shops",
+        NetworkConfig(widths=(8, 16), blocks=1, photo_classes=len(dataset.LABELS) + 1),
+        photo_temperature=2.0,
+        precisions={"0.8": 0.31, "0.95": 0.62},
+    )
 
 
 def draw_photo(seed: int, size: tuple[int, int] = (240, 320)) -> Image.Image:

@@ -6,20 +6,22 @@ import json
 import pickle
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 
 from tagger import bundle as bundle_room
 from tagger.bundle import FORMAT, Bundle, load, save
 from tagger.dataset import GROUPS, LABELS
 from tagger.errors import BundleError, DeviceError
 from tagger.network import NetworkConfig, ResidualNetwork
-from tagger.predict import CHUNK, Predictor
-from tagger.records import Pixels
+from tagger.predict import CHUNK, Predictor, photo_probabilities
+from tagger.records import Garment
 
 Card = dict[str, Any]
 
@@ -33,8 +35,15 @@ def copy(small_bundle: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(small_bundle, tmp_path / "copy"))
 
 
-def pictures(count: int, seed: int = 0) -> list[Pixels]:
-    return list(np.random.default_rng(seed).integers(0, 256, (count, 28, 28), np.uint8))
+def pictures(count: int, seed: int = 0, native: bool = True) -> list[Garment]:
+    """Return pictures in Fashion-MNIST's form, or cuts of photos."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (count, 28, 28), np.uint8)
+    return [Garment(some, found=True, native=native) for some in pixels]
+
+
+def stacked(garments: list[Garment]) -> torch.Tensor:
+    """Return the pixels as a network takes them."""
+    return torch.from_numpy(np.stack([garment.pixels for garment in garments])[:, None])
 
 
 def card_of(folder: Path) -> Card:
@@ -87,7 +96,7 @@ def test_probabilities_are_the_networks(small_bundle: Path) -> None:
     loaded = load(str(small_bundle))
     batch = pictures(5)
     with torch.inference_mode():
-        logits = loaded.network()(torch.from_numpy(np.stack(batch)[:, None]))
+        logits = loaded.network()(stacked(batch))
     expected = torch.softmax(logits / loaded.card.temperature, 1).numpy()
     assert np.abs(expected - Predictor(loaded, "cpu")(batch)).max() < 1e-4
 
@@ -213,6 +222,17 @@ CHANGES: dict[str, Callable[[Card], object]] = {
     "temperature infinite": lambda card: card.update(temperature=float("inf")),
     "temperature huge": lambda card: card.update(temperature=10**400),
     "temperature a text": lambda card: card.update(temperature="warm"),
+    "photo temperature zero": lambda card: card.update(photo_temperature=0),
+    "photo temperature no number": lambda card: card.update(photo_temperature=float("nan")),
+    "precision's threshold above one": lambda card: card["thresholds"].update(precisions={"0.9": 1.5}),
+    "precision's threshold no number": lambda card: card["thresholds"].update(precisions={"0.9": float("nan")}),
+    "precision's threshold a text": lambda card: card["thresholds"].update(precisions={"0.9": "high"}),
+    "precision a text": lambda card: card["thresholds"].update(precisions={"high": 0.9}),
+    "precisions are a list": lambda card: card["thresholds"].update(precisions=[0.9]),
+    "a head that the weights lack": lambda card: card["network"].update(photo_classes=11),
+    "a head of too many classes": lambda card: card["network"].update(photo_classes=12),
+    "a head of fewer classes": lambda card: card["network"].update(photo_classes=9),
+    "photo classes a text": lambda card: card["network"].update(photo_classes="11"),
     "threshold above one": lambda card: card["thresholds"].update(min_confidence=1.5),
     "no thresholds": lambda card: card.pop("thresholds"),
     "classes do not match": lambda card: card["network"].update(classes=9),
@@ -325,7 +345,129 @@ def test_folder_without_a_card_is_refused(tmp_path: Path) -> None:
         assert "card.json" in refusal(tmp_path / name)
 
 
+# Cards of every format, and thresholds
+
+
+def test_a_card_of_format_1_is_read(copy: Path) -> None:
+    """A card from before there was a second head loads and predicts as ever: one head, no table of precisions."""
+    before = Predictor(load(str(copy)), "cpu")(pictures(5))
+
+    def older(card: Card) -> None:
+        card.update(format=1)
+        del card["photo_temperature"], card["thresholds"]["precisions"], card["network"]["photo_classes"]
+
+    edit(copy, older)
+    loaded = load(str(copy))
+    assert (0, 1.0, {}) == (loaded.card.network.photo_classes, loaded.card.photo_temperature, loaded.card.precisions)
+    assert np.array_equal(before, Predictor(loaded, "cpu")(pictures(5)))
+    assert loaded.card == save(copy.parent / "new", loaded.card, loaded.network()).card
+
+
+def test_the_shipped_base_loads() -> None:
+    """The bundle `base`, whose card is of format 1, loads, has one head, and knows thresholds by default alone."""
+    folder = ROOT / "weights" / "base"
+    assert 1 == card_of(folder)["format"]
+    loaded = load(str(folder))
+    assert loaded.network().photo_head is None
+    assert loaded.card.min_confidence == loaded.card.threshold(None)
+    with pytest.raises(BundleError):
+        loaded.card.threshold(0.95)
+
+
+def test_a_bundle_with_two_heads_survives_saving(photo_bundle: Path, tmp_path: Path) -> None:
+    """Its card says the same after loading and saving: both heads, both temperatures and the table of precisions."""
+    first = load(str(photo_bundle))
+    assert (11, 2.0, {"0.8": 0.31, "0.95": 0.62}) == (
+        first.card.network.photo_classes,
+        first.card.photo_temperature,
+        first.card.precisions,
+    )
+    second = save(tmp_path / "again", first.card, first.network())
+    assert first.card == second.card
+    assert first.fingerprint == second.fingerprint
+
+
+@pytest.mark.parametrize(("precision", "threshold"), [(None, 0.5), (0.8, 0.31), (0.95, 0.62), (0.95 + 1e-12, 0.62)])
+def test_a_precision_has_its_threshold(photo_bundle: Path, precision: float | None, threshold: float) -> None:
+    """The threshold is the one that the table has for the precision, and the default where none is asked for."""
+    assert threshold == load(str(photo_bundle)).card.threshold(precision)
+
+
+@pytest.mark.parametrize("precision", [0.0, 0.9, 0.951, 1.0, float("nan")])
+def test_a_precision_that_the_card_lacks_is_refused(photo_bundle: Path, precision: float) -> None:
+    """A precision that the table does not have is refused in one sentence that says which there are."""
+    with pytest.raises(BundleError, match=r"it has: 0\.8, 0\.95\.$") as caught:
+        load(str(photo_bundle)).card.threshold(precision)
+    assert "\n" not in str(caught.value)
+
+
 # Probabilities
+
+
+def test_one_head_says_of_photos_what_it_says_of_its_own(small_bundle: Path) -> None:
+    """A bundle with a single head gives the cut of a photo the very probabilities of the same picture in its own form."""
+    predict = Predictor(load(str(small_bundle)), "cpu")
+    assert np.array_equal(predict(pictures(9)), predict(pictures(9, native=False)))
+
+
+def test_photos_are_asked_of_their_head_in_four_views(photo_bundle: Path) -> None:
+    """Of photos the second head is asked, at its own temperature: the mean of both sides, as they are and smaller."""
+    loaded = load(str(photo_bundle))
+    batch = pictures(70, native=False)
+    pixels = stacked(batch).float()
+    sides = (pixels, pixels.flip(3))
+    shrunk = [torch.nn.functional.interpolate(side, (24, 24), mode="bilinear", antialias=True) for side in sides]
+    views = (*sides, *(torch.nn.functional.pad(side, (2, 2, 2, 2)) for side in shrunk))
+    with torch.inference_mode():
+        said = [torch.softmax(loaded.network().photo_logits(view) / 2.0, 1) for view in views]
+    expected = torch.stack(said).mean(0)[:, :10].numpy()
+    assert np.abs(expected - Predictor(loaded, "cpu")(batch)).max() < 1e-4
+
+
+def test_what_somebody_wears_is_no_shoe_and_no_bag(photo_bundle: Path) -> None:
+    """Of a figure's cut the labels of footwear and accessories have no probability; the others keep theirs."""
+    loaded = load(str(photo_bundle))
+    alone = pictures(9, native=False)
+    rows = Predictor(loaded, "cpu")(alone)
+    of_figures = Predictor(loaded, "cpu")([replace(picture, worn=True) for picture in alone])
+    worn = np.array([loaded.card.groups[label] not in ("footwear", "accessory") for label in loaded.card.labels])
+    assert (of_figures[:, ~worn] == 0).all()
+    assert np.array_equal(rows[:, worn], of_figures[:, worn])
+
+
+def test_fashion_mnist_is_asked_of_its_own_head(photo_bundle: Path) -> None:
+    """Of Fashion-MNIST's form the first head is asked: beside another one, of picture and mirror image; it sums to 1."""
+    loaded = load(str(photo_bundle))
+    batch = pictures(9)
+    with torch.inference_mode():
+        said = [torch.softmax(loaded.network()(view), 1) for view in (stacked(batch), stacked(batch).flip(3))]
+    expected = ((said[0] + said[1]) / 2).numpy()
+    rows = Predictor(loaded, "cpu")(batch)
+    assert np.abs(expected - rows).max() < 1e-4
+    assert np.abs(rows.sum(axis=1) - 1).max() < 1e-5
+
+
+def test_what_photos_lack_to_1_is_none_of_the_labels(photo_bundle: Path) -> None:
+    """Of photos the labels' probabilities sum to less than 1, by the probability of none of them: never below 0."""
+    loaded = load(str(photo_bundle))
+    batch = pictures(50, native=False)
+    rows = Predictor(loaded, "cpu")(batch)
+    assert ((50, 10), np.float32) == (rows.shape, rows.dtype)
+    assert (rows >= 0).all()
+    with torch.inference_mode():
+        none = photo_probabilities(loaded.network(), stacked(batch), loaded.card.photo_temperature)[:, 10].numpy()
+    assert np.abs(none - (1 - rows.sum(axis=1))).max() < 1e-4
+    assert none.max() > 1e-3
+
+
+def test_kinds_of_pictures_do_not_mix_up(photo_bundle: Path) -> None:
+    """Photos and Fashion-MNIST's pictures asked about together get, each in its place, bit for bit what they get apart."""
+    predict = Predictor(load(str(photo_bundle)), "cpu")
+    native, photos = pictures(100, 1), pictures(100, 2, native=False)
+    order = np.random.default_rng(3).permutation(200)
+    together = predict([(native + photos)[number] for number in order])
+    apart = np.concatenate([predict(native), predict(photos)])
+    assert np.array_equal(apart[order], together)
 
 
 def test_probabilities_do_not_depend_on_the_batch(small_bundle: Path) -> None:

@@ -227,6 +227,33 @@ def test_thresholds_0_and_1(call: Call, photos: Callable[[int], Path]) -> None:
     assert [row["tag"] for row in none] == [row["tag"] for row in every]
 
 
+def test_a_precision_picks_the_threshold(call: Call, photos: Callable[[int], Path], photo_bundle: Path, tmp_path: Path) -> None:
+    """--precision flags as the threshold that the card has for it does; --min-confidence comes before it."""
+    folder = photos(12)
+
+    def tagged(*options: str) -> list[dict[str, str]]:
+        out = tmp_path / "tags.csv"
+        assert call("run", folder, "--model", photo_bundle, "--out", out, *options).code == 0
+        return rows(out.read_text(encoding="utf-8"))
+
+    for precision, threshold in (("0.8", "0.31"), ("0.95", "0.62")):
+        assert tagged("--precision", precision) == tagged("--min-confidence", threshold)
+    assert tagged() == tagged("--min-confidence", "0.5")
+    assert tagged("--precision", "0.95", "--min-confidence", "0") == tagged("--min-confidence", "0")
+    flagged = [sum(row["low_confidence"] == "true" for row in tagged("--precision", share)) for share in ("0.8", "0.95")]
+    assert flagged[0] <= flagged[1]
+
+
+def test_a_precision_that_the_bundle_lacks_is_said(
+    call: Call, photos: Callable[[int], Path], small_bundle: Path, photo_bundle: Path, tmp_path: Path
+) -> None:
+    """A precision that the card has no threshold for is one sentence that says which there are; nothing is written."""
+    folder, out = photos(1), tmp_path / "tags.csv"
+    for model, there in ((photo_bundle, "it has: 0.8, 0.95."), (small_bundle, "it has: none.")):
+        assert_one_sentence(call("run", folder, "--model", model, "--precision", "0.9", "--out", out), 1, "0.9", there)
+    assert not out.exists()
+
+
 def test_top_k_beyond_the_labels_gives_all(call: Call, photos: Callable[[int], Path]) -> None:
     """More tags than there are labels cannot be had: then each label stands there once."""
     [row] = rows(call("run", photos(1) / "0000.jpg", "--out", "-", "--top-k", "99").out)
@@ -382,6 +409,9 @@ def test_unknown_model_lists_those_there_are(
         ["--top-k", "many"],
         ["--min-confidence", "1.5"],
         ["--min-confidence", "nan"],
+        ["--precision", "1.5"],
+        ["--precision", "nan"],
+        ["--precision", "high"],
         ["--format", "xlsx"],
         ["--device", "abacus"],
         ["--batch-size", "0"],

@@ -37,11 +37,22 @@ PROBABILITIES = st.one_of(
     st.lists(st.floats(-30, 30, width=32), min_size=10, max_size=10).map(softmax),
     st.lists(st.integers(0, 3), min_size=10, max_size=10).filter(any).map(lambda weights: shares(*weights)),  # many ties
 )
+PARTIAL = st.tuples(PROBABILITIES, st.floats(0, 1)).map(lambda both: (both[0] * both[1]).astype(np.float32))
+"""Probabilities that lack something to 1: that of none of the labels."""
+
+
+def less_for_none(probabilities: Probabilities, share: float) -> Probabilities:
+    """Return probabilities that lack less to 1 than the greatest of them, by `share` of what there is to choose from."""
+    least = 1 / (1 + float(probabilities.max()))
+    return (probabilities * (least + share * (1 - least))).astype(np.float32)
+
+
+NAMED = st.builds(less_for_none, PROBABILITIES, st.floats(0.05, 1))
 THRESHOLDS = st.one_of(st.floats(0, 1), st.integers(0, 10**DECIMALS).map(lambda steps: steps / 10**DECIMALS))
 WRONG = st.sampled_from([math.nan, math.inf, -math.inf, -0.25, -1e-3, 1.5, 1e30])
 
 
-@given(PROBABILITIES, THRESHOLDS, THRESHOLDS, st.booleans())
+@given(st.one_of(PROBABILITIES, PARTIAL), THRESHOLDS, THRESHOLDS, st.booleans())
 def test_a_higher_threshold_never_unflags(probabilities: Probabilities, one: float, other: float, truncated: bool) -> None:
     """What is flagged at a threshold is flagged at every higher one, and its tag stays the same."""
     lower = decided(probabilities, min(one, other), truncated)
@@ -51,7 +62,7 @@ def test_a_higher_threshold_never_unflags(probabilities: Probabilities, one: flo
     assert (higher.group, higher.group_confidence) == (lower.group, lower.group_confidence)
 
 
-@given(PROBABILITIES)
+@given(st.one_of(PROBABILITIES, PARTIAL))
 def test_the_tag_is_the_likeliest_label(probabilities: Probabilities) -> None:
     """No label is likelier than the tag, and the confidence is its probability to four decimals."""
     label, confidence = decided(probabilities).ranked[0]
@@ -89,7 +100,7 @@ def test_senseless_numbers_are_never_sure(probabilities: Probabilities, wrong: d
     assert tag.group_confidence is None or 0 <= tag.group_confidence <= 1
 
 
-@given(PROBABILITIES)
+@given(st.one_of(PROBABILITIES, PARTIAL))
 def test_the_group_is_the_sum_of_its_labels(probabilities: Probabilities) -> None:
     """The group is the tag's own, its confidence the sum over the group and never below the tag's."""
     tag = decided(probabilities)
@@ -101,7 +112,7 @@ def test_the_group_is_the_sum_of_its_labels(probabilities: Probabilities) -> Non
     assert tag.group_confidence == pytest.approx(min(1.0, float(probabilities[members].sum(dtype=np.float64))), abs=0.51e-4)
 
 
-@given(PROBABILITIES)
+@given(st.one_of(PROBABILITIES, PARTIAL))
 def test_the_ranking_is_sorted_and_complete(probabilities: Probabilities) -> None:
     """Every label stands in the ranking once, from the likeliest on, with its own probability."""
     ranked = decided(probabilities).ranked
@@ -110,7 +121,8 @@ def test_the_ranking_is_sorted_and_complete(probabilities: Probabilities) -> Non
     assert dict(ranked) == {name: round(float(value), DECIMALS) for name, value in zip(LABELS, probabilities, strict=True)}
 
 
-@given(PROBABILITIES, THRESHOLDS)
+@given(st.one_of(PROBABILITIES, PARTIAL), THRESHOLDS)
+@example(np.zeros(10, np.float32), 0.0)
 def test_truncated_is_always_flagged(probabilities: Probabilities, threshold: float) -> None:
     """A photo whose end is made up keeps its tag, flagged and with that reason however sure it seems."""
     tag = decided(probabilities, threshold, truncated=True)
@@ -138,12 +150,71 @@ def test_thresholds_0_and_1(probabilities: Probabilities) -> None:
     assert decided(probabilities, 1).low_confidence
 
 
-@given(PROBABILITIES, THRESHOLDS)
+@given(st.one_of(PROBABILITIES, PARTIAL), THRESHOLDS)
 def test_probabilities_are_not_changed(probabilities: Probabilities, threshold: float) -> None:
     """Deciding is pure: the probabilities are as they were, and the same ones give the same tag."""
     before = probabilities.copy()
     assert decided(probabilities, threshold) == decided(probabilities, threshold)
     assert np.array_equal(before, probabilities)
+
+
+# None of the labels
+
+
+def none_of(probabilities: Probabilities) -> float:
+    """Return what probabilities lack to 1."""
+    return 1 - float(probabilities.sum(dtype=np.float64))
+
+
+@given(PARTIAL, THRESHOLDS)
+@example(np.zeros(10, np.float32), 0.0)
+@example(shares(1) * np.float32(0.49), 0.0)
+@example(shares(1, 1, 1) * np.float32(0.7), 0.2)
+def test_none_likelier_than_the_tag_is_not_recognised(probabilities: Probabilities, threshold: float) -> None:
+    """Where none of the labels is likelier than the tag, it is flagged as not recognised at every threshold."""
+    assume(none_of(probabilities) > float(probabilities.max()) + 2 * 10**-DECIMALS)
+    tag = decided(probabilities, threshold)
+    assert (tag.low_confidence, tag.reason) == (True, "not_recognised")
+    assert tag == decided(probabilities, 0)
+
+
+@given(NAMED, THRESHOLDS)
+@example(shares(1) * np.float32(0.51), 0.6)
+@example(shares(1) * np.float32(0.51), 0.5)
+@example(shares(1, 1) * np.float32(0.75), 0.0)
+def test_none_less_likely_than_the_tag_changes_nothing(probabilities: Probabilities, threshold: float) -> None:
+    """Where none is less likely than the tag, the threshold alone decides, as it does where nothing lacks to 1."""
+    assume(none_of(probabilities) < float(probabilities.max()) - 2 * 10**-DECIMALS)
+    tag = decided(probabilities, threshold)
+    assert tag.low_confidence == (tag.ranked[0][1] < threshold)
+    assert tag.reason == ("low_confidence" if tag.low_confidence else "")
+
+
+def test_none_as_likely_as_the_tag_is_no_reason() -> None:
+    """Of a tag and none that are equally likely in print, the tag is kept."""
+    tag = decided(shares(1) * np.float32(0.5), 0.5)
+    assert (tag.ranked[0], tag.low_confidence, tag.reason) == (("T-shirt/top", 0.5), False, "")
+
+
+@given(PARTIAL, THRESHOLDS)
+def test_none_takes_nothing_from_the_tag(probabilities: Probabilities, threshold: float) -> None:
+    """However likely none is, tag, confidences and group are those of the same probabilities without a flag."""
+    tag = decided(probabilities, threshold)
+    label, confidence = tag.ranked[0]
+    order = sorted(range(10), key=lambda index: -round(float(probabilities[index]), DECIMALS))
+    assert label == LABELS[order[0]]
+    assert confidence == round(float(probabilities[order[0]]), DECIMALS)
+    assert tag.group == GROUPS[label]
+
+
+@given(st.one_of(PARTIAL, NAMED), THRESHOLDS)
+def test_an_unflagged_tag_is_never_less_likely_than_none(probabilities: Probabilities, threshold: float) -> None:
+    """What is let pass is at least as likely as none of the labels, as far as four decimals show."""
+    tag = decided(probabilities, threshold)
+    assert tag.low_confidence or none_of(probabilities) <= tag.ranked[0][1] + 1.01 * 10**-DECIMALS
+
+
+# Without probabilities
 
 
 @pytest.mark.parametrize("reason", FAILED_REASONS)

@@ -21,6 +21,7 @@ from tagger.errors import DatasetError, SourceError
 from tagger.evaluate import Evaluation, Judged, evaluate, figures_of
 from tagger.photo_report import photo_report
 from tagger.pipeline import Tagger
+from tagger.records import Garment
 from tagger.settings import EvaluateSettings
 
 Row = Sequence[object]
@@ -161,17 +162,35 @@ def test_a_photo_without_a_product_is_wrong_with_no_confidence(judge: Judge, wor
 
 def test_fashion_mnist_is_scored_like_everything_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test set's pictures go to the network as they are, and beside photos they are one more source."""
-    slice_ = np.load(ROOT / "tests" / "data" / "fashion-mnist-test-200.npz")
+    with np.load(ROOT / "tests" / "data" / "fashion-mnist-test-200.npz") as part:
+        slice_ = dict(part)
     pictures = Pictures(torch.from_numpy(slice_["pixels"])[:, None], torch.from_numpy(slice_["labels"].astype(np.int64)))
     monkeypatch.setattr("tagger.evaluate.fashion_mnist", lambda split, folder: pictures)
     evaluation = evaluate(EvaluateSettings(("fashion-mnist",)))
     figures = figures_of(evaluation)
-    right = Tagger()._predict(list(slice_["pixels"])).argmax(1) == slice_["labels"]
+    garments = [Garment(picture, found=True, native=True) for picture in slice_["pixels"]]
+    right = Tagger()._predict(garments).argmax(1) == slice_["labels"]
     assert right.mean() == pytest.approx(figures["accuracy"], abs=1e-6)
     assert 200 == figures["n"]
     for made_of_photos in (lambda: photo_report(evaluation, ""), lambda: contact_sheet(evaluation)):
         with pytest.raises(DatasetError, match="fashion-mnist holds none"):
             made_of_photos()
+
+
+def test_fashion_mnist_is_no_photo(photo_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle with a head for photos is asked of the test set as of Fashion-MNIST's own pictures, not as of photos."""
+    with np.load(ROOT / "tests" / "data" / "fashion-mnist-test-200.npz") as part:
+        pictures = Pictures(torch.from_numpy(part["pixels"])[:, None], torch.from_numpy(part["labels"].astype(np.int64)))
+    monkeypatch.setattr("tagger.evaluate.fashion_mnist", lambda split, folder: pictures)
+    tagger = Tagger(str(photo_bundle))
+    native, photo = (
+        tagger._predict([Garment(picture, found=True, native=native) for picture in pictures.pixels[:, 0].numpy()])
+        for native in (True, False)
+    )
+    said = [LABELS[number] for number in native.argmax(1)]
+    assert said != [LABELS[number] for number in photo.argmax(1)]
+    rows = evaluate(EvaluateSettings(("fashion-mnist",), model=str(photo_bundle))).sources["fashion-mnist"]
+    assert said == [row.said for row in rows]
 
 
 # Names and halves --------------------------------------------------------------------------------------------------

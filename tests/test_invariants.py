@@ -15,6 +15,7 @@ from PIL import Image
 from tagger.dataset import LABELS
 from tagger.evaluate import evaluate, figures_of
 from tagger.pipeline import Report, Tagger, Watcher, run
+from tagger.records import Garment
 from tagger.settings import EvaluateSettings, RunSettings
 
 
@@ -133,7 +134,8 @@ def test_truncated_photos_are_tagged_on_request_and_always_flagged(
 
 def test_fashion_mnist_as_pngs_scores_what_its_pixels_score(tmp_path: Path) -> None:
     """Pictures already in Fashion-MNIST's form reach the network unchanged, through files and all rooms."""
-    slice_ = np.load(ROOT / "tests" / "data" / "fashion-mnist-test-200.npz")
+    with np.load(ROOT / "tests" / "data" / "fashion-mnist-test-200.npz") as part:
+        slice_ = dict(part)
     for number, (pixels, label) in enumerate(zip(slice_["pixels"], slice_["labels"], strict=True)):
         folder = tmp_path / LABELS[label].replace("/", "-")
         folder.mkdir(exist_ok=True)
@@ -141,7 +143,8 @@ def test_fashion_mnist_as_pngs_scores_what_its_pixels_score(tmp_path: Path) -> N
 
     figures = figures_of(evaluate(EvaluateSettings((str(tmp_path),))))
 
-    probabilities = Tagger()._predict(list(slice_["pixels"]))
+    garments = [Garment(picture, found=True, native=True) for picture in slice_["pixels"]]
+    probabilities = Tagger()._predict(garments)
     assert figures["accuracy"] == pytest.approx((probabilities.argmax(1) == slice_["labels"]).mean(), abs=1e-6)
     assert figures["n"] == 200
     assert figures["accuracy"] > 0.9

@@ -1,21 +1,28 @@
 """`fmtag retrain` from data to bundle, on made-up pictures in Fashion-MNIST's place."""
 # ruff: noqa: SIM300 - what is expected stands first, as in every test here
 
+import csv
+import hashlib
 import json
+import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import draw_photo, save_bundle
 
-from tagger import bundle, dataset
+from tagger import bundle, dataset, mix
 from tagger.cli import main
-from tagger.dataset import LABELS, Pictures, hold_out
-from tagger.errors import TrainingError
+from tagger.dataset import LABELS, Pictures, hold_out, kept_for_calibration, kept_for_reporting, labelled_photos
+from tagger.errors import DatasetError, TrainingError
+from tagger.network import NetworkConfig
 from tagger.predict import Predictor
-from tagger.retrain import CHECKPOINT, retrain
-from tagger.settings import Cycle, Recipe, TrainSettings
+from tagger.records import Garment
+from tagger.retrain import CHECKPOINT, PHOTO_PRECISION, PRECISIONS, retrain
+from tagger.settings import Cycle, Recipe, TrainSettings, catalog_recipe
 
 TRAINED_ON, HELD_OUT, TESTED = 200, 60, 100
 RECIPE = Recipe((Cycle(epochs=2, small_epochs=1, warmup_steps=2),), batch_size=20, averaging=0.5)
@@ -30,15 +37,23 @@ def bars(count: int) -> Pictures:
     return Pictures(torch.from_numpy(pixels), torch.from_numpy(labels))
 
 
-@pytest.fixture(autouse=True)
-def data(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Put a few made-up pictures in Fashion-MNIST's place; one thread, as more only wait for each other on so few."""
+def garments(pictures: Pictures, native: bool = True) -> list[Garment]:
+    """Return pictures as the garments that a predictor takes."""
+    return [Garment(some, found=True, native=native) for some in pictures.pixels[:, 0].numpy()]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def data() -> Iterator[None]:
+    """Put a few made-up pictures in Fashion-MNIST's place, and few drawings into the mix; one thread, as more only wait."""
     sizes = {"train": HELD_OUT + TRAINED_ON, "test": TESTED}
-    monkeypatch.setattr(dataset, "fashion_mnist", lambda split, folder=None: bars(sizes[split]))
-    monkeypatch.setattr(dataset, "hold_out", lambda pictures: hold_out(pictures, HELD_OUT))
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataset, "fashion_mnist", lambda split, folder=None: bars(sizes[split]))
+        patch.setattr(dataset, "hold_out", lambda pictures: hold_out(pictures, HELD_OUT))
+        patch.setattr(mix, "SHOES_AND_BAGS", 50)
+        patch.setattr(mix, "STRANGERS", 50)
+        yield
     torch.set_num_threads(before)
 
 
@@ -57,7 +72,7 @@ def test_retrain_writes_a_bundle_that_says_all(tmp_path: Path) -> None:
     assert dataset.checksums() == dict(card.data)
     assert 0.5 <= card.min_confidence <= 1
     assert card.temperature > 0
-    probabilities = Predictor(loaded, "cpu")(list(bars(10).pixels[:, 0].numpy()))
+    probabilities = Predictor(loaded, "cpu")(garments(bars(10)))
     assert np.allclose(1, probabilities.sum(axis=1), atol=1e-5)
     assert not (tmp_path / "shop" / CHECKPOINT).exists()
 
@@ -67,7 +82,7 @@ def test_the_cards_figures_are_those_of_the_bundle(tmp_path: Path) -> None:
     retrain(TrainSettings(tmp_path, RECIPE))
     loaded = bundle.load(str(tmp_path))
     test = bars(TESTED)
-    tags = Predictor(loaded, "cpu")(list(test.pixels[:, 0].numpy())).argmax(axis=1)
+    tags = Predictor(loaded, "cpu")(garments(test)).argmax(axis=1)
     assert loaded.card.figures["test"]["accuracy"] == pytest.approx((tags == test.labels.numpy()).mean(), abs=1e-6)
 
 
@@ -105,3 +120,216 @@ def test_the_command_reports_each_epoch(tmp_path: Path, capsys: pytest.CaptureFi
     card = json.loads((tmp_path / "new" / "card.json").read_text())
     assert 5 == card["recipe"]["seed"]
     assert f"{card['figures']['test']['accuracy']:.4f}" in said
+
+
+# The mix of catalog ------------------------------------------------------------------------------------------------
+
+
+SENDERS = 14
+CATALOG = replace(catalog_recipe(1, batch_size=20, seed=3), averaging=0.5)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What a bundle for photos is made of, and such a bundle."""
+
+    start: Path
+    photos: Path
+    """Two photos of each of `SENDERS`."""
+    made: bundle.Bundle
+    told: list[str]
+
+
+def write_photos(folder: Path, senders: int = SENDERS) -> Path:
+    """Write a folder of two photos a sender, with its table of labels, and return it."""
+    folder.mkdir(parents=True)
+    with (folder / "labels.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["path", "label", "group"])
+        for number in range(2 * senders):
+            draw_photo(number, (90, 120)).save(folder / f"{number}.jpg")
+            table.writerow([f"{number}.jpg", [*LABELS, "Skirt"][number % 11], number // 2])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A tiny start, a folder of photos, and the bundle that both make."""
+    folder = tmp_path_factory.mktemp("shop")
+    start = save_bundle(folder / "start", NetworkConfig(widths=(8, 16)))
+    photos, told = write_photos(folder / "photos"), []
+    retrain(TrainSettings(folder / "new", CATALOG, start=str(start), photos=photos), tell=told.append)
+    return Shop(start, photos, bundle.load(str(folder / "new")), told)
+
+
+def same_weights(first: bundle.Bundle, second: bundle.Bundle) -> bool:
+    return first.weights.keys() == second.weights.keys() and all(
+        torch.equal(first.weights[name], second.weights[name]) for name in first.weights
+    )
+
+
+def test_a_mix_makes_a_bundle_with_two_heads(shop: Shop) -> None:
+    """The bundle has the start's shape with a head for photos, which also says that a photo shows none of the labels."""
+    card = shop.made.card
+    assert NetworkConfig(widths=(8, 16), photo_classes=11) == card.network
+    predict = Predictor(shop.made, "cpu")
+    assert np.allclose(1, predict(garments(bars(10))).sum(axis=1), atol=1e-5)
+    of_photos = predict(garments(bars(10), native=False)).sum(axis=1)
+    assert (of_photos < 1).all()
+    assert (of_photos > 0).all()
+
+
+def test_the_card_of_a_mix_says_what_it_was_made_of(shop: Shop) -> None:
+    """The card names the mix and the start, holds the checksum of the photos' table, and counts the pictures."""
+    card = shop.made.card
+    assert ("catalog", bundle.load(str(shop.start)).model) == (card.recipe["mix"], card.recipe["start"])
+    assert (3, 1) == (card.recipe["seed"], card.recipe["cycles"][0]["epochs"])
+    table = hashlib.sha256((shop.photos / "labels.csv").read_bytes()).hexdigest()
+    assert dataset.checksums() | {"labels.csv": table} == card.data
+    learnt = [photo for photo in labelled_photos(shop.photos) if not kept_for_reporting("photos", photo.group)]
+    learnt = [photo for photo in learnt if not kept_for_calibration("photos", photo.group)]
+    assert 2 * TRAINED_ON + mix.TIMES_PHOTO * len(learnt) + 100 == card.figures["trained_on"]
+    assert (HELD_OUT, TESTED) == (card.figures["held_out"]["n"], card.figures["test"]["n"])
+
+
+def test_the_table_of_precisions_rises(shop: Shop) -> None:
+    """More precision asks for no lower a threshold; the default is the one for the precision that the recipe names."""
+    card = shop.made.card
+    thresholds = [card.threshold(precision) for precision in sorted(PRECISIONS)]
+    assert len(card.precisions) == len(thresholds) == len(PRECISIONS)
+    assert sorted(thresholds) == thresholds
+    assert all(0.5 <= threshold <= 1 for threshold in thresholds)
+    assert card.threshold(PHOTO_PRECISION) == card.min_confidence
+    assert PHOTO_PRECISION == card.recipe["threshold_precision"]
+    assert card.photo_temperature > 0
+
+
+def test_the_figures_of_a_mix_are_those_of_the_bundle(shop: Shop) -> None:
+    """What the card says of the test set is what the written bundle scores on it, as Fashion-MNIST's own pictures."""
+    test = bars(TESTED)
+    tags = Predictor(shop.made, "cpu")(garments(test)).argmax(axis=1)
+    assert shop.made.card.figures["test"]["accuracy"] == pytest.approx((tags == test.labels.numpy()).mean(), abs=1e-6)
+
+
+def test_a_mix_leaves_the_bundle_alone_in_its_folder(shop: Shop) -> None:
+    """Neither checkpoint nor judge stays behind."""
+    folder = shop.start.parent / "new"
+    assert ["card.json", next(folder.glob("weights-*")).name] == sorted(file.name for file in folder.iterdir())
+
+
+def test_it_is_told_how_many_photos_there_are(shop: Shop) -> None:
+    """Who waits is told how many photos are learnt from and kept to calibrate by; none of them is one kept for reporting."""
+    groups = {str(number) for number in range(SENDERS) if not kept_for_reporting("photos", str(number))}
+    kept = {group for group in groups if kept_for_calibration("photos", group)}
+    assert kept
+    assert f"{2 * len(groups - kept)} photos to learn from, {2 * len(kept)} to calibrate by" in shop.told[0]
+
+
+def test_photos_kept_for_reporting_are_never_opened(shop: Shop, tmp_path: Path) -> None:
+    """Without the photos kept for reporting, and interrupted at that, the same weights come out."""
+    photos = Path(shutil.copytree(shop.photos, tmp_path / "photos"))
+    for photo in labelled_photos(photos):
+        if kept_for_reporting("photos", photo.group):
+            photo.file.unlink()
+    settings = TrainSettings(tmp_path / "new", CATALOG, start=str(shop.start), photos=photos, floor=1.0)
+    with pytest.raises(TrainingError, match="floor"):
+        retrain(settings)
+    epochs: list[int] = []
+    again = retrain(replace(settings, floor=0.0, resume=True), lambda figures: epochs.append(figures.epoch)).bundle
+    assert [] == epochs
+    assert same_weights(shop.made, again)
+    assert shop.made.card == again.card
+
+
+def test_a_mix_without_photos(shop: Shop, tmp_path: Path) -> None:
+    """Without photos a bundle comes out too, and who waits is told what it lacks."""
+    told: list[str] = []
+    made = retrain(TrainSettings(tmp_path / "new", CATALOG, start=str(shop.start)), tell=told.append).bundle
+    assert 11 == made.card.network.photo_classes
+    assert 2 * TRAINED_ON + 100 == made.card.figures["trained_on"]
+    assert dataset.checksums() == made.card.data
+    assert any("--photos" in text for text in told)
+
+
+def test_a_mix_may_begin_with_a_mix(shop: Shop, tmp_path: Path) -> None:
+    """A bundle with two heads is a start as well, also for the mix."""
+    made = retrain(TrainSettings(tmp_path / "new", CATALOG, start=str(shop.start.parent / "new"))).bundle
+    assert shop.made.card.network == made.card.network
+    assert shop.made.model == made.card.recipe["start"]
+
+
+def test_a_mix_needs_a_start(tmp_path: Path) -> None:
+    """The mix without a network to begin with is refused in one sentence, and nothing is written."""
+    with pytest.raises(TrainingError, match="--start") as caught:
+        retrain(TrainSettings(tmp_path / "new", CATALOG))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "new").exists()
+
+
+def test_too_few_senders_are_refused(shop: Shop, tmp_path: Path) -> None:
+    """A folder whose senders are too few for halves and calibration is refused in one sentence that names it."""
+    photos = write_photos(tmp_path / "photos", 1)
+    with pytest.raises(TrainingError, match="too few") as caught:
+        retrain(TrainSettings(tmp_path / "new", CATALOG, start=str(shop.start), photos=photos))
+    assert str(photos) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_a_table_is_refused(shop: Shop, tmp_path: Path) -> None:
+    """A folder of photos without labels is refused before any training."""
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(DatasetError, match=r"labels\.csv"):
+        retrain(TrainSettings(tmp_path / "new", CATALOG, start=str(shop.start), photos=tmp_path / "photos"))
+
+
+def test_fashion_mnist_may_begin_with_a_bundle(shop: Shop, tmp_path: Path) -> None:
+    """Fashion-MNIST alone is learnt from a start too: one head, in the start's shape, which the card names."""
+    made = retrain(TrainSettings(tmp_path, RECIPE, start=str(shop.start))).bundle
+    assert NetworkConfig(widths=(8, 16)) == made.card.network
+    assert ("fashion-mnist", bundle.load(str(shop.start)).model) == (made.card.recipe["mix"], made.card.recipe["start"])
+    thresholds = [made.card.threshold(precision) for precision in sorted(PRECISIONS)]
+    assert sorted(thresholds) == thresholds
+
+
+def test_the_command_makes_a_mix(shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`fmtag retrain --mix catalog` makes the very bundle that the library makes."""
+    options = [
+        "--mix",
+        "catalog",
+        "--start",
+        shop.start,
+        "--photos",
+        shop.photos,
+        "--epochs",
+        1,
+        "--batch-size",
+        20,
+        "--seed",
+        3,
+    ]
+    with pytest.raises(SystemExit) as caught:
+        main(["retrain", "--out", str(tmp_path / "new"), "--floor", "0", *map(str, options)])
+    said = capsys.readouterr()
+    assert not caught.value.code
+    assert "photos to learn from" in said.err
+    made = bundle.load(str(tmp_path / "new"))
+    assert made.model in said.out
+    assert shop.made.card.recipe | {"averaging": 0.999} == made.card.recipe
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["--photos", "."], "--photos"),
+        (["--photos", ".", "--mix", "fashion-mnist"], "--mix catalog"),
+        (["--photos", "nowhere", "--mix", "catalog"], "--photos"),
+        (["--mix", "everything"], "--mix"),
+    ],
+)
+def test_wrong_usage_is_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], part: str) -> None:
+    """Photos without the mix that learns from them, or a mix that there is not, are exit 2 and nothing is written."""
+    with pytest.raises(SystemExit) as caught:
+        main(["retrain", "--out", str(tmp_path / "new"), *options])
+    assert 2 == caught.value.code
+    assert part in capsys.readouterr().err.strip().splitlines()[-1]
+    assert not (tmp_path / "new").exists()

@@ -232,9 +232,9 @@ def test_targets_go_with_their_pictures(tmp_path: Path, monkeypatch: pytest.Monk
     seen: list[tuple[Tensor, Tensor]] = []
     step = recipe_room._train_step
 
-    def spy(network: object, optimizers: object, pixels: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    def spy(network: object, optimizers: object, pixels: Tensor, targets: Tensor, *rest: object) -> Tensor:
         seen.append((pixels[:, 0, 0, [0, 27]].amax(1).long(), targets))  # one of both is the mark, the other 0
-        return step(network, optimizers, pixels, targets, smoothing)
+        return step(network, optimizers, pixels, targets, *rest)
 
     monkeypatch.setattr(recipe_room, "_train_step", spy)
     train(recipe, CONFIG, marked, OTHERS, tmp_path / "checkpoint.pt")
@@ -265,6 +265,165 @@ def test_nothing_teaches_the_first_cycle() -> None:
     for cycles in ((), (Cycle(epochs=1, distillation=0.5),)):
         with pytest.raises(ValueError, match="first one"):
             Recipe(cycles)
+
+
+# Two heads, and a network to begin with
+
+
+TWO_HEADS = replace(CONFIG, photo_classes=11)
+GENTLE = Recipe((Cycle(epochs=2, warmup_steps=2, erase_share=0.0),), batch_size=16, weight_decay=0.0)
+
+
+def beginning(config: NetworkConfig = CONFIG) -> ResidualNetwork:
+    """Return a network that knows something: its weights and norms are not those that training begins with by itself."""
+    torch.manual_seed(12)
+    network = ResidualNetwork(config)
+    torch.nn.init.normal_(network.head.weight)
+    network.train()(PICTURES.pixels)
+    return network.eval()
+
+
+def mixed(shares: float = 0.5) -> Pictures:
+    """Return pictures of which a share stands for photos, where a class is the next one, and some are of none of them."""
+    photo = torch.arange(80) >= 80 * (1 - shares)
+    labels = torch.where(photo, (PICTURES.labels + 1) % 11, PICTURES.labels)
+    return Pictures(PICTURES.pixels, labels, torch.nn.functional.one_hot(labels, 11).float(), photo)
+
+
+def first_step(
+    start: ResidualNetwork, config: NetworkConfig, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Tensor, Tensor]:
+    """Return the logits of both heads for pictures as training begins."""
+    seen: list[tuple[Tensor, Tensor]] = []
+    step = recipe_room._train_step
+
+    def spy(network: ResidualNetwork, *rest: object) -> Tensor:
+        if not seen:
+            with torch.no_grad():
+                seen.append((network.eval()(OTHERS.pixels), network.photo_logits(OTHERS.pixels)))
+            network.train()
+        return step(network, *rest)
+
+    monkeypatch.setattr(recipe_room, "_train_step", spy)
+    train(GENTLE, config, mixed(), OTHERS, file, start=start)
+    return seen[0]
+
+
+def test_training_begins_with_the_starts_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first step both heads say of the classes that the start knows just what the start says; none is unlikely."""
+    start = beginning()
+    native, photo = first_step(start, TWO_HEADS, tmp_path / "checkpoint.pt", monkeypatch)
+    with torch.no_grad():
+        said = start(OTHERS.pixels)
+    assert torch.allclose(said, native, atol=1e-4)
+    assert torch.allclose(said, photo[:, :10], atol=1e-4)
+    assert (-2.0 == photo[:, 10]).all()
+
+
+def test_training_begins_with_both_heads_of_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start that has a head for photos gives that as well."""
+    start = beginning(TWO_HEADS)
+    native, photo = first_step(start, TWO_HEADS, tmp_path / "checkpoint.pt", monkeypatch)
+    with torch.no_grad():
+        assert torch.allclose(start(OTHERS.pixels), native, atol=1e-4)
+        assert torch.allclose(start.photo_logits(OTHERS.pixels), photo, atol=1e-4)
+
+
+def test_the_start_is_left_alone(tmp_path: Path) -> None:
+    """Training from a network leaves that network's weights as they were."""
+    start = beginning()
+    before = {name: tensor.clone() for name, tensor in start.state_dict().items()}
+    train(GENTLE, TWO_HEADS, mixed(), OTHERS, tmp_path / "checkpoint.pt", start=start)
+    assert all(torch.equal(before[name], tensor) for name, tensor in start.state_dict().items())
+
+
+@pytest.mark.parametrize(("share", "untouched"), [(0.0, "photo_head"), (1.0, "head")])
+def test_a_head_without_pictures_of_its_kind_learns_nothing(tmp_path: Path, share: float, untouched: str) -> None:
+    """Where no picture is of its kind, a head ends as it began, while the other one learns."""
+    start = beginning(TWO_HEADS)
+    network, _ = train(GENTLE, TWO_HEADS, mixed(share), OTHERS, tmp_path / "checkpoint.pt", start=start)
+    for name in ("head", "photo_head"):
+        before, after = getattr(start, name), getattr(network, name)
+        same = torch.equal(before.weight, after.weight) and torch.equal(before.bias, after.bias)
+        assert same == (name == untouched)
+
+
+def gradients(targets: Tensor, photo: Tensor) -> dict[str, Tensor]:
+    """Return the heads' gradients of one step."""
+    network = beginning(TWO_HEADS)
+    recipe_room._train_step(network.train(), [], PICTURES.pixels, targets, Cycle(1), photo)
+    return {name: getattr(network, name).weight.grad for name in ("head", "photo_head")}
+
+
+def test_each_head_learns_from_its_kind_alone() -> None:
+    """Photos with other labels teach the first head nothing else, and other labels of Fashion-MNIST the second nothing else."""
+    pictures = mixed()
+    assert pictures.targets is not None
+    assert pictures.photo is not None
+    before = gradients(pictures.targets, pictures.photo)
+    for kind, other in ((pictures.photo, "head"), (~pictures.photo, "photo_head")):
+        targets = torch.where(kind[:, None], pictures.targets.roll(3, dims=1), pictures.targets)
+        after = gradients(targets, pictures.photo)
+        assert [other] == [name for name in before if torch.equal(before[name], after[name])]
+
+
+def test_targets_of_a_mix_are_what_is_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each picture of a batch comes with its own targets and its own kind."""
+    pictures = mixed(0.3)
+    pictures.pixels[:, 0, 0, 27] = 0
+    pictures.pixels[:, 0, 0, 0] = torch.arange(80, dtype=torch.uint8)
+    seen: list[tuple[Tensor, Tensor, Tensor]] = []
+    step = recipe_room._train_step
+
+    def spy(network: object, optimizers: object, pixels: Tensor, targets: Tensor, smoothing: float, photo: Tensor) -> Tensor:
+        seen.append((pixels[:, 0, 0, [0, 27]].amax(1).long(), targets, photo))
+        return step(network, optimizers, pixels, targets, smoothing, photo)
+
+    monkeypatch.setattr(recipe_room, "_train_step", spy)
+    train(replace(GENTLE, shift=0), TWO_HEADS, pictures, OTHERS, tmp_path / "checkpoint.pt", start=beginning())
+    assert 10 == len(seen)
+    for numbers, targets, photo in seen:
+        assert torch.equal(pictures.targets[numbers], targets)
+        assert torch.equal(pictures.photo[numbers], photo)
+
+
+def test_resuming_with_two_heads_ends_in_the_same_weights(tmp_path: Path) -> None:
+    """A training of two heads that stopped resumes to the same weights as one that did not; it need not begin anew."""
+    straight, _ = train(GENTLE, TWO_HEADS, mixed(), OTHERS, tmp_path / "straight.pt", start=beginning())
+    with pytest.raises(PowerCutError):
+        train(GENTLE, TWO_HEADS, mixed(), OTHERS, tmp_path / "stopped.pt", report=stop_after(1), start=beginning())
+    resumed, _ = train(GENTLE, TWO_HEADS, mixed(), OTHERS, tmp_path / "stopped.pt", resume=True, start=beginning())
+    assert same_weights(straight, resumed)
+
+
+def test_both_heads_are_learnt(tmp_path: Path) -> None:
+    """Where photos call a class by another name than Fashion-MNIST, each head learns its own names of the same bars."""
+    recipe = Recipe((Cycle(epochs=10, warmup_steps=5, erase_share=0.0),), batch_size=16, averaging=0.8, shift=0)
+    pictures = bars(240)
+    photo = torch.arange(240) // 10 % 2 == 1
+    labels = torch.where(photo, (pictures.labels + 3) % 10, pictures.labels)
+    both = Pictures(pictures.pixels, labels, torch.nn.functional.one_hot(labels, 11).float(), photo)
+    others = bars(100, seed=1)
+    network, _ = train(recipe, TWO_HEADS, both, others, tmp_path / "checkpoint.pt")
+    with torch.no_grad():
+        said = (network(others.pixels).argmax(1), network.photo_logits(others.pixels).argmax(1))
+    own, others_own = ([(some == (others.labels + by) % 10).float().mean() for some in said] for by in (0, 3))
+    assert own[0] > 0.3 > own[1]
+    assert others_own[1] > 0.3 > others_own[0]
+
+
+@pytest.mark.parametrize("photo_classes", [1, 9, 12, -1])
+def test_a_second_head_of_other_classes_is_refused(photo_classes: int) -> None:
+    """A head for photos has the classes of the first one, or one more."""
+    with pytest.raises(ValueError, match="photo_classes"):
+        NetworkConfig(photo_classes=photo_classes)
+
+
+def test_one_head_answers_for_both() -> None:
+    """Without a second head the logits of photos are those of the only one."""
+    network = beginning()
+    with torch.no_grad():
+        assert torch.equal(network(OTHERS.pixels), network.photo_logits(OTHERS.pixels))
 
 
 # What cannot be resumed
