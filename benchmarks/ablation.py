@@ -1,0 +1,276 @@
+"""What each ingredient of the cut and of the training mix gives on real photos, as one Markdown file.
+
+    python benchmarks/ablation.py FOLDERS... --photos DIR [--pictures 160000] [--out benchmarks/ablation.md]
+
+The first table takes steps of the cut away and asks the bundle `base`, which never saw a photo. The second gives the views that
+`catalog` averages. The third trains from `base`, with the whole mix and then without one ingredient at a time, always for the
+same number of pictures, far fewer than `catalog` gets: rows compare with each other, not with `catalog`. Each FOLDER has a
+`labels.csv`; DIR holds the labelled photos that the mix takes, and where it is among the folders, its figures are those of the
+senders left alone. One seed a row; group right, footwear and AUROC are of the folders without loosely mapped kinds, footwear of
+the first one alone.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tagger import bundle, dataset, figure, garment, metrics, mix, predict
+from tagger.calibrate import fit_temperature
+from tagger.evaluate import Evaluation, Judged, evaluate
+from tagger.network import ResidualNetwork, logits_of
+from tagger.settings import EvaluateSettings, catalog_recipe
+from tagger.train import train
+
+RIGHT = 0.95
+"""The share of right ones among the unflagged, at which their number is given."""
+
+COLUMNS = (
+    "",
+    "macro accuracy of each folder",
+    "group right",
+    "footwear",
+    "AUROC",
+    f"share at {RIGHT:.0%} right",
+    "Fashion-MNIST",
+)
+
+
+def figures(evaluation: Evaluation, unseen: str) -> list[str]:
+    """Return the cells of a row: macro accuracies by folder, then the figures of the folders without loosely mapped kinds."""
+    sources = {name: [row for row in rows if row.kept or name != unseen] for name, rows in evaluation.sources.items()}
+    known = {name: [row for row in rows if row.known and not row.ambiguous] for name, rows in sources.items()}
+    known = {name: rows for name, rows in known.items() if rows}
+    shops = [row for name, rows in known.items() if name != unseen for row in rows]
+    strangers = [row for name, rows in sources.items() if name != unseen for row in rows if not row.known]
+    macro = ", ".join(f"{name} {_macro(rows):.3f}" for name, rows in known.items())
+    first = next(iter(known.values()))
+    footwear = [row for row in first if row.true_group == "footwear"]
+    area = (
+        metrics.separation(*(np.array([row.confidence for row in rows]) for rows in (shops, strangers))) if strangers else None
+    )
+    cells = [macro, f"{np.mean([row.group_right for row in shops]):.3f}", f"{_macro(footwear):.3f}" if footwear else "-"]
+    return [*cells, "-" if area is None else f"{area:.3f}", f"{_coverage(shops):.3f}"]
+
+
+def _macro(rows: Sequence[Judged]) -> float:
+    return metrics.macro_accuracy([row.right for row in rows], [row.label for row in rows])
+
+
+def _coverage(rows: Sequence[Judged]) -> float:
+    """Return the greatest share of the surest tags of which `RIGHT` are right."""
+    surest = sorted(rows, key=lambda row: -row.confidence)
+    accuracy = np.cumsum([row.right for row in surest]) / np.arange(1, len(surest) + 1)
+    good = np.flatnonzero(accuracy >= RIGHT)
+    return (good[-1] + 1) / len(surest) if len(good) else 0.0
+
+
+@contextmanager
+def without_figure() -> Iterator[None]:
+    """Leave people whole."""
+    with patch.object(garment, "worn", lambda pixels, mask: None):
+        yield
+
+
+@contextmanager
+def without_lift() -> Iterator[None]:
+    """Leave pale products pale."""
+    with patch.object(garment, "LEAST_TONE", 0):
+        yield
+
+
+@contextmanager
+def without_hem() -> Iterator[None]:
+    """Leave what is worn below the hips where it is."""
+    with patch.object(figure, "_hem", lambda *anything: None):
+        yield
+
+
+@contextmanager
+def with_any_label() -> Iterator[None]:
+    """Let people wear shoes and bags."""
+    with patch.object(predict, "NEVER_WORN", ()):
+        yield
+
+
+CUTS: dict[str, tuple[Callable[[], AbstractContextManager[None]], ...]] = {
+    "whole cut": (),
+    "without the hem": (without_hem,),
+    "without the figure": (without_figure,),
+    "without the lift": (without_lift,),
+    "without both": (without_figure, without_lift),
+    "whole cut, but people may wear shoes and bags": (with_any_label,),
+}
+
+
+def of_cuts(folders: Sequence[str], unseen: str) -> Iterator[list[str]]:
+    """Yield a row for each cut, tagged by `base`."""
+    for name, steps in CUTS.items():
+        with ExitStack() as stack:
+            for step in steps:
+                stack.enter_context(step())
+            yield [name, *figures(evaluate(EvaluateSettings(tuple(folders), model="base")), unseen), "-"]
+
+
+def mirrored(pixels: Tensor) -> Tensor:
+    """Return the mirror images."""
+    return pixels.flip(3)
+
+
+def mirrored_smaller(pixels: Tensor) -> Tensor:
+    """Return the mirror images at nine tenths of their size."""
+    return predict.smaller(pixels.flip(3))
+
+
+def narrower(pixels: Tensor) -> Tensor:
+    """Return the pictures at six sevenths of their width."""
+    return functional.pad(functional.interpolate(pixels.float(), (28, 24), mode="bilinear", antialias=True), (2, 2))
+
+
+VIEWS: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
+    "the picture alone": (torch.clone,),
+    "and its mirror image": (torch.clone, mirrored),
+    "and its mirror image, smaller": (torch.clone, mirrored_smaller),
+    "both, as they are and smaller (shipped)": (torch.clone, mirrored, predict.smaller, mirrored_smaller),
+    "and narrower": (torch.clone, mirrored, predict.smaller, mirrored_smaller, narrower),
+}
+
+
+def of_views(folders: Sequence[str], unseen: str) -> Iterator[list[str]]:
+    """Yield a row for each set of views whose probabilities `catalog` averages."""
+    for name, views in VIEWS.items():
+
+        def averaged(
+            network: ResidualNetwork, pixels: Tensor, temperature: float, views: tuple[Callable[[Tensor], Tensor], ...] = views
+        ) -> Tensor:
+            logits = [network.photo_logits(view(pixels)).float() / temperature for view in views]
+            return torch.stack([torch.softmax(some, dim=1) for some in logits]).mean(0)
+
+        with patch.object(predict, "photo_probabilities", averaged):
+            yield [name, *figures(evaluate(EvaluateSettings(tuple(folders), model="catalog")), unseen), "-"]
+
+
+class Kitchen:
+    """All that the trainings share: pictures, cuts of photos, the network to begin with and the judge of shirts."""
+
+    def __init__(self, photos: Path, pictures: int) -> None:
+        self.pictures, self.held_out = dataset.hold_out(dataset.fashion_mnist("train"))
+        self.count = pictures
+        self.start = bundle.load("base").network()
+        self.config = replace(self.start.config, photo_classes=dataset.NONE + 1)
+        folder = photos.resolve().name
+        mine = [one for one in dataset.labelled_photos(photos) if not dataset.kept_for_reporting(folder, one.group)]
+        self.cuts = mix.cuts_of([one for one in mine if not dataset.kept_for_calibration(folder, one.group)])
+        self.kept = mix.cuts_of([one for one in mine if dataset.kept_for_calibration(folder, one.group)])
+        seen = mix.variants_of_cuts(self.cuts, self.pictures, mix.TIMES_PHOTO, 0)
+        targets = functional.one_hot(seen.labels, dataset.NONE + 1).float()
+        self.judge = self.trained(replace(seen, targets=targets, photo=torch.ones(len(seen), dtype=torch.bool)))
+
+    def mixed(self, judge: bool = True, photos: bool = True) -> dataset.Pictures:
+        """Return the whole mix, or the one without labelled photos or without the judge that they taught."""
+        cuts, judge_network = self.cuts if photos else [], self.judge if judge and photos else None
+        return mix.training_mix(self.pictures, cuts, self.start, judge_network, 0)
+
+    def trained(self, pictures: dataset.Pictures) -> ResidualNetwork:
+        """Return a network that saw `count` of the pictures, in one gentle cycle."""
+        with tempfile.TemporaryDirectory() as folder:
+            some = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(0))[: self.count]
+            epochs = max(1, round(self.count / len(some)))
+            network, _ = train(
+                catalog_recipe(epochs), self.config, pictures.take(some), self.held_out, Path(folder, "c.pt"), start=self.start
+            )
+        return network
+
+    def row(self, name: str, pictures: dataset.Pictures, folders: Sequence[str], unseen: str) -> list[str]:
+        """Train on the pictures and return a row of figures."""
+        network = self.trained(pictures)
+        calibration = mix.calibration_mix(self.held_out, self.kept, 0)
+        card = replace(
+            bundle.load("base").card,
+            network=network.config,
+            garment_version=garment.VERSION,
+            photo_temperature=fit_temperature(logits_of(network.photo_logits, calibration.pixels), calibration.labels),
+        )
+        held_out = (logits_of(network, self.held_out.pixels).argmax(1) == self.held_out.labels).float().mean().item()
+        with tempfile.TemporaryDirectory() as folder:
+            bundle.save(Path(folder), card, network)
+            said = evaluate(EvaluateSettings(tuple(folders), model=folder))
+        return [name, *figures(said, unseen), f"{held_out:.4f}"]
+
+
+def as_it_is(canvas: np.ndarray, *_: object) -> np.ndarray:
+    """Return a picture unchanged, in the place of a step of `compose`."""
+    return canvas
+
+
+def of_mixes(kitchen: Kitchen, folders: Sequence[str], unseen: str) -> Iterator[list[str]]:
+    """Yield a row for the whole mix, then one without each ingredient."""
+    whole = kitchen.mixed()
+    n, photos = len(kitchen.pictures), mix.TIMES_PHOTO * len(kitchen.cuts)
+    drawn = 2 * n + photos
+    everything = torch.arange(len(whole))
+    drawings = everything >= drawn
+    strangers = drawings & (whole.labels == dataset.NONE)
+    yield kitchen.row("whole mix", whole, folders, unseen)
+    yield kitchen.row("without drawn strangers", whole.take(everything[~strangers]), folders, unseen)
+    yield kitchen.row("without drawn shoes and bags", whole.take(everything[~drawings | strangers]), folders, unseen)
+    variants = (everything >= n) & (everything < 2 * n)
+    yield kitchen.row("without variants of Fashion-MNIST", whole.take(everything[~variants]), folders, unseen)
+    with replaced("_staged"):
+        yield kitchen.row("without figures, pairs and spread sleeves", kitchen.mixed(), folders, unseen)
+    with replaced("seen_askew", "ragged", "toned", "patterned"):
+        yield kitchen.row("without tones, patterns, ragged and askew cuts", kitchen.mixed(), folders, unseen)
+    yield kitchen.row("with Fashion-MNIST's word for shirts", kitchen.mixed(judge=False), folders, unseen)
+    yield kitchen.row("without labelled photos", kitchen.mixed(photos=False), folders, unseen)
+
+
+@contextmanager
+def replaced(*steps: str) -> Iterator[None]:
+    """Leave steps of the mix out."""
+    with ExitStack() as stack:
+        for step in steps:
+            stack.enter_context(patch.object(mix, step, as_it_is))
+        yield
+
+
+def table(rows: Iterator[list[str]]) -> Iterator[str]:
+    """Yield the lines of a Markdown table, and print each as it comes: trainings take minutes."""
+    yield f"| {' | '.join(COLUMNS)} |"
+    yield "|" + "---|" * len(COLUMNS)
+    for row in rows:
+        line = f"| {' | '.join(row)} |"
+        print(line, flush=True)
+        yield line
+
+
+def main() -> None:
+    """Measure and write the two tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+")
+    parser.add_argument("--photos", type=Path, required=True, help="folder of labelled photos for the mix")
+    parser.add_argument("--pictures", type=int, default=160_000, help="pictures that each training sees")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/ablation.md"))
+    options = parser.parse_args()
+    unseen = options.photos.resolve().name
+    lines = [
+        "# What each ingredient gives\n",
+        f"`python benchmarks/ablation.py {' '.join(options.folders)} --photos {options.photos}`\n",
+    ]
+    lines += ["## Steps of the cut, tagged by `base`\n", *table(of_cuts(options.folders, unseen))]
+    lines += ["\n## Views that `catalog` averages\n", *table(of_views(options.folders, unseen))]
+    kitchen = Kitchen(options.photos, options.pictures)
+    lines += [f"\n## Ingredients of the mix, {options.pictures:,} pictures a training\n"]
+    lines += table(of_mixes(kitchen, options.folders, unseen))
+    options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
