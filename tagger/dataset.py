@@ -83,9 +83,8 @@ class Pictures:
     def take(self, indices: Tensor) -> "Pictures":
         """Return the pictures at `indices`, in their order."""
         targets = None if self.targets is None else self.targets[indices]
-        return Pictures(
-            self.pixels[indices], self.labels[indices], targets, None if self.photo is None else self.photo[indices]
-        )
+        photo = None if self.photo is None else self.photo[indices]
+        return Pictures(self.pixels[indices], self.labels[indices], targets, photo)
 
 
 @dataclass(frozen=True)

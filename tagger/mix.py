@@ -30,7 +30,7 @@ from tagger.dataset import LABELS, NONE, LabelledPhoto, Pictures
 from tagger.decode import decode
 from tagger.drawing import CANVAS, Chance, bag, stranger
 from tagger.garment import SIDE, centred, product
-from tagger.network import ResidualNetwork, logits_of
+from tagger.network import ResidualNetwork, logits_of, said_of_both_sides
 from tagger.records import Failed, Pixels
 from tagger.shoes import shoes
 
@@ -76,7 +76,7 @@ def training_mix(
     plain tops shirts that photos call tops: in the variants a shirt is a top as far as `judge`, which knows photos, says.
     """
     labels = functional.one_hot(pictures.labels, NONE + 1).float()
-    own = torch.lerp(labels, functional.pad(_said_of_both_sides(teacher, pictures.pixels), (0, 1)), TEACHING)
+    own = torch.lerp(labels, functional.pad(said_of_both_sides(teacher, pictures.pixels), (0, 1)), TEACHING)
     variants = variants_of(pictures, 1, seed + 1)
     parts = [variants, variants_of_cuts(cuts, pictures, TIMES_PHOTO, seed + 2)] if cuts else [variants]
     parts.append(drawings(SHOES_AND_BAGS, STRANGERS, seed + 3))
@@ -94,11 +94,6 @@ def calibration_mix(held_out: Pictures, cuts: Sequence[Cut], seed: int) -> Pictu
     if cuts:
         parts.append(variants_of_cuts(cuts, held_out, TIMES_HELD_OUT, seed + 6))
     return joined(parts)
-
-
-def _said_of_both_sides(network: ResidualNetwork, pixels: Tensor) -> Tensor:
-    """Return probabilities (n, classes), the mean of those of each picture and of its mirror image."""
-    return (logits_of(network, pixels).softmax(1) + logits_of(network, pixels.flip(3)).softmax(1)) / 2
 
 
 def _as_photos_call_them(pictures: Pictures, judge: ResidualNetwork) -> Tensor:

@@ -96,9 +96,14 @@ class ResidualNetwork(nn.Module):
 def logits_of(network: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
     """Return logits, float (n, classes), for any number of pictures (n, 1, h, w), 500 at a time to bound the memory.
 
-    `network` is one, or its `photo_logits`.
+    `network` is one, its `photo_logits`, or any other function of pictures, which is then asked in the same parts.
     """
     return torch.cat([network(some) for some in torch.split(pixels, 500)])
+
+
+def said_of_both_sides(network: nn.Module, pixels: Tensor) -> Tensor:
+    """Return probabilities (n, classes), the mean of those of each picture and of its mirror image."""
+    return (logits_of(network, pixels).softmax(1) + logits_of(network, pixels.flip(3)).softmax(1)) / 2
 
 
 def count_parameters(network: nn.Module) -> int:

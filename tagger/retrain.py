@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tagger import bundle, dataset, metrics, mix
 from tagger.calibrate import PRECISION, fit_temperature, threshold_for
@@ -104,17 +103,13 @@ def calibrate_network(network: ResidualNetwork, held_out: dataset.Pictures, phot
     """
     temperature = fit_temperature(logits_of(network, held_out.pixels), held_out.labels)
     if photos is None:
-        said, truth, photo_temperature, easier, precision = (
-            _native(network, held_out, temperature),
-            held_out,
-            1.0,
-            1.0,
-            PRECISION,
-        )
+        photo_temperature, easier, precision = 1.0, 1.0, PRECISION
+        said, labels = _native(network, held_out, temperature), held_out.labels
     else:
         photo_temperature = SHARPENED * fit_temperature(logits_of(network.photo_logits, photos.pixels), photos.labels)
-        said, truth, easier, precision = _photos(network, photos, photo_temperature), photos, MIX_IS_EASIER, PHOTO_PRECISION
-    thresholds = {share: threshold_for(1 - easier * (1 - share), said, truth.labels.numpy()) for share in PRECISIONS}
+        easier, precision = MIX_IS_EASIER, PHOTO_PRECISION
+        said, labels = _photos(network, photos, photo_temperature), photos.labels
+    thresholds = {share: threshold_for(1 - easier * (1 - share), said, labels.numpy()) for share in PRECISIONS}
     return Calibrated(temperature, photo_temperature, thresholds, precision)
 
 
@@ -188,8 +183,8 @@ def _judge(
 ) -> ResidualNetwork:
     """Return a network that has seen photos alone, and so calls a blouse what they call it."""
     seen = mix.variants_of_cuts(cuts, pictures, 2 * mix.TIMES_PHOTO, settings.recipe.seed)
-    seen = replace(seen, photo=torch.ones(len(seen), dtype=torch.bool))
-    seen = replace(seen, targets=torch.nn.functional.one_hot(seen.labels, config.photo_classes).float())
+    targets = torch.nn.functional.one_hot(seen.labels, config.photo_classes).float()
+    seen = replace(seen, targets=targets, photo=torch.ones(len(seen), dtype=torch.bool))
     recipe = catalog_recipe(1, min(settings.recipe.batch_size, len(seen)), settings.recipe.seed)
     checked = pictures.take(torch.arange(min(500, len(pictures))))
     network, _ = train(recipe, config, seen, checked, settings.out / JUDGE, start=start)
@@ -199,20 +194,18 @@ def _judge(
 
 def _native(network: ResidualNetwork, pictures: dataset.Pictures, temperature: float) -> NDArray[np.float32]:
     """Return the calibrated probabilities, float32 (n, labels), of Fashion-MNIST's pictures."""
-    return _in_chunks(lambda pixels: native_probabilities(network, pixels, temperature), pictures)
+    said: NDArray[np.float32] = logits_of(
+        lambda pixels: native_probabilities(network, pixels, temperature), pictures.pixels
+    ).numpy()
+    return said
 
 
 def _photos(network: ResidualNetwork, pictures: dataset.Pictures, temperature: float) -> NDArray[np.float32]:
     """Return the calibrated probabilities, float32 (n, labels), of pictures that stand for photos."""
-    said = _in_chunks(lambda pixels: photo_probabilities(network, pixels, temperature), pictures)
+    said: NDArray[np.float32] = logits_of(
+        lambda pixels: photo_probabilities(network, pixels, temperature), pictures.pixels
+    ).numpy()
     return said[:, : dataset.NONE]
-
-
-def _in_chunks(said: Callable[[Tensor], Tensor], pictures: dataset.Pictures) -> NDArray[np.float32]:
-    """Return what is said of all pictures, asked 500 at a time to bound the memory."""
-    with torch.no_grad():
-        probabilities: NDArray[np.float32] = torch.cat([said(some) for some in torch.split(pictures.pixels, 500)]).numpy()
-    return probabilities
 
 
 def _figures(network: ResidualNetwork, pictures: dataset.Pictures, temperature: float) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tagger.atomic import replacing
 from tagger.dataset import Pictures
 from tagger.errors import TrainingError
 from tagger.muon import Muon
-from tagger.network import NetworkConfig, ResidualNetwork, logits_of
+from tagger.network import NetworkConfig, ResidualNetwork, logits_of, said_of_both_sides
 from tagger.settings import Cycle, Recipe
 
 CHECKPOINT_FORMAT = 2
@@ -173,14 +173,9 @@ def _targets(pictures: Pictures, cycle: Cycle, ends: list[dict[str, Tensor]], co
     """
     if cycle.distillation == 0:
         return pictures.labels if pictures.targets is None else pictures.targets
-    said = torch.stack([_probabilities(_ended(end, config), pictures.pixels) for end in ends]).mean(0)
+    networks = [_ended(end, config).to(memory_format=torch.channels_last) for end in ends]
+    said = torch.stack([said_of_both_sides(network, pictures.pixels) for network in networks]).mean(0)
     return torch.lerp(functional.one_hot(pictures.labels, said.shape[1]).float(), said, cycle.distillation)
-
-
-def _probabilities(network: nn.Module, pixels: Tensor) -> Tensor:
-    """Return (n, classes), the mean of those of each picture and of its mirror image."""
-    network = network.to(memory_format=torch.channels_last)
-    return (logits_of(network, pixels).softmax(1) + logits_of(network, pixels.flip(3)).softmax(1)) / 2
 
 
 def _schedule(step: int, steps: int, warmup_steps: int) -> float:
