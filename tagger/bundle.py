@@ -25,8 +25,9 @@ from torch import Tensor
 from tagger.atomic import replacing
 from tagger.errors import BundleError
 from tagger.network import NetworkConfig, ResidualNetwork
+from tagger.shop import PREFIX, Shop
 
-FORMAT = 2
+FORMAT = 3
 """Grows when an older fmtag could not read the card."""
 
 KIND = "fmtag-bundle"
@@ -54,15 +55,28 @@ class Card:
     data: dict[str, str] = field(default_factory=dict)
     """sha256 of each file trained on."""
     versions: dict[str, str] = field(default_factory=dict)
+    parent: str = ""
+    """The bundle that a shop has taught, as its `model` column names it; empty for one that was trained."""
+    taught_groups: dict[str, str] = field(default_factory=dict)
+    """The labels of the network's own heads, in their order, with their groups, where a shop has taught others."""
+    shop_temperature: float = 1.0
+    """The logarithms of what the shop's part says are divided by this."""
+
+    @property
+    def network_groups(self) -> dict[str, str]:
+        """The labels of the network's heads, in their order, with their groups."""
+        return self.taught_groups or {label: self.groups[label] for label in self.labels}
 
     def __post_init__(self) -> None:
         """Refuse what cannot be used."""
-        if len(self.labels) != self.network.classes or len(set(self.labels)) != len(self.labels):
-            raise ValueError(f"{self.network.classes} different labels are needed")
+        if len(set(self.labels)) != len(self.labels) or len(self.labels) < 2:
+            raise ValueError("at least two labels, all different, are needed")
         if set(self.groups) != set(self.labels):
             raise ValueError("every label needs a group")
+        if len(self.network_groups) != self.network.classes:
+            raise ValueError(f"{self.network.classes} different labels of the network are needed")
         thresholds = (self.min_confidence, *self.precisions.values())
-        temperatures = (self.temperature, self.photo_temperature)
+        temperatures = (self.temperature, self.photo_temperature, self.shop_temperature)
         if not all(math.isfinite(some) and some > 0 for some in temperatures) or not all(0 <= some <= 1 for some in thresholds):
             raise ValueError("temperatures must be positive and thresholds within 0..1")
 
@@ -87,6 +101,8 @@ class Bundle:
     card: Card
     weights: Mapping[str, Tensor]
     fingerprint: str
+    shop: Shop | None = None
+    """What a shop has taught, where one has."""
 
     @property
     def model(self) -> str:
@@ -116,8 +132,11 @@ def load(name: str) -> Bundle:
         packed = (folder / weights_name).read_bytes()
         if hashlib.sha256(packed).hexdigest() != checksum:
             raise ValueError("the weights are not those that the card was written for")
-        bundle = Bundle(_card(raw), load_tensors(packed), hashlib.sha256(content).hexdigest())
+        tensors = load_tensors(packed)
+        weights = {key: tensor for key, tensor in tensors.items() if not key.startswith(PREFIX)}
+        bundle = Bundle(_card(raw), weights, hashlib.sha256(content).hexdigest(), Shop.of_tensors(tensors))
         bundle.network()
+        _check_shop(bundle)
         return bundle
     except OSError as error:
         raise BundleError(f"The bundle {folder} cannot be read: {error.strerror or error}.") from error
@@ -126,9 +145,10 @@ def load(name: str) -> Bundle:
         raise BundleError(f"The bundle {folder} is damaged: {reason}. Fetch it again or retrain it.") from error
 
 
-def save(folder: Path, card: Card, network: ResidualNetwork) -> Bundle:
+def save(folder: Path, card: Card, network: ResidualNetwork, shop: Shop | None = None) -> Bundle:
     """Write a bundle into `folder`, replacing the one that is there, and return it as `load` would."""
-    packed = save_tensors({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    packed = save_tensors(tensors | (shop.tensors() if shop else {}))
     checksum = hashlib.sha256(packed).hexdigest()
     weights_name = f"weights-{checksum[:8]}.safetensors"
     raw = {
@@ -150,6 +170,15 @@ def save(folder: Path, card: Card, network: ResidualNetwork) -> Bundle:
     except OSError as error:
         raise BundleError(f"The bundle {folder} cannot be written: {error.strerror or error}.") from error
     return load(str(folder))
+
+
+def _check_shop(bundle: Bundle) -> None:
+    """Raise a `ValueError` where card and tensors disagree on whether a shop has taught the bundle, and what."""
+    card, shop = bundle.card, bundle.shop
+    if (shop is None) != (not card.taught_groups):
+        raise ValueError("what the card says that a shop has taught is not what the weights hold")
+    if shop is not None and shop.translation.shape != (len(card.network_groups) + 1, len(card.labels) + 1):
+        raise ValueError("the shop's labels are not the card's")
 
 
 def shipped() -> Iterator[Path]:
@@ -185,7 +214,7 @@ def _parsed(content: bytes, folder: Path) -> dict[str, Any]:
 
 
 def _card(raw: dict[str, Any]) -> Card:
-    # Cards of format 1 know one head alone and have no table of precisions.
+    # Cards of format 1 know one head alone and have no table of precisions, those of format 2 no shop.
     known = {"photo_classes": 0, **raw["network"]}
     network = {item.name: known[item.name] for item in fields(NetworkConfig)}
     thresholds = raw["thresholds"]
@@ -203,4 +232,7 @@ def _card(raw: dict[str, Any]) -> Card:
         recipe=dict(raw["recipe"]),
         data=dict(raw["data"]),
         versions=dict(raw["versions"]),
+        parent=str(raw.get("parent", "")),
+        taught_groups={str(label): str(group) for label, group in raw.get("taught_groups", {}).items()},
+        shop_temperature=float(raw.get("shop_temperature", 1.0)),
     )

@@ -76,20 +76,37 @@ class ResidualNetwork(nn.Module):
         self.head = nn.Linear(width, config.classes)
         self.photo_head = nn.Linear(width, config.photo_classes) if config.photo_classes else None
 
+    def maps(self, pixels: Tensor) -> Tensor:
+        """Return the last stage's maps: float (n, widths[-1], h', w'), for pixels uint8 or float (n, 1, h, w) in 0..255."""
+        maps: Tensor = self.stages((pixels.float() / 255 - self.config.mean) / self.config.deviation)
+        return maps
+
     def features(self, pixels: Tensor) -> Tensor:
         """Return what the head sees: float (n, widths[-1]), for pixels uint8 or float (n, 1, h, w) in 0..255."""
-        x = (pixels.float() / 255 - self.config.mean) / self.config.deviation
-        return torch.flatten(functional.adaptive_avg_pool2d(self.stages(x), 1), 1)
+        return _flat(self.maps(pixels))
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits, float (n, classes), for pixels uint8 or float (n, 1, h, w) in 0..255, 0 = background."""
-        logits: Tensor = self.head(self.features(pixels))
+        return self.logits_of_maps(self.maps(pixels))
+
+    def logits_of_maps(self, maps: Tensor) -> Tensor:
+        """Return what calling the network does, for pictures whose `maps` are at hand."""
+        logits: Tensor = self.head(_flat(maps))
         return logits
 
     def photo_logits(self, pixels: Tensor) -> Tensor:
         """Return logits, float (n, photo_classes), for photos' cuts; those of the one head where there is no other."""
-        logits: Tensor = (self.photo_head or self.head)(self.features(pixels))
+        return self.photo_logits_of_maps(self.maps(pixels))
+
+    def photo_logits_of_maps(self, maps: Tensor) -> Tensor:
+        """Return what `photo_logits` does, for pictures whose `maps` are at hand."""
+        logits: Tensor = (self.photo_head or self.head)(_flat(maps))
         return logits
+
+
+def _flat(maps: Tensor) -> Tensor:
+    """Return the mean of each map: (n, channels) for (n, channels, h, w)."""
+    return torch.flatten(functional.adaptive_avg_pool2d(maps, 1), 1)
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """One batch of pictures to calibrated probabilities. The only room that knows device and dtype."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -23,12 +24,17 @@ NEVER_WORN = ("footwear", "accessory")
 """Groups whose labels nothing has that somebody wears above the hips."""
 
 
+COARSE = 2
+"""Side of the maps by which a shop knows how its photos look: who wears what where, and no more."""
+
+
 class Predictor:
     """A bundle's network, ready on a device."""
 
     def __init__(self, bundle: Bundle, device: Device = "auto") -> None:
         self._device = _available(device)
         self._card = bundle.card
+        self._shop = bundle.shop
         network = bundle.network().eval()
         _fold_norms(network)
         self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -37,48 +43,83 @@ class Predictor:
         """Return calibrated probabilities of the labels, float32 (n, labels), for n pictures.
 
         What a row lacks to 1 is the probability that the picture shows none of them, which only a bundle with a head for
-        photos tells, and only of photos. What is cut out of a figure above the hips is nothing of the groups `NEVER_WORN`.
+        photos, or one that a shop has taught, tells. What is cut out of a figure above the hips is nothing of the groups
+        `NEVER_WORN`, unless a shop has taught otherwise.
         """
         probabilities = np.empty((len(pictures), len(self._card.labels)), np.float32)
-        for native, calibrated in ((True, self._of_native), (False, self._of_photos)):
-            chosen = [number for number, picture in enumerate(pictures) if picture.native == native]
-            for start in range(0, len(chosen), CHUNK):
-                some = chosen[start : start + CHUNK]
-                pixels = np.zeros((CHUNK, 1, 28, 28), np.uint8)
-                pixels[: len(some), 0] = [pictures[number].pixels for number in some]
-                probabilities[some] = calibrated(torch.from_numpy(pixels).to(self._device))[: len(some)]
-        worn = np.array([picture.worn for picture in pictures], bool)
-        never_worn = np.array([self._card.groups[label] in NEVER_WORN for label in self._card.labels])
-        probabilities[np.ix_(worn, never_worn)] = 0
+        for chosen, looked in self._looked(pictures):
+            if self._shop is None:
+                probabilities[chosen] = looked.probabilities[: len(chosen), :-1].numpy()
+            else:
+                answered = self._shop.answer(looked.probabilities, looked.maps, self._card.shop_temperature)
+                probabilities[chosen] = answered[: len(chosen), :-1].numpy()
         return probabilities
 
-    @torch.inference_mode()
-    def _of_native(self, pixels: Tensor) -> NDArray[np.float32]:
-        return _array(native_probabilities(self._network, pixels, self._card.temperature))
+    def look(self, pictures: Sequence[Garment]) -> "Look":
+        """Return what the network alone says of n pictures and how it sees them, whatever a shop has taught."""
+        probabilities = torch.zeros(len(pictures), len(self._card.network_groups) + 1)
+        maps = torch.zeros(len(pictures), self._card.network.widths[-1] * COARSE**2)
+        for chosen, looked in self._looked(pictures):
+            probabilities[chosen], maps[chosen] = looked.probabilities[: len(chosen)], looked.maps[: len(chosen)]
+        return Look(probabilities, maps)
+
+    def _looked(self, pictures: Sequence[Garment]) -> Iterator[tuple[list[int], "Look"]]:
+        """Yield looks at `CHUNK` pictures of one kind, filled up with black, and the numbers of those that they begin with."""
+        for native in (True, False):
+            alike = [number for number, picture in enumerate(pictures) if picture.native == native]
+            for start in range(0, len(alike), CHUNK):
+                chosen = alike[start : start + CHUNK]
+                pixels = np.zeros((CHUNK, 1, 28, 28), np.uint8)
+                pixels[: len(chosen), 0] = [pictures[number].pixels for number in chosen]
+                worn = torch.zeros(CHUNK, dtype=torch.bool)
+                worn[: len(chosen)] = torch.tensor([pictures[number].worn for number in chosen])
+                yield chosen, self._look(torch.from_numpy(pixels).to(self._device), native, worn)
 
     @torch.inference_mode()
-    def _of_photos(self, pixels: Tensor) -> NDArray[np.float32]:
-        if self._network.photo_head is None:
-            return self._of_native(pixels)
-        probabilities = photo_probabilities(self._network, pixels, self._card.photo_temperature)
-        return _array(probabilities[:, : len(self._card.labels)])
+    def _look(self, pixels: Tensor, native: bool, worn: Tensor) -> "Look":
+        """Return the look at pictures of one kind, those `worn` (n,) being no labels of the groups that nobody wears."""
+        if native or self._network.photo_head is None:
+            seen = native_look(self._network, pixels, self._card.temperature)
+        else:
+            seen = photo_look(self._network, pixels, self._card.photo_temperature)
+        never_worn = torch.tensor([group in NEVER_WORN for group in self._card.network_groups.values()])
+        labels = seen.probabilities.cpu()[:, : len(never_worn)].clone()
+        labels[worn[:, None] & never_worn] = 0
+        return Look(torch.cat([labels, (1 - labels.sum(1, keepdim=True)).clamp_min(0)], 1), seen.maps.cpu())
 
 
-def native_probabilities(network: ResidualNetwork, pixels: Tensor, temperature: float) -> Tensor:
-    """Return probabilities, float32 (n, classes), for Fashion-MNIST's pictures or ones in their form, uint8 (n, 1, 28, 28).
+@dataclass(frozen=True)
+class Look:
+    """What a network says of n pictures, and how it sees them."""
+
+    probabilities: Tensor
+    """Calibrated, float32 (n, labels + 1); the last one is that of none of the labels."""
+    maps: Tensor
+    """The last stage's features in `COARSE` x `COARSE` cells, float32 (n, d), mean over the views."""
+
+
+def native_look(network: ResidualNetwork, pixels: Tensor, temperature: float) -> Look:
+    """Return the look at Fashion-MNIST's pictures or ones in their form, uint8 (n, 1, 28, 28); all columns are classes.
 
     A network with a head for photos averages the picture and its mirror image, one with a single head takes the picture alone.
     """
     views = (pixels,) if network.photo_head is None else (pixels, pixels.flip(3))
-    return _mean_of(network, views, temperature)
+    return _mean_look(network, network.logits_of_maps, views, temperature)
+
+
+def photo_look(network: ResidualNetwork, pixels: Tensor, temperature: float) -> Look:
+    """Return the look at photos' cuts, uint8 (n, 1, 28, 28), of a network with a head for them: mean of four `photo_views`."""
+    return _mean_look(network, network.photo_logits_of_maps, photo_views(pixels), temperature)
+
+
+def native_probabilities(network: ResidualNetwork, pixels: Tensor, temperature: float) -> Tensor:
+    """Return probabilities, float32 (n, classes), as `native_look` does."""
+    return native_look(network, pixels, temperature).probabilities
 
 
 def photo_probabilities(network: ResidualNetwork, pixels: Tensor, temperature: float) -> Tensor:
-    """Return the photo head's probabilities, float32 (n, photo_classes), for pictures uint8 (n, 1, 28, 28).
-
-    They are the mean over the four `photo_views`.
-    """
-    return _mean_of(network.photo_logits, photo_views(pixels), temperature)
+    """Return the photo head's probabilities, float32 (n, photo_classes), as `photo_look` does."""
+    return photo_look(network, pixels, temperature).probabilities
 
 
 def photo_views(pixels: Tensor) -> tuple[Tensor, ...]:
@@ -87,19 +128,19 @@ def photo_views(pixels: Tensor) -> tuple[Tensor, ...]:
     return (*both, *map(smaller, both))
 
 
-def _mean_of(logits: Callable[[Tensor], Tensor], views: Sequence[Tensor], temperature: float) -> Tensor:
-    return torch.stack([torch.softmax(logits(view).float() / temperature, dim=1) for view in views]).mean(0)
+def _mean_look(
+    network: ResidualNetwork, logits: Callable[[Tensor], Tensor], views: Sequence[Tensor], temperature: float
+) -> Look:
+    maps = [network.maps(view) for view in views]
+    probabilities = [torch.softmax(logits(some).float() / temperature, dim=1) for some in maps]
+    coarse = [functional.adaptive_avg_pool2d(some, COARSE).flatten(1) for some in maps]
+    return Look(torch.stack(probabilities).mean(0), torch.stack(coarse).mean(0))
 
 
 def smaller(pixels: Tensor) -> Tensor:
     """Return pictures uint8 (n, 1, 28, 28) at nine tenths of their size, float, on 0."""
     shrunk = functional.interpolate(pixels.float(), (24, 24), mode="bilinear", antialias=True)
     return functional.pad(shrunk, (2, 2, 2, 2))
-
-
-def _array(probabilities: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = probabilities.cpu().numpy()
-    return array
 
 
 def _available(device: Device) -> torch.device:

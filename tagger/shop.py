@@ -1,0 +1,104 @@
+"""What a bundle has learnt of one shop: what things are called there, how they look, and photos that it remembers.
+
+It answers beside the network and leaves it as it is. What the network says is first translated into the shop's labels;
+a head of its own, on coarse maps of the network's features, corrects that; then the photos remembered that look most
+alike are asked, each by how near it is (Nadaraya-Watson, as Tip-Adapter does, arXiv 2111.03930), and a photo that is like
+none of them keeps the head's answer. Knows no files and no devices.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+NEIGHBOURS = 10
+"""Remembered photos that are asked at most."""
+
+WIDTH, OWN = 0.05, 0.1
+"""How fast a neighbour's weight exp((cosine - 1) / WIDTH) falls, and the weight of the photo's own answer beside them.
+
+So narrow that only photos of nearly the same thing count: what helps within a catalog misleads on photos of another kind."""
+
+LEAST = 1e-4
+"""No probability is taken to be less, as its logarithm is a feature."""
+
+PREFIX = "shop."
+"""Marks the tensors of a shop in a file that holds a network's too."""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What was learnt, as float32 tensors, for S labels of the network, K labels here and maps of d numbers.
+
+    Wherever there are K + 1 columns, the last one is "none of these".
+    """
+
+    centre: Tensor
+    """Mean of the catalog's maps (d,)."""
+    spread: Tensor
+    """Their standard deviations (d,), positive."""
+    translation: Tensor
+    """Rows (S + 1, K + 1): how what the network calls so is called here; each sums to 1."""
+    loyalty: Tensor
+    """Weight (), 0..1, of the translated logarithms of the network's probabilities."""
+    weight: Tensor
+    """The head's weights (d, K + 1): scores of the labels, and of none against all labels."""
+    bias: Tensor
+    """Their biases (K + 1,)."""
+    memory: Tensor
+    """Directions, `direct`ed, of the photos remembered (n, d), float16."""
+    said: Tensor
+    """What is said of each of them (n, K + 1), float16."""
+
+    def __post_init__(self) -> None:
+        """Refuse tensors that do not belong together, as a damaged file may hold."""
+        d, ends = self.weight.shape
+        shapes = {"centre": (d,), "spread": (d,), "bias": (ends,), "loyalty": ()}
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"the shop's {name} has the shape {tuple(getattr(self, name).shape)}, not {shape}")
+        if self.translation.shape[1] != ends or self.memory.shape != (len(self.said), d) or self.said.shape[1] != ends:
+            raise ValueError("the shop's translation, memory and labels do not fit each other")
+
+    @classmethod
+    def of_tensors(cls, tensors: Mapping[str, Tensor]) -> "Shop | None":
+        """Return the shop among a file's tensors, or None where there is none."""
+        own = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
+        if not own:
+            return None
+        missing = {field.name for field in fields(cls)} ^ own.keys()
+        if missing:
+            raise ValueError(f"the shop's tensors are not those that they should be: {', '.join(sorted(missing))}")
+        return cls(**own)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors by the names that `of_tensors` knows."""
+        return {PREFIX + field.name: getattr(self, field.name).contiguous() for field in fields(self)}
+
+    def direct(self, maps: Tensor) -> Tensor:
+        """Return directions of length 1, float32 (n, d), in which the catalog's own maps (n, d) point all ways."""
+        return functional.normalize((maps.float() - self.centre) / self.spread, dim=1)
+
+    def said_by_head(self, probabilities: Tensor, directions: Tensor) -> Tensor:
+        """Return probabilities (n, K + 1) without any memory, for the network's (n, S + 1) and directions (n, d)."""
+        translated = (probabilities @ self.translation).clamp(LEAST, 1)
+        scores = directions @ self.weight + self.bias
+        labels = (self.loyalty * translated[:, :-1].log() + scores[:, :-1]).softmax(1)
+        none = (torch.logit(translated[:, -1], LEAST) + scores[:, -1]).sigmoid()[:, None]
+        return torch.cat([(1 - none) * labels, none], 1)
+
+    def answer(self, probabilities: Tensor, maps: Tensor, temperature: float = 1.0) -> Tensor:
+        """Return probabilities float32 (n, K + 1) for the network's (n, S + 1) and maps (n, d); rows sum to 1."""
+        directions = self.direct(maps)
+        own = self.said_by_head(probabilities, directions)
+        near, which = (directions @ self.memory.float().T).topk(min(NEIGHBOURS, len(self.memory)), 1)
+        weights = ((near - 1) / WIDTH).exp()
+        told = (weights[:, :, None] * self.said.float()[which]).sum(1)
+        return tempered((OWN * own + told) / (OWN + weights.sum(1, keepdim=True)), temperature)
+
+
+def tempered(probabilities: Tensor, temperature: float) -> Tensor:
+    """Return probabilities (n, classes) whose logarithms were divided by a positive temperature."""
+    return (probabilities.clamp_min(1e-9).log() / temperature).softmax(1)
