@@ -5,7 +5,6 @@ these rows, and these know only what `Tagger.decide` says.
 """
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,17 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from tagger import metrics, source
+from tagger import metrics
 from tagger.dataset import LABELS, fashion_mnist, kept_for_reporting
 from tagger.errors import DatasetError, SourceError
+from tagger.labelled import LABELS_FILE, labelled_items, place_of, plain
 from tagger.pipeline import Scored, Tagger
 from tagger.records import FAILED_REASONS, Garment, Item, Tag
 from tagger.settings import EvaluateSettings
 
 FASHION_MNIST = "fashion-mnist"
-
-LABELS_FILE = "labels.csv"
-"""A folder with such a table is measured by it, instead of by its subfolders."""
 
 AMBIGUOUS = "(ambiguous)"
 """Marks the kinds that were mapped to a class only loosely: figures come with and without their photos."""
@@ -201,12 +198,12 @@ def _is_test_set(given: str) -> bool:
 def _judged(given: str, name: str, tagger: Tagger, settings: EvaluateSettings) -> Iterator[Judged]:
     """Yield the rows of one source; each item's columns are `label`, `kind` and `group`."""
     groups = tagger.bundle.card.groups
-    spellings = {_plain(label): label for label in groups}
-    scored = _test_set(tagger, settings) if _is_test_set(given) else tagger.score(_labelled(given, settings))
+    spellings = {plain(label): label for label in groups}
+    scored = _test_set(tagger, settings) if _is_test_set(given) else tagger.score(labelled_items(given, settings.image_column, settings.label_column))
     for one in scored:
         columns = {column: str(value) for column, value in one.item.columns.items()}
         # Folders cannot hold a /, and people vary the case: the bundle's own spelling is the one that counts.
-        label = spellings.get(_plain(columns["label"]), columns["label"])
+        label = spellings.get(plain(columns["label"]), columns["label"])
         group = columns["group"] or one.item.path
         yield Judged(
             one.item.file,
@@ -227,37 +224,6 @@ def _test_set(tagger: Tagger, settings: EvaluateSettings) -> Iterator[Scored]:
         (Item(str(number), None, {"label": LABELS[label], "kind": "", "group": ""}), Garment(picture, found=True, native=True))
         for number, (picture, label) in enumerate(zip(pixels, labels, strict=True))
     )
-
-
-def _labelled(given: str, settings: EvaluateSettings) -> Iterator[Item]:
-    path = _place(given)
-    opened = source.open_source(str(path), settings.image_column)
-    if not path.is_dir():
-        column = source.label_column(opened.columns, settings.label_column, str(path))
-        for item in opened.items:
-            cells = {"label": item.columns[column], "kind": item.columns.get("kind"), "group": item.columns.get("group")}
-            # Parquet has None for what is missing among texts, and nan, which is no number, among numbers.
-            texts = {name: "" if cell is None or cell != cell else cell for name, cell in cells.items()}
-            yield Item(item.path, item.file, texts, item.problem)
-        return
-    for item in opened.items:
-        folder, slash, _ = item.path.partition("/")
-        if not slash:
-            raise DatasetError(
-                f"{given} holds {item.path} outside any subfolder; sort the photos into one subfolder a class, "
-                "or give a table with an image and a label column."
-            )
-        yield Item(item.path, item.file, {"label": folder, "kind": "", "group": ""}, item.problem)
-
-
-def _place(given: str) -> Path:
-    """Return the table or folder that a source names: a folder's own table where it holds one."""
-    table = Path(given, LABELS_FILE)
-    return table if os.path.isfile(table) else Path(given)
-
-
-def _plain(label: str) -> str:
-    return re.sub(r"[\W_]+", "", label).casefold()
 
 
 # Names -------------------------------------------------------------------------------------------------------------
@@ -287,6 +253,6 @@ def _named_by(given: str) -> Path:
     """Return the path that a source is named by: the folder for its `labels.csv`, else its own."""
     if _is_test_set(given):
         return Path(given)
-    place = _place(given)
+    place = place_of(given)
     path = place.absolute() if place.name not in ("", "..") else place.resolve()
     return path.parent if path.name == LABELS_FILE else path

@@ -13,12 +13,12 @@ PACKAGE = Path(tagger.__file__).parent
 
 LAYERS = (
     "errors records atomic",
-    "settings network muon",
+    "settings network muon shop",
     "dataset bundle",
     "source decode output decide figure",
-    "garment predict metrics calibrate drawing",
-    "compose shoes train",
-    "mix",
+    "garment predict metrics calibrate drawing labelled",
+    "compose shoes train learn",
+    "mix pick",
     "pipeline",
     "evaluate retrain",
     "contact_sheet photo_report progress report",

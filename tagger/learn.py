@@ -1,0 +1,272 @@
+"""How a shop is learnt from a look at its photos, and from labels for some of them; read from top to bottom.
+
+The network stays as it is. Without labels, what it says of each photo is let settle among the photos that look most alike
+(label propagation, Zhou et al. 2003), and the bundle remembers them with what was settled. With labels, a translation of the
+network's labels and a head of the shop's own come first, and the labelled photos stand firm while the others settle.
+Everything here is computed on maps and probabilities at hand (`predict.Look`), in seconds, without chance.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+from torch import Tensor
+from torch.nn import functional
+
+from tagger.calibrate import fit_temperature
+from tagger.predict import Look
+from tagger.shop import LEAST, NEIGHBOURS, Shop
+
+SETTLING_WIDTH, SETTLING_OWN = 0.1, 0.2
+"""As `shop.WIDTH` and `shop.OWN`, among the photos of the catalog itself, which are told apart less narrowly."""
+
+CAUTIOUS_OWN = 2.0
+"""Weight of a photo's own answer where neighbours are little to be trusted."""
+
+LOYALTY = 0.75
+"""Weight of the network's word beside a head that labels have taught; its confidence in photos of shops is not earned."""
+
+EARLIER = 4.0
+"""Labelled photos that the network's own meaning of a label counts for, in the translation."""
+
+ANCHORS, SURE = 20, 0.8
+"""Photos that stand in for labels: where the network's own label has fewer labelled photos than this, those that it is surest
+of, at this probability at least. Else nothing would hold the labels in place that the table is silent about."""
+
+STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+"""Penalties of the head's squared weights that cross-validation chooses from."""
+
+FOLDS = 5
+
+Classes = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """The labels of some photos of a catalog, by K label names; class K is "none of these"."""
+
+    labels: tuple[str, ...]
+    known: tuple[int, ...]
+    """The network's class that each label is, by its name; -1 for a label of the shop's own."""
+    photos: Classes
+    """Numbers of the labelled photos in the catalog (l,)."""
+    classes: Classes
+    """Their classes, 0..K (l,)."""
+    products: Classes
+    """Photos with the same number show one product, and are never on both sides of a split (l,)."""
+
+    def take(self, chosen: NDArray[np.int64]) -> "Lesson":
+        """Return the lesson of some of its photos alone."""
+        return replace(self, photos=self.photos[chosen], classes=self.classes[chosen], products=self.products[chosen])
+
+
+def learn(look: Look, lesson: Lesson | None = None, strength: float = STRENGTHS[0], cautious: bool = False) -> Shop:
+    """Return what a catalog of n photos teaches, of which all are remembered.
+
+    Where labels are given the network's word counts less; `cautious` lets neighbours count less.
+    """
+    shop = _prepared(look, lesson)
+    directions = shop.direct(look.maps)
+    own = OWN_OF[cautious]
+    if lesson is not None:
+        shop = _with_head(shop, look, directions, lesson, strength)
+    said = shop.said_by_head(look.probabilities, directions)
+    return replace(shop, memory=directions.half(), said=settle(said, directions, lesson, own).half())
+
+
+OWN_OF = {False: SETTLING_OWN, True: CAUTIOUS_OWN}
+
+
+def _prepared(look: Look, lesson: Lesson | None) -> Shop:
+    """Return a shop that translates, and has neither a head nor a memory yet."""
+    ends = look.probabilities.shape[1] if lesson is None else len(lesson.labels) + 1
+    d = look.maps.shape[1]
+    return Shop(
+        centre=look.maps.mean(0),
+        spread=look.maps.std(0, correction=0) + 1e-6,
+        translation=torch.eye(ends) if lesson is None else translation(look.probabilities, lesson),
+        loyalty=torch.tensor(1.0 if lesson is None else LOYALTY),
+        weight=torch.zeros(d, ends),
+        bias=torch.zeros(ends),
+        memory=torch.zeros(0, d, dtype=torch.float16),
+        said=torch.zeros(0, ends, dtype=torch.float16),
+    )
+
+
+def translation(probabilities: Tensor, lesson: Lesson) -> Tensor:
+    """Return rows (S + 1, K + 1): how probably what the network calls so is called here, for its probabilities (n, S + 1).
+
+    By Bayes from what it says of the labelled photos of each label, all labels being as likely; a label of the same name
+    counts as `EARLIER` photos of which it was certain, so that no label needs any photo.
+    """
+    sources = probabilities.shape[1]
+    columns = []
+    for label, known in enumerate((*lesson.known, sources - 1)):
+        said = probabilities[torch.from_numpy(lesson.photos[lesson.classes == label])]
+        counts, weight = said.sum(0), float(len(said))
+        if known >= 0:
+            counts = counts + EARLIER * functional.one_hot(torch.tensor(known), sources)
+            weight += EARLIER
+        columns.append(counts / weight)
+    likelihood = torch.stack(columns, 1) + LEAST
+    return likelihood / likelihood.sum(1, keepdim=True)
+
+
+# The head ----------------------------------------------------------------------------------------------------------
+
+
+def _with_head(shop: Shop, look: Look, directions: Tensor, lesson: Lesson, strength: float) -> Shop:
+    """Return the shop with a head fitted to the labelled photos: which label, and where "none" is taught, whether any."""
+    numbers, labels = _anchored(look.probabilities, lesson)
+    photos, classes = torch.from_numpy(numbers), torch.from_numpy(labels)
+    translated = (look.probabilities[photos] @ shop.translation).clamp(LEAST, 1)
+    taught = directions[photos]
+    none = classes == len(lesson.labels)
+    weight, bias = shop.weight.clone(), shop.bias.clone()
+    offset = LOYALTY * translated[~none, :-1].log()
+    weight[:, :-1], bias[:-1] = _softmax_fit(taught[~none], offset, classes[~none], strength)
+    if none.any() and not none.all():
+        against = torch.stack([torch.zeros(len(photos)), torch.logit(translated[:, -1], LEAST)], 1)
+        both_weights, both_biases = _softmax_fit(taught, against, none.long(), strength)
+        weight[:, -1], bias[-1] = both_weights[:, 1] - both_weights[:, 0], both_biases[1] - both_biases[0]
+    return replace(shop, weight=weight, bias=bias)
+
+
+def _anchored(probabilities: Tensor, lesson: Lesson) -> tuple[Classes, Classes]:
+    """Return numbers and classes of the labelled photos, and of anchors for labels that have few."""
+    photos, classes = [lesson.photos], [lesson.classes]
+    free = np.setdiff1d(np.arange(len(probabilities)), lesson.photos)
+    for label, known in enumerate(lesson.known):
+        wanted = ANCHORS - int((lesson.classes == label).sum())
+        if known >= 0 and wanted > 0 and len(free):
+            sure = probabilities[free, known].numpy()
+            best = np.argsort(-sure, kind="stable")[:wanted]
+            chosen = free[best[sure[best] >= SURE]]
+            photos.append(chosen)
+            classes.append(np.full(len(chosen), label))
+    return np.concatenate(photos), np.concatenate(classes)
+
+
+def _softmax_fit(inputs: Tensor, offset: Tensor, classes: Tensor, strength: float) -> tuple[Tensor, Tensor]:
+    """Return weights (d, c) and biases (c,) of the least penalised cross-entropy, every class counting the same.
+
+    For inputs (n, d), classes (n,) and scores (n, c) to begin with: multinomial logistic regression with an offset.
+    """
+    ends = offset.shape[1]
+    counts = torch.bincount(classes, minlength=ends)
+    shares = 1 / counts[classes]
+    shares = shares / shares.sum()
+    weight = torch.zeros(inputs.shape[1], ends, requires_grad=True)
+    bias = torch.zeros(ends, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=60, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        losses = functional.cross_entropy(offset + inputs @ weight + bias, classes, reduction="none")
+        loss = (shares * losses).sum() + strength * (weight.square().sum() + bias.square().sum())
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    return weight.detach(), bias.detach()
+
+
+# Neighbours --------------------------------------------------------------------------------------------------------
+
+
+def settle(said: Tensor, directions: Tensor, lesson: Lesson | None = None, own: float = SETTLING_OWN) -> Tensor:
+    """Return what each photo says once it has heard its neighbours, and these theirs: (n, K + 1), for directions (n, d).
+
+    The fixed point of a weighted mean of a photo's own answer, of weight `own`, and its neighbours'; photos with a label do
+    not listen. Zhou et al. 2003, Learning with local and global consistency, with weights that fall with the distance.
+    """
+    count = len(said)
+    alike = directions @ directions.T
+    alike.fill_diagonal_(-torch.inf)
+    near, which = alike.topk(min(NEIGHBOURS, count - 1), 1)
+    weights = ((near - 1) / SETTLING_WIDTH).exp()
+    heard = torch.zeros(count, count).scatter_(1, which, weights)
+    total = heard.sum(1, keepdim=True) + own
+    system, begin = torch.eye(count) - heard / total, own * said / total
+    if lesson is not None:
+        firm = torch.from_numpy(lesson.photos)
+        system[firm], begin[firm] = 0.0, 0.0
+        system[firm, firm], begin[firm, torch.from_numpy(lesson.classes)] = 1.0, 1.0
+    settled: Tensor = torch.linalg.solve(system, begin)
+    return settled.clamp(0, 1)
+
+
+# Cross-validation --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What cross-validation found: the best strength, and what is said of each labelled photo by those of other products."""
+
+    strength: float
+    said: Tensor
+    """Probabilities (l, K + 1), as the catalog's own photos are tagged."""
+    tried: Classes
+    """Which of the labelled photos (l,) were left out once; a product that is alone in its class is in no trial."""
+
+
+def cross_validate(look_without: Callable[[Classes], Look], lesson: Lesson, cautious: bool = False) -> Trial | None:
+    """Return the trial of a lesson in folds of whole products, or None where no label has photos of two products.
+
+    `look_without` returns the look at the catalog of a network that has not seen the labels of the lesson's photos whose
+    numbers (m,) it is given.
+    """
+    folds = _folds(lesson)
+    if not folds:
+        return None
+    looks = [look_without(left_out) for left_out in folds]
+    taught = [lesson.take(np.setdiff1d(np.arange(len(lesson.photos)), left_out)) for left_out in folds]
+    strength = min(STRENGTHS, key=lambda some: _loss(looks, taught, lesson, folds, some))
+    said = torch.zeros(len(lesson.photos), len(lesson.labels) + 1)
+    for look, rest, left_out in zip(looks, taught, folds, strict=True):
+        shop = learn(look, rest, strength, cautious)
+        photos = torch.from_numpy(lesson.photos[left_out])
+        said[torch.from_numpy(left_out)] = shop.answer(look.probabilities[photos], look.maps[photos])
+    return Trial(strength, said, np.sort(np.concatenate(folds)))
+
+
+def _folds(lesson: Lesson) -> list[Classes]:
+    """Return the numbers of the labelled photos that are left out together: whole products, of each class in turn."""
+    alone = [
+        lesson.classes == label for label in np.unique(lesson.classes) if len(set(lesson.products[lesson.classes == label])) < 2
+    ]
+    tried = np.flatnonzero(~np.any(alone, axis=0)) if alone else np.arange(len(lesson.photos))
+    if not len(tried):
+        return []
+    count = min(FOLDS, len(np.unique(lesson.products[tried])), int(np.bincount(lesson.classes[tried]).max()))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class")  # such a class is left out in fewer folds
+        splits = StratifiedGroupKFold(count, shuffle=True, random_state=0).split(
+            tried, lesson.classes[tried], lesson.products[tried]
+        )
+        return [tried[left_out] for _, left_out in splits if len(left_out)]
+
+
+def _loss(
+    looks: Sequence[Look], taught: Sequence[Lesson], lesson: Lesson, folds: Sequence[Classes], strength: float
+) -> float:
+    """Return the mean cross-entropy, over the classes, of what the head alone says of the photos left out.
+
+    At the temperature that suits it best, as the bundle gets one: else the strength would be chosen for its confidence.
+    """
+    logarithms, classes = [], []
+    for look, rest, left_out in zip(looks, taught, folds, strict=True):
+        shop = _prepared(look, rest)
+        directions = shop.direct(look.maps)
+        shop = _with_head(shop, look, directions, rest, strength)
+        photos, truth = torch.from_numpy(lesson.photos[left_out]), torch.from_numpy(lesson.classes[left_out])
+        said = shop.said_by_head(look.probabilities[photos], directions[photos])
+        logarithms.append(said.clamp_min(LEAST).log())
+        classes.append(truth)
+    scores, truth = torch.cat(logarithms), torch.cat(classes)
+    losses = functional.cross_entropy(scores / fit_temperature(scores, truth), truth, reduction="none")
+    return float(torch.stack([losses[truth == label].mean() for label in truth.unique()]).mean())

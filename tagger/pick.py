@@ -1,0 +1,50 @@
+"""The photos of a catalog most worth a label: doubtful, varied, none twice."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tagger.predict import Look
+
+ALIKE = 0.95
+"""Cosine from which on two photos show the same."""
+
+
+def worth_labelling(look: Look, count: int) -> list[int]:
+    """Return the numbers of at most `count` of n photos, the most worth labelling first.
+
+    Each is, of those left, the one with the greatest product of its doubt and its distance to the nearest one taken: the
+    greedy k-centre choice (Sener and Savarese 2018, arXiv 1708.00489), weighted by the margin between the two likeliest
+    labels. Photos that look like one taken are left out, so there may be fewer than asked for.
+    """
+    directions = _directions(look.maps)
+    doubt = _doubt(look.probabilities)
+    distance = torch.ones(len(doubt))
+    taken: list[int] = []
+    while len(taken) < min(count, len(doubt)):
+        worth = doubt * distance
+        best = int(worth.argmax())
+        if distance[best] <= 1 - ALIKE:
+            break
+        taken.append(best)
+        distance = torch.minimum(distance, 1 - directions @ directions[best]).clamp_min(0)
+        distance[distance <= 1 - ALIKE] = 0
+    return taken
+
+
+def _directions(maps: Tensor) -> Tensor:
+    return functional.normalize((maps - maps.mean(0)) / (maps.std(0, correction=0) + 1e-6), dim=1)
+
+
+def _doubt(probabilities: Tensor) -> Tensor:
+    """Return 1 less the margin between the two likeliest answers (n,), never quite 0, so that sure photos come last."""
+    first, second = probabilities.topk(2, 1).values.unbind(1)
+    return (1 - (first - second)).clamp_min(0.05)
+
+
+def spread_over(numbers: Sequence[int], count: int) -> list[int]:
+    """Return at most `count` of the numbers, evenly spaced."""
+    step = max(1.0, len(numbers) / count)
+    return [numbers[int(index * step)] for index in range(min(count, len(numbers)))]
