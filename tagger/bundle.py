@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -25,12 +26,16 @@ from torch import Tensor
 from tagger.atomic import replacing
 from tagger.errors import BundleError
 from tagger.network import NetworkConfig, ResidualNetwork
+from tagger.settings import DEFAULT_MODEL
 from tagger.shop import PREFIX, Shop
 
 FORMAT = 3
 """Grows when an older fmtag could not read the card."""
 
 KIND = "fmtag-bundle"
+
+DEFAULT_FILE = "default"
+"""File in the user's folder with the name of the bundle that tags where none is named."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,7 @@ class Bundle:
 
 
 def load(name: str) -> Bundle:
-    """Return the bundle in the folder `name`, or else the shipped one of that name.
+    """Return the bundle in the folder `name`, or else the user's own of that name, or else the shipped one.
 
     Raises `BundleError` where there is none, or it is damaged, foreign or from a newer fmtag.
     """
@@ -188,6 +193,56 @@ def shipped() -> Iterator[Path]:
             yield folder
 
 
+def own() -> Iterator[Path]:
+    """Yield the folders of the user's own bundles."""
+    folder = user_folder()
+    if folder.is_dir():
+        yield from sorted(one for one in folder.iterdir() if (one / "card.json").is_file())
+
+
+def user_folder() -> Path:
+    """Return where a user's own bundles lie by name: `FMTAG_MODELS`, else the place for data that the system knows."""
+    given = os.environ.get("FMTAG_MODELS")
+    return Path(given) if given else platformdirs.user_data_path("fmtag", appauthor=False) / "models"
+
+
+def place_for(out: str) -> Path:
+    """Return the folder for a new bundle: a bare name is one in the user's folder, anything else a path.
+
+    Raises `BundleError` for the name of a shipped bundle, which would be hidden by it.
+    """
+    if Path(out).name != out or out in (".", ".."):
+        return Path(out)
+    if out in (folder.name for folder in shipped()):
+        raise BundleError(f"{out} is the name of a bundle that comes with fmtag; give the new one another name.")
+    return user_folder() / out
+
+
+def default_model() -> str:
+    """Return the bundle that tags where none is named: the one that the user has set, else the shipped one."""
+    try:
+        return (user_folder() / DEFAULT_FILE).read_text(encoding="utf-8").strip() or DEFAULT_MODEL
+    except OSError:
+        return DEFAULT_MODEL
+
+
+def set_default_model(name: str) -> Bundle:
+    """Make the bundle `name` the one that tags where none is named, and return it; raises `BundleError` if there is none."""
+    loaded = load(name)
+    kept = name if name in _names() else str(Path(name).resolve())
+    try:
+        user_folder().mkdir(parents=True, exist_ok=True)
+        with replacing(user_folder() / DEFAULT_FILE) as file:
+            file.write(f"{kept}\n".encode())
+    except OSError as error:
+        raise BundleError(f"{user_folder()} cannot be written: {error.strerror or error}.") from error
+    return loaded
+
+
+def _names() -> list[str]:
+    return [folder.name for folder in (*own(), *shipped())]
+
+
 def _shipped_folder() -> Path:
     """Return where the bundles lie: inside the package when installed from a wheel, beside it in a checkout."""
     packaged = Path(str(files("tagger"))) / "weights"
@@ -195,13 +250,15 @@ def _shipped_folder() -> Path:
 
 
 def _find(name: str) -> Path:
-    for folder in (Path(name), _shipped_folder() / name):
+    for folder in (Path(name), user_folder() / name, _shipped_folder() / name):
         if os.path.isfile(folder / "card.json"):
             return folder
     if os.path.exists(name):  # unlike Path's, false for names that no folder can have
         raise BundleError(f"{name} is no bundle: it holds no card.json; give a bundle's folder or name.")
-    known = ", ".join(folder.name for folder in shipped()) or "none"
-    raise BundleError(f"There is no bundle {name!r}; shipped with fmtag: {known}. A folder of your own works too.")
+    known, made = (", ".join(folder.name for folder in some) or "none" for some in (shipped(), own()))
+    raise BundleError(
+        f"There is no bundle {name!r}; shipped with fmtag: {known}; your own: {made}. A bundle's folder works too."
+    )
 
 
 def _parsed(content: bytes, folder: Path) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from tagger.settings import (
     DEVICES,
     FORMATS,
     MIXES,
+    OTHER_LABELS,
+    AdaptSettings,
     EvaluateSettings,
     Format,
     Mix,
@@ -123,6 +125,15 @@ def _note(context: click.Context, parameter: click.Parameter, value: Any) -> Any
     return value
 
 
+def _model(context: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    """Return the bundle's name: the one given, else the user's default."""
+    if value is not None:
+        return value
+    from tagger import bundle
+
+    return bundle.default_model()
+
+
 def with_debug(command: Command) -> Command:
     """Add --debug, which `main` acts on."""
     help_text = "Show the traceback of an error."
@@ -132,7 +143,9 @@ def with_debug(command: Command) -> Command:
 def with_model(command: Command) -> Command:
     """Add the options that every command which runs a network shares."""
     options = [
-        click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Name or folder of the bundle."),
+        click.option(
+            "--model", callback=_model, help=f"Name or folder of the bundle.  [default: the user's, else {DEFAULT_MODEL}]"
+        ),
         click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to compute."),
         click.option("--batch-size", type=click.IntRange(1, 65536), default=256, show_default=True, help="Photos a step."),
         click.option("--workers", type=click.IntRange(1, 256), help="Threads that read photos.  [default: processors]"),
@@ -288,17 +301,94 @@ def retrain(
     print_retrained(make(settings, print_epoch, lambda text: click.echo(text, err=True)))
 
 
+def with_catalog(command: Command) -> Command:
+    """Add what the commands that look at a whole catalog share."""
+    options = [
+        click.argument("catalog"),
+        click.option(
+            "--from",
+            "start",
+            callback=_model,
+            metavar="MODEL",
+            help=f"Bundle to begin with.  [default: the user's, else {DEFAULT_MODEL}]",
+        ),
+        click.option("--image-column", help="Column of a table that holds the paths.  [default: told by its name]"),
+        click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to compute."),
+        click.option("--workers", type=click.IntRange(1, 256), help="Threads that read photos.  [default: processors]"),
+        with_debug,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@cli.command()
+@click.option("--out", required=True, metavar="NAME", help="Name of the new bundle among your own, or a folder.")
+@click.option(
+    "--labels", metavar="TABLE", help="Labelled photos: a table, a folder with a subfolder a class, a corrected output of run."
+)
+@click.option("--label-column", help="Column of the table that holds the labels.  [default: told by its name]")
+@click.option(
+    "--other-labels",
+    type=click.Choice(OTHER_LABELS),
+    help="What becomes of the bundle's labels that the table does not name.  [default: keep, if it names some of them]",
+)
+@click.option("--deep", is_flag=True, help="Let the network learn too: slower, for some hundreds of labels.")
+@click.option("--force", is_flag=True, help="Write the bundle even if it is less right, or learnt from too little.")
+@with_catalog
+def adapt(out: str, **options: Any) -> None:
+    """Learn a shop from the photos of CATALOG, with labels for some of them or without, and write a bundle.
+
+    The catalog is anything that `run` takes. Labels may be the bundle's, or any others, and `-` is for photos of none of
+    them. What was gained is said, by cross-validation over whole products, before anything is replaced.
+    """
+    from tagger import bundle
+    from tagger.adapt import adapt as learn
+    from tagger.progress import counting
+    from tagger.report import print_adapted
+
+    folder = bundle.place_for(out)
+    with counting("photos") as progress:
+        adapted = learn(AdaptSettings(out=str(folder), **options), progress)
+    print_adapted(adapted, out)
+
+
+@cli.command()
+@click.option("--count", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Photos to pick.")
+@click.option("--out", required=True, help="Table to fill in (.csv .json .jsonl .parquet), or - for stdout.")
+@with_catalog
+def pick(count: int, out: str, **options: Any) -> None:
+    """Pick the photos of CATALOG that are most worth a label: doubtful, varied, none twice.
+
+    Fill the column `label` of the table in and give it to `adapt --labels`. A row left empty is passed over.
+    """
+    from tagger.adapt import write_picks
+    from tagger.progress import counting
+
+    with counting("photos") as progress:
+        picked, total = write_picks(AdaptSettings(out=out, **options), count, progress)
+    click.echo(f"{picked} of {total:,} photos to label. Written to {out}.", err=True)
+
+
 @cli.group(invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> None:
-    """List the bundles at hand; `models show NAME` prints a card."""
+    """List the bundles at hand, shipped and your own; `models show NAME` prints a card, `models default NAME` sets one."""
     if context.invoked_subcommand is None:
         from tagger import bundle
+        from tagger.report import print_models
 
-        for folder in bundle.shipped():
-            loaded = bundle.load(str(folder))
-            test = loaded.card.figures.get("test", {}).get("accuracy")
-            click.echo(f"{loaded.model}  Fashion-MNIST test accuracy {test}")
+        print_models(bundle.shipped(), bundle.own(), bundle.default_model())
+
+
+@models.command()
+@click.argument("name")
+@with_debug
+def default(name: str) -> None:
+    """Let the bundle NAME tag wherever none is named."""
+    from tagger import bundle
+
+    click.echo(f"{bundle.set_default_model(name).model} tags from now on where no --model is given.", err=True)
 
 
 @models.command()

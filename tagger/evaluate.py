@@ -199,7 +199,10 @@ def _judged(given: str, name: str, tagger: Tagger, settings: EvaluateSettings) -
     """Yield the rows of one source; each item's columns are `label`, `kind` and `group`."""
     groups = tagger.bundle.card.groups
     spellings = {plain(label): label for label in groups}
-    scored = _test_set(tagger, settings) if _is_test_set(given) else tagger.score(labelled_items(given, settings.image_column, settings.label_column))
+    if _is_test_set(given):
+        scored = _test_set(tagger, settings)
+    else:
+        scored = tagger.score(labelled_items(given, settings.image_column, settings.label_column))
     for one in scored:
         columns = {column: str(value) for column, value in one.item.columns.items()}
         # Folders cannot hold a /, and people vary the case: the bundle's own spelling is the one that counts.

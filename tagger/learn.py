@@ -121,7 +121,7 @@ def translation(probabilities: Tensor, lesson: Lesson) -> Tensor:
 
 def _with_head(shop: Shop, look: Look, directions: Tensor, lesson: Lesson, strength: float) -> Shop:
     """Return the shop with a head fitted to the labelled photos: which label, and where "none" is taught, whether any."""
-    numbers, labels = _anchored(look.probabilities, lesson)
+    numbers, labels = anchored(look.probabilities, lesson)
     photos, classes = torch.from_numpy(numbers), torch.from_numpy(labels)
     translated = (look.probabilities[photos] @ shop.translation).clamp(LEAST, 1)
     taught = directions[photos]
@@ -136,7 +136,7 @@ def _with_head(shop: Shop, look: Look, directions: Tensor, lesson: Lesson, stren
     return replace(shop, weight=weight, bias=bias)
 
 
-def _anchored(probabilities: Tensor, lesson: Lesson) -> tuple[Classes, Classes]:
+def anchored(probabilities: Tensor, lesson: Lesson) -> tuple[Classes, Classes]:
     """Return numbers and classes of the labelled photos, and of anchors for labels that have few."""
     photos, classes = [lesson.photos], [lesson.classes]
     free = np.setdiff1d(np.arange(len(probabilities)), lesson.photos)
@@ -251,9 +251,7 @@ def _folds(lesson: Lesson) -> list[Classes]:
         return [tried[left_out] for _, left_out in splits if len(left_out)]
 
 
-def _loss(
-    looks: Sequence[Look], taught: Sequence[Lesson], lesson: Lesson, folds: Sequence[Classes], strength: float
-) -> float:
+def _loss(looks: Sequence[Look], taught: Sequence[Lesson], lesson: Lesson, folds: Sequence[Classes], strength: float) -> float:
     """Return the mean cross-entropy, over the classes, of what the head alone says of the photos left out.
 
     At the temperature that suits it best, as the bundle gets one: else the strength would be chosen for its confidence.
@@ -269,4 +267,4 @@ def _loss(
         classes.append(truth)
     scores, truth = torch.cat(logarithms), torch.cat(classes)
     losses = functional.cross_entropy(scores / fit_temperature(scores, truth), truth, reduction="none")
-    return float(torch.stack([losses[truth == label].mean() for label in truth.unique()]).mean())
+    return float(torch.stack([losses[truth == label].mean() for label in set(truth.tolist())]).mean())

@@ -102,7 +102,7 @@ class Tagger:
         self.min_confidence = self.bundle.card.threshold(precision) if min_confidence is None else min_confidence
         self._predict = Predictor(self.bundle, device)
         self._batch_size = batch_size
-        self._workers = workers or _processors()
+        self._workers = workers
         self._allow_truncated = allow_truncated
 
     def tag(self, paths: Iterable[str | Path]) -> Iterator[Tag]:
@@ -112,8 +112,7 @@ class Tagger:
 
     def score(self, items: Iterable[Item]) -> Iterator[Scored]:
         """Yield what became of each item, in their order."""
-        with ThreadPoolExecutor(self._workers, "photos") as pool:
-            yield from self.score_prepared(_in_order(pool, self._prepare, items, READ_AHEAD * self._workers))
+        yield from self.score_prepared(prepare(items, self._workers, self._allow_truncated))
 
     def score_prepared(self, prepared: Iterable[tuple[Item, Garment | Failed]]) -> Iterator[Scored]:
         """Yield what became of each item whose garment, or failure, is at hand already, in their order."""
@@ -131,12 +130,6 @@ class Tagger:
         truncated = scored.outcome.truncated
         return decide.decide(scored.probabilities, card.labels, card.groups, self.min_confidence, truncated)
 
-    def _prepare(self, item: Item) -> tuple[Item, Garment | Failed]:
-        if item.problem is not None or item.file is None:
-            return item, item.problem or Failed("bad_row", "an item without a file")
-        photo = decode(item.file, self._allow_truncated)
-        return item, photo if isinstance(photo, Failed) else garment(photo)
-
     def _scored(self, batch: Sequence[tuple[Item, Garment | Failed]]) -> Iterator[Scored]:
         """Only garments are predicted, and each takes the next row, so that no failed photo borrows its neighbour's tag."""
         pictures = [outcome for _, outcome in batch if isinstance(outcome, Garment) and outcome.found]
@@ -144,6 +137,22 @@ class Tagger:
         for item, outcome in batch:
             seen = isinstance(outcome, Garment) and outcome.found
             yield Scored(item, outcome, next(probabilities) if seen else None)
+
+
+def prepare(
+    items: Iterable[Item], workers: int | None = None, allow_truncated: bool = False
+) -> Iterator[tuple[Item, Garment | Failed]]:
+    """Yield each item with its garment, or why there is none, in their order; `workers` None takes one a processor."""
+
+    def work(item: Item) -> tuple[Item, Garment | Failed]:
+        if item.problem is not None or item.file is None:
+            return item, item.problem or Failed("bad_row", "an item without a file")
+        photo = decode(item.file, allow_truncated)
+        return item, photo if isinstance(photo, Failed) else garment(photo)
+
+    count = workers or _processors()
+    with ThreadPoolExecutor(count, "photos") as pool:
+        yield from _in_order(pool, work, items, READ_AHEAD * count)
 
 
 def run(settings: RunSettings, stdin: IO[bytes] | None = None, watcher: Watcher | None = None) -> Report:
@@ -191,7 +200,12 @@ def run(settings: RunSettings, stdin: IO[bytes] | None = None, watcher: Watcher 
 
 def count_items(settings: RunSettings) -> int:
     """Return how many items the source holds, opening no image; for the time that is left."""
-    return sum(1 for _ in source.open_source(settings.source, settings.image_column).items)
+    return count_source(settings.source, settings.image_column)
+
+
+def count_source(given: str, image_column: str | None = None) -> int:
+    """Return how many items a source holds, opening no image."""
+    return sum(1 for _ in source.open_source(given, image_column).items)
 
 
 def _refuse_replacing_source(settings: RunSettings) -> None:

@@ -4,7 +4,8 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
@@ -121,6 +122,28 @@ class Progress:
         else:
             sys.stderr.write(line + "\n")
             sys.stderr.flush()
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a function to tell how many of how many are done: a bar on a terminal, else a line every few seconds."""
+    last = time.monotonic()
+    bar = tqdm(unit=f" {what}", dynamic_ncols=True, file=sys.stderr, leave=False) if sys.stderr.isatty() else None
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        if bar is not None:
+            bar.total = total
+            bar.update(done - bar.n)
+        elif time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            sys.stderr.write(f"{done:,} of {total:,} {what}\n")
+
+    try:
+        yield tell
+    finally:
+        if bar is not None:
+            bar.close()
 
 
 def _counted(reasons: "dict[str, int]", what: str) -> str:

@@ -1,19 +1,27 @@
 """Figures as a person reads them on a terminal, and as a file."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from tqdm import tqdm
 
+from tagger import bundle
+from tagger.adapt import Adapted
 from tagger.atomic import replacing
-from tagger.errors import OutputError
+from tagger.errors import BundleError, OutputError
+from tagger.metrics import Interval
 from tagger.retrain import Retrained
 from tagger.train import EpochFigures
+
+LISTED_SUSPECTS = 20
+"""Likely wrong labels that a terminal can bear."""
 
 
 def print_figures(figures: dict[str, Any]) -> None:
@@ -111,6 +119,57 @@ def _source_cells(figures: dict[str, Any]) -> list[str]:
     cells = ["-" if figures.get(name) is None else f"{figures[name]:.3f}" for name in names]
     others = sum(figures["other_labels"].values())
     return [f"{figures['n']:,}", *cells, f"{figures['other_labels_flagged'] / others:.3f}" if others else "-"]
+
+
+def print_adapted(adapted: Adapted, out: str) -> None:
+    """Print what a shop has taught: by class with 95 % intervals, likely wrong labels, and all that was odd."""
+    console = Console()
+    for sentence in adapted.said:
+        console.print(sentence, highlight=False, markup=False)
+    if adapted.gains:
+        table = Table("label", "n", "right before", "right after", title="Cross-validated over products", box=box.SIMPLE_HEAD)
+        for gain in adapted.gains:
+            table.add_row(escape(gain.label), str(gain.n), *map(_interval, (gain.before, gain.after)))
+        console.print(table)
+    if adapted.suspects:
+        table = Table("photo", "label", "likely", "probability", title="Labels that are likely wrong", box=box.SIMPLE_HEAD)
+        for suspect in adapted.suspects[:LISTED_SUSPECTS]:
+            table.add_row(*map(escape, (suspect.path, suspect.label, suspect.said)), f"{suspect.confidence:.2f}")
+        console.print(table)
+        if len(adapted.suspects) > LISTED_SUSPECTS:
+            console.print(f"... and {len(adapted.suspects) - LISTED_SUSPECTS} more.")
+    if adapted.written is not None:
+        click.echo(
+            f"{adapted.photos:,} photos, {adapted.labelled:,} labelled; {adapted.changed:.1%} of the tags change. "
+            f"{adapted.written.model}: fmtag run ... --model {out}",
+            err=True,
+        )
+
+
+def _interval(interval: Interval) -> str:
+    share, low, high = interval
+    return f"{share:.3f} ({low:.3f}-{high:.3f})"
+
+
+def print_models(shipped: Iterable[Path], own: Iterable[Path], default: str) -> None:
+    """Print a line for each bundle: its model, where it comes from, and which one is the default."""
+    for origin, folders in (("shipped", shipped), ("own", own)):
+        for folder in folders:
+            try:
+                loaded = bundle.load(str(folder))
+            except BundleError as error:
+                click.echo(f"{folder.name}  {error}")
+                continue
+            mark = "  default" if folder.name == default or str(folder.resolve()) == default else ""
+            click.echo(f"{loaded.model}  {origin}, {_origin(loaded.card)}{mark}")
+
+
+def _origin(card: bundle.Card) -> str:
+    if card.parent:
+        gained = card.figures.get("cross_validated", {}).get("all")
+        found = f", {gained['after']:.3f} right of {gained['n']} labelled photos" if gained else ", without labels"
+        return f"taught by a shop from {card.parent}{found}"
+    return f"Fashion-MNIST test accuracy {card.figures.get('test', {}).get('accuracy')}"
 
 
 def write_json(path: Path, figures: dict[str, Any]) -> None:

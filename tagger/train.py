@@ -226,11 +226,11 @@ def _batches(pictures: Pictures, recipe: Recipe, epoch: int) -> Iterator[tuple[T
     order = torch.randperm(len(pictures), generator=chance)
     for start in range(0, len(order) - recipe.batch_size + 1, recipe.batch_size):
         chosen = order[start : start + recipe.batch_size]
-        pixels = _moved(pictures.pixels[chosen], mirrored[chosen], recipe.shift, chance)
+        pixels = moved(pictures.pixels[chosen], mirrored[chosen], recipe.shift, chance)
         yield _erased(pixels, cycle.erase_share, cycle.erase_side, chance), chosen
 
 
-def _moved(pixels: Tensor, mirrored: Tensor, shift: int, chance: torch.Generator) -> Tensor:
+def moved(pixels: Tensor, mirrored: Tensor, shift: int, chance: torch.Generator) -> Tensor:
     """Shift uint8 (n, 1, h, w) by up to `shift` pixels each way over background, and mirror where told."""
     n, _, height, width = pixels.shape
     padded = functional.pad(pixels, (shift, shift, shift, shift))

@@ -1,0 +1,400 @@
+"""From a catalog, and labels for some of its photos, to a bundle that knows the shop; measured before anything is replaced."""
+
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tagger import bundle, metrics, output, source
+from tagger.calibrate import fit_temperature, threshold_for
+from tagger.deepen import deepened
+from tagger.errors import DatasetError, TrainingError
+from tagger.learn import Lesson, Trial, cross_validate, learn
+from tagger.lesson import Labelled, Table, Taught, checksum, lesson_of, read_table
+from tagger.network import ResidualNetwork
+from tagger.pick import worth_labelling
+from tagger.pipeline import count_source, prepare
+from tagger.predict import Look, Predictor
+from tagger.records import Failed, Garment, Item
+from tagger.settings import AdaptSettings
+from tagger.shop import Shop, tempered
+
+LEAST_PHOTOS = 50
+"""Photos below which a catalog says nothing of a shop."""
+
+MOST_PHOTOS = 4_000
+"""Photos looked at and remembered at most; of a larger catalog, evenly spaced ones."""
+
+FOREIGN, MOSTLY_FOREIGN = 0.25, 0.75
+"""Shares of a catalog that is none of the labels from which on neighbours count less, and nothing is learnt without labels."""
+
+FEW_LABELS = 4.0
+"""Effective number of labels, the exponential of their entropy, below which a catalog is one-sided."""
+
+ENOUGH_TO_CALIBRATE = 100
+"""Labelled photos from which on the thresholds are the shop's own."""
+
+WELL_TAUGHT = 20
+"""Labelled photos that a class should have; with fewer than half of them it is said how many more to label."""
+
+SUSPICIOUS = 0.8
+"""Probability of another label, as cross-validation says, from which on a label is likely wrong."""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How right tags of labelled photos are before and after, each tagged by a shop that its product taught nothing."""
+
+    label: str
+    """A label, or "all"."""
+    n: int
+    before: metrics.Interval
+    after: metrics.Interval
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A photo whose label is likely wrong."""
+
+    path: str
+    label: str
+    said: str
+    confidence: float
+
+
+@dataclass
+class Adapted:
+    """What came of it; `said` are sentences on all that was odd, left out or softened."""
+
+    photos: int
+    written: bundle.Bundle | None = None
+    labelled: int = 0
+    gains: list[Gain] = field(default_factory=list)
+    suspects: list[Suspect] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    changed: float = 0.0
+    """Share of the catalog's photos whose tag is another one now."""
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The photos of a catalog in which a product was found, and how the bundle sees them."""
+
+    items: Sequence[Item]
+    garments: Sequence[Garment]
+    look: Look
+
+    @property
+    def pixels(self) -> Tensor:
+        """The cuts, uint8 (n, 1, 28, 28)."""
+        return torch.from_numpy(np.stack([garment.pixels for garment in self.garments])[:, None])
+
+
+def adapt(settings: AdaptSettings, progress: Callable[[int, int], None] = lambda done, total: None) -> Adapted:
+    """Learn a shop from its catalog, and from the labels of some of its photos, and write a bundle.
+
+    `progress` is told how many photos have been looked at, and of how many. Raises an `FmtagError`, and writes nothing, where
+    there is too little to learn from, or tags would be less often right than before, unless the settings insist.
+    """
+    parent = bundle.load(settings.start)
+    if parent.shop is not None:
+        raise TrainingError(f"{parent.model} has been taught by a shop already; begin with {parent.card.parent} (--from).")
+    table = (
+        read_table(settings.labels, settings.catalog, settings.image_column, settings.label_column) if settings.labels else None
+    )
+    predictor = Predictor(parent, settings.device)
+    catalog, unreadable = _looked_at(settings, table, predictor, progress)
+    adapted = Adapted(len(catalog.items), said=list(table.said) if table else [])
+    adapted.said += _unreadable(unreadable, table)
+    cautious = _caution(catalog, table is not None, settings, adapted.said)
+    card = _card(settings, parent)
+    if table is None:
+        shop, network = learn(catalog.look, cautious=cautious), parent.network()
+        card = replace(card, labels=parent.card.labels, groups=parent.card.groups)
+        temperature = _keeping_doubt(catalog.look, shop)
+        card = replace(card, shop_temperature=temperature)
+    else:
+        taught = _taught(settings, parent, catalog, table)
+        adapted.said += taught.said
+        shop, network, card = _with_labels(settings, parent, card, catalog, taught.lesson, cautious, adapted)
+    adapted.changed = _changed(parent, catalog, shop, card)
+    adapted.written = bundle.save(Path(settings.out), card, network, shop)
+    return adapted
+
+
+# Looking -----------------------------------------------------------------------------------------------------------
+
+
+def _looked_at(
+    settings: AdaptSettings, table: Table | None, predictor: Predictor, progress: Callable[[int, int], None]
+) -> tuple[Catalog, list[tuple[Item, Failed]]]:
+    """Return the catalog's photos, labelled ones first, and those that cannot be read."""
+    labelled = [row.item for row in table.photos.values()] if table else []
+    known = set(table.photos) if table else set()
+    total = count_source(settings.catalog, settings.image_column)
+    step = max(1.0, total / MOST_PHOTOS)
+    spaced = {int(number * step) for number in range(min(total, MOST_PHOTOS))}
+    opened = source.open_source(settings.catalog, settings.image_column)
+    others = (
+        item
+        for number, item in enumerate(opened.items)
+        if number in spaced and not (item.file is not None and Path(os.path.realpath(item.file)) in known)
+    )
+    expected = len(labelled) + max(0, len(spaced) - len(labelled))
+    items: list[Item] = []
+    garments: list[Garment] = []
+    unreadable: list[tuple[Item, Failed]] = []
+    for number, (item, outcome) in enumerate(prepare(chain(labelled, others), settings.workers), 1):
+        if isinstance(outcome, Failed):
+            unreadable.append((item, outcome))
+        elif outcome.found:
+            items.append(item)
+            garments.append(outcome)
+        progress(number, max(expected, number))
+    if not garments:
+        raise DatasetError(f"{settings.catalog} holds no photo with a product in it that can be read; give the shop's photos.")
+    return Catalog(items, garments, predictor.look(garments)), unreadable
+
+
+def _unreadable(unreadable: Sequence[tuple[Item, Failed]], table: Table | None) -> list[str]:
+    lost = [item.path for item, _ in unreadable if table and item.file is not None and Path(item.file) in table.photos]
+    said = [f"{len(unreadable)} photos cannot be read and are left out."] if unreadable else []
+    if lost:
+        said.append(f"Labelled ones among them: {', '.join(lost[:5])}{' ...' if len(lost) > 5 else ''}.")
+    return said
+
+
+def _caution(catalog: Catalog, with_labels: bool, settings: AdaptSettings, said: list[str]) -> bool:
+    """Return whether neighbours are little to be trusted, having said why; refuse a catalog that says nothing of a shop."""
+    probabilities = catalog.look.probabilities
+    foreign = float(probabilities[:, -1].mean())
+    mean = probabilities[:, :-1].mean(0)
+    mean = mean / mean.sum().clamp_min(1e-9)
+    effective = float(torch.special.entr(mean).sum().exp())
+    count = len(catalog.items)
+    if not with_labels and not settings.force:
+        if count < LEAST_PHOTOS:
+            raise DatasetError(
+                f"{settings.catalog} holds {count} photos with a product; fewer than {LEAST_PHOTOS} say nothing of a shop. "
+                "Give more of them, or label some (--labels)."
+            )
+        if foreign > MOSTLY_FOREIGN:
+            raise DatasetError(
+                f"{foreign:.0%} of {settings.catalog} is likely none of the bundle's labels, so there is little to learn from; "
+                "label some photos (--labels), with labels of your own or - for none."
+            )
+    if foreign > FOREIGN:
+        said.append(f"{foreign:.0%} of the catalog is likely none of the bundle's labels, so neighbours count less.")
+    if effective < FEW_LABELS:
+        said.append("The catalog is one-sided, nearly all of a few labels, so neighbours count less.")
+    return foreign > FOREIGN or effective < FEW_LABELS
+
+
+# Without labels ----------------------------------------------------------------------------------------------------
+
+
+def _keeping_doubt(look: Look, shop: Shop) -> float:
+    """Return the temperature at which the shop is on average as sure as the bundle that it began with.
+
+    A mean over neighbours is softer than each of them, and no label says that more is known, or less.
+    """
+    wanted = float(look.probabilities[:, :-1].amax(1).mean())
+    answered = shop.answer(look.probabilities, look.maps)
+    low, high = 0.1, 10.0
+    for _ in range(40):
+        middle = float((low * high) ** 0.5)
+        sure = float(tempered(answered, middle)[:, :-1].amax(1).mean())
+        low, high = (middle, high) if sure > wanted else (low, middle)
+    return float((low * high) ** 0.5)
+
+
+def _changed(parent: bundle.Bundle, catalog: Catalog, shop: Shop, card: bundle.Card) -> float:
+    before = [parent.card.labels[number] for number in catalog.look.probabilities[:, :-1].argmax(1).tolist()]
+    said = shop.answer(catalog.look.probabilities, catalog.look.maps)[:, :-1].argmax(1).tolist()
+    return float(np.mean([old != card.labels[new] for old, new in zip(before, said, strict=True)]))
+
+
+# With labels -------------------------------------------------------------------------------------------------------
+
+
+def _taught(settings: AdaptSettings, parent: bundle.Bundle, catalog: Catalog, table: Table) -> Taught:
+    labelled: list[tuple[int, Labelled]] = []
+    for number, item in enumerate(catalog.items):
+        row = table.photos.get(Path(item.file)) if item.file is not None else None
+        if row is not None:
+            labelled.append((number, row))
+    if not labelled:
+        raise DatasetError(f"No photo that {settings.labels} labels can be read; check its paths.")
+    directions = learn(catalog.look).direct(catalog.look.maps)
+    tags = [parent.card.labels[number] for number in catalog.look.probabilities[:, :-1].argmax(1).tolist()]
+    numbers, rows = zip(*labelled, strict=True)
+    return lesson_of(numbers, rows, parent.card.labels, directions, tags, settings.other_labels)
+
+
+def _with_labels(
+    settings: AdaptSettings,
+    parent: bundle.Bundle,
+    card: bundle.Card,
+    catalog: Catalog,
+    lesson: Lesson,
+    cautious: bool,
+    adapted: Adapted,
+) -> tuple[Shop, ResidualNetwork, bundle.Card]:
+    """Return what the labels teach, the network, and the card with it; what was gained is put into `adapted` first."""
+    adapted.labelled = len(lesson.photos)
+    adapted.said += _too_few(lesson)
+
+    def look_without(left_out: NDArray[np.int64]) -> Look:
+        if not settings.deep:
+            return catalog.look
+        rest = lesson.take(np.setdiff1d(np.arange(len(lesson.photos)), left_out))
+        return _deep(parent, catalog, rest, settings)[1]
+
+    trial = cross_validate(look_without, lesson, cautious)
+    strength = trial.strength if trial else 1e-3
+    network, look = (_deep(parent, catalog, lesson, settings)) if settings.deep else (parent.network(), catalog.look)
+    shop = learn(look, lesson, strength, cautious)
+    card = replace(card, labels=lesson.labels, groups=_groups(parent, catalog.look, lesson))
+    if trial is None:
+        adapted.said.append("No label has photos of two products, so nothing could be measured.")
+        return shop, network, card
+    card = _calibrated(card, parent, trial, lesson)
+    _measure(adapted, parent, catalog, lesson, trial, card)
+    if adapted.gains[0].after[0] < adapted.gains[0].before[0] and not settings.force:
+        raise TrainingError(
+            f"With these labels tags would be right less often ({adapted.gains[0].after[0]:.3f}) than as they are "
+            f"({adapted.gains[0].before[0]:.3f}); nothing was written. Check the labels, or insist with --force."
+        )
+    return shop, network, replace(card, figures={"cross_validated": _as_figures(adapted), **card.figures})
+
+
+def _deep(parent: bundle.Bundle, catalog: Catalog, lesson: Lesson, settings: AdaptSettings) -> tuple[ResidualNetwork, Look]:
+    card = parent.card
+    temperature = card.photo_temperature if card.network.photo_classes else card.temperature
+    network = deepened(parent.network(), catalog.pixels, catalog.look, lesson, 1e-3, temperature)
+    return network, Predictor(replace(parent, weights=network.state_dict()), settings.device).look(catalog.garments)
+
+
+def _too_few(lesson: Lesson) -> list[str]:
+    counts = np.bincount(lesson.classes, minlength=len(lesson.labels) + 1)
+    few = [
+        f"{label} ({count}, {WELL_TAUGHT - count} more)"
+        for label, count in zip(lesson.labels, counts, strict=False)
+        if 0 < count < WELL_TAUGHT // 2
+    ]
+    return [f"Few labelled photos, so label more: {', '.join(few)}."] if few else []
+
+
+def _groups(parent: bundle.Bundle, look: Look, lesson: Lesson) -> dict[str, str]:
+    """Return the group of every label: the bundle's own, or the one that its photos are mostly said to be of, else "other"."""
+    known = [parent.card.groups[label] for label in parent.card.labels]
+    groups = {}
+    for number, label in enumerate(lesson.labels):
+        if label in parent.card.groups:
+            groups[label] = parent.card.groups[label]
+            continue
+        said = look.probabilities[torch.from_numpy(lesson.photos[lesson.classes == number])].mean(0)
+        sums = {group: float(said[:-1][torch.tensor([one == group for one in known])].sum()) for group in known}
+        best = max(sums, key=lambda group: sums[group])
+        groups[label] = best if sums[best] > 0.5 else "other"
+    return groups
+
+
+def _calibrated(card: bundle.Card, parent: bundle.Bundle, trial: Trial, lesson: Lesson) -> bundle.Card:
+    """Return the card with a temperature, and where there are labels enough thresholds, from cross-validation."""
+    tried = torch.from_numpy(trial.tried)
+    truth = torch.from_numpy(lesson.classes)[tried]
+    temperature = fit_temperature(trial.said[tried].clamp_min(1e-9).log(), truth)
+    card = replace(card, shop_temperature=temperature)
+    if len(tried) < ENOUGH_TO_CALIBRATE:
+        return card
+    said = tempered(trial.said[tried], temperature)[:, :-1].numpy()
+    thresholds = {share: threshold_for(float(share), said, truth.numpy()) for share in parent.card.precisions}
+    default = str(parent.card.recipe.get("threshold_precision", 0.95))
+    return replace(
+        card, precisions=thresholds, min_confidence=thresholds.get(default, threshold_for(0.95, said, truth.numpy()))
+    )
+
+
+def _measure(
+    adapted: Adapted, parent: bundle.Bundle, catalog: Catalog, lesson: Lesson, trial: Trial, card: bundle.Card
+) -> None:
+    """Put into `adapted` what was gained, over all and by class, and which labels are likely wrong."""
+    names = np.array([*lesson.labels, "-"])
+    tried = trial.tried[lesson.classes[trial.tried] < len(lesson.labels)]
+    photos = lesson.photos[tried]
+    truth = names[lesson.classes[tried]]
+    old = np.array(parent.card.labels)[catalog.look.probabilities[photos][:, :-1].argmax(1).numpy()]
+    said = tempered(trial.said[tried], card.shop_temperature)
+    new = names[said[:, :-1].argmax(1).numpy()]
+    products = [str(number) for number in lesson.products[tried]]
+    for label in ("all", *lesson.labels):
+        chosen = np.flatnonzero((truth == label) | (label == "all"))
+        if len(chosen):
+            groups = [products[number] for number in chosen]
+            before = metrics.share_interval((old == truth)[chosen].tolist(), groups)
+            after = metrics.share_interval((new == truth)[chosen].tolist(), groups)
+            adapted.gains.append(Gain(label, len(chosen), before, after))
+    for number, photo in enumerate(photos):
+        confidence = float(said[number, :-1].max())
+        if new[number] != truth[number] and confidence >= SUSPICIOUS:
+            path = catalog.items[photo].path
+            adapted.suspects.append(Suspect(path, str(truth[number]), str(new[number]), confidence))
+    adapted.suspects.sort(key=lambda suspect: -suspect.confidence)
+
+
+def _as_figures(adapted: Adapted) -> dict[str, Any]:
+    return {
+        gain.label: {"n": gain.n, "before": metrics.rounded(gain.before[0]), "after": metrics.rounded(gain.after[0])}
+        for gain in adapted.gains
+    }
+
+
+# The card ----------------------------------------------------------------------------------------------------------
+
+
+def _card(settings: AdaptSettings, parent: bundle.Bundle) -> bundle.Card:
+    """Return the parent's card under the new name, with where the bundle comes from."""
+    return replace(
+        parent.card,
+        name=Path(settings.out).resolve().name,
+        parent=parent.model,
+        taught_groups=parent.card.network_groups,
+        data=parent.card.data
+        | {"parent/card.json": parent.fingerprint}
+        | (checksum(settings.labels) if settings.labels else {}),
+        recipe=parent.card.recipe | {"adapted": {"labels": settings.labels is not None, "deep": settings.deep}},
+        versions={"fmtag": version("fmtag"), "torch": torch.__version__, "python": platform.python_version()},
+    )
+
+
+# Picking -----------------------------------------------------------------------------------------------------------
+
+PICK_COLUMNS = ("path", "label", "tag", "confidence")
+
+
+def write_picks(settings: AdaptSettings, count: int, progress: Callable[[int, int], None]) -> tuple[int, int]:
+    """Write a table of the photos most worth a label, and return how many these are and how many were looked at.
+
+    Its column `label` is empty; paths are absolute, so that the table may lie anywhere.
+    """
+    form = output.format_of(settings.out)
+    loaded = bundle.load(settings.start)
+    catalog, _ = _looked_at(settings, None, Predictor(loaded, settings.device), progress)
+    confidences, tags = catalog.look.probabilities[:, :-1].max(1)
+    with output.open_output(settings.out, form, dict.fromkeys(PICK_COLUMNS), loaded.model) as writer:
+        picked = worth_labelling(catalog.look, count)
+        for number in picked:
+            path = str(Path(catalog.items[number].file or catalog.items[number].path).absolute())
+            tag, confidence = list(loaded.card.network_groups)[int(tags[number])], float(confidences[number])
+            writer.write({"path": path, "label": "", "tag": tag, "confidence": confidence})
+    return len(picked), len(catalog.items)

@@ -1,0 +1,175 @@
+"""A shop's table of labels becomes a lesson on a catalog's photos; what is odd in it is said, and never lost in silence."""
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+
+from tagger.errors import DatasetError
+from tagger.labelled import labelled_items, place_of, plain
+from tagger.learn import Lesson
+from tagger.records import Item
+from tagger.settings import OtherLabels
+
+NONE = "-"
+"""The label of photos that show none of the labels."""
+
+ALIKE = 0.95
+"""Cosine of two photos' directions from which on they are taken to show one product, where no table tells."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A photo with its label as the table spells it, and whose product it is, empty where the table does not tell."""
+
+    item: Item
+    label: str
+    product: str
+    flagged: bool
+    """Whether the row is one of a run's output that nobody has changed the flag of."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The labelled photos of a table or folder, each once, by their files, and what was odd."""
+
+    photos: Mapping[Path, Labelled]
+    said: list[str] = field(default_factory=list)
+
+
+def read_table(given: str, catalog: str, image_column: str | None = None, label_column: str | None = None) -> Table:
+    """Return the labelled photos of a table, a folder with one subfolder a class, or a corrected output of a run.
+
+    Paths are those of the catalog's folder if they are there, else of the table's. Rows without a label are passed over, and
+    photos with two different ones left out. Raises `SourceError` or `DatasetError` where nothing is labelled.
+    """
+    rows: defaultdict[Path, list[Labelled]] = defaultdict(list)
+    unusable: list[str] = []
+    for item in labelled_items(given, image_column, label_column):
+        label = str(item.columns["label"]).strip()
+        if not label:
+            continue
+        if item.problem is not None or item.file is None:
+            unusable.append(item.problem.detail if item.problem else item.path)
+            continue
+        file = _resolved(item, catalog)
+        product = str(item.columns["group"])
+        rows[file].append(Labelled(Item(item.path, file), label, product, bool(item.columns.get("flagged"))))
+    said = [_listed("rows cannot be used", unusable)] if unusable else []
+    torn = [row[0].item.path for row in rows.values() if len({plain(one.label) for one in row}) > 1]
+    if torn:
+        said.append(_listed("photos have two different labels and teach nothing", torn))
+    photos = {file: row[0] for file, row in rows.items() if len({plain(one.label) or one.label for one in row}) == 1}
+    if not photos:
+        raise DatasetError(f"{given} labels no photo; fill its label column in, or give a folder with one subfolder a class.")
+    return Table(photos, said)
+
+
+def checksum(given: str) -> dict[str, str]:
+    """Return the sha256 of a table by its name, or that of a labelled folder's listing."""
+    place = place_of(given)
+    content = place.read_bytes() if place.is_file() else "\n".join(sorted(_files(place))).encode()
+    return {f"shop/{place.name or given}": hashlib.sha256(content).hexdigest()}
+
+
+def _files(folder: Path) -> Iterator[str]:
+    return (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def _resolved(item: Item, catalog: str) -> Path:
+    """Return the file of a row: rows of a run's output name photos within the catalog, wherever that output lies."""
+    within = Path(catalog, item.path)
+    file = within if Path(catalog).is_dir() and within.is_file() else item.file
+    return Path(os.path.realpath(file or item.path))
+
+
+def spelled(labels: Sequence[str], known: Sequence[str]) -> dict[str, str]:
+    """Return the one spelling of every label: the bundle's own where it has it, else the most frequent one of the table."""
+    own = {plain(label): label for label in known}
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for label in labels:
+        counts[plain(label) or label][label] += 1
+    return {label: own.get(key) or ways.most_common(1)[0][0] for key, ways in counts.items() for label in ways}
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A lesson, and what was odd in the table that it is from."""
+
+    lesson: Lesson
+    said: list[str]
+
+
+def lesson_of(
+    numbers: Sequence[int],
+    rows: Sequence[Labelled],
+    bundle_labels: Sequence[str],
+    directions: Tensor,
+    tags: Sequence[str],
+    other_labels: OtherLabels | None,
+) -> Taught:
+    """Return the lesson of a catalog's photos, by their numbers (l,), with the rows that label them (l,).
+
+    `directions` (n, d) and `tags` (n,) are those of the catalog as the bundle sees it. `other_labels` says what becomes of
+    the bundle's labels that the table does not name. Raises `DatasetError` where that has to be said and is not, or where
+    fewer than two labels are left.
+    """
+    said: list[str] = []
+    spellings = spelled([row.label for row in rows if row.label != NONE], bundle_labels)
+    merged = sorted(f"{label!r} as {name!r}" for label, name in spellings.items() if label != name)
+    if merged:
+        said.append(f"Labels that differ in case or punctuation alone are one: {', '.join(merged)}.")
+    names = [spellings.get(row.label, NONE) for row in rows]
+    unconfirmed = [
+        row.flagged and names[at] == tags[number] for at, (number, row) in enumerate(zip(numbers, rows, strict=True))
+    ]
+    if any(unconfirmed):
+        said.append(
+            f"{sum(unconfirmed)} rows are still flagged with the bundle's own tag: nobody has confirmed them; left out."
+        )
+    counts = Counter(name for name, left in zip(names, unconfirmed, strict=True) if not left)
+    lonely = sorted(name for name, count in counts.items() if count == 1 and name not in (*bundle_labels, NONE))
+    if lonely:
+        said.append(f"{', '.join(map(repr, lonely))}: a single photo each, which teaches nothing; label at least one more.")
+    used = [at for at, name in enumerate(names) if not unconfirmed[at] and name not in lonely]
+    own = list(dict.fromkeys(sorted(names[at] for at in used if names[at] != NONE)))
+    labels = _labels(own, bundle_labels, other_labels)
+    classes = np.array([len(labels) if names[at] == NONE else labels.index(names[at]) for at in used], np.int64)
+    photos = np.array([numbers[at] for at in used], np.int64)
+    products = _products([rows[at].product for at in used], directions[photos])
+    known = tuple(bundle_labels.index(label) if label in bundle_labels else -1 for label in labels)
+    return Taught(Lesson(tuple(labels), known, photos, classes, products), said)
+
+
+def _labels(own: Sequence[str], bundle_labels: Sequence[str], other_labels: OtherLabels | None) -> list[str]:
+    if other_labels is None and not set(own) & set(bundle_labels):
+        raise DatasetError(
+            f"The table's labels ({', '.join(own) or 'none'}) are none of the bundle's ({', '.join(bundle_labels)}); "
+            "say with --other-labels whether to keep those too, or to drop them."
+        )
+    kept = [label for label in bundle_labels if label in own or other_labels != "drop"]
+    labels = [*kept, *(label for label in own if label not in kept)]
+    if len(labels) < 2:
+        raise DatasetError(f"One label alone ({', '.join(labels)}) tells nothing apart; label photos of another one too.")
+    return labels
+
+
+def _products(given: Sequence[str], directions: Tensor) -> NDArray[np.int64]:
+    """Return a number for every product: the table's, and where it has none, that of photos which look the same."""
+    alike = (directions @ directions.T > ALIKE).numpy()
+    same = np.array([[bool(one) and one == other for other in given] for one in given]).reshape(len(given), len(given))
+    _, numbers = connected_components(alike | same, directed=False)
+    products: NDArray[np.int64] = np.asarray(numbers, np.int64)
+    return products
+
+
+def _listed(what: str, names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{len(names)} {what}: {', '.join(names[:5])}{more}."
