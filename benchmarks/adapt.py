@@ -665,7 +665,7 @@ def _labels(folders: Sequence[Folder], draws: int) -> Iterator[str]:
         f"{LEFT} photos of each class are left to score, so a class with few photos gives fewer labels. Own photos are in the "
         "catalog that is learnt from, without labels; the groups of new photos are not, so that beside its labelled photos "
         "that catalog has none but others of their groups. Without labels, new photos are a random half of the groups, and "
-        "the other half is learnt from. The fewer groups are left, the less the photos scored are those of another row: compare "
+        "the other half is learnt from. The fewer groups are left, the more the photos scored differ between rows: compare "
         "with the start bundle on the same photos.\n"
     )
     columns = [f"{side}{half}" for side in ("own photos", "new photos") for half in ("", ", kept")]

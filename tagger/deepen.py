@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from tagger.learn import Lesson, anchored, learn
 from tagger.network import ResidualNetwork
-from tagger.predict import COARSE, Look
+from tagger.predict import Look, coarse
 from tagger.shop import Shop
 from tagger.train import moved
 
@@ -46,11 +46,11 @@ def deepened(
         drawn = torch.multinomial(shares, BATCH, replacement=True, generator=chance)
         others = torch.randint(len(pixels), (BATCH,), generator=chance)
         which = torch.cat([numbers[drawn], others])
-        maps = student.maps(_varied(pixels[which], chance))
-        said = _label_scores(shop, look.probabilities[which[:BATCH]], maps[:BATCH])
-        kept = student.photo_logits_of_maps(maps[BATCH:]) / temperature
-        before = look.probabilities[others][:, : kept.shape[1]]
-        loss = functional.cross_entropy(said, classes[drawn]) + functional.cross_entropy(kept, before)
+        before, last = student.maps(_varied(pixels[which], chance))
+        said = _label_scores(shop, look.probabilities[which[:BATCH]], coarse((before[:BATCH], last[:BATCH])))
+        kept = student.photo_logits_of_maps(last[BATCH:]) / temperature
+        earlier = look.probabilities[others][:, : kept.shape[1]]
+        loss = functional.cross_entropy(said, classes[drawn]) + functional.cross_entropy(kept, earlier)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -79,7 +79,7 @@ def _varied(pixels: Tensor, chance: torch.Generator) -> Tensor:
 
 def _label_scores(shop: Shop, probabilities: Tensor, maps: Tensor) -> Tensor:
     """Return the scores (n, K) of the shop's labels."""
-    directions = shop.direct(functional.adaptive_avg_pool2d(maps, COARSE).flatten(1))
+    directions = shop.direct(maps)
     offset = shop.loyalty * (probabilities @ shop.translation)[:, :-1].clamp_min(1e-4).log()
     return offset + (directions @ shop.weight + shop.bias)[:, :-1]
 
@@ -91,5 +91,5 @@ def _judged_loss(network: ResidualNetwork, pixels: Tensor, look: Look, judged: L
     if not len(photos):
         return 0.0
     return float(
-        functional.cross_entropy(_label_scores(shop, look.probabilities[photos], network.maps(pixels[photos])), classes)
+        functional.cross_entropy(_label_scores(shop, look.probabilities[photos], coarse(network.maps(pixels[photos]))), classes)
     )

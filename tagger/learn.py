@@ -21,7 +21,7 @@ from tagger.calibrate import fit_temperature
 from tagger.predict import Look
 from tagger.shop import LEAST, NEIGHBOURS, Shop
 
-SETTLING_WIDTH, SETTLING_OWN = 0.1, 0.2
+SETTLING_WIDTH, SETTLING_OWN = 0.1, 0.15
 """As `shop.WIDTH` and `shop.OWN`, among the photos of the catalog itself, which are told apart less narrowly."""
 
 CAUTIOUS_OWN = 2.0
@@ -34,8 +34,8 @@ EARLIER = 4.0
 """Labelled photos that the network's own meaning of a label counts for, in the translation."""
 
 ANCHORS, SURE = 20, 0.8
-"""Photos that stand in for labels: where the network's own label has fewer labelled photos than this, those that it is surest
-of, at this probability at least. Else nothing would hold the labels in place that the table is silent about."""
+"""Photos that stand in for labels: where the network's own label has fewer labelled photos than this, some of those that it is
+sure of, at this probability at least. Else nothing would hold the labels in place that the table is silent about."""
 
 STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 """Penalties of the head's squared weights that cross-validation chooses from."""
@@ -144,8 +144,10 @@ def anchored(probabilities: Tensor, lesson: Lesson) -> tuple[Classes, Classes]:
         wanted = ANCHORS - int((lesson.classes == label).sum())
         if known >= 0 and wanted > 0 and len(free):
             sure = probabilities[free, known].numpy()
-            best = np.argsort(-sure, kind="stable")[:wanted]
-            chosen = free[best[sure[best] >= SURE]]
+            order = np.argsort(-sure, kind="stable")
+            order = order[sure[order] >= SURE]
+            # Spread evenly: those near the limit tell more of where the label ends than the surest do.
+            chosen = free[order[np.linspace(0, len(order) - 1, min(wanted, len(order))).astype(int)]]
             photos.append(chosen)
             classes.append(np.full(len(chosen), label))
     return np.concatenate(photos), np.concatenate(classes)

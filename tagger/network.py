@@ -76,30 +76,34 @@ class ResidualNetwork(nn.Module):
         self.head = nn.Linear(width, config.classes)
         self.photo_head = nn.Linear(width, config.photo_classes) if config.photo_classes else None
 
-    def maps(self, pixels: Tensor) -> Tensor:
-        """Return the last stage's maps: float (n, widths[-1], h', w'), for pixels uint8 or float (n, 1, h, w) in 0..255."""
-        maps: Tensor = self.stages((pixels.float() / 255 - self.config.mean) / self.config.deviation)
-        return maps
+    def maps(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the maps before and after the last stage, float (n, channels, h', w') each.
+
+        For pixels uint8 or float (n, 1, h, w) in 0..255, 0 = background.
+        """
+        before: Tensor = self.stages[: -self.config.blocks]((pixels.float() / 255 - self.config.mean) / self.config.deviation)
+        last: Tensor = self.stages[-self.config.blocks :](before)
+        return before, last
 
     def features(self, pixels: Tensor) -> Tensor:
         """Return what the head sees: float (n, widths[-1]), for pixels uint8 or float (n, 1, h, w) in 0..255."""
-        return _flat(self.maps(pixels))
+        return _flat(self.maps(pixels)[1])
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits, float (n, classes), for pixels uint8 or float (n, 1, h, w) in 0..255, 0 = background."""
-        return self.logits_of_maps(self.maps(pixels))
+        return self.logits_of_maps(self.maps(pixels)[1])
 
     def logits_of_maps(self, maps: Tensor) -> Tensor:
-        """Return what calling the network does, for pictures whose `maps` are at hand."""
+        """Return what calling the network does, for pictures whose last `maps` are at hand."""
         logits: Tensor = self.head(_flat(maps))
         return logits
 
     def photo_logits(self, pixels: Tensor) -> Tensor:
         """Return logits, float (n, photo_classes), for photos' cuts; those of the one head where there is no other."""
-        return self.photo_logits_of_maps(self.maps(pixels))
+        return self.photo_logits_of_maps(self.maps(pixels)[1])
 
     def photo_logits_of_maps(self, maps: Tensor) -> Tensor:
-        """Return what `photo_logits` does, for pictures whose `maps` are at hand."""
+        """Return what `photo_logits` does, for pictures whose last `maps` are at hand."""
         logits: Tensor = (self.photo_head or self.head)(_flat(maps))
         return logits
 

@@ -13,7 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tagger.bundle import Bundle
 from tagger.errors import DeviceError
-from tagger.network import ResidualNetwork
+from tagger.network import NetworkConfig, ResidualNetwork
 from tagger.records import Garment
 from tagger.settings import Device
 
@@ -24,8 +24,8 @@ NEVER_WORN = ("footwear", "accessory")
 """Groups whose labels nothing has that somebody wears above the hips."""
 
 
-COARSE = 2
-"""Side of the maps by which a shop knows how its photos look: who wears what where, and no more."""
+COARSE = (3, 2)
+"""Sides of the maps, before and after the last stage, by which a shop knows how its photos look: what is where, and no more."""
 
 
 class Predictor:
@@ -58,7 +58,7 @@ class Predictor:
     def look(self, pictures: Sequence[Garment]) -> "Look":
         """Return what the network alone says of n pictures and how it sees them, whatever a shop has taught."""
         probabilities = torch.zeros(len(pictures), len(self._card.network_groups) + 1)
-        maps = torch.zeros(len(pictures), self._card.network.widths[-1] * COARSE**2)
+        maps = torch.zeros(len(pictures), coarse_count(self._card.network))
         for chosen, looked in self._looked(pictures):
             probabilities[chosen], maps[chosen] = looked.probabilities[: len(chosen)], looked.maps[: len(chosen)]
         return Look(probabilities, maps)
@@ -95,7 +95,19 @@ class Look:
     probabilities: Tensor
     """Calibrated, float32 (n, labels + 1); the last one is that of none of the labels."""
     maps: Tensor
-    """The last stage's features in `COARSE` x `COARSE` cells, float32 (n, d), mean over the views."""
+    """`coarse` maps, float32 (n, d), mean over the views."""
+
+
+def coarse(maps: tuple[Tensor, Tensor]) -> Tensor:
+    """Return a network's maps in as many cells as `COARSE` says, float32 (n, d)."""
+    cells = [functional.adaptive_avg_pool2d(some, side).flatten(1) for some, side in zip(maps, COARSE, strict=True)]
+    return torch.cat(cells, 1)
+
+
+def coarse_count(config: NetworkConfig) -> int:
+    """Return d, the number of columns that `coarse` returns for a network of that shape."""
+    before, last = config.widths[max(0, len(config.widths) - 2)], config.widths[-1]
+    return before * COARSE[0] ** 2 + last * COARSE[1] ** 2
 
 
 def native_look(network: ResidualNetwork, pixels: Tensor, temperature: float) -> Look:
@@ -132,9 +144,8 @@ def _mean_look(
     network: ResidualNetwork, logits: Callable[[Tensor], Tensor], views: Sequence[Tensor], temperature: float
 ) -> Look:
     maps = [network.maps(view) for view in views]
-    probabilities = [torch.softmax(logits(some).float() / temperature, dim=1) for some in maps]
-    coarse = [functional.adaptive_avg_pool2d(some, COARSE).flatten(1) for some in maps]
-    return Look(torch.stack(probabilities).mean(0), torch.stack(coarse).mean(0))
+    probabilities = [torch.softmax(logits(last).float() / temperature, dim=1) for _, last in maps]
+    return Look(torch.stack(probabilities).mean(0), torch.stack([coarse(some) for some in maps]).mean(0))
 
 
 def smaller(pixels: Tensor) -> Tensor:
