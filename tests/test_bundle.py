@@ -322,7 +322,7 @@ def test_unknown_name_lists_the_shipped(tmp_path: Path, small_bundle: Path, monk
     for name in ("base", "tiny"):
         shutil.copytree(small_bundle, tmp_path / "weights" / name)
     monkeypatch.setattr(bundle_room, "_shipped_folder", lambda: tmp_path / "weights")
-    with pytest.raises(BundleError, match=r"no bundle 'bsae'; shipped with fmtag: base, tiny\.") as caught:
+    with pytest.raises(BundleError, match=r"no bundle 'bsae'; shipped with fmtag: base, tiny; your own: ") as caught:
         load("bsae")
     assert "\n" not in str(caught.value)
     assert isinstance(load("tiny"), Bundle)
