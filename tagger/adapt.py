@@ -107,7 +107,8 @@ def adapt(settings: AdaptSettings, progress: Callable[[int, int], None] = lambda
     """
     parent = bundle.load(settings.start)
     if parent.shop is not None:
-        raise TrainingError(f"{parent.model} has been taught by a shop already; begin with {parent.card.parent} (--from).")
+        first = parent.card.parent.partition("@")[0]
+        raise TrainingError(f"{parent.model} has been taught by a shop already; begin with the one before it (--from {first}).")
     table = (
         read_table(settings.labels, settings.catalog, settings.image_column, settings.label_column) if settings.labels else None
     )

@@ -306,11 +306,7 @@ def with_catalog(command: Command) -> Command:
     options = [
         click.argument("catalog"),
         click.option(
-            "--from",
-            "start",
-            callback=_model,
-            metavar="MODEL",
-            help=f"Bundle to begin with.  [default: the user's, else {DEFAULT_MODEL}]",
+            "--from", "start", default=DEFAULT_MODEL, show_default=True, metavar="MODEL", help="Bundle to begin with."
         ),
         click.option("--image-column", help="Column of a table that holds the paths.  [default: told by its name]"),
         click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to compute."),
