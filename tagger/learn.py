@@ -27,10 +27,7 @@ SETTLING_WIDTH, SETTLING_OWN = 0.1, 0.15
 CAUTIOUS_OWN = 2.0
 """Weight of a photo's own answer where neighbours are little to be trusted."""
 
-LOYALTY = 0.75
-"""Weight of the network's word beside a head that labels have taught; its confidence in photos of shops is not earned."""
-
-EARLIER = 4.0
+EARLIER = 20.0
 """Labelled photos that the network's own meaning of a label counts for, in the translation."""
 
 ANCHORS, SURE = 20, 0.8
@@ -67,7 +64,7 @@ class Lesson:
 def learn(look: Look, lesson: Lesson | None = None, strength: float = STRENGTHS[0], cautious: bool = False) -> Shop:
     """Return what a catalog of n photos teaches, of which all are remembered.
 
-    Where labels are given the network's word counts less; `cautious` lets neighbours count less.
+    `cautious` lets neighbours count less.
     """
     shop = _prepared(look, lesson)
     directions = shop.direct(look.maps)
@@ -89,7 +86,6 @@ def _prepared(look: Look, lesson: Lesson | None) -> Shop:
         centre=look.maps.mean(0),
         spread=look.maps.std(0, correction=0) + 1e-6,
         translation=torch.eye(ends) if lesson is None else translation(look.probabilities, lesson),
-        loyalty=torch.tensor(1.0 if lesson is None else LOYALTY),
         weight=torch.zeros(d, ends),
         bias=torch.zeros(ends),
         memory=torch.zeros(0, d, dtype=torch.float16),
@@ -127,7 +123,7 @@ def _with_head(shop: Shop, look: Look, directions: Tensor, lesson: Lesson, stren
     taught = directions[photos]
     none = classes == len(lesson.labels)
     weight, bias = shop.weight.clone(), shop.bias.clone()
-    offset = LOYALTY * translated[~none, :-1].log()
+    offset = translated[~none, :-1].log()
     weight[:, :-1], bias[:-1] = _softmax_fit(taught[~none], offset, classes[~none], strength)
     if none.any() and not none.all():
         against = torch.stack([torch.zeros(len(photos)), torch.logit(translated[:, -1], LEAST)], 1)

@@ -41,8 +41,6 @@ class Shop:
     """Their standard deviations (d,), positive."""
     translation: Tensor
     """Rows (S + 1, K + 1): how what the network calls so is called here; each sums to 1."""
-    loyalty: Tensor
-    """Weight (), 0..1, of the translated logarithms of the network's probabilities."""
     weight: Tensor
     """The head's weights (d, K + 1): scores of the labels, and of none against all labels."""
     bias: Tensor
@@ -55,7 +53,7 @@ class Shop:
     def __post_init__(self) -> None:
         """Refuse tensors that do not belong together, as a damaged file may hold."""
         d, ends = self.weight.shape
-        shapes = {"centre": (d,), "spread": (d,), "bias": (ends,), "loyalty": ()}
+        shapes = {"centre": (d,), "spread": (d,), "bias": (ends,)}
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"the shop's {name} has the shape {tuple(getattr(self, name).shape)}, not {shape}")
@@ -85,7 +83,7 @@ class Shop:
         """Return probabilities (n, K + 1) without any memory, for the network's (n, S + 1) and directions (n, d)."""
         translated = (probabilities @ self.translation).clamp(LEAST, 1)
         scores = directions @ self.weight + self.bias
-        labels = (self.loyalty * translated[:, :-1].log() + scores[:, :-1]).softmax(1)
+        labels = (translated[:, :-1].log() + scores[:, :-1]).softmax(1)
         none = (torch.logit(translated[:, -1], LEAST) + scores[:, -1]).sigmoid()[:, None]
         return torch.cat([(1 - none) * labels, none], 1)
 
