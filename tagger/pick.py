@@ -1,7 +1,5 @@
 """The photos of a catalog most worth a label: doubtful, varied, none twice."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -42,9 +40,3 @@ def _doubt(probabilities: Tensor) -> Tensor:
     """Return 1 less the margin between the two likeliest answers (n,), never quite 0, so that sure photos come last."""
     first, second = probabilities.topk(2, 1).values.unbind(1)
     return (1 - (first - second)).clamp_min(0.05)
-
-
-def spread_over(numbers: Sequence[int], count: int) -> list[int]:
-    """Return at most `count` of the numbers, evenly spaced."""
-    step = max(1.0, len(numbers) / count)
-    return [numbers[int(index * step)] for index in range(min(count, len(numbers)))]
