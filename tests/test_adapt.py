@@ -79,6 +79,7 @@ def test_a_catalog_alone_makes_a_bundle_by_name(adapt: Adapt, fmtag: Fmtag, cata
     assert fmtag("run", catalog, "--out", "-", FMTAG_RUN_MODEL="", **models).stdout.count("mine@") == CATALOG
 
 
+@pytest.mark.slow
 def test_the_same_files_make_the_same_bundle_and_a_new_label_another(adapt: Adapt, tmp_path: Path) -> None:
     """Whatever remembers results by the bundle's hash tags anew just when something was learnt anew."""
     rows = named(range(24), lambda number: "Trouser" if number % 2 else "Bag")
@@ -94,6 +95,7 @@ def test_the_same_files_make_the_same_bundle_and_a_new_label_another(adapt: Adap
     assert first != more
 
 
+@pytest.mark.slow
 def test_what_was_gained_is_said_by_label(adapt: Adapt, tmp_path: Path) -> None:
     """Accuracy before and after has an interval and a row for each label, and too few photos are called so."""
     rows = named(range(20), lambda number: "Hose" if number % 2 else "Täschchen")
@@ -108,6 +110,7 @@ def test_what_was_gained_is_said_by_label(adapt: Adapt, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_foreign_labels_need_a_word_on_the_others(adapt: Adapt, fmtag: Fmtag, tmp_path: Path) -> None:
     """A table that names none of the bundle's labels is refused until it is said whether these stay."""
     labels = table(tmp_path / "labels.csv", named(range(20), lambda number: "Hose" if number % 2 else "Tasche"))
