@@ -270,7 +270,7 @@ def _with_labels(
         return shop, network, card
     card = _calibrated(card, parent, trial, lesson)
     _measure(adapted, parent, catalog, lesson, trial, card)
-    if adapted.gains[0].after[0] < adapted.gains[0].before[0] and not settings.force:
+    if adapted.gains and adapted.gains[0].after[0] < adapted.gains[0].before[0] and not settings.force:
         raise TrainingError(
             f"With these labels tags would be right less often ({adapted.gains[0].after[0]:.3f}) than as they are "
             f"({adapted.gains[0].before[0]:.3f}); nothing was written. Check the labels, or insist with --force."

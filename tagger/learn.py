@@ -107,7 +107,8 @@ def translation(probabilities: Tensor, lesson: Lesson) -> Tensor:
         if known >= 0:
             counts = counts + EARLIER * functional.one_hot(torch.tensor(known), sources)
             weight += EARLIER
-        columns.append(counts / weight)
+        # A label that no photo is left of in a fold, and that the network has no word for, could be anything.
+        columns.append(counts / weight if weight else torch.full((sources,), 1 / sources))
     likelihood = torch.stack(columns, 1) + LEAST
     return likelihood / likelihood.sum(1, keepdim=True)
 

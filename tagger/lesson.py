@@ -63,7 +63,7 @@ def read_table(given: str, catalog: str, image_column: str | None = None, label_
         product = str(item.columns["group"])
         rows[file].append(Labelled(Item(item.path, file), label, product, bool(item.columns.get("flagged"))))
     said = [_listed("rows cannot be used", unusable)] if unusable else []
-    torn = [row[0].item.path for row in rows.values() if len({plain(one.label) for one in row}) > 1]
+    torn = [row[0].item.path for row in rows.values() if len({plain(one.label) or one.label for one in row}) > 1]
     if torn:
         said.append(_listed("photos have two different labels and teach nothing", torn))
     photos = {file: row[0] for file, row in rows.items() if len({plain(one.label) or one.label for one in row}) == 1}
