@@ -15,8 +15,6 @@ has its number of photos, as long as every class keeps `LEFT` photos to score. N
 
 import argparse
 import csv
-import os
-import platform
 import shlex
 import statistics
 import time
@@ -31,6 +29,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from reporting import hardware, table, write
 from torch import Tensor
 
 from tagger import bundle, metrics
@@ -337,15 +336,6 @@ def start_of(shots: Shots, draws: int) -> Draws:
 # Tables ------------------------------------------------------------------------------------------------------------
 
 
-def table(titles: Row, rows: Rows) -> Iterator[str]:
-    """Yield the lines of a table."""
-    yield f"| {' | '.join(titles)} |"
-    yield f"|{'---|' * len(titles)}"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-    yield ""
-
-
 def spread(values: Sequence[float], sign: bool = False) -> str:
     """Return the mean, with the standard deviation where there is more than one value."""
     mean = f"{statistics.mean(values):+.3f}" if sign else f"{statistics.mean(values):.3f}"
@@ -649,15 +639,6 @@ def read_all(options: argparse.Namespace, predictor: Predictor) -> list[Folder]:
     return folders
 
 
-def hardware() -> str:
-    """Return what the machine is and how many processors this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text().splitlines() if information.is_file() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{models[0] if models else platform.processor() or platform.machine()}, {cores} cores"
-
-
 def _labels(folders: Sequence[Folder], draws: int) -> Iterator[str]:
     yield "## Labels a class\n"
     yield (
@@ -733,9 +714,7 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    text = "".join(f"{line}\n" for line in report(options))
-    options.out.write_text(text, encoding="utf-8")
-    print(text, end="")
+    write(options.out, report(options))
 
 
 if __name__ == "__main__":

@@ -18,8 +18,6 @@ What each library's way is given, and what `--sweep` tries beside it on that sam
 """
 
 import argparse
-import os
-import platform
 import shlex
 import statistics
 import sys
@@ -35,6 +33,7 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 import torch
+from reporting import hardware, write
 
 from tagger import bundle, decode, garment, metrics
 from tagger.evaluate import Judged, evaluate
@@ -222,15 +221,6 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     yield from _side_by_side(evaluation.sources, options, evaluation.labels)
 
 
-def hardware() -> str:
-    """Return what the machine is and how many processors this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text().splitlines() if information.is_file() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{models[0] if models else platform.processor() or platform.machine()}, {cores} cores"
-
-
 def _costs(sources: Mapping[str, Sequence[Judged]], passes: int) -> Iterator[str]:
     yield f"## Cost of `garment`, median of {passes} passes\n"
     yield "| photos | n | ms a photo |"
@@ -277,9 +267,7 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    text = "".join(f"{line}\n" for line in report(options))
-    options.out.write_text(text, encoding="utf-8")
-    print(text, end="")
+    write(options.out, report(options))
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from reporting import write
 from sklearn.covariance import LedoitWolf
 from sklearn.neighbors import KernelDensity, NearestNeighbors
 from torch import Tensor
@@ -410,9 +411,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, help="a folder with Fashion-MNIST's four files")
     parser.add_argument("--out", type=Path, default=HERE / "ood.md")
     options = parser.parse_args(arguments)
-    text = "".join(f"{line}\n" for line in report(options))
-    options.out.write_text(text, encoding="utf-8")
-    print(text, end="")
+    write(options.out, report(options))
 
 
 if __name__ == "__main__":

@@ -18,15 +18,15 @@ from tagger import bundle, metrics, output, source
 from tagger.calibrate import fit_temperature, threshold_for
 from tagger.deepen import deepened
 from tagger.errors import DatasetError, TrainingError
-from tagger.learn import Lesson, Trial, cross_validate, learn
-from tagger.lesson import Labelled, Table, Taught, checksum, lesson_of, read_table
+from tagger.learn import USUAL_STRENGTH, Lesson, Trial, cross_validate, learn
+from tagger.lesson import Labelled, Table, Taught, checksum, lesson_of, listed, read_table
 from tagger.network import ResidualNetwork
 from tagger.pick import worth_labelling
 from tagger.pipeline import count_source, prepare
 from tagger.predict import Look, Predictor
 from tagger.records import Failed, Garment, Item
 from tagger.settings import AdaptSettings
-from tagger.shop import Shop, tempered
+from tagger.shop import Shop, directions_of, tempered
 
 LEAST_PHOTOS = 50
 """Photos below which a catalog says nothing of a shop."""
@@ -120,9 +120,7 @@ def adapt(settings: AdaptSettings, progress: Callable[[int, int], None] = lambda
     card = _card(settings, parent)
     if table is None:
         shop, network = learn(catalog.look, cautious=cautious), parent.network()
-        card = replace(card, labels=parent.card.labels, groups=parent.card.groups)
-        temperature = _keeping_doubt(catalog.look, shop)
-        card = replace(card, shop_temperature=temperature)
+        card = replace(card, shop_temperature=_keeping_doubt(catalog.look, shop))
     else:
         taught = _taught(settings, parent, catalog, table)
         adapted.said += taught.said
@@ -169,9 +167,7 @@ def _looked_at(
 def _unreadable(unreadable: Sequence[tuple[Item, Failed]], table: Table | None) -> list[str]:
     lost = [item.path for item, _ in unreadable if table and item.file is not None and Path(item.file) in table.photos]
     said = [f"{len(unreadable)} photos cannot be read and are left out."] if unreadable else []
-    if lost:
-        said.append(f"Labelled ones among them: {', '.join(lost[:5])}{' ...' if len(lost) > 5 else ''}.")
-    return said
+    return [*said, listed("of them have a label", lost)] if lost else said
 
 
 def _caution(catalog: Catalog, with_labels: bool, settings: AdaptSettings, said: list[str]) -> bool:
@@ -219,9 +215,14 @@ def _keeping_doubt(look: Look, shop: Shop) -> float:
 
 
 def _changed(parent: bundle.Bundle, catalog: Catalog, shop: Shop, card: bundle.Card) -> float:
-    before = [parent.card.labels[number] for number in catalog.look.probabilities[:, :-1].argmax(1).tolist()]
-    said = shop.answer(catalog.look.probabilities, catalog.look.maps)[:, :-1].argmax(1).tolist()
-    return float(np.mean([old != card.labels[new] for old, new in zip(before, said, strict=True)]))
+    before = _tags(catalog.look.probabilities, parent.card.labels)
+    after = _tags(shop.answer(catalog.look.probabilities, catalog.look.maps), card.labels)
+    return float(np.mean([old != new for old, new in zip(before, after, strict=True)]))
+
+
+def _tags(probabilities: Tensor, labels: Sequence[str]) -> list[str]:
+    """Return the likeliest label of each row of probabilities (n, labels + 1)."""
+    return [labels[number] for number in probabilities[:, :-1].argmax(1).tolist()]
 
 
 # With labels -------------------------------------------------------------------------------------------------------
@@ -235,8 +236,7 @@ def _taught(settings: AdaptSettings, parent: bundle.Bundle, catalog: Catalog, ta
             labelled.append((number, row))
     if not labelled:
         raise DatasetError(f"No photo that {settings.labels} labels can be read; check its paths.")
-    directions = learn(catalog.look).direct(catalog.look.maps)
-    tags = [parent.card.labels[number] for number in catalog.look.probabilities[:, :-1].argmax(1).tolist()]
+    directions, tags = directions_of(catalog.look.maps), _tags(catalog.look.probabilities, parent.card.labels)
     numbers, rows = zip(*labelled, strict=True)
     return lesson_of(numbers, rows, parent.card.labels, directions, tags, settings.other_labels)
 
@@ -261,8 +261,8 @@ def _with_labels(
         return _deep(parent, catalog, rest, settings)[1]
 
     trial = cross_validate(look_without, lesson, cautious)
-    strength = trial.strength if trial else 1e-3
-    network, look = (_deep(parent, catalog, lesson, settings)) if settings.deep else (parent.network(), catalog.look)
+    strength = trial.strength if trial else USUAL_STRENGTH
+    network, look = _deep(parent, catalog, lesson, settings) if settings.deep else (parent.network(), catalog.look)
     shop = learn(look, lesson, strength, cautious)
     card = replace(card, labels=lesson.labels, groups=_groups(parent, catalog.look, lesson))
     if trial is None:
@@ -281,7 +281,7 @@ def _with_labels(
 def _deep(parent: bundle.Bundle, catalog: Catalog, lesson: Lesson, settings: AdaptSettings) -> tuple[ResidualNetwork, Look]:
     card = parent.card
     temperature = card.photo_temperature if card.network.photo_classes else card.temperature
-    network = deepened(parent.network(), catalog.pixels, catalog.look, lesson, 1e-3, temperature)
+    network = deepened(parent.network(), catalog.pixels, catalog.look, lesson, USUAL_STRENGTH, temperature)
     return network, Predictor(replace(parent, weights=network.state_dict()), settings.device).look(catalog.garments)
 
 
@@ -334,9 +334,9 @@ def _measure(
     tried = trial.tried[lesson.classes[trial.tried] < len(lesson.labels)]
     photos = lesson.photos[tried]
     truth = names[lesson.classes[tried]]
-    old = np.array(parent.card.labels)[catalog.look.probabilities[photos][:, :-1].argmax(1).numpy()]
+    old = np.array(_tags(catalog.look.probabilities[photos], parent.card.labels))
     said = tempered(trial.said[tried], card.shop_temperature)
-    new = names[said[:, :-1].argmax(1).numpy()]
+    new = np.array(_tags(said, lesson.labels))
     products = [str(number) for number in lesson.products[tried]]
     for label in ("all", *lesson.labels):
         chosen = np.flatnonzero((truth == label) | (label == "all"))

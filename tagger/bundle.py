@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
@@ -186,18 +186,19 @@ def _check_shop(bundle: Bundle) -> None:
         raise ValueError("the shop's labels are not the card's")
 
 
-def shipped() -> Iterator[Path]:
-    """Yield the folders of the bundles that come with fmtag."""
-    for folder in sorted(_shipped_folder().iterdir()):
-        if (folder / "card.json").is_file():
-            yield folder
+def shipped() -> list[Path]:
+    """Return the folders of the bundles that come with fmtag."""
+    return _bundles_in(_shipped_folder())
 
 
-def own() -> Iterator[Path]:
-    """Yield the folders of the user's own bundles."""
+def own() -> list[Path]:
+    """Return the folders of the user's own bundles."""
     folder = user_folder()
-    if folder.is_dir():
-        yield from sorted(one for one in folder.iterdir() if (one / "card.json").is_file())
+    return _bundles_in(folder) if folder.is_dir() else []
+
+
+def _bundles_in(folder: Path) -> list[Path]:
+    return sorted(one for one in folder.iterdir() if (one / "card.json").is_file())
 
 
 def user_folder() -> Path:
@@ -229,7 +230,8 @@ def default_model() -> str:
 def set_default_model(name: str) -> Bundle:
     """Make the bundle `name` the one that tags where none is named, and return it; raises `BundleError` if there is none."""
     loaded = load(name)
-    kept = name if name in _names() else str(Path(name).resolve())
+    named = any(folder.name == name for folder in (*own(), *shipped()))
+    kept = name if named else str(Path(name).resolve())
     try:
         user_folder().mkdir(parents=True, exist_ok=True)
         with replacing(user_folder() / DEFAULT_FILE) as file:
@@ -237,10 +239,6 @@ def set_default_model(name: str) -> Bundle:
     except OSError as error:
         raise BundleError(f"{user_folder()} cannot be written: {error.strerror or error}.") from error
     return loaded
-
-
-def _names() -> list[str]:
-    return [folder.name for folder in (*own(), *shipped())]
 
 
 def _shipped_folder() -> Path:

@@ -140,17 +140,23 @@ def with_debug(command: Command) -> Command:
     return click.option("--debug", is_flag=True, expose_value=False, callback=_note, help=help_text)(command)
 
 
+READING = (
+    click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to compute."),
+    click.option("--workers", type=click.IntRange(1, 256), help="Threads that read photos.  [default: processors]"),
+    click.option("--image-column", help="Column of a table that holds the paths.  [default: told by its name]"),
+    with_debug,
+)
+"""Options of every command that reads photos and runs a network."""
+
+
 def with_model(command: Command) -> Command:
-    """Add the options that every command which runs a network shares."""
+    """Add the options of the commands that tag photos with a bundle."""
     options = [
         click.option(
             "--model", callback=_model, help=f"Name or folder of the bundle.  [default: the user's, else {DEFAULT_MODEL}]"
         ),
-        click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to compute."),
         click.option("--batch-size", type=click.IntRange(1, 65536), default=256, show_default=True, help="Photos a step."),
-        click.option("--workers", type=click.IntRange(1, 256), help="Threads that read photos.  [default: processors]"),
-        click.option("--image-column", help="Column of a table that holds the paths.  [default: told by its name]"),
-        with_debug,
+        *READING,
     ]
     for option in reversed(options):
         command = option(command)
@@ -308,10 +314,7 @@ def with_catalog(command: Command) -> Command:
         click.option(
             "--from", "start", default=DEFAULT_MODEL, show_default=True, metavar="MODEL", help="Bundle to begin with."
         ),
-        click.option("--image-column", help="Column of a table that holds the paths.  [default: told by its name]"),
-        click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to compute."),
-        click.option("--workers", type=click.IntRange(1, 256), help="Threads that read photos.  [default: processors]"),
-        with_debug,
+        *READING,
     ]
     for option in reversed(options):
         command = option(command)

@@ -78,10 +78,8 @@ def _varied(pixels: Tensor, chance: torch.Generator) -> Tensor:
 
 
 def _label_scores(shop: Shop, probabilities: Tensor, maps: Tensor) -> Tensor:
-    """Return the scores (n, K) of the shop's labels."""
-    directions = shop.direct(maps)
-    offset = (probabilities @ shop.translation)[:, :-1].clamp_min(1e-4).log()
-    return offset + (directions @ shop.weight + shop.bias)[:, :-1]
+    """Return the scores (n, K) of the shop's labels, for coarse maps (n, d)."""
+    return shop.scores(probabilities, shop.direct(maps))[:, :-1]
 
 
 @torch.no_grad()

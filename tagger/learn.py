@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from tagger.calibrate import fit_temperature
 from tagger.predict import Look
-from tagger.shop import LEAST, NEIGHBOURS, Shop
+from tagger.shop import LEAST, NEIGHBOURS, Shop, centre_and_spread
 
 SETTLING_WIDTH, SETTLING_OWN = 0.1, 0.15
 """As `shop.WIDTH` and `shop.OWN`, among the photos of the catalog itself, which are told apart less narrowly."""
@@ -36,6 +36,9 @@ sure of, at this probability at least. Else nothing would hold the labels in pla
 
 STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 """Penalties of the head's squared weights that cross-validation chooses from."""
+
+USUAL_STRENGTH = 1e-3
+"""The one where nothing can be cross-validated, or before it can be."""
 
 FOLDS = 5
 
@@ -66,31 +69,28 @@ def learn(look: Look, lesson: Lesson | None = None, strength: float = STRENGTHS[
 
     `cautious` lets neighbours count less.
     """
-    shop = _prepared(look, lesson)
-    directions = shop.direct(look.maps)
-    own = OWN_OF[cautious]
-    if lesson is not None:
-        shop = _with_head(shop, look, directions, lesson, strength)
+    shop, directions = _prepared(look, lesson, strength)
+    own = CAUTIOUS_OWN if cautious else SETTLING_OWN
     said = shop.said_by_head(look.probabilities, directions)
     return replace(shop, memory=directions.half(), said=settle(said, directions, lesson, own).half())
 
 
-OWN_OF = {False: SETTLING_OWN, True: CAUTIOUS_OWN}
-
-
-def _prepared(look: Look, lesson: Lesson | None) -> Shop:
-    """Return a shop that translates, and has neither a head nor a memory yet."""
+def _prepared(look: Look, lesson: Lesson | None, strength: float) -> tuple[Shop, Tensor]:
+    """Return a shop that translates, with a head where there are labels and without a memory, and the catalog's directions."""
     ends = look.probabilities.shape[1] if lesson is None else len(lesson.labels) + 1
     d = look.maps.shape[1]
-    return Shop(
-        centre=look.maps.mean(0),
-        spread=look.maps.std(0, correction=0) + 1e-6,
+    centre, spread = centre_and_spread(look.maps)
+    shop = Shop(
+        centre=centre,
+        spread=spread,
         translation=torch.eye(ends) if lesson is None else translation(look.probabilities, lesson),
         weight=torch.zeros(d, ends),
         bias=torch.zeros(ends),
         memory=torch.zeros(0, d, dtype=torch.float16),
         said=torch.zeros(0, ends, dtype=torch.float16),
     )
+    directions = shop.direct(look.maps)
+    return (shop if lesson is None else _with_head(shop, look, directions, lesson, strength)), directions
 
 
 def translation(probabilities: Tensor, lesson: Lesson) -> Tensor:
@@ -257,9 +257,7 @@ def _loss(looks: Sequence[Look], taught: Sequence[Lesson], lesson: Lesson, folds
     """
     logarithms, classes = [], []
     for look, rest, left_out in zip(looks, taught, folds, strict=True):
-        shop = _prepared(look, rest)
-        directions = shop.direct(look.maps)
-        shop = _with_head(shop, look, directions, rest, strength)
+        shop, directions = _prepared(look, rest, strength)
         photos, truth = torch.from_numpy(lesson.photos[left_out]), torch.from_numpy(lesson.classes[left_out])
         said = shop.said_by_head(look.probabilities[photos], directions[photos])
         logarithms.append(said.clamp_min(LEAST).log())

@@ -62,11 +62,12 @@ def read_table(given: str, catalog: str, image_column: str | None = None, label_
         file = _resolved(item, catalog)
         product = str(item.columns["group"])
         rows[file].append(Labelled(Item(item.path, file), label, product, bool(item.columns.get("flagged"))))
-    said = [_listed("rows cannot be used", unusable)] if unusable else []
-    torn = [row[0].item.path for row in rows.values() if len({plain(one.label) or one.label for one in row}) > 1]
+    said = [listed("rows cannot be used", unusable)] if unusable else []
+    torn = {file for file, row in rows.items() if len({plain(one.label) or one.label for one in row}) > 1}
     if torn:
-        said.append(_listed("photos have two different labels and teach nothing", torn))
-    photos = {file: row[0] for file, row in rows.items() if len({plain(one.label) or one.label for one in row}) == 1}
+        paths = [row[0].item.path for file, row in rows.items() if file in torn]
+        said.append(listed("photos have two different labels and teach nothing", paths))
+    photos = {file: row[0] for file, row in rows.items() if file not in torn}
     if not photos:
         raise DatasetError(f"{given} labels no photo; fill its label column in, or give a folder with one subfolder a class.")
     return Table(photos, said)
@@ -170,6 +171,7 @@ def _products(given: Sequence[str], directions: Tensor) -> NDArray[np.int64]:
     return products
 
 
-def _listed(what: str, names: Sequence[str]) -> str:
+def listed(what: str, names: Sequence[str]) -> str:
+    """Return a sentence of how many there are of something, with the first few names."""
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return f"{len(names)} {what}: {', '.join(names[:5])}{more}."

@@ -2,9 +2,9 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from tagger.predict import Look
+from tagger.shop import directions_of
 
 ALIKE = 0.95
 """Cosine from which on two photos show the same."""
@@ -17,7 +17,7 @@ def worth_labelling(look: Look, count: int) -> list[int]:
     greedy k-centre choice (Sener and Savarese 2018, arXiv 1708.00489), weighted by the margin between the two likeliest
     labels. Photos that look like one taken are left out, so there may be fewer than asked for.
     """
-    directions = _directions(look.maps)
+    directions = directions_of(look.maps)
     doubt = _doubt(look.probabilities)
     distance = torch.ones(len(doubt))
     taken: list[int] = []
@@ -30,10 +30,6 @@ def worth_labelling(look: Look, count: int) -> list[int]:
         distance = torch.minimum(distance, 1 - directions @ directions[best]).clamp_min(0)
         distance[distance <= 1 - ALIKE] = 0
     return taken
-
-
-def _directions(maps: Tensor) -> Tensor:
-    return functional.normalize((maps - maps.mean(0)) / (maps.std(0, correction=0) + 1e-6), dim=1)
 
 
 def _doubt(probabilities: Tensor) -> Tensor:

@@ -77,15 +77,22 @@ class Shop:
 
     def direct(self, maps: Tensor) -> Tensor:
         """Return directions of length 1, float32 (n, d), in which the catalog's own maps (n, d) point all ways."""
-        return functional.normalize((maps.float() - self.centre) / self.spread, dim=1)
+        return _directed(maps, self.centre, self.spread)
+
+    def scores(self, probabilities: Tensor, directions: Tensor) -> Tensor:
+        """Return the head's scores (n, K + 1), for the network's probabilities (n, S + 1) and directions (n, d).
+
+        They are of the labels, and in the last column of none of them against all.
+        """
+        translated = (probabilities @ self.translation).clamp(LEAST, 1)
+        said = torch.cat([translated[:, :-1].log(), torch.logit(translated[:, -1:], LEAST)], 1)
+        return said + (directions @ self.weight + self.bias)
 
     def said_by_head(self, probabilities: Tensor, directions: Tensor) -> Tensor:
         """Return probabilities (n, K + 1) without any memory, for the network's (n, S + 1) and directions (n, d)."""
-        translated = (probabilities @ self.translation).clamp(LEAST, 1)
-        scores = directions @ self.weight + self.bias
-        labels = (translated[:, :-1].log() + scores[:, :-1]).softmax(1)
-        none = (torch.logit(translated[:, -1], LEAST) + scores[:, -1]).sigmoid()[:, None]
-        return torch.cat([(1 - none) * labels, none], 1)
+        scores = self.scores(probabilities, directions)
+        none = scores[:, -1:].sigmoid()
+        return torch.cat([(1 - none) * scores[:, :-1].softmax(1), none], 1)
 
     def answer(self, probabilities: Tensor, maps: Tensor, temperature: float = 1.0) -> Tensor:
         """Return probabilities float32 (n, K + 1) for the network's (n, S + 1) and maps (n, d); rows sum to 1."""
@@ -95,6 +102,20 @@ class Shop:
         weights = ((near - 1) / WIDTH).exp()
         told = (weights[:, :, None] * self.said.float()[which]).sum(1)
         return tempered((OWN * own + told) / (OWN + weights.sum(1, keepdim=True)), temperature)
+
+
+def centre_and_spread(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation, positive, of each column of a catalog's maps (n, d)."""
+    return maps.mean(0), maps.std(0, correction=0) + 1e-6
+
+
+def directions_of(maps: Tensor) -> Tensor:
+    """Return the directions of a catalog's own maps (n, d), as a shop that has learnt from it `direct`s them."""
+    return _directed(maps, *centre_and_spread(maps))
+
+
+def _directed(maps: Tensor, centre: Tensor, spread: Tensor) -> Tensor:
+    return functional.normalize((maps.float() - centre) / spread, dim=1)
 
 
 def tempered(probabilities: Tensor, temperature: float) -> Tensor:

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,15 @@ def photo_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         photo_temperature=2.0,
         precisions={"0.8": 0.31, "0.95": 0.62},
     )
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Compute in one thread: more only wait for each other on networks so small, on a busy machine a hundred times longer."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def draw_photo(seed: int, size: tuple[int, int] = (240, 320)) -> Image.Image:

@@ -2,7 +2,7 @@
 # ruff: noqa: SIM300 - what is expected stands first, as in every test here
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,13 +32,7 @@ WIDTH = 64
 COUNT = 24
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Compute in one thread, as more only wait for each other on matrices so small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def maps_of(kinds: Sequence[int], noise: float = 0.15) -> Tensor:

@@ -2,7 +2,6 @@
 # ruff: noqa: SIM300 - what is expected stands first, as in every test here
 
 import gzip
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,13 +38,7 @@ RECIPE = Recipe(CYCLES, batch_size=16)
 LABELS = tuple("abcdefghij")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Threads only wait for each other on a network so small; on a busy machine a hundred times longer."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def bars(count: int, seed: int = 0) -> Pictures:
