@@ -30,7 +30,7 @@ def deepened(
     without labels the network goes on saying what it said (knowledge distillation, Hinton et al. 2015, arXiv 1503.02531).
     A fifth of the products judges every few steps, and the best network is returned.
     """
-    judged, taught = _split(lesson, seed)
+    judged, taught = split(lesson, seed)
     if not len(judged.photos):
         return network
     shop = learn(look, taught, strength)
@@ -64,11 +64,19 @@ def deepened(
     return best.eval()
 
 
-def _split(lesson: Lesson, seed: int) -> tuple[Lesson, Lesson]:
-    """Return the lesson of a fifth of the products, and that of the others."""
+def split(lesson: Lesson, seed: int) -> tuple[Lesson, Lesson]:
+    """Return the lesson of a fifth of the products at most, and that of the others, which keeps photos of every class."""
     products = np.unique(lesson.products)
-    apart = np.random.default_rng(seed).permutation(products)[: len(products) // 5]
-    judged = np.isin(lesson.products, apart)
+    left = np.bincount(lesson.classes)
+    judged = np.zeros(len(lesson.photos), bool)
+    wanted = len(products) // 5
+    for product in np.random.default_rng(seed).permutation(products):
+        whole = lesson.products == product
+        lost = np.bincount(lesson.classes[whole], minlength=len(left))
+        if wanted and (lost < left)[lost > 0].all():
+            judged |= whole
+            left = left - lost
+            wanted -= 1
     return lesson.take(np.flatnonzero(judged)), lesson.take(np.flatnonzero(~judged))
 
 

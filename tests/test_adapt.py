@@ -9,6 +9,8 @@ from subprocess import CompletedProcess
 import pytest
 from conftest import Fmtag, draw_photo
 
+from tagger.lesson import read_table
+
 CATALOG = 56
 """Photos of the catalog: enough to be learnt from without labels."""
 
@@ -221,3 +223,19 @@ def test_picks_are_ready_to_be_filled_in(adapt: Adapt, fmtag: Fmtag, photo_bundl
     done = adapt("--out", "mine", "--labels", out, "--force")
     assert done.returncode == 0, done.stderr
     assert f"{len(rows)} labelled" in done.stderr
+
+
+def test_labels_of_punctuation_alone_are_told_apart(catalog: Path, tmp_path: Path) -> None:
+    """A photo labelled both + and ? has two labels, although nothing is left of either without punctuation."""
+    rows = [("000.jpg", "+"), ("000.jpg", "?"), ("001.jpg", "+"), ("002.jpg", "?")]
+    read = read_table(str(table(tmp_path / "labels.csv", rows)), str(catalog))
+    assert sorted(row.label for row in read.photos.values()) == ["+", "?"]
+    assert "000.jpg" in " ".join(read.said)
+
+
+def test_a_table_of_none_alone_is_learnt(adapt: Adapt, tmp_path: Path) -> None:
+    """Rows labelled - alone give no accuracy of any label to compare, and still teach what is none of them."""
+    labels = table(tmp_path / "labels.csv", named(range(12), lambda _: "-"))
+    done = adapt("--out", "mine", "--labels", labels, "--other-labels", "keep")
+    assert done.returncode == 0, done.stderr
+    assert "12 labelled" in done.stderr

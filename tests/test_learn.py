@@ -15,18 +15,19 @@ from torch.nn import functional
 
 from tagger import bundle, deepen
 from tagger import learn as learn_room
-from tagger.adapt import Adapted, adapt
+from tagger.adapt import LEAST_PHOTOS, Adapted, adapt
 from tagger.bundle import default_model, own, place_for, set_default_model, shipped, user_folder
 from tagger.dataset import LABELS
 from tagger.deepen import deepened
 from tagger.errors import BundleError, DatasetError, TrainingError
-from tagger.learn import Lesson, cross_validate, learn
+from tagger.learn import Lesson, cross_validate, learn, translation
 from tagger.lesson import Labelled, Taught, lesson_of, read_table
 from tagger.pick import worth_labelling
 from tagger.pipeline import Tagger
-from tagger.predict import Look, coarse
-from tagger.records import Item
+from tagger.predict import Look, Predictor, coarse
+from tagger.records import Garment, Item
 from tagger.settings import DEFAULT_MODEL, AdaptSettings, OtherLabels
+from tagger.shop import Shop
 
 WIDTH = 64
 COUNT = 24
@@ -190,7 +191,7 @@ def test_paths_are_the_catalogs_first(tmp_path: Path) -> None:
 
 def judged_loss(network: torch.nn.Module, pixels: Tensor, look: Look, lesson: Lesson) -> float:
     """Return the loss on the products that judge, by the head that the others teach."""
-    judged, taught = deepen._split(lesson, 0)
+    judged, taught = deepen.split(lesson, 0)
     shop = learn(look, taught, 1e-3)
     photos = torch.from_numpy(judged.photos)
     with torch.no_grad():
@@ -324,3 +325,80 @@ def test_labels_that_make_tags_worse_are_refused(catalog: Path, photo_bundle: Pa
     done = adapted(catalog, tmp_path / "mine", photo_bundle, table)
     assert done.gains[0].after[0] < done.gains[0].before[0]
     assert (tmp_path / "mine" / "card.json").is_file()
+
+
+def sees(monkeypatch: pytest.MonkeyPatch, none: float, labels: Sequence[int]) -> None:
+    """Let every bundle see photos that are these labels in turn, and none of them with the probability `none`."""
+
+    def look(predictor: Predictor, pictures: Sequence[Garment]) -> Look:
+        kinds = [labels[number % len(labels)] for number in range(len(pictures))]
+        said = (1 - none) * functional.one_hot(torch.tensor(kinds), len(LABELS) + 1).float()
+        said[:, -1] = none
+        return Look(said, torch.randn(len(pictures), WIDTH, generator=torch.Generator().manual_seed(2)))
+
+    monkeypatch.setattr(Predictor, "look", look)
+
+
+@pytest.fixture(scope="module")
+def large_catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of photos enough to learn from without labels."""
+    folder = tmp_path_factory.mktemp("large") / "photos"
+    folder.mkdir()
+    for number in range(LEAST_PHOTOS):
+        draw_photo(number, (90, 120)).save(folder / f"{number:02d}.jpg")
+    return folder
+
+
+def test_a_foreign_catalog_is_refused(
+    large_catalog: Path, photo_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nearly all is none of the labels nothing is learnt without labels, and nothing written."""
+    sees(monkeypatch, none=0.8, labels=range(len(LABELS)))
+    with pytest.raises(DatasetError, match="is likely none of the bundle"):
+        adapt(AdaptSettings(str(large_catalog), str(tmp_path / "mine"), start=str(photo_bundle)))
+    assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.parametrize(
+    ("none", "labels", "reason"),
+    [(0.5, range(10), "50% of the catalog is likely none"), (0.0, [5, 7, 9], "one-sided"), (0.0, range(10), "")],
+)
+def test_neighbours_count_less_in_odd_catalogs_and_it_is_said(
+    large_catalog: Path,
+    photo_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    none: float,
+    labels: Sequence[int],
+    reason: str,
+) -> None:
+    """Half foreign ones and those of shoes alone are learnt from with caution, and a balanced one without."""
+    cautious: list[bool] = []
+
+    def noted(look: Look, lesson: Lesson | None = None, **options: bool) -> Shop:
+        cautious.append(options["cautious"])
+        return learn(look, lesson, **options)
+
+    sees(monkeypatch, none, labels)
+    monkeypatch.setattr("tagger.adapt.learn", noted)
+    done = adapt(AdaptSettings(str(large_catalog), str(tmp_path / "mine"), start=str(photo_bundle)))
+    assert cautious == [bool(reason)]
+    assert reason in " ".join(done.said)
+    assert ("neighbours count less" in " ".join(done.said)) == bool(reason)
+
+
+def test_a_label_without_a_photo_left_could_be_anything() -> None:
+    """A fold may leave a new label no photo at all: its translation stays finite."""
+    told = translation(sure_of([0, 1, 2]), lesson_on([0], [0], ("a", "b", "skirt"), (0, 1, -1)))
+    assert torch.isfinite(told).all()
+    assert torch.allclose(told.sum(1), torch.ones(len(told)))
+
+
+def test_no_label_is_set_aside_whole_for_judging() -> None:
+    """A label with photos of two products teaches with one of them at least, however chance falls."""
+    lesson = lesson_on(range(40), [0] * 38 + [1] * 2, ("a", "rare"), (0, -1))
+    for seed in range(200):
+        judged, taught = deepen.split(lesson, seed)
+        assert 1 in taught.classes
+        assert len(judged.photos) == 8
+        assert not set(judged.products) & set(taught.products)
