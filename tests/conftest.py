@@ -79,16 +79,20 @@ def draw_photo(seed: int, size: tuple[int, int] = (240, 320)) -> Image.Image:
     return Image.fromarray(pixels)
 
 
+def write_photos(folder: Path, count: int, size: tuple[int, int] = (240, 320), digits: int = 4) -> Path:
+    """Write that many good photos, each of another product, into a new folder, named by their numbers, and return it."""
+    folder.mkdir()
+    for number in range(count):
+        draw_photo(number, size).save(folder / f"{number:0{digits}d}.jpg")
+    return folder
+
+
 @pytest.fixture
 def photos(tmp_path: Path) -> Callable[[int], Path]:
     """Write that many good photos into a folder and return it."""
 
     def write(count: int) -> Path:
-        folder = tmp_path / "photos"
-        folder.mkdir()
-        for number in range(count):
-            draw_photo(number).save(folder / f"{number:04d}.jpg")
-        return folder
+        return write_photos(tmp_path / "photos", count)
 
     return write
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from conftest import Fmtag, draw_photo
+from conftest import Fmtag, draw_photo, write_photos
 
 from tagger.lesson import read_table
 
@@ -18,11 +18,7 @@ CATALOG = 56
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of good photos, each of another product."""
-    folder = tmp_path_factory.mktemp("catalog") / "photos"
-    folder.mkdir()
-    for number in range(CATALOG):
-        draw_photo(number).save(folder / f"{number:03d}.jpg")
-    return folder
+    return write_photos(tmp_path_factory.mktemp("catalog") / "photos", CATALOG, digits=3)
 
 
 Adapt = Callable[..., CompletedProcess[str]]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import draw_photo
+from conftest import write_photos
 from torch import Tensor
 from torch.nn import functional
 
@@ -281,11 +281,7 @@ def test_a_card_and_its_shop_belong_together(tmp_path: Path, photo_bundle: Path)
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of good photos, each of another product."""
-    folder = tmp_path_factory.mktemp("learn") / "photos"
-    folder.mkdir()
-    for number in range(COUNT):
-        draw_photo(number, (90, 120)).save(folder / f"{number:02d}.jpg")
-    return folder
+    return write_photos(tmp_path_factory.mktemp("learn") / "photos", COUNT, (90, 120), digits=2)
 
 
 def adapted(catalog: Path, out: Path, start: Path, labels: str, force: bool = True) -> Adapted:
@@ -342,11 +338,7 @@ def sees(monkeypatch: pytest.MonkeyPatch, none: float, labels: Sequence[int]) ->
 @pytest.fixture(scope="module")
 def large_catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of photos enough to learn from without labels."""
-    folder = tmp_path_factory.mktemp("large") / "photos"
-    folder.mkdir()
-    for number in range(LEAST_PHOTOS):
-        draw_photo(number, (90, 120)).save(folder / f"{number:02d}.jpg")
-    return folder
+    return write_photos(tmp_path_factory.mktemp("large") / "photos", LEAST_PHOTOS, (90, 120), digits=2)
 
 
 def test_a_foreign_catalog_is_refused(
