@@ -16,14 +16,15 @@ from torch import Tensor
 
 from tagger import bundle, metrics, output, source
 from tagger.calibrate import fit_temperature, threshold_for
+from tagger.card import Card
 from tagger.deepen import deepened
 from tagger.errors import DatasetError, TrainingError
 from tagger.learn import USUAL_STRENGTH, Lesson, Trial, cross_validate, learn
 from tagger.lesson import Labelled, Table, Taught, checksum, lesson_of, listed, read_table
 from tagger.network import ResidualNetwork
 from tagger.pick import worth_labelling
-from tagger.pipeline import count_source, prepare
 from tagger.predict import Look, Predictor
+from tagger.reading import prepare
 from tagger.records import Failed, Garment, Item
 from tagger.settings import AdaptSettings
 from tagger.shop import Shop, directions_of, tempered
@@ -139,7 +140,7 @@ def _looked_at(
     """Return the catalog's photos, labelled ones first, and those that cannot be read."""
     labelled = [row.item for row in table.photos.values()] if table else []
     known = set(table.photos) if table else set()
-    total = count_source(settings.catalog, settings.image_column)
+    total = source.count(settings.catalog, settings.image_column)
     step = max(1.0, total / MOST_PHOTOS)
     spaced = {int(number * step) for number in range(min(total, MOST_PHOTOS))}
     opened = source.open_source(settings.catalog, settings.image_column)
@@ -152,10 +153,11 @@ def _looked_at(
     items: list[Item] = []
     garments: list[Garment] = []
     unreadable: list[tuple[Item, Failed]] = []
-    for number, (item, outcome) in enumerate(prepare(chain(labelled, others), settings.workers), 1):
+    for number, prepared in enumerate(prepare(chain(labelled, others), settings.workers), 1):
+        item, outcome = prepared.item, prepared.outcome
         if isinstance(outcome, Failed):
             unreadable.append((item, outcome))
-        elif outcome.found:
+        elif outcome is not None and outcome.found:
             items.append(item)
             garments.append(outcome)
         progress(number, max(expected, number))
@@ -214,7 +216,7 @@ def _keeping_doubt(look: Look, shop: Shop) -> float:
     return float((low * high) ** 0.5)
 
 
-def _changed(parent: bundle.Bundle, catalog: Catalog, shop: Shop, card: bundle.Card) -> float:
+def _changed(parent: bundle.Bundle, catalog: Catalog, shop: Shop, card: Card) -> float:
     before = _tags(catalog.look.probabilities, parent.card.labels)
     after = _tags(shop.answer(catalog.look.probabilities, catalog.look.maps), card.labels)
     return float(np.mean([old != new for old, new in zip(before, after, strict=True)]))
@@ -244,12 +246,12 @@ def _taught(settings: AdaptSettings, parent: bundle.Bundle, catalog: Catalog, ta
 def _with_labels(
     settings: AdaptSettings,
     parent: bundle.Bundle,
-    card: bundle.Card,
+    card: Card,
     catalog: Catalog,
     lesson: Lesson,
     cautious: bool,
     adapted: Adapted,
-) -> tuple[Shop, ResidualNetwork, bundle.Card]:
+) -> tuple[Shop, ResidualNetwork, Card]:
     """Return what the labels teach, the network, and the card with it; what was gained is put into `adapted` first."""
     adapted.labelled = len(lesson.photos)
     adapted.said += _too_few(lesson)
@@ -310,7 +312,7 @@ def _groups(parent: bundle.Bundle, look: Look, lesson: Lesson) -> dict[str, str]
     return groups
 
 
-def _calibrated(card: bundle.Card, parent: bundle.Bundle, trial: Trial, lesson: Lesson) -> bundle.Card:
+def _calibrated(card: Card, parent: bundle.Bundle, trial: Trial, lesson: Lesson) -> Card:
     """Return the card with a temperature, and where there are labels enough thresholds, from cross-validation."""
     tried = torch.from_numpy(trial.tried)
     truth = torch.from_numpy(lesson.classes)[tried]
@@ -326,9 +328,7 @@ def _calibrated(card: bundle.Card, parent: bundle.Bundle, trial: Trial, lesson: 
     )
 
 
-def _measure(
-    adapted: Adapted, parent: bundle.Bundle, catalog: Catalog, lesson: Lesson, trial: Trial, card: bundle.Card
-) -> None:
+def _measure(adapted: Adapted, parent: bundle.Bundle, catalog: Catalog, lesson: Lesson, trial: Trial, card: Card) -> None:
     """Put into `adapted` what was gained, over all and by class, and which labels are likely wrong."""
     names = np.array([*lesson.labels, "-"])
     tried = trial.tried[lesson.classes[trial.tried] < len(lesson.labels)]
@@ -363,7 +363,7 @@ def _as_figures(adapted: Adapted) -> dict[str, Any]:
 # The card ----------------------------------------------------------------------------------------------------------
 
 
-def _card(settings: AdaptSettings, parent: bundle.Bundle) -> bundle.Card:
+def _card(settings: AdaptSettings, parent: bundle.Bundle) -> Card:
     """Return the parent's card under the new name, with where the bundle comes from."""
     return replace(
         parent.card,

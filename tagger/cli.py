@@ -15,13 +15,14 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from tagger.errors import ConfigurationError, FmtagError
+from tagger.errors import ConfigurationError, FmtagError, Interrupted
 from tagger.settings import (
     CATALOG_EPOCHS,
     DEFAULT_MODEL,
     DEVICES,
     FORMATS,
     MIXES,
+    ONLY,
     OTHER_LABELS,
     AdaptSettings,
     EvaluateSettings,
@@ -43,6 +44,10 @@ CONFIGURATION = "fmtag.toml"
 
 EXIT_FAILED_PHOTOS = 3
 EXIT_INTERRUPTED = 130
+EXIT_SIGNAL = 128
+"""Shells add a signal's number to this."""
+
+FILE = click.Path(dir_okay=False, path_type=Path)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Known = TypeVar("Known")
@@ -75,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             traceback.print_exc()
         as_json = asked["log_format"] == "json"
         click.echo(json.dumps({"event": "error", "message": str(error)}) if as_json else f"Error: {error}", err=True)
-        code = 1
+        code = error.exit_code
     sys.exit(code)
 
 
@@ -129,9 +134,9 @@ def _model(context: click.Context, parameter: click.Parameter, value: str | None
     """Return the bundle's name: the one given, else the user's default."""
     if value is not None:
         return value
-    from tagger import bundle
+    from tagger import card
 
-    return bundle.default_model()
+    return card.default_model()
 
 
 def with_debug(command: Command) -> Command:
@@ -184,6 +189,27 @@ def cli() -> None:
 @click.option("--excel", is_flag=True, help="CSV for spreadsheets: byte order mark, formulas made harmless.")
 @click.option("--list-ignored", is_flag=True, help="Name the entries of a folder that are no images.")
 @click.option("--debug-garments", type=click.Path(path_type=Path), metavar="DIR", help="Write what the network saw, as PNGs.")
+@click.option("--ledger", type=FILE, metavar="FILE", help="What is done already.  [default: beside --out, named like it]")
+@click.option("--fresh", is_flag=True, help="Look at every photo anew, whatever the ledger knows.")
+@click.option("--verify", is_flag=True, help="Read all files, even where size and time are as they were.")
+@click.option(
+    "--settle", type=_Finite(0), default=0.0, metavar="SECONDS", help="Leave out files written within so many seconds."
+)
+@click.option(
+    "--give-up",
+    type=click.IntRange(1),
+    default=RunSettings.give_up,
+    show_default=True,
+    metavar="N",
+    help="Stop trying a photo that could not be read in N runs, until its file changes.",
+)
+@click.option("--only", type=click.Choice(ONLY), multiple=True, help="Write these rows alone; may be given more than once.")
+@click.option("--changes", metavar="FILE", help="Write what is another than in the last run (.csv .json .jsonl .parquet).")
+@click.option("--report", type=FILE, metavar="FILE.json", help="Write counts, times, versions and every failure.")
+@click.option(
+    "--wait", type=_Finite(0), default=0.0, metavar="SECONDS", help="Wait so long for another run to end.  [default: not]"
+)
+@click.option("--allow-vanished", is_flag=True, help="Go on though most of the known photos are gone.")
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of stderr.", callback=_note
@@ -192,21 +218,35 @@ def cli() -> None:
 def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: str, **options: Any) -> int:
     """Tag the photos of SOURCE: a folder, an image, a table (.csv .tsv .jsonl .parquet), or - for paths on stdin.
 
+    What is done already stands in a ledger beside the output, so the same command, given again, looks at new and changed
+    photos alone, and goes on where one was stopped.
+
     Exit codes: 0 every photo tagged or flagged; 1 the run could not be done; 2 wrong usage; 3 done, but some photos
-    could not be read (they are rows all the same).
+    could not be read (they are rows all the same); 4 another run is going on; 130 or 143 stopped by a signal.
     """
-    from tagger import pipeline
+    from tagger import pipeline, source
     from tagger.progress import LogFormat, Progress
+    from tagger.run_report import reported
+    from tagger.stopping import Stopping
 
     settings = RunSettings(format=format_, **options)
-    count = None if settings.source == "-" else lambda: pipeline.count_items(settings)
+    count = None if settings.source == "-" else lambda: source.count(settings.source, settings.image_column)
+    report, stopping = pipeline.Report(), Stopping()
     with Progress(cast(LogFormat, log_format), quiet, count) as progress:
         watcher = pipeline.Watcher(
             ignored=progress.ignored if list_ignored else lambda path, why: None,
+            started=lambda report: progress.started(report, settings.source, settings.out),
+            warned=progress.warned,
             failed=progress.failed,
             tagged=progress.tagged,
+            finishing=stopping.finishing,
         )
-        report = pipeline.run(settings, sys.stdin.buffer, watcher)
+        try:
+            with stopping.listening(), reported(settings, report):
+                pipeline.run(settings, sys.stdin.buffer, watcher, report)
+        except Interrupted as stop:
+            progress.interrupted(report)
+            return EXIT_SIGNAL + stop.signal
         progress.done(report, settings.out)
     return EXIT_FAILED_PHOTOS if report.failed else 0
 
@@ -341,12 +381,12 @@ def adapt(out: str, **options: Any) -> None:
     The catalog is anything that `run` takes. Labels may be the bundle's, or any others, and `-` is for photos of none of
     them. What was gained is said, by cross-validation over whole products, before anything is replaced.
     """
-    from tagger import bundle
+    from tagger import card
     from tagger.adapt import adapt as learn
     from tagger.progress import counting
     from tagger.report import print_adapted
 
-    folder = bundle.place_for(out)
+    folder = card.place_for(out)
     with counting("photos") as progress:
         adapted = learn(AdaptSettings(out=str(folder), **options), progress)
     print_adapted(adapted, out)
@@ -374,10 +414,10 @@ def pick(count: int, out: str, **options: Any) -> None:
 def models(context: click.Context) -> None:
     """List the bundles at hand, shipped and your own; `models show NAME` prints a card, `models default NAME` sets one."""
     if context.invoked_subcommand is None:
-        from tagger import bundle
+        from tagger import card
         from tagger.report import print_models
 
-        print_models(bundle.shipped(), bundle.own(), bundle.default_model())
+        print_models(card.shipped(), card.own(), card.default_model())
 
 
 @models.command()

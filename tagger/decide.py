@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.records import Failed, Reason, Tag
+from tagger.records import Failed, Reason, Result, Tag
 
 DECIMALS = 4
 """Probabilities are rounded to this before anything is decided, so that no flag hangs on the last bit of a sum."""
@@ -27,18 +27,28 @@ def decide(
     where none is likelier still it is flagged as not recognised, however low the threshold.
     Anything but a full set of numbers 0..1 is taken as no evidence at all: flagged, never sure.
     """
-    given = np.asarray(probabilities, np.float64)
-    believable = bool(((given >= 0) & (given <= 1 + _SLACK)).all())
-    sane = given if believable else np.zeros_like(given)
-    rounded = [round(float(value), DECIMALS) for value in sane]
-    order = sorted(range(len(labels)), key=lambda index: -rounded[index])
-    ranked = tuple((labels[index], rounded[index]) for index in order)
+    given: list[float] = np.asarray(probabilities, np.float64).tolist()
+    total = sum(given)  # not a number if one of them is none
+    believable = total == total and min(given) >= 0 and max(given) <= 1 + _SLACK
+    sane = given if believable else [0.0] * len(given)
+    rounded = [round(value, DECIMALS) for value in sane]
+    order = sorted(range(len(labels)), key=rounded.__getitem__, reverse=True)
+    ranked = tuple([(labels[index], rounded[index]) for index in order])
     group = groups[ranked[0][0]]
-    in_group = sum(float(value) for label, value in zip(labels, sane, strict=True) if groups[label] == group)
-    none = believable and round(1 - sum(float(value) for value in sane), DECIMALS) > ranked[0][1]
+    in_group = sum([value for label, value in zip(labels, sane, strict=True) if groups[label] == group])
+    none = believable and round(1 - total, DECIMALS) > ranked[0][1]
     low = truncated or none or not believable or ranked[0][1] < min_confidence
     reason: Reason = "truncated" if truncated else "not_recognised" if none else "low_confidence" if low else ""
     return Tag(ranked, low, reason, group, round(min(1.0, in_group), DECIMALS))
+
+
+def tag_of(result: Result, labels: Sequence[str], groups: Mapping[str, str], min_confidence: float) -> Tag:
+    """Return what is said of a photo, whatever became of it."""
+    if result.failed is not None:
+        return failed(result.failed)
+    if result.probabilities is None:
+        return not_recognised()
+    return decide(result.probabilities, labels, groups, min_confidence, result.truncated)
 
 
 def not_recognised() -> Tag:

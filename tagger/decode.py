@@ -1,7 +1,10 @@
 """Bytes become upright RGB pixels, no larger than needed. Every format and every kind of damage ends here."""
 
+import hashlib
+import os
 import struct
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +16,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from tagger.records import Failed, Photo
+from tagger.records import Content, Failed, Photo
 
 SIDE = 160
 """Pixels of a decoded photo's longer side, at most."""
@@ -23,6 +26,9 @@ MAX_PIXELS = 89_478_485
 
 MAX_BYTES = 250_000_000
 """Files longer than this are not read."""
+
+COARSEST_CLOCK_NS = 2_000_000_000
+"""What is written to a file within this of its last change may bear the same time: FAT counts two seconds."""
 
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "HEIF")
 
@@ -65,15 +71,32 @@ def decode(file: Path, allow_truncated: bool = False) -> Photo | Failed:
     The content tells the format, not the suffix. EXIF orientation is applied, transparency laid on white, of
     animations the first frame taken. A truncated file fails, or with `allow_truncated` comes marked as truncated.
     """
+    got = read(file)
+    return got if isinstance(got, Failed) else decode_bytes(got[0], str(file), allow_truncated)
+
+
+def read(file: Path) -> tuple[bytes, Content] | Failed:
+    """Return the bytes of `file` with what they are, or why they cannot be had.
+
+    Size and time are those of the very file that was read, even where another takes its place meanwhile.
+    """
+    now = time.time_ns()
     try:
         if not file.is_file():
             return Failed("missing", f"{file}: no such file")
-        if file.stat().st_size > MAX_BYTES:
-            return Failed("too_large", f"{file}: longer than {MAX_BYTES:,} bytes")
-        content = file.read_bytes()
+        with file.open("rb") as opened:
+            before = os.fstat(opened.fileno())
+            if before.st_size > MAX_BYTES:
+                return Failed("too_large", f"{file}: longer than {MAX_BYTES:,} bytes")
+            content = opened.read()
+            after = os.fstat(opened.fileno())
+    except FileNotFoundError:
+        return Failed("missing", f"{file}: no such file")
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         return Failed("unreadable", f"{file}: {error}")
-    return decode_bytes(content, str(file), allow_truncated)
+    still = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) == (len(content), after.st_mtime_ns)
+    telling = still and after.st_mtime_ns < now - COARSEST_CLOCK_NS
+    return content, Content(hashlib.sha256(content).digest(), len(content), after.st_mtime_ns if telling else None)
 
 
 def decode_bytes(content: bytes, name: str, allow_truncated: bool = False) -> Photo | Failed:

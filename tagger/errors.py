@@ -8,6 +8,10 @@
       DatasetError         Fashion-MNIST or labelled photos missing or not what they should be
       TrainingError        training cannot go on, or ended below its floor
       DeviceError          the device asked for is not there
+      LedgerError          the ledger cannot be read or written, or is from a newer fmtag
+        LedgerDamagedError what it holds makes no sense; it is put aside and built anew
+        LockedError        exit 4: another run holds it
+    Interrupted            exit 128 + the signal's number: asked to stop, and stopped in order
 
 A single broken photo is none of these: it is a `Failed` value that travels to its own row (see `records`).
 """
@@ -15,6 +19,8 @@ A single broken photo is none of these: it is a `Failed` value that travels to i
 
 class FmtagError(Exception):
     """The command could not be done; the message says what is wrong and what to do."""
+
+    exit_code = 1
 
 
 class ConfigurationError(FmtagError):
@@ -43,3 +49,25 @@ class TrainingError(FmtagError):
 
 class DeviceError(FmtagError):
     """The device asked for is not available on this machine."""
+
+
+class LedgerError(FmtagError):
+    """The ledger cannot be read or written, is none, or is from a newer fmtag."""
+
+
+class LedgerDamagedError(LedgerError):
+    """What the ledger holds makes no sense."""
+
+
+class LockedError(LedgerError):
+    """Another run holds the ledger."""
+
+    exit_code = 4
+
+
+class Interrupted(Exception):  # noqa: N818 (nothing went wrong)
+    """A signal asked to stop, and what was in hand has been brought to an end."""
+
+    def __init__(self, signal: int) -> None:
+        super().__init__(signal)
+        self.signal = signal

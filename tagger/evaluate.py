@@ -17,8 +17,9 @@ from tagger import metrics
 from tagger.dataset import LABELS, fashion_mnist, kept_for_reporting
 from tagger.errors import DatasetError, SourceError
 from tagger.labelled import LABELS_FILE, labelled_items, place_of, plain
-from tagger.pipeline import Scored, Tagger
+from tagger.reading import Prepared, Scored
 from tagger.records import FAILED_REASONS, Garment, Item, Tag
+from tagger.scoring import Tagger
 from tagger.settings import EvaluateSettings
 
 FASHION_MNIST = "fashion-mnist"
@@ -224,7 +225,10 @@ def _test_set(tagger: Tagger, settings: EvaluateSettings) -> Iterator[Scored]:
     pictures = fashion_mnist("test", settings.data)
     pixels, labels = pictures.pixels[:, 0].numpy(), pictures.labels.tolist()
     return tagger.score_prepared(
-        (Item(str(number), None, {"label": LABELS[label], "kind": "", "group": ""}), Garment(picture, found=True, native=True))
+        Prepared(
+            Item(str(number), None, {"label": LABELS[label], "kind": "", "group": ""}),
+            Garment(picture, found=True, native=True),
+        )
         for number, (picture, label) in enumerate(zip(pixels, labels, strict=True))
     )
 

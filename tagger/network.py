@@ -1,41 +1,13 @@
 """The network: 28x28 grey pictures to one score a label. Knows no files and no devices."""
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-
-@dataclass(frozen=True)
-class NetworkConfig:
-    """The shape of a `ResidualNetwork`, as it stands in a bundle's card.
-
-    `widths` are the channels of each stage; every stage after the first halves height and width. `blocks` is the
-    number of residual blocks a stage. `classes` are Fashion-MNIST's, and `photo_classes` those of a second head, for
-    photos; 0 where one head does both. `mean` and `deviation` are those of the training pictures, in 0..1.
-    """
-
-    widths: tuple[int, ...] = (32, 64, 128)
-    blocks: int = 1
-    classes: int = 10
-    photo_classes: int = 0
-    mean: float = 0.2860
-    deviation: float = 0.3530
-
-    def __post_init__(self) -> None:
-        """Refuse shapes that cannot be built or would take absurd memory, as a damaged card may hold."""
-        if not (1 <= len(self.widths) <= 4 and all(1 <= width <= 4096 for width in self.widths)):
-            raise ValueError(f"widths must be one to four numbers from 1 to 4096, not {self.widths}")
-        if not 1 <= self.blocks <= 32 or not 2 <= self.classes <= 10_000 or not 0 < self.deviation < math.inf:
-            raise ValueError("blocks must be 1 to 32, classes 2 to 10000, deviation positive")
-        if self.photo_classes not in (0, self.classes, self.classes + 1):
-            raise ValueError("photo_classes must be 0, classes, or one more, for what is none of them")
-        if not math.isfinite(self.mean):
-            raise ValueError("mean must be a number")
+from tagger.card import NetworkConfig
 
 
 class ResidualBlock(nn.Module):

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 Row: TypeAlias = dict[str, Any]
 
 JSON_FORMAT = 1
-COLUMNS = ("path", "tag", "confidence", "low_confidence", "reason", "group", "group_confidence")
+COLUMNS = ("path", "tag", "confidence", "low_confidence", "reason", "group", "group_confidence", "duplicate_of")
+CHANGE_COLUMNS = ("change path moved_from tag low_confidence reason tag_before low_confidence_before reason_before").split()
 DECIMALS = 4
 """Of the confidences, as the contract with those who read the file says."""
 
@@ -58,14 +59,31 @@ def columns(source_columns: Sequence[str], top_k: int) -> dict[str, str | None]:
     return {**named, **dict.fromkeys(own)}
 
 
-def row(item: Item, tag: Tag, model: str, named: Mapping[str, str | None]) -> Row:
+def row(item: Item, tag: Tag, model: str, named: Mapping[str, str | None], duplicate_of: str = "") -> Row:
     """Return one row; `named` is what `columns` returned."""
-    values: Row = {"path": item.path, "low_confidence": tag.low_confidence, "reason": tag.reason, "model": model}
-    values |= {"tag": "", "confidence": None, "group": tag.group, "group_confidence": tag.group_confidence}
-    for rank, (label, confidence) in enumerate(tag.ranked, 1):
-        suffix = "" if rank == 1 else f"_{rank}"
-        values |= {f"tag{suffix}": label, f"confidence{suffix}": confidence}
-    return {name: item.columns.get(source) if source is not None else values.get(name) for name, source in named.items()}
+    label, confidence = tag.ranked[0] if tag.ranked else ("", None)
+    own: Row = {
+        "path": item.path,
+        "tag": label,
+        "confidence": confidence,
+        "low_confidence": tag.low_confidence,
+        "reason": tag.reason,
+        "group": tag.group,
+        "group_confidence": tag.group_confidence,
+        "duplicate_of": duplicate_of,
+        "model": model,
+    }
+    if len(named) == len(own):  # nothing of the source's, and no runners-up
+        return own
+    for rank, (label, confidence) in enumerate(tag.ranked[1:], 2):
+        own |= {f"tag_{rank}": label, f"confidence_{rank}": confidence}
+    return {name: item.columns.get(source) if source is not None else own.get(name) for name, source in named.items()}
+
+
+def change_row(path: str, change: str, moved_from: str, before: Sequence[Any] | None, after: Sequence[Any] | None) -> Row:
+    """Return one row of the file of changes; `before` and `after` are tag, flag and reason, None where there is no row."""
+    nothing = (None, None, None)
+    return dict(zip(CHANGE_COLUMNS, (change, path, moved_from, *(after or nothing), *(before or nothing)), strict=True))
 
 
 def format_of(out: str, asked: Format | None = None) -> Format:
@@ -164,37 +182,39 @@ def _writer(
 
 class _CsvWriter:
     def __init__(self, file: io.RawIOBase, named: Mapping[str, str | None], excel: bool) -> None:
-        self._named = named
-        self._excel = excel
+        self._own = [source is None for source in named.values()]
+        self._safe = _harmless if excel else str
+        self._file = io.BufferedWriter(file)
         # Only with \r in its line end does csv quote a lone \r in a cell; `_Encoded` writes \n all the same.
-        self._csv = csv.writer(_Encoded(file), lineterminator="\r\n")
+        self._csv = csv.writer(_Encoded(self._file), lineterminator="\r\n")
         if excel:
-            file.write(b"\xef\xbb\xbf")
+            self._file.write(b"\xef\xbb\xbf")
         self._csv.writerow([self._safe(name) for name in named])
 
     def write(self, row: Row) -> None:
-        self._csv.writerow([self._safe(self._text(name, value)) for name, value in row.items()])
+        cells = [
+            value if type(value) is str else f"{value:.{DECIMALS}f}" if own and type(value) is float else _text(value)
+            for value, own in zip(row.values(), self._own, strict=True)
+        ]
+        self._csv.writerow(cells if self._safe is str else map(self._safe, cells))
 
     def close(self) -> None:
-        pass
+        self._file.flush()
 
-    def _text(self, name: str, value: Any) -> str:
-        own_number = isinstance(value, float) and self._named[name] is None
-        return f"{value:.{DECIMALS}f}" if own_number else _text(value)
 
-    def _safe(self, text: str) -> str:
-        # As WooCommerce's exporter does: a leading ' keeps spreadsheets from running the cell.
-        return f"'{text}" if self._excel and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+def _harmless(text: str) -> str:
+    """Return text that no spreadsheet runs, as WooCommerce's exporter does it: with a leading '."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 class _Encoded:
     r"""What csv.writer needs of a file: file names that are no UTF-8 come out as `\udc..`, the rest stays valid."""
 
-    def __init__(self, file: io.RawIOBase) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self._file = file
 
     def write(self, text: str) -> int:
-        return self._file.write(_encoded(text.removesuffix("\r\n") + "\n")) or 0
+        return self._file.write(_encoded(text.removesuffix("\r\n") + "\n"))
 
 
 def _encoded(text: str) -> bytes:

@@ -12,8 +12,9 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tagger.bundle import Bundle
+from tagger.card import NetworkConfig
 from tagger.errors import DeviceError
-from tagger.network import NetworkConfig, ResidualNetwork
+from tagger.network import ResidualNetwork
 from tagger.records import Garment
 from tagger.settings import Device
 

@@ -1,4 +1,4 @@
-"""What a person or a log sees while a run goes on: a bar on a terminal, a plain line every half minute elsewhere."""
+"""What is seen of a run: a bar on a terminal; in a log a line at its start, one at its end, and what is wrong between."""
 
 import json
 import sys
@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
@@ -15,6 +16,7 @@ from tqdm import tqdm
 
 from tagger.pipeline import Report
 from tagger.records import Failed
+from tagger.run_report import counts
 
 LogFormat: TypeAlias = Literal["text", "json"]
 
@@ -30,15 +32,14 @@ class Progress:
     def __init__(self, log_format: LogFormat, quiet: bool, count_items: Callable[[], int] | None) -> None:
         self._json = log_format == "json"
         self._quiet = quiet
-        self._started = self._last_line = time.monotonic()
         self._total: int | None = None
         self._failures = 0
         self._bar: tqdm[Any] | None = None
         if sys.stderr.isatty() and not quiet and not self._json:
             self._bar = tqdm(unit=" photos", dynamic_ncols=True, file=sys.stderr, leave=False)
-        if count_items is not None and not quiet:
-            # The run does not wait for the count: it begins while the listing is still going on.
-            threading.Thread(target=self._count, args=(count_items,), daemon=True).start()
+            if count_items is not None:
+                # The run does not wait for the count: it begins while the listing is still going on.
+                threading.Thread(target=self._count, args=(count_items,), daemon=True).start()
 
     def __enter__(self) -> "Progress":
         return self
@@ -53,6 +54,25 @@ class Progress:
         except Exception:  # the run itself meets the same trouble, and says so
             return
 
+    def started(self, report: Report, source: str, out: str) -> None:
+        """Say what is going to be done."""
+        if self._bar is None and not self._quiet:
+            text = f"fmtag {version('fmtag')}: {source} to {out} with {report.model}, run {report.run}."
+            self._say(text, event="started", source=source, out=out, model=report.model, run=report.run)
+
+    def warned(self, sentence: str) -> None:
+        """Say what is wrong, though the run goes on."""
+        self._say(f"Warning: {sentence}", event="warning", message=sentence)
+
+    def interrupted(self, report: Report) -> None:
+        """Say that a signal has ended the run, and what is left of it."""
+        self._say(
+            f"Interrupted; the output is as it was before. What was looked at, {report.looked_at:,} photos, is kept: "
+            "the same command goes on from here.",
+            event="interrupted",
+            looked_at=report.looked_at,
+        )
+
     def ignored(self, path: str, why: str) -> None:
         """List an entry of the source that is no item."""
         self._say(f"ignored {path}: {why}", event="ignored", path=path, why=why)
@@ -64,31 +84,14 @@ class Progress:
             return
         self._say(f"{failure.reason}: {failure.detail}", event="failed", reason=failure.reason, detail=failure.detail)
         if self._failures == LISTED_FAILURES:
-            self._say("further failures are listed in the output alone", event="failures_not_listed")
+            self._say("further failures are listed in the output and the report alone", event="failures_not_listed")
 
     def tagged(self, report: Report) -> None:
         """Show one more row."""
-        flagged, failed = report.flagged.total(), report.failed.total()
         if self._bar is not None:
             self._bar.total = self._total
-            self._bar.set_postfix(flagged=flagged, failed=failed, refresh=False)
+            self._bar.set_postfix(flagged=report.flagged.total(), failed=report.failed.total(), refresh=False)
             self._bar.update()
-        elif not self._quiet and time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
-            self._last_line = time.monotonic()
-            rate = report.found / (self._last_line - self._started)
-            left = None if self._total is None else max(0.0, (self._total - report.found) / rate)
-            total = "" if self._total is None else f" of {self._total:,}"
-            ends = "" if left is None else f", {_duration(left)} left"
-            self._say(
-                f"{report.found:,}{total} photos, {rate:.0f}/s, {flagged:,} flagged, {failed:,} failed{ends}",
-                event="progress",
-                photos=report.found,
-                total=self._total,
-                photos_a_second=round(rate, 1),
-                flagged=flagged,
-                failed=failed,
-                seconds_left=None if left is None else round(left),
-            )
 
     def done(self, report: Report, out: str) -> None:
         """Say what came of it; the counts add up: found = tagged + flagged + failed."""
@@ -98,18 +101,15 @@ class Progress:
             self._bar.close()
             Console(stderr=True).print(_tags_table(report))
         rate = report.found / report.seconds if report.seconds else 0.0
+        settling = f" {report.settling:,} left out as they settle." if report.settling else ""
         ignored = f" {report.ignored:,} other entries ignored." if report.ignored else ""
         where = "" if out == "-" else f" Written to {out}."
         self._say(
             f"{report.found:,} photos = {report.sure:,} tagged{_counted(report.flagged, 'flagged')}"
-            f"{_counted(report.failed, 'failed')}; {report.seconds:.1f} s, {rate:.0f}/s, {report.model}.{ignored}{where}",
+            f"{_counted(report.failed, 'failed')}; {_changed(report)}; {report.seconds:.1f} s, {rate:.0f}/s, {report.model}."
+            f"{settling}{ignored}{where}",
             event="done",
-            photos=report.found,
-            tagged=report.sure,
-            flagged=dict(report.flagged),
-            failed=dict(report.failed),
-            ignored=report.ignored,
-            tags=dict(report.tags),
+            **counts(report),
             seconds=round(report.seconds, 3),
             model=report.model,
             out=out,
@@ -146,6 +146,11 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
             bar.close()
 
 
+def _changed(report: Report) -> str:
+    changes = [f"{count:,} {change.replace('_', ' ')}" for change, count in sorted(report.changes.items())]
+    return ", ".join(changes) or "nothing new"
+
+
 def _counted(reasons: "dict[str, int]", what: str) -> str:
     total = sum(reasons.values())
     if not total:
@@ -163,9 +168,3 @@ def _tags_table(report: Report) -> Table:
     if untagged:
         table.add_row("[dim]no tag[/dim]", f"{untagged:,}")
     return table
-
-
-def _duration(seconds: float) -> str:
-    minutes, whole = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {whole} s" if minutes else f"{whole} s"

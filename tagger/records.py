@@ -66,6 +66,26 @@ class Garment:
 
 
 @dataclass(frozen=True)
+class Content:
+    """The bytes of a file as they were read: what they are, and by what it can be told cheaply that they are still there."""
+
+    sha256: bytes
+    size: int
+    mtime_ns: int | None
+    """When the file was last written; None where a later change could hide behind the same time."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a photo, all that a tag is decided from."""
+
+    failed: Failed | None = None
+    probabilities: NDArray[np.float32] | None = None
+    """Of the labels, (labels,), 0..1; None where the photo could not be read or no product stands out in it."""
+    truncated: bool = False
+
+
+@dataclass(frozen=True)
 class Tag:
     """What is said of one photo: `ranked` holds (label, probability) from the likeliest on, empty where it failed."""
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from tagger import bundle
 from tagger.adapt import Adapted
 from tagger.atomic import replacing
+from tagger.card import Card
 from tagger.errors import BundleError, OutputError
 from tagger.metrics import Interval
 from tagger.retrain import Retrained
@@ -164,7 +165,7 @@ def print_models(shipped: Iterable[Path], own: Iterable[Path], default: str) -> 
             click.echo(f"{loaded.model}  {origin}, {_origin(loaded.card)}{mark}")
 
 
-def _origin(card: bundle.Card) -> str:
+def _origin(card: Card) -> str:
     if card.parent:
         gained = card.figures.get("cross_validated", {}).get("all")
         found = f", {gained['after']:.3f} right of {gained['n']} labelled photos" if gained else ", without labels"

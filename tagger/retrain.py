@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from tagger import bundle, dataset, metrics, mix
 from tagger.calibrate import PRECISION, fit_temperature, threshold_for
+from tagger.card import Card, NetworkConfig
 from tagger.errors import TrainingError
 from tagger.garment import VERSION
-from tagger.network import NetworkConfig, ResidualNetwork, count_macs, count_parameters, logits_of
+from tagger.network import ResidualNetwork, count_macs, count_parameters, logits_of
 from tagger.predict import native_probabilities, photo_probabilities
 from tagger.settings import TrainSettings, catalog_recipe
 from tagger.train import EpochFigures, train
@@ -113,9 +114,9 @@ def calibrate_network(network: ResidualNetwork, held_out: dataset.Pictures, phot
     return Calibrated(temperature, photo_temperature, thresholds, precision)
 
 
-def card_of(settings: TrainSettings, network: ResidualNetwork, calibrated: Calibrated, figures: dict[str, Any]) -> bundle.Card:
+def card_of(settings: TrainSettings, network: ResidualNetwork, calibrated: Calibrated, figures: dict[str, Any]) -> Card:
     """Return what the new bundle says of itself."""
-    return bundle.Card(
+    return Card(
         name=settings.name or settings.out.resolve().name,
         labels=dataset.LABELS,
         groups=dataset.GROUPS,

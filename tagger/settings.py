@@ -11,6 +11,9 @@ Format: TypeAlias = Literal["csv", "json", "jsonl", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 
+Only: TypeAlias = Literal["new", "changed", "flagged"]
+ONLY: tuple[Only, ...] = get_args(Only)
+
 DEFAULT_MODEL = "catalog"
 """The shipped bundle that tags where no other is named."""
 
@@ -148,6 +151,26 @@ class RunSettings:
     allow_truncated: bool = False
     debug_garments: Path | None = None
     excel: bool = False
+    ledger: Path | None = None
+    """What is done already; None takes the file beside the output, or where there can be none, nothing is remembered."""
+    fresh: bool = False
+    """Whether every photo is looked at anew, whatever the ledger knows."""
+    verify: bool = False
+    """Whether all bytes are read, even where size and time say that they are the same."""
+    settle: float = 0.0
+    """Files written within so many seconds are left out of this run."""
+    give_up: int = 7
+    """Runs after which a photo that cannot be read is read again only when its file changes."""
+    only: tuple[Only, ...] = ()
+    """Rows that are written; all where none is named."""
+    changes: str | None = None
+    """File for what is another than in the last run."""
+    report: Path | None = None
+    """JSON file for counts, times and every failure."""
+    wait: float = 0.0
+    """Seconds to wait for another run that holds the ledger."""
+    allow_vanished: bool = False
+    """Whether most of the known photos may be gone."""
 
 
 OtherLabels: TypeAlias = Literal["keep", "drop"]

@@ -75,6 +75,11 @@ def open_source(
     return Source(iter([Item(source, path)]))
 
 
+def count(source: str, image_column: str | None = None) -> int:
+    """Return how many items a source holds, opening no image."""
+    return sum(1 for _ in open_source(source, image_column).items)
+
+
 def label_column(columns: Sequence[str], asked: str | None = None, table: str = "The table") -> str:
     """Return the column that holds the labels: the one asked for, or one of a usual name; `table` is named if there is none."""
     return _column("label", columns, asked, LABEL_COLUMNS, table)

@@ -13,10 +13,11 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
 from tagger.atomic import replacing
+from tagger.card import NetworkConfig
 from tagger.dataset import Pictures
 from tagger.errors import TrainingError
 from tagger.muon import Muon
-from tagger.network import NetworkConfig, ResidualNetwork, logits_of, said_of_both_sides
+from tagger.network import ResidualNetwork, logits_of, said_of_both_sides
 from tagger.settings import Cycle, Recipe
 
 CHECKPOINT_FORMAT = 2

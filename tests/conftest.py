@@ -13,8 +13,9 @@ import torch
 from PIL import Image
 
 from tagger import bundle, dataset
+from tagger.card import Card, NetworkConfig
 from tagger.garment import VERSION
-from tagger.network import NetworkConfig, ResidualNetwork
+from tagger.network import ResidualNetwork
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,7 +27,7 @@ def save_bundle(folder: Path, config: NetworkConfig, **more: Any) -> Path:
     for head in (network.head, network.photo_head):
         if head is not None:
             torch.nn.init.normal_(head.weight, std=4.0)
-    card = bundle.Card(
+    card = Card(
         name=folder.name,
         labels=dataset.LABELS,
         groups=dataset.GROUPS,

@@ -16,8 +16,9 @@ import torch
 from conftest import ROOT, draw_photo
 
 from tagger import bundle, dataset, garment
+from tagger.card import Card, NetworkConfig
 from tagger.dataset import GROUPS, LABELS, NONE, Pictures, kept_for_calibration, kept_for_reporting
-from tagger.network import NetworkConfig, ResidualNetwork
+from tagger.network import ResidualNetwork
 from tagger.records import Photo
 
 INTERVAL = re.compile(r"[01]\.\d{3} \([01]\.\d{3}-[01]\.\d{3}\)")
@@ -121,7 +122,7 @@ def two_headed(tmp_path: Path) -> Path:
     torch.manual_seed(3)
     config = NetworkConfig(widths=(8, 16), photo_classes=NONE + 1)
     network = ResidualNetwork(config)
-    card = bundle.Card("two", LABELS, GROUPS, config, garment.VERSION, temperature=1.0, min_confidence=0.5)
+    card = Card("two", LABELS, GROUPS, config, garment.VERSION, temperature=1.0, min_confidence=0.5)
     bundle.save(tmp_path / "two", card, network)
     return tmp_path / "two"
 

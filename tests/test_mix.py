@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from tagger import compose, drawing, mix, shoes
+from tagger.card import NetworkConfig
 from tagger.compose import Worn
 from tagger.dataset import (
     KINDS,
@@ -29,7 +30,7 @@ from tagger.dataset import (
 from tagger.drawing import CANVAS, Chance
 from tagger.errors import DatasetError
 from tagger.mix import SHIRT, TEACHING, TOP, Cut, calibration_mix, cuts_of, drawings, on_canvas, training_mix, variants_of
-from tagger.network import NetworkConfig, ResidualNetwork
+from tagger.network import ResidualNetwork
 from tagger.records import Pixels
 
 DRAWN = 24

@@ -15,10 +15,10 @@ import torch
 from conftest import draw_photo, save_bundle
 
 from tagger import bundle, dataset, mix
+from tagger.card import NetworkConfig
 from tagger.cli import main
 from tagger.dataset import LABELS, Pictures, hold_out, kept_for_calibration, kept_for_reporting, labelled_photos
 from tagger.errors import DatasetError, TrainingError
-from tagger.network import NetworkConfig
 from tagger.predict import Predictor
 from tagger.records import Garment
 from tagger.retrain import CHECKPOINT, PHOTO_PRECISION, PRECISIONS, retrain

@@ -13,6 +13,7 @@ from torchmetrics.classification import MulticlassCalibrationError
 
 from tagger import train as recipe_room
 from tagger.calibrate import fit_temperature, threshold_for
+from tagger.card import NetworkConfig
 from tagger.dataset import HELD_OUT, Pictures, checksums, fashion_mnist, hold_out
 from tagger.errors import DatasetError, TrainingError
 from tagger.metrics import (
@@ -27,7 +28,7 @@ from tagger.metrics import (
     separation,
     share_interval,
 )
-from tagger.network import NetworkConfig, ResidualNetwork, count_macs, count_parameters
+from tagger.network import ResidualNetwork, count_macs, count_parameters
 from tagger.settings import Cycle, Recipe
 from tagger.train import EpochFigures, train
 

@@ -1,0 +1,143 @@
+"""What a night without news costs: `fmtag run` over N files that the ledger knows, beside a run over one such file.
+
+    python benchmarks/nightly.py [--files 10000 --files 100000] [--rows 1000000] [--runs 3]
+
+The files are real, in folders of a thousand; the ledger is filled by this script, as a run that scored them would have left it,
+up to `--rows` items, those beyond the files being ones that vanished long ago. Prints a table of whole-process seconds and
+memory, medians of the runs, which each report that they looked at no file and never loaded torch.
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import click
+import numpy as np
+
+from tagger import card, decide, ledger
+from tagger.garment import VERSION
+from tagger.records import Result
+from tagger.settings import DEFAULT_MODEL
+
+LONG_AGO = 1_700_000_000
+A_FOLDER = 1_000
+
+
+def make_files(folder: Path, count: int) -> list[str]:
+    """Write `count` small files, each of other bytes, and return their paths within the folder."""
+    paths = []
+    for number in range(count):
+        path = f"{number // A_FOLDER:04d}/{number:07d}.jpg"
+        if number % A_FOLDER == 0:
+            (folder / path).parent.mkdir(parents=True)
+        with open(folder / path, "wb") as file:  # noqa: PTH123 (twice as fast, a million times)
+            file.write(b"%d" % number)
+        os.utime(folder / path, (LONG_AGO, LONG_AGO))
+        paths.append(path)
+    return paths
+
+
+def fill(place: Path, paths: list[str], rows: int, model: str) -> None:
+    """Write a ledger in which each path has been scored and published, and further ones have vanished since."""
+    signed = card.read(model)
+    labels = signed.card.labels
+    rng = np.random.default_rng(0)
+    with ledger.opened(place) as memory:
+        asked = ledger.Asked(
+            "there",
+            "tags.csv",
+            "0",
+            signed.model,
+            f"{signed.fingerprint}+g{VERSION}",
+            labels,
+            signed.card.groups,
+            signed.card.min_confidence,
+        )
+        run = memory.begin(asked)
+        memory.finish()
+    probabilities = rng.dirichlet(np.full(len(labels), 0.2), rows).astype("<f4")
+
+    def contents() -> Iterator[tuple[object, ...]]:
+        for number in range(rows):
+            content = hashlib.sha256(b"%d" % number).digest()
+            yield (number + 1, content, 1, run, 0, probabilities[number].tobytes())
+
+    def items() -> Iterator[tuple[object, ...]]:
+        for number in range(rows):
+            path, row = f"gone/{number:07d}.jpg", (None, None, None, None)
+            if number < len(paths):
+                result = Result(None, probabilities[number])
+                tag = decide.tag_of(result, labels, signed.card.groups, signed.card.min_confidence)
+                path, row = paths[number], (run, tag.ranked[0][0], tag.low_confidence, tag.reason)
+            yield (number + 1, path, len(b"%d" % number), LONG_AGO * 10**9, number + 1, run, *row)
+
+    with sqlite3.connect(place) as sql:
+        sql.executemany("INSERT INTO contents VALUES (?, ?, ?, ?, ?, ?)", contents())
+        sql.executemany(
+            "INSERT INTO items (id, key, size, mtime_ns, content, run, published, tag, low_confidence, reason)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            items(),
+        )
+    sql.close()
+
+
+def night(source: Path, place: Path, out: Path, model: str) -> tuple[float, float, dict[str, object]]:
+    """Return seconds, megabytes and the report of one run in a process of its own."""
+    command = [sys.executable, "-m", "tagger", "run", source, "--out", out, "--ledger", place, "--model", model]
+    command += ["--report", out.with_suffix(".json"), "--quiet", "--allow-vanished"]
+    started = time.perf_counter()
+    process = subprocess.Popen(command)
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    if os.waitstatus_to_exitcode(status) != 0:
+        raise SystemExit(f"the run over {source} ended with {os.waitstatus_to_exitcode(status)}")
+    kilobytes = used.ru_maxrss if sys.platform == "linux" else used.ru_maxrss / 1024
+    return seconds, kilobytes / 1024, json.loads(out.with_suffix(".json").read_bytes())
+
+
+@click.command()
+@click.option("--files", multiple=True, type=int, default=(10_000, 100_000), show_default=True, help="Real files.")
+@click.option("--rows", type=int, default=1_000_000, show_default=True, help="Items in the ledger, at least as many as files.")
+@click.option("--runs", type=int, default=3, show_default=True, help="Runs of which the median is taken.")
+@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Bundle.")
+def main(files: tuple[int, ...], rows: int, runs: int, model: str) -> None:
+    """Print the table."""
+    print(
+        "| files | rows in the ledger | start-up, s | a night without news, s | beyond start-up, s | a file, µs | memory, MB |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for count in files:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            paths = make_files(folder / "photos", count)
+            one = folder / "one"
+            make_files(one, 1)
+            fill(folder / "one.ledger", ["0000/0000000.jpg"], 1, model)
+            fill(folder / "tags.ledger", paths, max(rows, count), model)
+            starts, nights, memory = [], [], []
+            for _ in range(runs):
+                starts.append(night(one, folder / "one.ledger", folder / "one.csv", model)[0])
+                seconds, megabytes, report = night(folder / "photos", folder / "tags.ledger", folder / "tags.csv", model)
+                assert report["counts"]["unchanged"] == count, report["counts"]  # type: ignore[index]
+                assert report["counts"]["changes"] == {}, report["counts"]  # type: ignore[index]
+                nights.append(seconds)
+                memory.append(megabytes)
+                print(report["seconds_by_stage"], report["seconds"], file=sys.stderr)
+            beyond = median(nights) - median(starts)
+            print(
+                f"| {count:,} | {max(rows, count):,} | {median(starts):.2f} | {median(nights):.2f} | {beyond:.2f} "
+                f"| {beyond / count * 1e6:.0f} | {median(memory):.0f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,259 @@
+"""What a bundle says of itself: `card.json`, read without its weights, so that torch is loaded only where a network is needed.
+
+Here too: where bundles lie, shipped and a user's own, and which of them tags where none is named.
+"""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from tagger.errors import BundleError
+from tagger.settings import DEFAULT_MODEL
+
+FORMAT = 3
+"""Grows when an older fmtag could not read the card."""
+
+KIND = "fmtag-bundle"
+
+DEFAULT_FILE = "default"
+"""File in the user's folder with the name of the bundle that tags where none is named."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The shape of a `ResidualNetwork`, as it stands in a bundle's card.
+
+    `widths` are the channels of each stage; every stage after the first halves height and width. `blocks` is the
+    number of residual blocks a stage. `classes` are Fashion-MNIST's, and `photo_classes` those of a second head, for
+    photos; 0 where one head does both. `mean` and `deviation` are those of the training pictures, in 0..1.
+    """
+
+    widths: tuple[int, ...] = (32, 64, 128)
+    blocks: int = 1
+    classes: int = 10
+    photo_classes: int = 0
+    mean: float = 0.2860
+    deviation: float = 0.3530
+
+    def __post_init__(self) -> None:
+        """Refuse shapes that cannot be built or would take absurd memory, as a damaged card may hold."""
+        if not (1 <= len(self.widths) <= 4 and all(1 <= width <= 4096 for width in self.widths)):
+            raise ValueError(f"widths must be one to four numbers from 1 to 4096, not {self.widths}")
+        if not 1 <= self.blocks <= 32 or not 2 <= self.classes <= 10_000 or not 0 < self.deviation < math.inf:
+            raise ValueError("blocks must be 1 to 32, classes 2 to 10000, deviation positive")
+        if self.photo_classes not in (0, self.classes, self.classes + 1):
+            raise ValueError("photo_classes must be 0, classes, or one more, for what is none of them")
+        if not math.isfinite(self.mean):
+            raise ValueError("mean must be a number")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a bundle says of itself."""
+
+    name: str
+    labels: tuple[str, ...]
+    groups: dict[str, str]
+    network: NetworkConfig
+    garment_version: int
+    temperature: float
+    """Logits are divided by this before the softmax (Guo et al. 2017, arXiv 1706.04599)."""
+    min_confidence: float
+    """Tags below this calibrated probability, 0..1, are flagged."""
+    photo_temperature: float = 1.0
+    """The same for the logits of the head for photos, where there is one."""
+    precisions: dict[str, float] = field(default_factory=dict)
+    """The threshold to ask for so that a share of the unflagged tags is right: from "0.95" to the probability, 0..1."""
+    figures: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
+    """sha256 of each file trained on."""
+    versions: dict[str, str] = field(default_factory=dict)
+    parent: str = ""
+    """The bundle that a shop has taught, as its `model` column names it; empty for one that was trained."""
+    taught_groups: dict[str, str] = field(default_factory=dict)
+    """The labels of the network's own heads, in their order, with their groups, where a shop has taught others."""
+    shop_temperature: float = 1.0
+    """The logarithms of what the shop's part says are divided by this."""
+
+    @property
+    def network_groups(self) -> dict[str, str]:
+        """The labels of the network's heads, in their order, with their groups."""
+        return self.taught_groups or {label: self.groups[label] for label in self.labels}
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be used."""
+        if len(set(self.labels)) != len(self.labels) or len(self.labels) < 2:
+            raise ValueError("at least two labels, all different, are needed")
+        if set(self.groups) != set(self.labels):
+            raise ValueError("every label needs a group")
+        if len(self.network_groups) != self.network.classes:
+            raise ValueError(f"{self.network.classes} different labels of the network are needed")
+        thresholds = (self.min_confidence, *self.precisions.values())
+        temperatures = (self.temperature, self.photo_temperature, self.shop_temperature)
+        if not all(math.isfinite(some) and some > 0 for some in temperatures) or not all(0 <= some <= 1 for some in thresholds):
+            raise ValueError("temperatures must be positive and thresholds within 0..1")
+
+    def threshold(self, precision: float | None) -> float:
+        """Return the least confidence of an unflagged tag: the default, or the one for a `precision` of the card's table.
+
+        Raises `BundleError` where the table has no such precision.
+        """
+        if precision is None:
+            return self.min_confidence
+        for known, threshold in self.precisions.items():
+            if math.isclose(float(known), precision):
+                return threshold
+        known = ", ".join(self.precisions) or "none"
+        raise BundleError(f"The bundle {self.name} has no threshold for a precision of {precision}; it has: {known}.")
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A card as it lies in its bundle's folder, with the name and sha256 of the weights that it was written for."""
+
+    folder: Path
+    card: Card
+    fingerprint: str
+    """sha256 of the card's file, which holds that of the weights."""
+    weights_file: str
+    weights_sha256: str
+
+    @property
+    def model(self) -> str:
+        """What the `model` column holds: name, short hash and garment version, as in `base@1a2b3c4d+g1`."""
+        return model_name(self.card, self.fingerprint)
+
+
+def model_name(card: Card, fingerprint: str) -> str:
+    """Return what the `model` column holds, as `Signed.model` says."""
+    return f"{card.name}@{fingerprint[:8]}+g{card.garment_version}"
+
+
+def read(name: str) -> Signed:
+    """Return the card in the folder `name`, or else of the user's own bundle of that name, or else of the shipped one.
+
+    Raises `BundleError` where there is none, or it is damaged, foreign or from a newer fmtag.
+    """
+    folder = _find(name)
+    with damage_said(folder):
+        content = (folder / "card.json").read_bytes()
+        raw = _parsed(content, folder)
+        weights_file, weights_sha256 = str(raw["weights"]["file"]), str(raw["weights"]["sha256"])
+        if Path(weights_file).name != weights_file:
+            raise ValueError("its weights lie outside its folder")
+        return Signed(folder, _card(raw), hashlib.sha256(content).hexdigest(), weights_file, weights_sha256)
+
+
+@contextmanager
+def damage_said(folder: Path) -> Iterator[None]:
+    """Turn whatever is wrong with a bundle's files into a `BundleError` of one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise BundleError(f"The bundle {folder} cannot be read: {error.strerror or error}.") from error
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BundleError(f"The bundle {folder} is damaged: {reason}. Fetch it again or retrain it.") from error
+
+
+def shipped() -> list[Path]:
+    """Return the folders of the bundles that come with fmtag."""
+    return _bundles_in(_shipped_folder())
+
+
+def own() -> list[Path]:
+    """Return the folders of the user's own bundles."""
+    folder = user_folder()
+    return _bundles_in(folder) if folder.is_dir() else []
+
+
+def _bundles_in(folder: Path) -> list[Path]:
+    return sorted(one for one in folder.iterdir() if (one / "card.json").is_file())
+
+
+def user_folder() -> Path:
+    """Return where a user's own bundles lie by name: `FMTAG_MODELS`, else the place for data that the system knows."""
+    given = os.environ.get("FMTAG_MODELS")
+    return Path(given) if given else platformdirs.user_data_path("fmtag", appauthor=False) / "models"
+
+
+def place_for(out: str) -> Path:
+    """Return the folder for a new bundle: a bare name is one in the user's folder, anything else a path.
+
+    Raises `BundleError` for the name of a shipped bundle, which would be hidden by it.
+    """
+    if Path(out).name != out or out in (".", ".."):
+        return Path(out)
+    if out in (folder.name for folder in shipped()):
+        raise BundleError(f"{out} is the name of a bundle that comes with fmtag; give the new one another name.")
+    return user_folder() / out
+
+
+def default_model() -> str:
+    """Return the bundle that tags where none is named: the one that the user has set, else the shipped one."""
+    try:
+        return (user_folder() / DEFAULT_FILE).read_text(encoding="utf-8").strip() or DEFAULT_MODEL
+    except OSError:
+        return DEFAULT_MODEL
+
+
+def _shipped_folder() -> Path:
+    """Return where the bundles lie: inside the package when installed from a wheel, beside it in a checkout."""
+    packaged = Path(str(files("tagger"))) / "weights"
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parent.parent / "weights"
+
+
+def _find(name: str) -> Path:
+    for folder in (Path(name), user_folder() / name, _shipped_folder() / name):
+        if os.path.isfile(folder / "card.json"):
+            return folder
+    if os.path.exists(name):  # unlike Path's, false for names that no folder can have
+        raise BundleError(f"{name} is no bundle: it holds no card.json; give a bundle's folder or name.")
+    known, made = (", ".join(folder.name for folder in some) or "none" for some in (shipped(), own()))
+    raise BundleError(
+        f"There is no bundle {name!r}; shipped with fmtag: {known}; your own: {made}. A bundle's folder works too."
+    )
+
+
+def _parsed(content: bytes, folder: Path) -> dict[str, Any]:
+    raw = json.loads(content)
+    if not isinstance(raw, dict) or raw.get("kind") != KIND:
+        raise BundleError(f"{folder / 'card.json'} is no fmtag card; give a bundle's folder or name.")
+    if not isinstance(raw.get("format"), int) or raw["format"] > FORMAT:
+        raise BundleError(f"The bundle {folder} is from a newer fmtag; update fmtag to use it.")
+    return raw
+
+
+def _card(raw: dict[str, Any]) -> Card:
+    # Cards of format 1 know one head alone and have no table of precisions, those of format 2 no shop.
+    known = {"photo_classes": 0, **raw["network"]}
+    network = {item.name: known[item.name] for item in fields(NetworkConfig)}
+    thresholds = raw["thresholds"]
+    return Card(
+        name=str(raw["name"]),
+        labels=tuple(map(str, raw["labels"])),
+        groups={str(label): str(group) for label, group in raw["groups"].items()},
+        network=NetworkConfig(**{**network, "widths": tuple(network["widths"])}),
+        garment_version=int(raw["garment_version"]),
+        temperature=float(raw["temperature"]),
+        min_confidence=float(thresholds["min_confidence"]),
+        photo_temperature=float(raw.get("photo_temperature", 1.0)),
+        precisions={str(float(key)): float(value) for key, value in thresholds.get("precisions", {}).items()},
+        figures=dict(raw["figures"]),
+        recipe=dict(raw["recipe"]),
+        data=dict(raw["data"]),
+        versions=dict(raw["versions"]),
+        parent=str(raw.get("parent", "")),
+        taught_groups={str(label): str(group) for label, group in raw.get("taught_groups", {}).items()},
+        shop_temperature=float(raw.get("shop_temperature", 1.0)),
+    )

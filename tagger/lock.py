@@ -1,0 +1,104 @@
+"""One run at a time: a lock of the operating system on a file, which the kernel frees when its holder dies, however it dies."""
+
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO
+
+from tagger.errors import LedgerError, LockedError
+
+SECONDS_BETWEEN_TRIES = 0.1
+
+SECONDS_TO_SAY_WHO = 1.0
+"""The holder writes who it is right after it got the lock; so long it may take on a busy machine."""
+
+if sys.platform == "win32":
+    import msvcrt
+
+    BEYOND_CONTENT = 1 << 30
+    """Windows forbids reading what is locked, so a byte is locked that is not there."""
+
+    def _taken(file: IO[bytes]) -> bool:
+        file.seek(BEYOND_CONTENT)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _taken(file: IO[bytes]) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+@contextmanager
+def held(path: Path, wait: float = 0.0) -> Iterator[None]:
+    """Hold the lock on the file `path` while the block lasts; the file says who holds it, and is gone afterwards.
+
+    Raises `LockedError`, which names the holder, where another has not let go of it after `wait` seconds, and `LedgerError`
+    where the file cannot be made or locked.
+    """
+    end = time.monotonic() + wait
+    while (file := _opened(path)) is None:
+        if time.monotonic() >= end:
+            raise LockedError(f"Another run is going on ({_holder(path)}); wait for it with --wait SECONDS, or stop it.")
+        time.sleep(SECONDS_BETWEEN_TRIES)
+    with file:
+        file.seek(0)
+        file.truncate()
+        since = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}).encode())
+        file.flush()
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows removes no open file; it stays there empty-handed
+                path.unlink()
+
+
+def _opened(path: Path) -> IO[bytes] | None:
+    """Return the file, locked, or None where another holds it."""
+    try:
+        file = path.open("ab")
+        try:
+            if _taken(file) and _is_at(file, path):
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+    except OSError as error:
+        raise LedgerError(
+            f"{path} cannot be made or locked ({error.strerror or error}); give --ledger a file in a folder where it can."
+        ) from error
+    return None
+
+
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    """Whether the locked file still lies there: its last holder may have removed it after it was opened here."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _holder(path: Path) -> str:
+    end = time.monotonic() + SECONDS_TO_SAY_WHO
+    while time.monotonic() < end:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            said = json.loads(path.read_bytes())
+            return f"process {said['pid']} on {said['host']}, since {said['since']}"
+        time.sleep(SECONDS_BETWEEN_TRIES / 10)
+    return f"which holds {path}"

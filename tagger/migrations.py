@@ -1,0 +1,69 @@
+"""The ledger's tables, format by format: `PRAGMA user_version` is the number of these steps that a file has behind it.
+
+A step that has been released is never changed; what is to be different is a further one, and a file of the format before it
+goes into `tests/data`.
+"""
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE models (
+        id INTEGER PRIMARY KEY,
+        fingerprint TEXT NOT NULL UNIQUE,  -- sha256 of the card, and the version of the background cut
+        name TEXT NOT NULL,                -- as the column `model` has it
+        labels TEXT NOT NULL,              -- JSON list, in the order of the probabilities
+        groups TEXT NOT NULL               -- JSON object
+    );
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY,
+        started TEXT NOT NULL,             -- UTC, ISO 8601
+        finished TEXT,                     -- NULL while it goes on, and for ever if it was killed
+        pid INTEGER NOT NULL,
+        host TEXT NOT NULL,
+        version TEXT NOT NULL,             -- of fmtag
+        source TEXT NOT NULL,
+        out TEXT NOT NULL,
+        model INTEGER NOT NULL REFERENCES models,
+        min_confidence REAL NOT NULL,
+        fresh INTEGER NOT NULL,
+        verify INTEGER NOT NULL
+    );
+    CREATE TABLE contents (                -- one for all files with the same bytes
+        id INTEGER PRIMARY KEY,
+        sha256 BLOB NOT NULL UNIQUE,
+        model INTEGER REFERENCES models,   -- that the probabilities are of; NULL where the bytes are no photo
+        run INTEGER REFERENCES runs,       -- in which it was scored
+        truncated INTEGER NOT NULL DEFAULT 0,
+        probabilities BLOB                 -- float32, little-endian; NULL where no product stands out
+    );
+    CREATE TABLE items (
+        id INTEGER PRIMARY KEY,
+        key NOT NULL UNIQUE,               -- the path as the source gives it; bytes where it is no Unicode
+        size INTEGER,
+        mtime_ns INTEGER,                  -- NULL where it cannot tell
+        content INTEGER REFERENCES contents,
+        failure TEXT,                      -- the reason, where it could not be read
+        detail TEXT,
+        tries INTEGER NOT NULL DEFAULT 0,  -- runs in which it failed as it is
+        run INTEGER NOT NULL REFERENCES runs,  -- in which its bytes were last looked at
+        published INTEGER REFERENCES runs, -- in which its row last changed; NULL where the last output has none
+        tag TEXT,                          -- that row
+        low_confidence INTEGER,
+        reason TEXT
+    );
+    CREATE INDEX items_of_content ON items (content);
+    CREATE INDEX items_published ON items (id) WHERE published IS NOT NULL;
+    CREATE TABLE events (                  -- what was another in a run's output than in the one before
+        run INTEGER NOT NULL REFERENCES runs,
+        item INTEGER NOT NULL REFERENCES items,
+        change TEXT NOT NULL,
+        tag TEXT,
+        low_confidence INTEGER,
+        reason TEXT,
+        tag_before TEXT,
+        low_confidence_before INTEGER,
+        reason_before TEXT,
+        PRIMARY KEY (run, item)
+    ) WITHOUT ROWID;
+    CREATE INDEX events_of_item ON events (item, run);
+    """,
+)

@@ -1,0 +1,104 @@
+"""Files to garments: decode -> garment, in threads, in order, and only as far ahead as memory stays flat."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger.decode import decode_bytes, read
+from tagger.garment import garment
+from tagger.records import Content, Failed, Garment, Item, Result
+
+READ_AHEAD = 4
+"""Photos in the making for every worker, so that none waits and memory stays flat."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A photo on its way to the network: its garment, why there is none, or None where its bytes are known already."""
+
+    item: Item
+    outcome: Garment | Failed | None
+    content: Content | None = None
+    """What was read; None where nothing could be."""
+
+
+@dataclass(frozen=True)
+class Scored(Prepared):
+    """A photo with what became of it; `result` is None where its bytes were known already."""
+
+    result: Result | None = None
+
+
+def prepare(
+    items: Iterable[Item],
+    workers: int | None = None,
+    allow_truncated: bool = False,
+    known: Callable[[bytes], bool] = lambda sha256: False,
+) -> Iterator[Prepared]:
+    """Yield each item with its garment, or why there is none, in their order; `workers` None takes one a processor.
+
+    What `known`, which is asked in the workers' threads, says of the sha256 of a file's bytes spares decoding them.
+    """
+
+    def work(item: Item) -> Prepared:
+        if item.problem is not None or item.file is None:
+            return Prepared(item, item.problem or Failed("bad_row", "an item without a file"))
+        got = read(item.file)
+        if isinstance(got, Failed):
+            return Prepared(item, got)
+        encoded, content = got
+        if known(content.sha256):
+            return Prepared(item, None, content)
+        photo = decode_bytes(encoded, str(item.file), allow_truncated)
+        return Prepared(item, photo if isinstance(photo, Failed) else garment(photo), content)
+
+    count = workers or _processors()
+    with ThreadPoolExecutor(count, "photos") as pool:
+        yield from _in_order(pool, work, items, READ_AHEAD * count)
+
+
+def _processors() -> int:
+    """Return how many processors this process may use, which is less than the machine has in a container."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, work: Callable[[Item], Prepared], items: Iterable[Item], ahead: int
+) -> Iterator[Prepared]:
+    """Yield `work` of each item in their order, with at most `ahead` of them begun and not yet taken."""
+    begun: deque[Future[Prepared]] = deque()
+    try:
+        for item in items:
+            begun.append(pool.submit(work, item))
+            if len(begun) >= ahead:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+    finally:
+        for future in begun:
+            future.cancel()
+
+
+def pictures_of(batch: Iterable[Prepared]) -> list[Garment]:
+    """Return what the network has to see of a batch: the garments in which something was found."""
+    return [one.outcome for one in batch if isinstance(one.outcome, Garment) and one.outcome.found]
+
+
+def with_results(batch: Iterable[Prepared], probabilities: Iterable[NDArray[np.float32]]) -> Iterator[Scored]:
+    """Yield what became of each photo of a batch; `probabilities` are those of `pictures_of` it.
+
+    Each of these pictures takes the next row, so that no failed photo borrows its neighbour's tag.
+    """
+    rows = iter(probabilities)
+    for one in batch:
+        result: Result | None = None
+        if isinstance(one.outcome, Garment):
+            result = Result(None, next(rows) if one.outcome.found else None, one.outcome.truncated)
+        elif one.outcome is not None:
+            result = Result(one.outcome)
+        yield Scored(one.item, one.outcome, one.content, result)
