@@ -189,6 +189,7 @@ def cli() -> None:
 @click.option("--excel", is_flag=True, help="CSV for spreadsheets: byte order mark, formulas made harmless.")
 @click.option("--list-ignored", is_flag=True, help="Name the entries of a folder that are no images.")
 @click.option("--debug-garments", type=click.Path(path_type=Path), metavar="DIR", help="Write what the network saw, as PNGs.")
+@click.option("--label-map", type=FILE, metavar="FILE.csv", help="Other names for labels: two columns, label and name.")
 @click.option("--ledger", type=FILE, metavar="FILE", help="What is done already.  [default: beside --out, named like it]")
 @click.option("--fresh", is_flag=True, help="Look at every photo anew, whatever the ledger knows.")
 @click.option("--verify", is_flag=True, help="Read all files, even where size and time are as they were.")
@@ -224,21 +225,20 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: str
     Exit codes: 0 every photo tagged or flagged; 1 the run could not be done; 2 wrong usage; 3 done, but some photos
     could not be read (they are rows all the same); 4 another run is going on; 130 or 143 stopped by a signal.
     """
-    from tagger import pipeline, source
+    from tagger import pipeline
     from tagger.progress import LogFormat, Progress
     from tagger.run_report import reported
     from tagger.stopping import Stopping
 
     settings = RunSettings(format=format_, **options)
-    count = None if settings.source == "-" else lambda: source.count(settings.source, settings.image_column)
     report, stopping = pipeline.Report(), Stopping()
-    with Progress(cast(LogFormat, log_format), quiet, count) as progress:
+    with Progress(cast(LogFormat, log_format), quiet) as progress:
         watcher = pipeline.Watcher(
             ignored=progress.ignored if list_ignored else lambda path, why: None,
             started=lambda report: progress.started(report, settings.source, settings.out),
             warned=progress.warned,
             failed=progress.failed,
-            tagged=progress.tagged,
+            looked=progress.looked,
             finishing=stopping.finishing,
         )
         try:
@@ -249,6 +249,20 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: str
             return EXIT_SIGNAL + stop.signal
         progress.done(report, settings.out)
     return EXIT_FAILED_PHOTOS if report.failed else 0
+
+
+@cli.command()
+@click.argument("path")
+@click.option("--ledger", type=FILE, required=True, metavar="FILE", help="Ledger of the runs, as beside their output.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_debug
+def explain(path: str, ledger: Path, as_json: bool) -> None:
+    """Print all that a ledger knows about the photo PATH: bytes, bundle, probabilities, why it was flagged, every night."""
+    from tagger import explain as explaining
+
+    known = explaining.explain(path, ledger)
+    text = json.dumps(known, indent=2, ensure_ascii=False) if as_json else explaining.as_text(known)
+    click.echo(text.encode("utf-8", "backslashreplace"))
 
 
 @cli.command()

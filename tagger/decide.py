@@ -1,6 +1,7 @@
 """Probabilities become a tag, a confidence, a flag and a reason. Pure: a new threshold never runs the network again."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,11 @@ def tag_of(result: Result, labels: Sequence[str], groups: Mapping[str, str], min
     if result.probabilities is None:
         return not_recognised()
     return decide(result.probabilities, labels, groups, min_confidence, result.truncated)
+
+
+def renamed(tag: Tag, names: Mapping[str, str]) -> Tag:
+    """Return the same with the names that its labels are to go by; those that `names` does not have keep their own."""
+    return replace(tag, ranked=tuple((names.get(label, label), value) for label, value in tag.ranked)) if names else tag
 
 
 def not_recognised() -> Tag:

@@ -10,8 +10,14 @@ MIGRATIONS: tuple[str, ...] = (
         id INTEGER PRIMARY KEY,
         fingerprint TEXT NOT NULL UNIQUE,  -- sha256 of the card, and the version of the background cut
         name TEXT NOT NULL,                -- as the column `model` has it
-        labels TEXT NOT NULL,              -- JSON list, in the order of the probabilities
-        groups TEXT NOT NULL               -- JSON object
+        labels TEXT NOT NULL               -- JSON list, in the order of the probabilities
+    );
+    CREATE TABLE decisions (               -- what probabilities become rows by
+        id INTEGER PRIMARY KEY,
+        model INTEGER NOT NULL REFERENCES models,
+        min_confidence REAL NOT NULL,
+        names TEXT NOT NULL,               -- JSON object: labels that go by another name
+        UNIQUE (model, min_confidence, names)
     );
     CREATE TABLE runs (
         id INTEGER PRIMARY KEY,
@@ -22,8 +28,7 @@ MIGRATIONS: tuple[str, ...] = (
         version TEXT NOT NULL,             -- of fmtag
         source TEXT NOT NULL,
         out TEXT NOT NULL,
-        model INTEGER NOT NULL REFERENCES models,
-        min_confidence REAL NOT NULL,
+        decision INTEGER NOT NULL REFERENCES decisions,
         fresh INTEGER NOT NULL,
         verify INTEGER NOT NULL
     );
@@ -43,12 +48,16 @@ MIGRATIONS: tuple[str, ...] = (
         content INTEGER REFERENCES contents,
         failure TEXT,                      -- the reason, where it could not be read
         detail TEXT,
-        tries INTEGER NOT NULL DEFAULT 0,  -- runs in which it failed as it is
+        tries INTEGER NOT NULL,            -- runs in which it failed as it is
         run INTEGER NOT NULL REFERENCES runs,  -- in which its bytes were last looked at
+        decision INTEGER REFERENCES decisions, -- that its row was made by; NULL where it has to be made anew
         published INTEGER REFERENCES runs, -- in which its row last changed; NULL where the last output has none
-        tag TEXT,                          -- that row
-        low_confidence INTEGER,
-        reason TEXT
+        tag TEXT,                          -- that row, as the output has it
+        confidence TEXT,
+        low_confidence TEXT,
+        reason TEXT,
+        group_ TEXT,
+        group_confidence TEXT
     );
     CREATE INDEX items_of_content ON items (content);
     CREATE INDEX items_published ON items (id) WHERE published IS NOT NULL;
@@ -57,13 +66,30 @@ MIGRATIONS: tuple[str, ...] = (
         item INTEGER NOT NULL REFERENCES items,
         change TEXT NOT NULL,
         tag TEXT,
-        low_confidence INTEGER,
+        low_confidence TEXT,
         reason TEXT,
         tag_before TEXT,
-        low_confidence_before INTEGER,
+        low_confidence_before TEXT,
         reason_before TEXT,
         PRIMARY KEY (run, item)
     ) WITHOUT ROWID;
     CREATE INDEX events_of_item ON events (item, run);
     """,
 )
+
+OF_A_RUN = """
+    CREATE TEMP TABLE listing (            -- the items of this run, in the order of the source
+        position INTEGER PRIMARY KEY,
+        key NOT NULL,
+        size INTEGER,
+        mtime_ns INTEGER,
+        left_out INTEGER NOT NULL,         -- 1 for files that are being written still
+        failure TEXT,                      -- what the source itself knows to be wrong
+        detail TEXT,
+        columns BLOB,                      -- of its table row
+        item INTEGER                       -- NULL until it is known
+    );
+    CREATE TEMP TABLE unknown (position INTEGER PRIMARY KEY);
+    CREATE TEMP TABLE undecided (item INTEGER PRIMARY KEY);
+    CREATE TEMP TABLE originals (content INTEGER PRIMARY KEY, key NOT NULL);
+"""

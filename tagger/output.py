@@ -5,8 +5,9 @@ import io
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -22,9 +23,11 @@ Row: TypeAlias = dict[str, Any]
 
 JSON_FORMAT = 1
 COLUMNS = ("path", "tag", "confidence", "low_confidence", "reason", "group", "group_confidence", "duplicate_of")
-CHANGE_COLUMNS = ("change path moved_from tag low_confidence reason tag_before low_confidence_before reason_before").split()
 DECIMALS = 4
 """Of the confidences, as the contract with those who read the file says."""
+
+CELL_ROWS = 1_000
+"""Rows of text that are written at once."""
 
 PARQUET_ROWS = 10_000
 """Rows that a Parquet row group holds, and so that are kept in memory."""
@@ -35,6 +38,9 @@ class RowWriter(Protocol):
 
     def write(self, row: Row) -> None:
         """Take one row."""
+
+    def write_cells(self, rows: Iterable[Sequence[str]]) -> bool:
+        """Take rows that are text already, in the order of the columns, or return False where the format has other types."""
 
     def close(self) -> None:
         """Finish the file."""
@@ -73,17 +79,20 @@ def row(item: Item, tag: Tag, model: str, named: Mapping[str, str | None], dupli
         "duplicate_of": duplicate_of,
         "model": model,
     }
-    if len(named) == len(own):  # nothing of the source's, and no runners-up
-        return own
     for rank, (label, confidence) in enumerate(tag.ranked[1:], 2):
         own |= {f"tag_{rank}": label, f"confidence_{rank}": confidence}
     return {name: item.columns.get(source) if source is not None else own.get(name) for name, source in named.items()}
 
 
-def change_row(path: str, change: str, moved_from: str, before: Sequence[Any] | None, after: Sequence[Any] | None) -> Row:
-    """Return one row of the file of changes; `before` and `after` are tag, flag and reason, None where there is no row."""
-    nothing = (None, None, None)
-    return dict(zip(CHANGE_COLUMNS, (change, path, moved_from, *(after or nothing), *(before or nothing)), strict=True))
+def cells(tag: Tag) -> tuple[str, str, str, str, str, str]:
+    """Return tag, confidence, flag, reason, group and its confidence, as CSV has them."""
+    label, confidence = tag.ranked[0] if tag.ranked else ("", None)
+    of_group = _number(tag.group_confidence)
+    return label, _number(confidence), _text(tag.low_confidence), tag.reason, tag.group, of_group
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.{DECIMALS}f}"
 
 
 def format_of(out: str, asked: Format | None = None) -> Format:
@@ -192,11 +201,23 @@ class _CsvWriter:
         self._csv.writerow([self._safe(name) for name in named])
 
     def write(self, row: Row) -> None:
-        cells = [
-            value if type(value) is str else f"{value:.{DECIMALS}f}" if own and type(value) is float else _text(value)
+        cells = (
+            _number(value) if own and isinstance(value, float) else _text(value)
             for value, own in zip(row.values(), self._own, strict=True)
-        ]
-        self._csv.writerow(cells if self._safe is str else map(self._safe, cells))
+        )
+        self._csv.writerow([self._safe(cell) for cell in cells])
+
+    def write_cells(self, rows: Iterable[Sequence[str]]) -> bool:
+        # Whole rows go from the ledger's query to the file without a step of Python's for each.
+        waiting = iter(rows)
+        while some := list(islice(waiting, CELL_ROWS)):
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerows(some)
+            if self._safe is str and "\r" not in text.getvalue():
+                self._file.write(_encoded(text.getvalue()))
+            else:
+                self._csv.writerows([self._safe(cell) for cell in row] for row in some)
+        return True
 
     def close(self) -> None:
         self._file.flush()
@@ -259,6 +280,9 @@ class _JsonLinesWriter:
     def write(self, row: Row) -> None:
         self._file.write(_encoded(_json(row)) + b"\n")
 
+    def write_cells(self, rows: Iterable[Sequence[str]]) -> bool:
+        return False
+
     def close(self) -> None:
         pass
 
@@ -272,6 +296,9 @@ class _JsonWriter:
     def write(self, row: Row) -> None:
         self._file.write(self._separator + _encoded(_json(row)))
         self._separator = b",\n"
+
+    def write_cells(self, rows: Iterable[Sequence[str]]) -> bool:
+        return False
 
     def close(self) -> None:
         self._file.write(b"\n]}\n")
@@ -310,6 +337,9 @@ class _ParquetWriter:
     def _flush(self) -> None:
         self._writer.write_table(self._arrow.Table.from_pylist(self._rows, self._schema))
         self._rows.clear()
+
+    def write_cells(self, rows: Iterable[Sequence[str]]) -> bool:
+        return False
 
     def close(self) -> None:
         if self._rows:

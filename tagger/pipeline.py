@@ -8,11 +8,11 @@ What the ledger knows already goes straight to `decide`; torch is loaded when th
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
-from itertools import chain, islice
+from itertools import chain, tee
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -21,16 +21,13 @@ import cv2
 from tagger import card, decide, ledger, output, source
 from tagger.errors import BundleError, LedgerDamagedError, LedgerError, OutputError, SourceError
 from tagger.garment import VERSION
-from tagger.ledger import Entry, Ledger
+from tagger.ledger import Ledger, Listed, Unknown
 from tagger.reading import Prepared, pictures_of, prepare, with_results
 from tagger.records import FAILED_REASONS, Failed, Garment, Item, Result, Tag
 from tagger.settings import Format, RunSettings
 
 if TYPE_CHECKING:
     from tagger.scoring import Tagger
-
-WINDOW = 8
-"""Batches of items that are asked for at the ledger together, and so kept in memory."""
 
 MOST_LOST, FEW = 0.5, 20
 """A share of the known photos that hardly goes in one night, and a number below which it may."""
@@ -40,8 +37,8 @@ MOST_LOST, FEW = 0.5, 20
 class Report:
     """Counts of a run.
 
-    `found` items are sure, flagged or failed; they were also unchanged or looked at. `settling` ones are beside these, and
-    `ignored` are the entries that were no items.
+    `found` items are sure, flagged or failed. `settling` ones are beside these, and `ignored` are the entries that were no
+    items.
     """
 
     model: str = ""
@@ -53,7 +50,7 @@ class Report:
     ignored: int = 0
     settling: int = 0
     looked_at: int = 0
-    """Items whose files were read."""
+    """Paths whose files were read; the ledger knew all others."""
     scored: int = 0
     """Photos that the network saw."""
     duplicates: int = 0
@@ -62,7 +59,7 @@ class Report:
     """Rows in the output."""
     changes: Counter[str] = field(default_factory=Counter)
     failures: list[tuple[str, Failed]] = field(default_factory=list)
-    """Path and reason of all that failed, where a report is to list them."""
+    """Path and reason of all that failed, where a report is to list them; else nothing."""
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
     """Seconds that the run waited for each stage."""
@@ -72,25 +69,20 @@ class Report:
         """How many were tagged without a flag."""
         return self.found - self.flagged.total() - self.failed.total()
 
-    @property
-    def unchanged(self) -> int:
-        """How many the ledger knew."""
-        return self.found - self.looked_at
-
     def begin_again(self) -> None:
         """Set all counts back to nothing."""
         vars(self).update(vars(Report()))
 
-    def count(self, tag: Tag) -> None:
-        """Take one more row into account."""
-        self.found += 1
-        if tag.reason in FAILED_REASONS and not tag.ranked:
-            self.failed[tag.reason] += 1
+    def count(self, tag: str, low_confidence: str, reason: str, rows: int) -> None:
+        """Take rows that have the same tag, flag and reason into account."""
+        self.found += rows
+        if not tag and reason in FAILED_REASONS:
+            self.failed[reason] += rows
             return
-        if tag.ranked:
-            self.tags[tag.ranked[0][0]] += 1
-        if tag.low_confidence:
-            self.flagged[tag.reason] += 1
+        if tag:
+            self.tags[tag] += rows
+        if low_confidence == "true":
+            self.flagged[reason] += rows
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -110,8 +102,9 @@ class Watcher:
     started: Callable[[Report], None] = lambda report: None
     """Is told that the run has begun, once what it needs is there."""
     warned: Callable[[str], None] = lambda sentence: None
+    looked: Callable[[int, int], None] = lambda done, total: None
+    """Is told how many of the files that have to be looked at have been."""
     failed: Callable[[Failed], None] = lambda failure: None
-    tagged: Callable[[Report], None] = lambda report: None
     finishing: Callable[[], AbstractContextManager[None]] = nullcontext
     """Holds a signal back until the block, a batch or the replacement of the outputs, has ended."""
 
@@ -124,8 +117,15 @@ class _Job:
     format: Format
     signed: card.Signed
     min_confidence: float
+    names: Mapping[str, str]
+    """What labels go by in the output."""
     watcher: Watcher
     report: Report
+
+    def tag_of(self, result: Result) -> Tag:
+        """Return what is said of a photo."""
+        labels, groups = self.signed.card.labels, self.signed.card.groups
+        return decide.renamed(decide.tag_of(result, labels, groups, self.min_confidence), self.names)
 
 
 def run(
@@ -153,7 +153,8 @@ def run(
         _check_outputs(settings, place)
         found, signed = opened(), card.read(settings.model)
         threshold = signed.card.threshold(settings.precision) if settings.min_confidence is None else settings.min_confidence
-        job = _Job(settings, format, signed, threshold, watcher, report)
+        names = source.read_label_map(settings.label_map, signed.card.labels) if settings.label_map else {}
+        job = _Job(settings, format, signed, threshold, names, watcher, report)
         found = _not_empty(found, job)
         with ledger.alone(place, settings.wait):
             try:
@@ -166,7 +167,7 @@ def run(
                     raise LedgerError(
                         "The paths on standard input have been read and are gone; run the command again."
                     ) from error
-                report.__init__()  # type: ignore[misc]
+                report.begin_again()
                 _run(job, opened(), place)
     finally:
         report.seconds = time.monotonic() - started
@@ -185,27 +186,27 @@ def ledger_place(settings: RunSettings) -> Path | None:
 
 def _run(job: _Job, opened: source.Source, place: Path | None) -> None:
     settings, report = job.settings, job.report
-    labels, groups = job.signed.card.labels, job.signed.card.groups
-    named = output.columns(opened.columns, min(settings.top_k, len(labels)))
     report.model = job.signed.model
-    with ledger.opened(place) as memory:
+
+    def cells_of(result: Result) -> ledger.Cells:
+        return ledger.Cells(*output.cells(job.tag_of(result)))
+
+    with ledger.opened(place) as memory, ExitStack() as outputs:
         report.run = memory.begin(_asked(job))
-        with output.open_output(settings.out, job.format, named, report.model, opened.schema, settings.excel) as writer:
-            job.watcher.started(report)
-            for item, entry, result in _Photos(job, memory).results(opened.items):
-                tag = decide.tag_of(result, labels, groups, job.min_confidence)
-                _count(job, item, result, tag)
-                change, original = memory.to_publish(entry, tag), memory.original(entry)
-                report.duplicates += bool(original)
-                if not settings.only or _wanted(settings.only, change, tag):
-                    writer.write(output.row(item, tag, report.model, named, original))
-                    report.written += 1
-                job.watcher.tagged(report)
-            _end_listing(job, memory)
+        named = output.columns(opened.columns, min(settings.top_k, len(job.signed.card.labels)))
+        writing = output.open_output(settings.out, job.format, named, report.model, opened.schema, settings.excel)
+        writer = outputs.enter_context(writing)
+        job.watcher.started(report)
+        with report.timed("list"):
+            unknown = memory.take(_listed(job, opened.items))
+        _Looking(job, memory, opened.root, unknown).look()
+        with job.watcher.finishing(), report.timed("publish"), memory.publishing(cells_of):
+            _refuse_loss(job, memory.totals())
+            _count(job, memory)
+            _write_rows(job, memory, writer, named)
             if settings.changes is not None:
                 _write_changes(settings.changes, report, memory)
-        with job.watcher.finishing():
-            memory.finish()
+            outputs.close()
 
 
 def _asked(job: _Job) -> ledger.Asked:
@@ -217,8 +218,8 @@ def _asked(job: _Job) -> ledger.Asked:
         model=signed.model,
         fingerprint=f"{signed.fingerprint}+g{VERSION}",
         labels=signed.card.labels,
-        groups=signed.card.groups,
         min_confidence=job.min_confidence,
+        names=job.names,
         allow_truncated=settings.allow_truncated,
         give_up=settings.give_up,
         fresh=settings.fresh or settings.debug_garments is not None,  # what is not looked at has no picture to show
@@ -226,77 +227,52 @@ def _asked(job: _Job) -> ledger.Asked:
     )
 
 
-def _count(job: _Job, item: Item, result: Result, tag: Tag) -> None:
-    job.report.count(tag)
-    if result.failed is not None:
-        job.watcher.failed(result.failed)
-        if job.settings.report is not None:
-            job.report.failures.append((item.path, result.failed))
+# Listing and looking -----------------------------------------------------------------------------------------------
 
 
-# Photos ------------------------------------------------------------------------------------------------------------
+def _listed(job: _Job, items: Iterable[Item]) -> Iterator[Listed]:
+    """Yield the items with size and time of their files as they are now."""
+    settle_ns = job.settings.settle * 1e9
+    for path, place, columns, problem in items:
+        if place is None:
+            wrong = problem or Failed("bad_row", f"{path}: no file")
+            yield Listed(path, failure=wrong.reason, detail=wrong.detail, columns=columns or None)
+            continue
+        try:
+            found = os.stat(place)  # noqa: PTH116 (on plain names half the time)
+        except (OSError, ValueError):
+            yield Listed(path, columns=columns or None)
+            continue
+        # A file from the future, as after a clock was set back, counts as still.
+        settling = settle_ns > 0 and abs(time.time_ns() - found.st_mtime_ns) < settle_ns
+        yield Listed(path, found.st_size, found.st_mtime_ns, settling, None, None, columns or None)
 
 
-class _Photos:
-    """The way from items to results: what the ledger knows, and for all else the network."""
+class _Looking:
+    """The way from files that the ledger does not know to results that it does."""
 
-    def __init__(self, job: _Job, memory: Ledger) -> None:
+    def __init__(self, job: _Job, memory: Ledger, root: Path, total: int) -> None:
         self._job = job
         self._settings = job.settings
         self._report = job.report
         self._memory = memory
+        self._root = root
+        self._total = total
         self._loaded: Tagger | None = None
 
-    def results(self, items: Iterator[Item]) -> Iterator[tuple[Item, Entry, Result]]:
-        """Yield what became of each item, in their order; what was new is in the ledger by then."""
-        while window := self._listed(items):
-            entries = {item.path: entry for item, entry in window if item.problem is None}
-            with self._report.timed("ledger"):
-                self._memory.look_up([*entries.values()])
-            unknown = [entry for entry in entries.values() if entry.result is None]
-            looked = self._look_at(unknown)
-            for item, own in window:
-                entry = entries.get(item.path, own)
-                while entry.result is None:
-                    next(looked)
-                yield item, entry, entry.result
-
-    def _listed(self, items: Iterator[Item]) -> list[tuple[Item, Entry]]:
-        """Return the next items, with size and time of their files, but not those that are being written still."""
-        window = []
-        with self._report.timed("source"):
-            for item in islice(items, WINDOW * self._settings.batch_size):
-                entry = _entry(item)
-                if self._settling(entry):
-                    self._report.settling += 1
-                    self._memory.look_up([entry])
-                    self._memory.keep(entry)
-                else:
-                    window.append((item, entry))
-        return window
-
-    def _settling(self, entry: Entry) -> bool:
-        """Whether a file was written just now; one from the future, as after a clock was set back, counts as still."""
-        if not self._settings.settle or entry.mtime_ns is None:
-            return False
-        return abs(time.time_ns() - entry.mtime_ns) < self._settings.settle * 1e9
-
-    def _look_at(self, entries: Sequence[Entry]) -> Iterator[None]:
-        """Fill the results in, another batch with every step, which is in the ledger when the step has been made."""
-        if not entries:
-            return
-        settings = self._settings
-        items = [entry.item for entry in entries]
-        prepared = prepare(items, settings.workers, settings.allow_truncated, self._memory.knows)
-        waiting = iter(entries)
-        while batch := list(islice(waiting, settings.batch_size)):
+    def look(self) -> None:
+        """Look at all files that have to be looked at; each batch is in the ledger before the next one is scored."""
+        ahead, batches = tee(self._memory.unknown(self._settings.batch_size))
+        items = (Item(one.path, os.path.join(self._root, one.path)) for batch in ahead for one in batch)
+        prepared = prepare(items, self._settings.workers, self._settings.allow_truncated, self._memory.knows)
+        for batch in batches:
             with self._job.watcher.finishing():
                 with self._report.timed("read"):
                     photos = self._without_repeats([next(prepared) for _ in batch])
                 self._score(batch, photos)
-            yield
+            self._job.watcher.looked(self._report.looked_at, self._total)
 
-    def _score(self, batch: Sequence[Entry], photos: Sequence[Prepared]) -> None:
+    def _score(self, batch: Sequence[Unknown], photos: Sequence[Prepared]) -> None:
         with self._report.timed("predict"):
             # Torch takes a second to load, and a night without news needs none.
             scored = [*(self._tagger.score_batch(photos) if pictures_of(photos) else with_results(photos, ()))]
@@ -304,7 +280,7 @@ class _Photos:
             for number, one in enumerate(photos, self._report.looked_at + 1):
                 _write_garment(self._settings.debug_garments, number, one)
         with self._report.timed("ledger"):
-            self._memory.record((entry, one.content, one.result) for entry, one in zip(batch, scored, strict=True))
+            self._memory.record((item, one.content, one.result) for item, one in zip(batch, scored, strict=True))
         self._report.looked_at += len(batch)
         self._report.scored += len(pictures_of(photos))
 
@@ -332,16 +308,6 @@ class _Photos:
         return self._loaded
 
 
-def _entry(item: Item) -> Entry:
-    if item.problem is not None:
-        return Entry(item, result=Result(item.problem))
-    try:
-        found = item.file.stat() if item.file is not None else None
-    except (OSError, ValueError):
-        found = None
-    return Entry(item, found.st_size, found.st_mtime_ns) if found else Entry(item)
-
-
 # Endings -----------------------------------------------------------------------------------------------------------
 
 
@@ -354,33 +320,46 @@ def _not_empty(opened: source.Source, job: _Job) -> source.Source:
     return replace(opened, items=chain([first], opened.items))
 
 
-def _end_listing(job: _Job, memory: Ledger) -> None:
-    """Note what has vanished; raises `SourceError` where that looks like a lost disk."""
-    settings, report = job.settings, job.report
-    with report.timed("ledger"):
-        lost, known = memory.vanish()
-        report.changes.update(memory.changes())
-    if lost >= FEW and lost > MOST_LOST * known and not settings.allow_vanished:
+def _count(job: _Job, memory: Ledger) -> None:
+    """Fill in the counts of the rows that are about to be written, and tell of all failures."""
+    report = job.report
+    for tag, low_confidence, reason, rows in memory.counts():
+        report.count(tag, low_confidence, reason, rows)
+    report.changes.update(memory.changes())
+    totals = memory.totals()
+    report.settling, report.duplicates = totals.settling, totals.duplicates
+    if report.failed:
+        for path, failed in memory.failures():
+            job.watcher.failed(failed)
+            if job.settings.report is not None:
+                report.failures.append((path, failed))
+
+
+def _refuse_loss(job: _Job, totals: ledger.Totals) -> None:
+    """Raise `SourceError` where so much is gone that a disk is more likely lost than the photos."""
+    lost, known = totals.lost, totals.known
+    if lost >= FEW and lost > MOST_LOST * known and not job.settings.allow_vanished:
         raise SourceError(
             f"{lost:,} of the {known:,} photos known from the last run are gone or cannot be reached; nothing was written. "
             "If a disk or share is missing, bring it back; if they are meant to be gone, give --allow-vanished."
         )
 
 
-def _wanted(only: Sequence[str], change: ledger.Change | None, tag: Tag) -> bool:
-    """Whether a row is among those asked for."""
-    return (
-        ("new" in only and change == "new")
-        or ("changed" in only and change not in (None, "new"))
-        or ("flagged" in only and tag.low_confidence)
-    )
+def _write_rows(job: _Job, memory: Ledger, writer: output.RowWriter, named: Mapping[str, str | None]) -> None:
+    settings, report = job.settings, job.report
+    report.written = memory.count_rows(settings.only) if settings.only else report.found
+    if list(named) == [*output.COLUMNS, "model"] and writer.write_cells(memory.cells(report.model, settings.only)):
+        return
+    for row in memory.rows(settings.only):
+        item = Item(row.path, None, row.columns)
+        writer.write(output.row(item, job.tag_of(row.result), report.model, named, row.duplicate_of))
 
 
 def _write_changes(out: str, report: Report, memory: Ledger) -> None:
-    named = dict.fromkeys(output.CHANGE_COLUMNS)
+    named = dict.fromkeys(ledger.Event._fields)
     with output.open_output(out, output.format_of(out), named, report.model) as writer:
         for event in memory.events():
-            writer.write(output.change_row(event.path, event.change, event.moved_from, event.before, event.after))
+            writer.write(event._asdict())
 
 
 def _check_outputs(settings: RunSettings, place: Path | None) -> None:

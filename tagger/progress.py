@@ -2,7 +2,6 @@
 
 import json
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,17 +28,13 @@ LISTED_FAILURES = 20
 class Progress:
     """Shows how far a run is, and at its end what came of it, on standard error."""
 
-    def __init__(self, log_format: LogFormat, quiet: bool, count_items: Callable[[], int] | None) -> None:
+    def __init__(self, log_format: LogFormat, quiet: bool) -> None:
         self._json = log_format == "json"
         self._quiet = quiet
-        self._total: int | None = None
         self._failures = 0
         self._bar: tqdm[Any] | None = None
         if sys.stderr.isatty() and not quiet and not self._json:
             self._bar = tqdm(unit=" photos", dynamic_ncols=True, file=sys.stderr, leave=False)
-            if count_items is not None:
-                # The run does not wait for the count: it begins while the listing is still going on.
-                threading.Thread(target=self._count, args=(count_items,), daemon=True).start()
 
     def __enter__(self) -> "Progress":
         return self
@@ -47,12 +42,6 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._bar is not None:
             self._bar.close()
-
-    def _count(self, count_items: Callable[[], int]) -> None:
-        try:
-            self._total = count_items()
-        except Exception:  # the run itself meets the same trouble, and says so
-            return
 
     def started(self, report: Report, source: str, out: str) -> None:
         """Say what is going to be done."""
@@ -86,12 +75,11 @@ class Progress:
         if self._failures == LISTED_FAILURES:
             self._say("further failures are listed in the output and the report alone", event="failures_not_listed")
 
-    def tagged(self, report: Report) -> None:
-        """Show one more row."""
+    def looked(self, done: int, total: int) -> None:
+        """Show how many of the files that have to be looked at have been."""
         if self._bar is not None:
-            self._bar.total = self._total
-            self._bar.set_postfix(flagged=report.flagged.total(), failed=report.failed.total(), refresh=False)
-            self._bar.update()
+            self._bar.total = total
+            self._bar.update(done - self._bar.n)
 
     def done(self, report: Report, out: str) -> None:
         """Say what came of it; the counts add up: found = tagged + flagged + failed."""

@@ -1,9 +1,10 @@
 """What travels between the rooms: plain frozen values, no logic."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from types import MappingProxyType
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,9 @@ FAILED_REASONS: tuple[FailedReason, ...] = (
 Reason: TypeAlias = Literal["", "low_confidence", "not_recognised"] | FailedReason
 
 
+NO_COLUMNS: Mapping[str, object] = MappingProxyType({})
+
+
 @dataclass(frozen=True)
 class Failed:
     """A photo that could not be read: a value that travels to its own row, never an exception."""
@@ -33,15 +37,19 @@ class Failed:
     """One sentence for the log."""
 
 
-@dataclass(frozen=True)
-class Item:
-    """One photo to tag: `path` as the source gave it, `file` where it lies, `columns` of its table row unchanged."""
+class Item(NamedTuple):
+    """One photo to tag: `path` as the source gave it, `place` where it lies, `columns` of its table row unchanged."""
 
     path: str
-    file: Path | None
-    columns: Mapping[str, object] = field(default_factory=dict)
+    place: str | Path | None
+    columns: Mapping[str, object] = NO_COLUMNS
     problem: Failed | None = None
     """Set where the source itself knows that there is nothing to open, as for a row without a path."""
+
+    @property
+    def file(self) -> Path | None:
+        """Where it lies; made when asked for, as a million of them take seconds."""
+        return None if self.place is None else Path(self.place)
 
 
 @dataclass(frozen=True)

@@ -40,14 +40,13 @@ def reported(settings: RunSettings, report: Report) -> Iterator[None]:
 def counts(report: Report) -> dict[str, Any]:
     """Return the counts of a run as JSON values.
 
-    photos = tagged + flagged + failed = unchanged + looked_at; settling ones and ignored entries are beside these.
+    photos = tagged + flagged + failed; settling ones and ignored entries are beside these.
     """
     return {
         "photos": report.found,
         "tagged": report.sure,
         "flagged": dict(report.flagged),
         "failed": dict(report.failed),
-        "unchanged": report.unchanged,
         "looked_at": report.looked_at,
         "scored": report.scored,
         "settling": report.settling,

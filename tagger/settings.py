@@ -151,6 +151,8 @@ class RunSettings:
     allow_truncated: bool = False
     debug_garments: Path | None = None
     excel: bool = False
+    label_map: Path | None = None
+    """CSV of two columns, a label and the name that it goes by in the output."""
     ledger: Path | None = None
     """What is done already; None takes the file beside the output, or where there can be none, nothing is remembered."""
     fresh: bool = False

@@ -44,6 +44,8 @@ class Source:
     """A stream of items, with the names of the columns that each carries; `schema` holds their types, if the table has any."""
 
     items: Iterator[Item]
+    root: Path
+    """What the items' paths are relative to."""
     columns: tuple[str, ...] = ()
     schema: "pyarrow.Schema | None" = None
 
@@ -61,18 +63,18 @@ def open_source(
     if source == "-":
         if stdin is None:
             raise SourceError("Paths on standard input (-) were asked for, but there is no standard input.")
-        return Source(_listed(stdin))
+        return Source(_listed(stdin), Path())
     path = Path(source)
     try:
         if path.is_dir():
-            return Source(_walked(path, ignored))
+            return Source(_walked(path, ignored), path)
         if not path.exists():
             raise SourceError(f"There is no {source}; give a folder, an image, a table or - for paths on standard input.")
     except OSError as error:
         raise SourceError(f"{source} cannot be read: {error.strerror or error}.") from error
     if path.suffix.lower() in TABLE_SUFFIXES:
         return _table(path, image_column)
-    return Source(iter([Item(source, path)]))
+    return Source(iter([Item(source, path)]), Path())
 
 
 def count(source: str, image_column: str | None = None) -> int:
@@ -85,6 +87,27 @@ def label_column(columns: Sequence[str], asked: str | None = None, table: str = 
     return _column("label", columns, asked, LABEL_COLUMNS, table)
 
 
+def read_label_map(path: Path, labels: Sequence[str]) -> dict[str, str]:
+    """Return the name that each label is to go by, from a CSV whose first two columns are the two.
+
+    Raises `SourceError` where it cannot be read, names a label that there is not, or lacks one that there is.
+    """
+    try:
+        separator = _separator(path)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [row for row in csv.reader(file, delimiter=separator) if any(row)][1:]
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise _not_a_table(path, error) from error
+    names = {row[0].strip(): row[1].strip() for row in rows if len(row) > 1 and row[1].strip()}
+    unknown, missing = sorted(set(names) - set(labels)), [label for label in labels if label not in names]
+    if unknown or missing:
+        what = f"names labels that the bundle has not: {', '.join(unknown)}" if unknown else f"lacks {', '.join(missing)}"
+        raise SourceError(f"{path} {what}; below a line of column names it needs a line for each of {', '.join(labels)}.")
+    return names
+
+
 # Folders -----------------------------------------------------------------------------------------------------------
 
 
@@ -92,16 +115,14 @@ def _walked(root: Path, ignored: Ignored) -> Iterator[Item]:
     """Yield the images below `root`, folder by folder in the order of their names, each folder once."""
     real_root = root.resolve()
     linked: set[Path] = set()  # the folders outside that were walked through a link
-    waiting = [(_listed_folder(root, ""), False)]
+    try:
+        waiting = [(iter(_entries(root)), "", False)]
+    except OSError as error:
+        raise SourceError(f"{root} cannot be listed: {error.strerror or error}.") from error
     while waiting:
-        entries, outside = waiting[-1]
-        entry = next(entries, None)
-        if entry is None:
-            waiting.pop()
-        elif isinstance(entry, Item):
-            yield entry
-        else:
-            path, found = entry
+        entries, prefix, outside = waiting[-1]
+        for found in entries:
+            path = prefix + found.name
             if found.name.startswith("."):
                 ignored(path, "hidden")
             elif _is_folder(found):
@@ -111,25 +132,23 @@ def _walked(root: Path, ignored: Ignored) -> Iterator[Item]:
                     continue
                 if real is not None:
                     linked.add(real)
-                waiting.append((_listed_folder(Path(found.path), path + "/"), real is not None))
-            elif os.path.splitext(found.name)[1].lower() in IMAGE_SUFFIXES:
-                yield Item(path, Path(found.path))
+                try:
+                    waiting.append((iter(_entries(found.path)), path + "/", real is not None))
+                except OSError as error:
+                    yield Item(path + "/", None, problem=Failed("unreadable", f"{path}/: {error.strerror or error}"))
+                    continue
+                break
+            elif found.name[found.name.rfind(".") :].lower() in IMAGE_SUFFIXES:
+                yield Item(path, found.path)
             else:
                 ignored(path, "not an image")
+        else:
+            waiting.pop()
 
 
-def _listed_folder(folder: Path, prefix: str) -> "Iterator[tuple[str, os.DirEntry[str]] | Item]":
-    """Yield the entries of one folder in the order of their names, or one unreadable item."""
-    try:
-        with os.scandir(folder) as entries:
-            listed = sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        if not prefix:
-            raise SourceError(f"{folder} cannot be listed: {error.strerror or error}.") from error
-        yield Item(prefix, None, problem=Failed("unreadable", f"{prefix}: {error.strerror or error}"))
-        return
-    for entry in listed:
-        yield prefix + entry.name, entry
+def _entries(folder: str | Path) -> "list[os.DirEntry[str]]":
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
@@ -172,7 +191,7 @@ def _separated(path: Path, image_column: str | None) -> Source:
     except (UnicodeDecodeError, csv.Error) as error:
         raise _not_a_table(path, error) from error
     column = _image_column(path, columns, image_column)
-    return Source(_separated_items(path, separator, columns, column), tuple(columns))
+    return Source(_separated_items(path, separator, columns, column), path.parent, tuple(columns))
 
 
 def _separator(path: Path) -> str:
@@ -219,7 +238,7 @@ def _json_lines(path: Path, image_column: str | None) -> Source:
         if isinstance(value, dict):
             columns.update(dict.fromkeys(value))
     column = _image_column(path, list(columns), image_column)
-    return Source(_json_items(path, tuple(columns), column), tuple(columns))
+    return Source(_json_items(path, tuple(columns), column), path.parent, tuple(columns))
 
 
 def _json_values(path: Path) -> Iterator[object]:
@@ -267,7 +286,7 @@ def _parquet(path: Path, image_column: str | None) -> Source:
         except (pyarrow.ArrowException, OSError) as error:
             raise _not_a_table(path, error) from error
 
-    return Source(items(), tuple(columns), file.schema_arrow)
+    return Source(items(), path.parent, tuple(columns), file.schema_arrow)
 
 
 def _item(text: str, file: Path, columns: Mapping[str, object], problem: Failed | None = None) -> Item:

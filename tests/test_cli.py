@@ -4,14 +4,11 @@ import csv
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -286,33 +283,6 @@ def test_a_reader_that_leaves_is_no_error(small_bundle: Path, tmp_path: Path) ->
 
 
 # Endings -----------------------------------------------------------------------------------------------------------
-
-
-def test_ctrl_c_leaves_everything_as_it_was(small_bundle: Path, tmp_path: Path) -> None:
-    """Ctrl-C in the midst of a run exits with 130, leaves the old output and no temporary file, and shows no traceback."""
-    draw_photo(1).save(tmp_path / "a.jpg")
-    (tmp_path / "tags.csv").write_bytes(b"the old one\n")
-    command = [sys.executable, "-m", "tagger", "run", "-", "--out", "tags.csv", "--model", small_bundle, "--batch-size", "16"]
-    # What a shell starts in the background, these tests too, ignores Ctrl-C and hands that down; a person's command does not.
-    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stderr=pipe, cwd=tmp_path, preexec_fn=heed) as process:
-        assert process.stdin is not None
-        assert process.stderr is not None
-        process.stdin.write(b"a.jpg\n" * 300)  # and its end does not come: the run goes on until it is stopped
-        process.stdin.flush()
-        limit = time.monotonic() + 240
-        while not any(path.stat().st_size for path in tmp_path.glob(".tags.csv.*")):
-            assert process.poll() is None
-            assert time.monotonic() < limit
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
-        said = process.stderr.read().decode()
-    assert said.splitlines()[-1].startswith("Interrupted; the output is as it was before.")
-    assert "Traceback" not in said
-    assert (tmp_path / "tags.csv").read_bytes() == b"the old one\n"
-    assert sorted(os.listdir(tmp_path)) == ["a.jpg", "tags.csv", "tags.ledger"]
 
 
 def test_failure_in_a_process_of_its_own(fmtag: Fmtag, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from tagger.dataset import LABELS
 from tagger.evaluate import evaluate, figures_of
-from tagger.pipeline import Report, Watcher, run
+from tagger.pipeline import Watcher, run
 from tagger.records import Garment
 from tagger.scoring import Tagger
 from tagger.settings import EvaluateSettings, RunSettings
@@ -108,12 +108,13 @@ def test_an_error_in_mid_run_leaves_the_old_output(photos: Callable[[int], Path]
     out.parent.mkdir()
     out.write_text("yesterday's\n")
 
-    def stop(report: Report) -> None:
-        if report.found == 10:
+    def stop(done: int, total: int) -> None:
+        assert total == 20
+        if done == 8:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(RunSettings(str(folder), str(out), model=str(small_bundle), batch_size=4), watcher=Watcher(tagged=stop))
+        run(RunSettings(str(folder), str(out), model=str(small_bundle), batch_size=4), watcher=Watcher(looked=stop))
 
     assert out.read_text() == "yesterday's\n"
     assert sorted(path.name for path in out.parent.iterdir()) == ["tags.csv", "tags.ledger"]

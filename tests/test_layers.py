@@ -15,6 +15,7 @@ LAYERS = (
     "errors records atomic migrations",
     "settings muon shop lock stopping",
     "card ledger",
+    "explain",
     "network",
     "dataset bundle",
     "source decode output decide figure",

@@ -7,17 +7,14 @@ import io
 import json
 import math
 import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow
 import pytest
-from conftest import draw_photo
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
@@ -460,32 +457,3 @@ def test_a_run_onto_a_full_disk_is_exit_1(tmp_path: Path, small_bundle: Path) ->
     assert out.read_bytes() == b"the old one\n"
     assert "t.csv" in os.listdir(tmp_path)
     assert not list(tmp_path.glob(".t.csv.*"))
-
-
-@pytest.fixture
-def endless_run(tmp_path: Path, small_bundle: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A real run that has written rows of its new output already and waits for more paths."""
-    draw_photo(1).save(tmp_path / "a.jpg")
-    (tmp_path / "t.csv").write_bytes(b"the old one\n")
-    command = [sys.executable, "-m", "tagger", "run", "-", "--out", tmp_path / "t.csv", "--model", small_bundle]
-    command += ["--batch-size", "16"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdin is not None
-    process.stdin.write(f"{tmp_path / 'a.jpg'}\n".encode() * 300)
-    process.stdin.flush()
-    limit = time.monotonic() + 240
-    while not any(path.stat().st_size for path in tmp_path.glob(".t.csv.*")):
-        assert process.poll() is None
-        assert time.monotonic() < limit
-        time.sleep(0.05)
-    yield process
-    process.kill()
-    process.communicate()
-
-
-def test_kill_9_leaves_the_old_file(endless_run: subprocess.Popen[bytes], tmp_path: Path) -> None:
-    """A run that is killed outright in its midst leaves the old output byte for byte."""
-    assert (tmp_path / "t.csv").read_bytes() == b"the old one\n"
-    endless_run.send_signal(signal.SIGKILL)
-    assert endless_run.wait(60) == -signal.SIGKILL
-    assert (tmp_path / "t.csv").read_bytes() == b"the old one\n"

@@ -1,0 +1,194 @@
+"""Everything that a ledger knows about one photo, as values and as text."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tagger.errors import LedgerError
+from tagger.ledger import migrate, said_of, storable, text_of
+
+NEAR = 5
+"""Paths that are offered where there is none of that name."""
+
+
+def explain(path: str, ledger: Path) -> dict[str, Any]:
+    """Return what the ledger in the file `ledger` knows about the photo `path`, as JSON values.
+
+    The path is that of the output, or one that leads to the file. Raises `LedgerError` where the ledger has no such photo, or
+    cannot be read.
+    """
+    if not ledger.is_file():
+        raise LedgerError(f"There is no ledger {ledger}; give the one that `fmtag run` keeps beside its output.")
+    with said_of(str(ledger)), closing(sqlite3.connect(ledger, isolation_level=None)) as sql:
+        migrate(sql, str(ledger))
+        sql.row_factory = sqlite3.Row
+        item = _find(sql, path, ledger)
+        found = {
+            "path": text_of(item["key"]),
+            "file": {name: item[name] for name in ("size", "mtime_ns")} | {"sha256": item["sha256"]},
+            "failure": item["failure"] and {"reason": item["failure"], "detail": text_of(item["detail"] or "")},
+            "tries": item["tries"],
+            "looked_at": _run(sql, item["run"]),
+        }
+        return {**found, **_said(sql, item), **_published(item), "copies": _copies(sql, item), **_history(sql, item["id"])}
+
+
+def as_text(known: Mapping[str, Any]) -> str:
+    """Return what `explain` returned as a person reads it."""
+    lines = [known["path"], f"  why: {known['why']}"]
+    row = known["row"]
+    if row is not None:
+        lines.append(
+            f"  row: {row['tag'] or 'no tag'} {row['confidence']}, group {row['group'] or '-'} {row['group_confidence']}"
+        )
+    lines.append(f"  file: {known['file']['size']} bytes, sha256 {known['file']['sha256'] or 'unknown'}")
+    if known["failure"]:
+        lines.append(f"  could not be read in {known['tries']} runs: {known['failure']['detail']}")
+    if known["model"]:
+        lines.append(f"  scored by {known['model']} ({known['fingerprint']}) in {_named(known['scored'])}")
+        lines += [f"    {value:.4f}  {label}" for label, value in known["probabilities"].items()]
+    lines.append(f"  last looked at in {_named(known['looked_at'])}")
+    lines += [f"  same bytes: {path}" for path in known["copies"]]
+    lines.append(f"  in the output of {len(known['nights'])} runs:")
+    lines += [f"    {first} to {last}" if first != last else f"    {first}" for first, last in _spans(known["nights"])]
+    lines.append("  history:")
+    lines += [
+        f"    {_named(event['run'])}: {event['change'].replace('_', ' ')}"
+        f" ({' '.join(filter(None, event['before'])) or '-'} -> {' '.join(filter(None, event['after'])) or '-'})"
+        for event in known["history"]
+    ]
+    return "\n".join(lines)
+
+
+def _find(sql: sqlite3.Connection, path: str, ledger: Path) -> sqlite3.Row:
+    query = (
+        "SELECT items.*, lower(hex(sha256)) AS sha256, min_confidence FROM items LEFT JOIN contents ON contents.id = content"
+        " LEFT JOIN decisions ON decisions.id = decision WHERE key = ?"
+    )
+    for key in _keys(sql, path):
+        if row := sql.execute(query, (storable(key),)).fetchone():
+            return row  # type: ignore[no-any-return]
+    name = os.path.basename(path)
+    near = sql.execute(
+        "SELECT key FROM items WHERE key = ?1 OR key LIKE '%/' || ?1 LIMIT ?2", (storable(name), NEAR)
+    ).fetchall()
+    hint = f"it knows {', '.join(text_of(row['key']) for row in near)}." if near else "paths are those of the output."
+    raise LedgerError(f"The ledger {ledger} knows no photo {path}; {hint}")
+
+
+def _keys(sql: sqlite3.Connection, path: str) -> list[str]:
+    """Return what the ledger may know a path by: itself, or what is left of it within the last run's source."""
+    keys = [path]
+    last = sql.execute("SELECT source FROM runs ORDER BY id DESC LIMIT 1").fetchone()
+    if last is not None and last["source"] != "-":
+        source = Path(text_of(last["source"]))
+        for root in (source, source.parent):
+            try:
+                keys.append(Path(path).resolve().relative_to(root).as_posix())
+            except ValueError:
+                continue
+    return keys
+
+
+def _said(sql: sqlite3.Connection, item: sqlite3.Row) -> dict[str, Any]:
+    said = sql.execute(
+        "SELECT contents.run, truncated, probabilities, labels, name, fingerprint FROM contents"
+        " JOIN models ON models.id = model WHERE contents.id = ?",
+        (item["content"],),
+    ).fetchone()
+    if said is None:
+        return {"model": "", "fingerprint": "", "scored": None, "truncated": False, "probabilities": {}}
+    probabilities = {}
+    if said["probabilities"] is not None:
+        values = [round(float(value), 4) for value in np.frombuffer(said["probabilities"], "<f4")]
+        pairs = zip(json.loads(said["labels"]), values, strict=True)
+        probabilities = dict(sorted(pairs, key=lambda pair: -pair[1]))
+        probabilities["none of these"] = round(max(0.0, 1 - sum(values)), 4)
+    return {
+        "model": said["name"],
+        "fingerprint": said["fingerprint"],
+        "scored": _run(sql, said["run"]),
+        "truncated": bool(said["truncated"]),
+        "probabilities": probabilities,
+    }
+
+
+def _published(item: sqlite3.Row) -> dict[str, Any]:
+    """Return the row of the last output, with the reason for its flag in a sentence."""
+    if item["published"] is None:
+        return {"row": None, "why": "it is not in the last output"}
+    if item["decision"] is None:  # a run that was killed has looked at it anew
+        return {"row": None, "why": "the next run that ends makes its row anew"}
+    names = ("tag", "confidence", "low_confidence", "reason", "group_confidence")
+    row = {name: item[name] for name in names} | {"group": item["group_"]}
+    return {"row": row, "why": _why(item)}
+
+
+def _why(item: sqlite3.Row) -> str:
+    match item["reason"]:
+        case "":
+            return f"not flagged: its confidence {item['confidence']} reaches the threshold of {item['min_confidence']:.4f}"
+        case "low_confidence":
+            return f"flagged: its confidence {item['confidence']} is below the threshold of {item['min_confidence']:.4f}"
+        case "not_recognised" if not item["tag"]:
+            return "flagged: nothing stands out from its ground"
+        case "not_recognised":
+            return "flagged: it more likely shows none of the labels than any one of them"
+        case "truncated" if item["tag"]:
+            return "flagged: its file ends early"
+    return f"flagged: it could not be read ({item['reason']})"
+
+
+def _copies(sql: sqlite3.Connection, item: sqlite3.Row) -> list[str]:
+    copies = sql.execute(
+        "SELECT key FROM items WHERE content = ? AND id != ? AND published IS NOT NULL ORDER BY key",
+        (item["content"], item["id"]),
+    )
+    return [text_of(row["key"]) for row in copies]
+
+
+def _history(sql: sqlite3.Connection, item: int) -> dict[str, Any]:
+    """Return each change of an item's row, and the finished runs that had it in their output."""
+    finished = {row["id"]: row["started"] for row in sql.execute("SELECT id, started FROM runs WHERE finished IS NOT NULL")}
+    events = {row["run"]: row for row in sql.execute("SELECT * FROM events WHERE item = ? ORDER BY run", (item,))}
+    nights, there = [], False
+    for run in sorted(finished):
+        there = events[run]["change"] != "vanished" if run in events else there
+        if there:
+            nights.append({"run": run, "started": finished[run]})
+    history = [
+        {
+            "run": {"run": run, "started": finished.get(run)},
+            "change": row["change"],
+            "before": [row["tag_before"], row["reason_before"]],
+            "after": [row["tag"], row["reason"]],
+        }
+        for run, row in events.items()
+    ]
+    return {"nights": nights, "history": history}
+
+
+def _run(sql: sqlite3.Connection, run: int | None) -> dict[str, Any] | None:
+    row = sql.execute("SELECT id AS run, started FROM runs WHERE id = ?", (run,)).fetchone()
+    return None if row is None else dict(row)
+
+
+def _named(run: Mapping[str, Any] | None) -> str:
+    return "no run" if run is None else f"run {run['run']} ({run['started']})"
+
+
+def _spans(nights: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return first and last of each series of runs without a gap."""
+    spans: list[list[Mapping[str, Any]]] = []
+    for night in nights:
+        if spans and night["run"] == spans[-1][-1]["run"] + 1:
+            spans[-1].append(night)
+        else:
+            spans.append([night])
+    return [(_named(span[0]), _named(span[-1])) for span in spans]
