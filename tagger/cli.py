@@ -240,6 +240,7 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: str
             failed=progress.failed,
             looked=progress.looked,
             finishing=stopping.finishing,
+            ending=stopping.ending,
         )
         try:
             with stopping.listening(), reported(settings, report):

@@ -151,7 +151,7 @@ def opened(path: Path | None) -> Iterator["Ledger"]:
         if path is not None:
             _refuse_foreign(path)
         connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
-    with Ledger(connection, name) as ledger:
+    with Ledger(connection, name or "of this run alone") as ledger:
         yield ledger
 
 

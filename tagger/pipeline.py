@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING
 import cv2
 
 from tagger import card, decide, ledger, output, source
+from tagger.atomic import remove_leftovers
 from tagger.errors import BundleError, LedgerDamagedError, LedgerError, OutputError, SourceError
 from tagger.garment import VERSION
 from tagger.ledger import Ledger, Listed, Unknown
@@ -106,7 +107,9 @@ class Watcher:
     """Is told how many of the files that have to be looked at have been."""
     failed: Callable[[Failed], None] = lambda failure: None
     finishing: Callable[[], AbstractContextManager[None]] = nullcontext
-    """Holds a signal back until the block, a batch or the replacement of the outputs, has ended."""
+    """Holds a signal back until the block, a batch, has ended."""
+    ending: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Holds a signal back for good: with the block, the replacement of the output, the run has ended."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,9 @@ def run(
         job = _Job(settings, format, signed, threshold, names, watcher, report)
         found = _not_empty(found, job)
         with ledger.alone(place, settings.wait):
+            for path in (settings.out, settings.changes, settings.report):
+                if path is not None and place is not None:
+                    remove_leftovers(Path(path))
             try:
                 _run(job, found, place)
             except LedgerDamagedError as error:
@@ -200,12 +206,13 @@ def _run(job: _Job, opened: source.Source, place: Path | None) -> None:
         with report.timed("list"):
             unknown = memory.take(_listed(job, opened.items))
         _Looking(job, memory, opened.root, unknown).look()
-        with job.watcher.finishing(), report.timed("publish"), memory.publishing(cells_of):
+        with ExitStack() as end, report.timed("publish"), memory.publishing(cells_of):
             _refuse_loss(job, memory.totals())
             _count(job, memory)
             _write_rows(job, memory, writer, named)
             if settings.changes is not None:
                 _write_changes(settings.changes, report, memory)
+            end.enter_context(job.watcher.ending())
             outputs.close()
 
 
@@ -263,7 +270,7 @@ class _Looking:
     def look(self) -> None:
         """Look at all files that have to be looked at; each batch is in the ledger before the next one is scored."""
         ahead, batches = tee(self._memory.unknown(self._settings.batch_size))
-        items = (Item(one.path, os.path.join(self._root, one.path)) for batch in ahead for one in batch)
+        items = (Item(one.path, self._root / one.path) for batch in ahead for one in batch)
         prepared = prepare(items, self._settings.workers, self._settings.allow_truncated, self._memory.knows)
         for batch in batches:
             with self._job.watcher.finishing():

@@ -135,8 +135,8 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _changed(report: Report) -> str:
-    changes = [f"{count:,} {change.replace('_', ' ')}" for change, count in sorted(report.changes.items())]
-    return ", ".join(changes) or "nothing new"
+    changes = [f"{count:,} {change.replace('_', ' ')}" for change, count in report.changes.most_common()]
+    return f"since the last run {', '.join(changes) or 'nothing new'}"
 
 
 def _counted(reasons: "dict[str, int]", what: str) -> str:

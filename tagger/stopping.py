@@ -39,6 +39,15 @@ class Stopping:
         if self._asked is not None:
             raise Interrupted(self._asked)
 
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """Let the block end, and the signal be: there is nothing left to stop."""
+        self._finishing = True
+        try:
+            yield
+        finally:
+            self._finishing = False
+
     def _heed(self, number: int, frame: FrameType | None) -> None:
         again = self._asked is not None
         self._asked = number

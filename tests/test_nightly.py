@@ -22,7 +22,7 @@ from PIL import Image
 from tagger import decode, explain, ledger, lock, migrations, pipeline
 from tagger.card import NetworkConfig
 from tagger.errors import LedgerError, LockedError, SourceError
-from tagger.pipeline import Report, run
+from tagger.pipeline import Report, Watcher, run
 from tagger.settings import RunSettings
 
 LAST_YEAR = 1_760_000_000
@@ -51,8 +51,9 @@ def shop(tmp_path: Path) -> Path:
 def night(shop: Path, small_bundle: Path, tmp_path: Path) -> Night:
     """Run over the catalog into tags.csv, with further settings, and return the counts."""
 
-    def once(out: str = "tags.csv", **more: Any) -> Report:
-        return run(RunSettings(**{"source": str(shop), "out": str(tmp_path / out), "model": str(small_bundle)} | more))
+    def once(out: str = "tags.csv", watcher: Watcher | None = None, **more: Any) -> Report:
+        settings = {"source": str(shop), "out": str(tmp_path / out), "model": str(small_bundle)} | more
+        return run(RunSettings(**settings), watcher=watcher)
 
     return once
 
@@ -537,7 +538,7 @@ def large_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)])
 def test_a_signal_ends_the_batch_and_keeps_it(
     large_shop: Path, small_bundle: Path, tmp_path: Path, number: int, code: int
 ) -> None:
@@ -570,11 +571,14 @@ def test_kill_9_costs_nothing(large_shop: Path, small_bundle: Path, tmp_path: Pa
         assert process.wait(60) == -signal.SIGKILL
     assert out.read_bytes() == b"the old one\n"
     kept = looked_at(tmp_path / "t.ledger")
+    assert list(tmp_path.glob(".t.csv.*.tmp"))
     assert run(RunSettings(str(large_shop), str(out), model=str(small_bundle))).looked_at == 400 - kept
+    assert not list(tmp_path.glob(".t.csv.*.tmp"))
     run(RunSettings(str(large_shop), str(tmp_path / "reference.csv"), model=str(small_bundle)))
     assert out.read_bytes() == (tmp_path / "reference.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_signal_that_was_told_to_be_ignored_is(large_shop: Path, small_bundle: Path, tmp_path: Path) -> None:
     """Under nohup or in the background of a shell, Ctrl-C is not for this run."""
     with underway(large_shop, small_bundle, tmp_path / "t.csv", heed=False) as process:
@@ -583,7 +587,7 @@ def test_a_signal_that_was_told_to_be_ignored_is(large_shop: Path, small_bundle:
 
 
 @pytest.mark.parametrize("damage", ["zeros", "head", "middle", "cut", "table", "text"])
-def test_a_corrupt_ledger_is_put_aside_and_rebuilt(night: Night, fmtag: Fmtag, shop: Path, tmp_path: Path, damage: str) -> None:
+def test_a_corrupt_ledger_is_put_aside_and_rebuilt(night: Night, tmp_path: Path, damage: str) -> None:
     """It is said aloud, kept under another name, and the output is what it should be."""
     night()
     before, place = (tmp_path / "tags.csv").read_bytes(), tmp_path / "tags.ledger"
@@ -598,13 +602,14 @@ def test_a_corrupt_ledger_is_put_aside_and_rebuilt(night: Night, fmtag: Fmtag, s
         content[at:end] = bytes(end - at)
         place.write_bytes(content[:6000] if damage == "cut" else content)
 
-    done = fmtag("run", shop, "--out", tmp_path / "tags.csv", "--quiet")
+    said: list[str] = []
+    report = night(watcher=Watcher(warned=said.append))
 
-    assert done.returncode == 3
-    assert "is damaged" in done.stderr
+    assert (report.found, report.scored) == (10, 8)
     aside = [path.name for path in tmp_path.glob("tags.ledger.damaged-*")]
-    assert len(aside) == 1
-    assert aside[0] in done.stderr
+    assert len(said) == len(aside) == 1
+    assert "is damaged" in said[0]
+    assert aside[0] in said[0]
     assert (tmp_path / "tags.csv").read_bytes() == before
     assert night().looked_at == 1
 
@@ -681,6 +686,7 @@ LIMITED = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("known", "limit", "options", "names"),
     [
@@ -873,65 +879,15 @@ def test_the_timer_runs_what_cron_runs() -> None:
 
 
 @pytest.mark.slow
-def test_200_kills_cost_nothing(small_bundle: Path, tmp_path: Path) -> None:
-    """Killed outright at 200 random moments over 2,000 photos, damaged ones among them, the runs end in the same bytes.
+def test_200_kills_cost_nothing(small_bundle: Path) -> None:
+    """Killed outright at 200 random moments over 2,000 photos, damaged ones among them, runs end in the same bytes.
 
     What was committed is never scored again: each photo's bytes keep the number of the run that scored them.
     """
-    import random
-
-    shop, chance = write_photos(tmp_path / "shop", 1_900, (60, 80)), random.Random(3)
-    for number in range(100):
-        content = (shop / f"{number:04d}.jpg").read_bytes()
-        (shop / f"damaged {number:03d}.jpg").write_bytes(content[: chance.randrange(len(content))])
-    age(*shop.iterdir())
-    reference, out = tmp_path / "reference.csv", tmp_path / "t.csv"
-    settings = {"source": str(shop), "model": str(small_bundle), "batch_size": 16, "workers": 2}
-    run(RunSettings(out=str(reference), **settings))  # type: ignore[arg-type]
-    kills = rounds = 0
-    while kills < 200:
-        for path in tmp_path.glob("t.*"):
-            path.unlink()
-        scored: dict[bytes, int] = {}
-        rounds += 1
-        while True:
-            killed = killed_after(chance.uniform(0.0, 0.35), RunSettings(out=str(out), **settings))  # type: ignore[arg-type]
-            kills += killed
-            assert not out.exists() or out.read_bytes() == reference.read_bytes()
-            now = (
-                dict(asked_of(tmp_path / "t.ledger", "SELECT sha256, run FROM contents WHERE run IS NOT NULL"))
-                if (looked_at(tmp_path / "t.ledger"))
-                else {}
-            )
-            assert scored.items() <= now.items()
-            scored = now
-            if not killed:
-                break
-        assert out.read_bytes() == reference.read_bytes()
-        assert not list(tmp_path.glob(".t.csv.*.tmp")) or kills
-    assert len(scored) == len(asked_of(tmp_path / "reference.ledger", "SELECT 1 FROM contents WHERE run IS NOT NULL"))
-    print(f"{kills} kills in {rounds} rounds")  # noqa: T201
-
-
-def killed_after(seconds: float, settings: RunSettings) -> bool:
-    """Run in a child that is killed outright after so long; return whether it was, or had ended well before."""
-    child = os.fork()
-    if child == 0:
-        try:
-            run(settings)
-            os._exit(0)
-        except BaseException:
-            os._exit(1)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            assert os.waitstatus_to_exitcode(status) == 0
-            return False
-        time.sleep(0.001)
-    os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status) != 0
+    command = [sys.executable, ROOT / "benchmarks" / "kills.py", "--kills", "200", "--photos", "2000"]
+    done = subprocess.run([*command, "--model", small_bundle], capture_output=True, text=True, timeout=1200)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("200 kills (")
 
 
 @pytest.mark.slow

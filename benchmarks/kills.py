@@ -1,0 +1,151 @@
+"""Kills runs outright at random moments, again and again, and holds what they leave against an undisturbed run.
+
+    python benchmarks/kills.py [--kills 200] [--photos 2000] [--model catalog]
+
+The photos are drawn, a twentieth of them cut off anywhere. Each round begins with no ledger; its runs are killed (SIGKILL)
+after a random share of the time that an undisturbed run takes, until one ends by itself, and rounds follow until there were
+kills enough. Ends with an error where, after any kill, the output is neither missing nor the reference byte for byte, or a
+photo's bytes were scored again after a run had committed them. Needs an operating system that forks.
+"""
+
+import os
+import random
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import click
+from PIL import Image, ImageDraw
+
+import tagger.scoring  # torch is loaded once, before anything is forked, and computes in the children alone
+from tagger.pipeline import Watcher, run
+from tagger.settings import DEFAULT_MODEL, RunSettings
+
+LONG_AGO = 1_700_000_000
+
+
+def draw_photos(folder: Path, count: int, chance: random.Random) -> None:
+    """Write photos of coloured shapes on white, every twentieth cut off somewhere."""
+    folder.mkdir()
+    for number in range(count):
+        photo = Image.new("RGB", (90, 120), (250, 250, 250))
+        draw = ImageDraw.Draw(photo)
+        for _ in range(3):
+            x, y = chance.randrange(20, 50), chance.randrange(20, 70)
+            colour = tuple(chance.randrange(200) for _ in range(3))
+            draw.rectangle((x, y, x + chance.randrange(10, 35), y + chance.randrange(10, 45)), fill=colour)
+        file = folder / f"{number:05d}.jpg"
+        photo.save(file)
+        if number % 20 == 7:
+            file.write_bytes(file.read_bytes()[: chance.randrange(file.stat().st_size)])
+        os.utime(file, (LONG_AGO, LONG_AGO))
+
+
+def forked(settings: RunSettings, moment: Path) -> int:
+    """Run in a child, which writes how far it is into `moment`, and return its process number."""
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+
+    def looked(done: int, total: int) -> None:
+        noted(moment, "at later batches" if done < total else "at the output")
+
+    try:
+        noted(moment, "at the start")
+        run(settings, watcher=Watcher(lambda *_: None, lambda _: noted(moment, "at the first batch"), looked=looked))
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def noted(moment: Path, what: str) -> None:
+    """Write down where a run is."""
+    moment.write_text(what)
+
+
+def killed(child: int, seconds: float) -> bool:
+    """Kill a child outright after so long; return whether it was killed, and had not ended well before."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            break
+        time.sleep(0.0005)
+    else:
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code not in (0, -signal.SIGKILL):
+        raise SystemExit(f"a run ended with {code}")
+    return code != 0
+
+
+def scored_in(ledger: Path) -> dict[bytes, int]:
+    """Return the run that scored each photo's bytes."""
+    if not ledger.exists():
+        return {}
+    with closing(sqlite3.connect(ledger)) as sql:
+        if not sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'contents'").fetchone():
+            return {}
+        return dict(sql.execute("SELECT sha256, run FROM contents WHERE run IS NOT NULL"))
+
+
+@click.command()
+@click.option("--kills", default=200, show_default=True, help="Runs to kill.")
+@click.option("--photos", default=2_000, show_default=True, help="Photos of the catalog.")
+@click.option("--share", default=0.6, show_default=True, help="Longest life of a run, as a share of an undisturbed one's.")
+@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Bundle.")
+@click.option("--seed", default=0, show_default=True, help="Start of all chance.")
+def main(kills: int, photos: int, share: float, model: str, seed: int) -> None:
+    """Kill runs and print what came of it."""
+    chance = random.Random(seed)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        draw_photos(folder / "shop", photos, chance)
+
+        def settings(out: str) -> RunSettings:
+            return RunSettings(str(folder / "shop"), str(folder / out), model=model, batch_size=32)
+
+        moment = folder / "moment"
+        began = time.monotonic()
+        if killed(forked(settings("reference.csv"), moment), 3600):
+            raise SystemExit("the undisturbed run takes too long")
+        longest = share * (time.monotonic() - began)
+        reference = (folder / "reference.csv").read_bytes()
+        done = rounds = 0
+        where: Counter[str] = Counter()
+        while done < kills:
+            for left in folder.glob("t.*"):
+                left.unlink()
+            committed: dict[bytes, int] = {}
+            rounds += 1
+            ended = False
+            while not ended and done < kills:
+                ended = not killed(forked(settings("t.csv"), moment), chance.uniform(0, longest))
+                done += not ended
+                where[moment.read_text()] += not ended
+                if (folder / "t.csv").exists() and (folder / "t.csv").read_bytes() != reference:
+                    raise SystemExit(f"after kill {done} the output is not that of an undisturbed run")
+                now = scored_in(folder / "t.ledger")
+                if not committed.items() <= now.items():
+                    raise SystemExit(f"after kill {done} a photo was scored again, or forgotten, that had been committed")
+                committed = now
+            if not ended:
+                killed(forked(settings("t.csv"), moment), 3600)
+            if (folder / "t.csv").read_bytes() != reference:
+                raise SystemExit("the output is not that of an undisturbed run")
+            if sorted(path.name for path in folder.glob("*t.csv*")) != ["t.csv"]:
+                raise SystemExit("something was left beside the output")
+        places = ", ".join(f"{count} {place}" for place, count in where.most_common())
+        print(f"{done} kills ({places}) in {rounds} rounds over {photos:,} photos: every output byte for byte the reference.")
+
+
+if __name__ == "__main__":
+    assert tagger.scoring
+    sys.exit(main())
