@@ -178,7 +178,7 @@ class Ledger:
                 self._sql.execute(f"PRAGMA cache_size = -{CACHE_KILOBYTES}")
                 self._sql.execute("PRAGMA journal_mode = WAL")
                 self._sql.execute("PRAGMA synchronous = FULL")
-                self._sql.execute("PRAGMA temp.journal_mode = OFF")  # nothing in it outlives the run
+                self._sql.execute("PRAGMA temp.journal_mode = MEMORY")  # nothing in it outlives the run
                 self._sql.execute(f"PRAGMA temp.cache_size = -{CACHE_KILOBYTES}")
                 migrate(self._sql, self._name)
         except BaseException:
