@@ -99,7 +99,7 @@ def scored_in(ledger: Path) -> dict[bytes, int]:
 @click.command()
 @click.option("--kills", default=200, show_default=True, help="Runs to kill.")
 @click.option("--photos", default=2_000, show_default=True, help="Photos of the catalog.")
-@click.option("--share", default=0.3, show_default=True, help="Longest life of a run, as a share of an undisturbed one's.")
+@click.option("--share", default=0.15, show_default=True, help="Longest life of a run, as a share of an undisturbed one's.")
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Bundle.")
 @click.option("--seed", default=0, show_default=True, help="Start of all chance.")
 def main(kills: int, photos: int, share: float, model: str, seed: int) -> None:

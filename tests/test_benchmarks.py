@@ -197,3 +197,11 @@ def test_ood_shape_is_in_order() -> None:
     picture[:] = 0
     picture[4:8, 2:22] = 9
     assert pytest.approx((1, 1, np.log(5))) == shape(picture)
+
+
+def test_nights_are_timed_over_files_that_nobody_looks_at(small_bundle: Path) -> None:
+    """As a command: a row for each number of files, whose runs looked at none of them and changed nothing."""
+    command = [sys.executable, ROOT / "benchmarks" / "nightly.py", "--files", "30", "--rows", "50", "--runs", "1"]
+    done = subprocess.run([*command, "--model", small_bundle], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"\| 30 \| 50 \| \d+\.\d\d \| \d+\.\d\d \| -?\d+\.\d\d \| -?\d+ \| \d+ \|", done.stdout)
