@@ -322,7 +322,7 @@ class _ParquetWriter:
             return source.field(column).type
         if column is None and name.startswith(("confidence", "group_confidence")):
             return self._arrow.float64()
-        return self._arrow.bool_() if column is None and name == "low_confidence" else self._arrow.string()
+        return self._arrow.bool_() if column is None and name.startswith("low_confidence") else self._arrow.string()
 
     def write(self, row: Row) -> None:
         self._rows.append({name: self._value(name, value) for name, value in row.items()})

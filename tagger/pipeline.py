@@ -366,7 +366,8 @@ def _write_changes(out: str, report: Report, memory: Ledger) -> None:
     named = dict.fromkeys(ledger.Event._fields)
     with output.open_output(out, output.format_of(out), named, report.model) as writer:
         for event in memory.events():
-            writer.write(event._asdict())
+            flags = {"low_confidence": event.low_confidence, "low_confidence_before": event.low_confidence_before}
+            writer.write(event._asdict() | {name: flag and flag == "true" for name, flag in flags.items()})
 
 
 def _check_outputs(settings: RunSettings, place: Path | None) -> None:

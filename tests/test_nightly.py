@@ -1,6 +1,7 @@
 """Night after night: only what is new or changed costs work, a crash costs nothing, and the morning's file is always whole."""
 
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -11,16 +12,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from conftest import ROOT, Fmtag, draw_photo, save_bundle, write_photos
 from PIL import Image
 
-from tagger import decode, explain, ledger, lock, migrations, pipeline
+from tagger import card, decode, explain, ledger, lock, migrations, pipeline
 from tagger.card import NetworkConfig
+from tagger.dataset import LABELS
 from tagger.errors import LedgerError, LockedError, SourceError
 from tagger.pipeline import Report, Watcher, run
 from tagger.settings import RunSettings
@@ -220,8 +224,6 @@ def test_another_decision_or_format_never_runs_the_network(
 def test_a_label_map_renames_without_a_look(night: Night, tmp_path: Path, fresh_rows: Callable[..., bytes]) -> None:
     """Labels go by the names of the map, in every column; the network is not asked, and what is missing is said."""
     night()
-    from tagger.dataset import LABELS
-
     names = tmp_path / "names.csv"
     names.write_text("label,name\n" + "".join(f"{label},shop {number}\n" for number, label in enumerate(LABELS)))
     report = night(label_map=names, top_k=2)
@@ -274,8 +276,6 @@ def test_truncated_photos_follow_the_option(night: Night, fresh_rows: Callable[.
 
 def test_a_file_replaced_while_it_is_read(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The hash is that of the bytes that were decoded, and size and time of a file that moved meanwhile are not believed."""
-    import hashlib
-
     file, old = shop / "0000.jpg", (shop / "0000.jpg").read_bytes()
     real, calls = os.fstat, []
 
@@ -376,9 +376,30 @@ def test_the_file_of_changes(night: Night, shop: Path, tmp_path: Path) -> None:
     assert (changes["0004.jpg"]["change"], changes["0004.jpg"]["tag"]) == ("vanished", None)
     flagged = [row for row in changes.values() if row["change"] == "changed_flag"]
     assert flagged
-    assert all((row["low_confidence_before"], row["low_confidence"]) == ("false", "true") for row in flagged)
+    assert all((row["low_confidence_before"], row["low_confidence"]) == (False, True) for row in flagged)
     assert sum(report.changes.values()) == len(changes)
     assert list(changes) == sorted(changes)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl", ".parquet"])
+def test_changes_in_each_format(night: Night, shop: Path, tmp_path: Path, suffix: str) -> None:
+    """The file of changes has the same rows in each format, with flags and nothings as the format has them."""
+    night()
+    (shop / "0004.jpg").unlink()
+    night(changes=str(tmp_path / f"changes{suffix}"))
+    content = (tmp_path / f"changes{suffix}").read_bytes()
+    match suffix:
+        case ".csv":
+            (row,) = rows_of(tmp_path / "changes.csv")
+        case ".json":
+            (row,) = json.loads(content)["rows"]
+        case ".jsonl":
+            row = json.loads(content)
+        case ".parquet":
+            (row,) = pd.read_parquet(tmp_path / "changes.parquet").to_dict("records")
+    assert (row["change"], row["path"]) == ("vanished", "0004.jpg")
+    assert row["low_confidence_before"] in ((True, False) if suffix != ".csv" else ("true", "false"))
+    assert row["low_confidence"] == ("" if suffix == ".csv" else None)
 
 
 def test_changes_of_a_run_that_failed_are_told_by_the_next(night: Night, shop: Path, tmp_path: Path) -> None:
@@ -665,13 +686,9 @@ def test_a_lost_disk_is_no_empty_catalog(shop: Path, small_bundle: Path, tmp_pat
 
 def test_a_bundle_replaced_in_mid_run_is_said(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows of two bundles never mix: where the folder holds another one by the time it is loaded, the run ends."""
-    from tagger import card
-
     read = card.read
 
     def another(name: str) -> card.Signed:
-        from dataclasses import replace
-
         return replace(read(name), fingerprint="0" * 64)
 
     monkeypatch.setattr(pipeline.card, "read", another)
@@ -808,8 +825,6 @@ def test_explain_tells_all_of_a_photo(night: Night, shop: Path, tmp_path: Path, 
     shutil.copy(shop / "0005.jpg", shop / "also.jpg")
     report = night(min_confidence=0.0)
     night(min_confidence=1.0)
-    import hashlib
-
     known = explain.explain(str(shop / "0005.jpg"), tmp_path / "tags.ledger")
 
     assert known["path"] == "0005.jpg"
