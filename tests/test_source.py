@@ -224,6 +224,7 @@ def test_listing_does_not_run_ahead(tmp_path: Path) -> None:
     assert [item.path for item in stream] == ["b/2.jpg", "b/3.jpg"]  # a itself is listed as a whole, without c
 
 
+@pytest.mark.slow
 def test_hundred_thousand_files_stream_with_flat_memory(tmp_path: Path) -> None:
     """A folder of 100,000 files is walked in less than 60 MB, and each file once."""
     folder = tmp_path / "many"
