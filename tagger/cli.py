@@ -268,16 +268,16 @@ def explain(path: str, ledger: Path, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="JSON file for all figures.")
+@click.option("--out", type=FILE, help="JSON file for all figures.")
 @click.option(
     "--report",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     metavar="FILE.md",
     help="Markdown file with all that can be said of the photos, with 95 % intervals.",
 )
 @click.option(
     "--sheet",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     metavar="FILE.png",
     help="Picture of the surest errors. It shows the photos, so mind whose they are.",
 )
@@ -304,8 +304,9 @@ def evaluate(
     from tagger.contact_sheet import contact_sheet
     from tagger.evaluate import evaluate as judge
     from tagger.evaluate import figures_of
+    from tagger.output import write_file
     from tagger.photo_report import photo_report
-    from tagger.report import print_figures, write_file, write_json
+    from tagger.report import print_figures, write_json
 
     evaluation = judge(EvaluateSettings(sources, **options))
     figures = figures_of(evaluation)

@@ -79,7 +79,6 @@ class Unknown(NamedTuple):
     """An item whose bytes have to be looked at."""
 
     path: str
-    id: int | None
     size: int | None
     mtime_ns: int | None
     tries: int
@@ -204,13 +203,12 @@ class Ledger:
                     break
                 first = id_
             texts = (asked.version, storable(asked.source), storable(asked.out))
-            self.run = _id_of(
-                sql.execute(
-                    "INSERT INTO runs (started, pid, host, version, source, out, decision, fresh, verify)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (_now(), os.getpid(), socket.gethostname(), *texts, self._decision, asked.fresh, asked.verify),
-                )
+            begun = sql.execute(
+                "INSERT INTO runs (started, pid, host, version, source, out, decision, fresh, verify)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (_now(), os.getpid(), socket.gethostname(), *texts, self._decision, asked.fresh, asked.verify),
             )
+            self.run = int(begun.lastrowid or 0)
         with said_of(self._name):
             self._sql.executescript(OF_A_RUN)
         tonight = first or self.run
@@ -412,7 +410,6 @@ class Ledger:
 class Totals(NamedTuple):
     """Counts of a run that its rows alone do not tell."""
 
-    found: int
     settling: int
     duplicates: int
     lost: int
@@ -441,7 +438,7 @@ _FIND_UNKNOWN = """
 """
 
 _UNKNOWN = """
-    SELECT position, listing.key, items.id, listing.size, listing.mtime_ns, CASE
+    SELECT position, listing.key, listing.size, listing.mtime_ns, CASE
         WHEN items.failure IS NOT NULL AND items.size IS listing.size AND items.mtime_ns IS listing.mtime_ns
         THEN tries - (items.run >= :tonight) ELSE 0 END
     FROM unknown JOIN listing USING (position) LEFT JOIN items ON items.id = item
@@ -486,9 +483,8 @@ _FIND_ORIGINALS = """
 
 _ORIGINAL = "CASE WHEN originals.key IS NULL OR originals.key = listing.key THEN '' ELSE originals.key END"
 
-_OF_THE_OUTPUT = """
-    FROM listing LEFT JOIN items ON items.id = item LEFT JOIN originals USING (content) WHERE NOT left_out
-"""
+_JOINED = "FROM listing LEFT JOIN items ON items.id = item LEFT JOIN originals USING (content)"
+_OF_THE_OUTPUT = f"{_JOINED} WHERE NOT left_out"
 
 _CELLS = f"""
     SELECT listing.key, coalesce(items.tag, ''), coalesce(confidence, ''), coalesce(items.low_confidence, 'true'),
@@ -499,7 +495,7 @@ _CELLS = f"""
 _ROWS = f"""
     SELECT listing.key, {_ORIGINAL}, coalesce(items.failure, listing.failure), coalesce(items.detail, listing.detail),
            truncated, probabilities, columns
-    {_OF_THE_OUTPUT.replace("WHERE", "LEFT JOIN contents ON contents.id = content WHERE")}
+    {_JOINED} LEFT JOIN contents ON contents.id = content WHERE NOT left_out
 """
 
 _FAILURES = """
@@ -519,8 +515,7 @@ _EVENTS = """
 """
 
 _TOTALS = f"""
-    SELECT (SELECT count(*) FROM listing WHERE NOT left_out),
-           (SELECT count(*) FROM listing WHERE left_out),
+    SELECT (SELECT count(*) FROM listing WHERE left_out),
            (SELECT count(*) FROM listing JOIN items ON items.id = item JOIN originals USING (content)
             WHERE NOT left_out AND {_ORIGINAL} != ''),
            (SELECT count(*) FROM events WHERE run = :run AND (change = 'vanished' OR change = 'failed'
@@ -619,10 +614,6 @@ def storable(text: str) -> str | bytes:
         except UnicodeEncodeError:
             return text.encode("utf-8", "surrogatepass")
     return text
-
-
-def _id_of(inserted: sqlite3.Cursor) -> int:
-    return int(inserted.lastrowid or 0)
 
 
 def text_of(stored: str | bytes) -> str:

@@ -132,6 +132,15 @@ def open_output(
             stack.close()
 
 
+def write_file(path: Path, content: bytes) -> None:
+    """Replace a file as a whole; raises `OutputError` where it cannot be written."""
+    try:
+        with replacing(path) as file:
+            file.write(content)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror or error}).") from error
+
+
 @contextmanager
 def _said_of(out: str) -> Iterator[None]:
     """Turn the operating system's errors into one sentence; a reader that has left is the caller's matter."""

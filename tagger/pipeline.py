@@ -207,8 +207,9 @@ def _run(job: _Job, opened: source.Source, place: Path | None) -> None:
             unknown = memory.take(_listed(job, opened.items))
         _Looking(job, memory, opened.root, unknown).look()
         with ExitStack() as end, report.timed("publish"), memory.publishing(cells_of):
-            _refuse_loss(job, memory.totals())
-            _count(job, memory)
+            totals = memory.totals()
+            _refuse_loss(job, totals)
+            _count(job, memory, totals)
             _write_rows(job, memory, writer, named)
             if settings.changes is not None:
                 _write_changes(settings.changes, report, memory)
@@ -327,13 +328,12 @@ def _not_empty(opened: source.Source, job: _Job) -> source.Source:
     return replace(opened, items=chain([first], opened.items))
 
 
-def _count(job: _Job, memory: Ledger) -> None:
+def _count(job: _Job, memory: Ledger, totals: ledger.Totals) -> None:
     """Fill in the counts of the rows that are about to be written, and tell of all failures."""
     report = job.report
     for tag, low_confidence, reason, rows in memory.counts():
         report.count(tag, low_confidence, reason, rows)
     report.changes.update(memory.changes())
-    totals = memory.totals()
     report.settling, report.duplicates = totals.settling, totals.duplicates
     if report.failed:
         for path, failed in memory.failures():

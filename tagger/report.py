@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from tagger import bundle
 from tagger.adapt import Adapted
-from tagger.atomic import replacing
 from tagger.card import Card
-from tagger.errors import BundleError, OutputError
+from tagger.errors import BundleError
 from tagger.metrics import Interval
+from tagger.output import write_file
 from tagger.retrain import Retrained
 from tagger.train import EpochFigures
 
@@ -176,15 +176,6 @@ def _origin(card: Card) -> str:
 def write_json(path: Path, figures: dict[str, Any]) -> None:
     """Write the figures as JSON, replacing the file as a whole."""
     write_file(path, (json.dumps(figures, indent=2, ensure_ascii=False) + "\n").encode())
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Replace a file as a whole; raises `OutputError` where it cannot be written."""
-    try:
-        with replacing(path) as file:
-            file.write(content)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror or error}).") from error
 
 
 def print_epoch(figures: EpochFigures) -> None:

@@ -9,8 +9,8 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
 
-from tagger.atomic import replacing
-from tagger.errors import FmtagError, Interrupted, LockedError, OutputError
+from tagger.errors import FmtagError, Interrupted, LockedError
+from tagger.output import write_file
 from tagger.pipeline import Report, ledger_place
 from tagger.settings import RunSettings
 
@@ -78,9 +78,5 @@ def _write(settings: RunSettings, report: Report, started: datetime, status: str
         "counts": counts(report),
         "failures": [{"path": path, "reason": failed.reason, "detail": failed.detail} for path, failed in report.failures],
     }
-    try:
-        with replacing(settings.report) as file:
-            text = json.dumps(content, indent=2, ensure_ascii=False)
-            file.write(text.encode("utf-8", "backslashreplace") + b"\n")
-    except OSError as error:
-        raise OutputError(f"{settings.report} cannot be written ({error.strerror or error}).") from error
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    write_file(settings.report, text.encode("utf-8", "backslashreplace") + b"\n")

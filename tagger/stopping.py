@@ -31,11 +31,8 @@ class Stopping:
     @contextmanager
     def finishing(self) -> Iterator[None]:
         """Let the block end before a signal is heeded, unless it comes twice."""
-        self._finishing = True
-        try:
+        with self.ending():
             yield
-        finally:
-            self._finishing = False
         if self._asked is not None:
             raise Interrupted(self._asked)
 

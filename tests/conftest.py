@@ -1,5 +1,6 @@
 """What the tests share: a small network's bundle, photos made on the spot, and the command in its own process."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -86,6 +87,12 @@ def write_photos(folder: Path, count: int, size: tuple[int, int] = (240, 320), d
     for number in range(count):
         draw_photo(number, size).save(folder / f"{number:0{digits}d}.jpg")
     return folder
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @pytest.fixture

@@ -1,23 +1,17 @@
 """What a newcomer runs first: the examples, the two commands of the README, and the installed wheel."""
 
-import csv
 import subprocess
 import sys
 import venv
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, rows_of
 
 from tagger.pipeline import run
 from tagger.settings import RunSettings
 
 GOLDEN = ROOT / "tests" / "data" / "examples-golden.csv"
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_the_examples_get_their_golden_rows(tmp_path: Path) -> None:

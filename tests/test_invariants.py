@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, Fmtag, draw_photo
+from conftest import ROOT, Fmtag, draw_photo, rows_of
 from PIL import Image
 
 from tagger.dataset import LABELS
@@ -18,11 +18,6 @@ from tagger.pipeline import Watcher, run
 from tagger.records import Garment
 from tagger.scoring import Tagger
 from tagger.settings import EvaluateSettings, RunSettings
-
-
-def rows_of(out: Path) -> list[dict[str, str]]:
-    with out.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def damaged_files(folder: Path) -> list[str]:

@@ -1,6 +1,5 @@
 """Night after night: only what is new or changed costs work, a crash costs nothing, and the morning's file is always whole."""
 
-import csv
 import hashlib
 import json
 import os
@@ -19,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import ROOT, Fmtag, draw_photo, save_bundle, write_photos
+from conftest import ROOT, Fmtag, draw_photo, rows_of, save_bundle, write_photos
 from PIL import Image
 
 from tagger import card, decode, explain, ledger, lock, migrations, pipeline
@@ -73,12 +72,6 @@ def fresh_rows(shop: Path, small_bundle: Path, tmp_path: Path) -> Callable[..., 
         return (folder / f"t{suffix}").read_bytes()
 
     return made
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def asked_of(path: Path, query: str) -> list[tuple[Any, ...]]:
