@@ -27,7 +27,8 @@ from tagger import bundle, dataset, figure, garment, metrics, mix, predict
 from tagger.calibrate import fit_temperature
 from tagger.evaluate import Evaluation, Judged, evaluate
 from tagger.network import ResidualNetwork, logits_of
-from tagger.settings import EvaluateSettings, catalog_recipe
+from tagger.recipes import catalog_recipe
+from tagger.settings import EvaluateSettings
 from tagger.train import train
 
 RIGHT = 0.95

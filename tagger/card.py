@@ -19,7 +19,7 @@ import platformdirs
 from tagger.errors import BundleError
 from tagger.settings import DEFAULT_MODEL
 
-FORMAT = 3
+FORMAT = 4
 """Grows when an older fmtag could not read the card."""
 
 KIND = "fmtag-bundle"
@@ -32,24 +32,35 @@ DEFAULT_FILE = "default"
 class NetworkConfig:
     """The shape of a `ResidualNetwork`, as it stands in a bundle's card.
 
-    `widths` are the channels of each stage; every stage after the first halves height and width. `blocks` is the
-    number of residual blocks a stage. `classes` are Fashion-MNIST's, and `photo_classes` those of a second head, for
-    photos; 0 where one head does both. `mean` and `deviation` are those of the training pictures, in 0..1.
+    `widths` are the channels of each stage, and `blocks` its number of residual blocks: one number for all, or one for
+    each. Every stage after the first halves height and width; where it is `pooled`, all stages do, by a max-pool. `stem` is
+    the number of channels of the convolution before them, 0 for as many as the first stage has. `classes` are
+    Fashion-MNIST's, and `photo_classes` those of a second head, for photos; 0 where one head does both. `mean` and
+    `deviation` are those of the training pictures, in 0..1.
     """
 
     widths: tuple[int, ...] = (32, 64, 128)
-    blocks: int = 1
+    blocks: int | tuple[int, ...] = 1
+    stem: int = 0
+    pooled: bool = False
     classes: int = 10
     photo_classes: int = 0
     mean: float = 0.2860
     deviation: float = 0.3530
 
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """The number of blocks of each stage."""
+        return (self.blocks,) * len(self.widths) if isinstance(self.blocks, int) else self.blocks
+
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built or would take absurd memory, as a damaged card may hold."""
         if not (1 <= len(self.widths) <= 4 and all(1 <= width <= 4096 for width in self.widths)):
             raise ValueError(f"widths must be one to four numbers from 1 to 4096, not {self.widths}")
-        if not 1 <= self.blocks <= 32 or not 2 <= self.classes <= 10_000 or not 0 < self.deviation < math.inf:
-            raise ValueError("blocks must be 1 to 32, classes 2 to 10000, deviation positive")
+        if len(self.depths) != len(self.widths) or not all(1 <= depth <= 32 for depth in self.depths):
+            raise ValueError("blocks must be 1 to 32, one number or one for each stage")
+        if not 0 <= self.stem <= 4096 or not 2 <= self.classes <= 10_000 or not 0 < self.deviation < math.inf:
+            raise ValueError("stem must be 0 to 4096, classes 2 to 10000, deviation positive")
         if self.photo_classes not in (0, self.classes, self.classes + 1):
             raise ValueError("photo_classes must be 0, classes, or one more, for what is none of them")
         if not math.isfinite(self.mean):
@@ -235,15 +246,16 @@ def _parsed(content: bytes, folder: Path) -> dict[str, Any]:
 
 
 def _card(raw: dict[str, Any]) -> Card:
-    # Cards of format 1 know one head alone and have no table of precisions, those of format 2 no shop.
-    known = {"photo_classes": 0, **raw["network"]}
+    # Cards of format 1 know one head alone and have no table of precisions, those of format 2 no shop, of 3 no pooled network.
+    known = {"photo_classes": 0, "stem": 0, "pooled": False, **raw["network"]}
     network = {item.name: known[item.name] for item in fields(NetworkConfig)}
+    blocks = network["blocks"] if isinstance(network["blocks"], int) else tuple(network["blocks"])
     thresholds = raw["thresholds"]
     return Card(
         name=str(raw["name"]),
         labels=tuple(map(str, raw["labels"])),
         groups={str(label): str(group) for label, group in raw["groups"].items()},
-        network=NetworkConfig(**{**network, "widths": tuple(network["widths"])}),
+        network=NetworkConfig(**{**network, "widths": tuple(network["widths"]), "blocks": blocks}),
         garment_version=int(raw["garment_version"]),
         temperature=float(raw["temperature"]),
         min_confidence=float(thresholds["min_confidence"]),

@@ -16,22 +16,22 @@ from typing import Any, TypeVar, cast
 import click
 
 from tagger.errors import ConfigurationError, FmtagError, Interrupted
+from tagger.recipes import BATCH_SIZE, CATALOG_EPOCHS, catalog_recipe, recipe_of
 from tagger.settings import (
-    CATALOG_EPOCHS,
     DEFAULT_MODEL,
     DEVICES,
     FORMATS,
     MIXES,
+    NETWORKS,
     ONLY,
     OTHER_LABELS,
     AdaptSettings,
     EvaluateSettings,
     Format,
     Mix,
-    Recipe,
+    Network,
     RunSettings,
     TrainSettings,
-    catalog_recipe,
 )
 
 if sys.version_info >= (3, 11):
@@ -323,8 +323,16 @@ def evaluate(
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the new bundle.")
 @click.option("--name", help="The bundle's name.  [default: that of its folder]")
 @click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder of Fashion-MNIST's four files.")
-@click.option("--mix", type=click.Choice(MIXES), default=Recipe.mix, show_default=True, help="What is learnt.")
+@click.option("--mix", type=click.Choice(MIXES), default=MIXES[0], show_default=True, help="What is learnt.")
+@click.option("--network", type=click.Choice(NETWORKS), help="Shape to train, and its recipe.  [default: base]")
 @click.option("--start", metavar="MODEL", help="Bundle whose weights training begins with.  [default for catalog: base]")
+@click.option(
+    "--distill-from",
+    "teachers",
+    multiple=True,
+    metavar="MODEL",
+    help="Bundle to learn from beside the labels; may be given more than once.  [default for tiny: base]",
+)
 @click.option(
     "--photos",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -332,8 +340,8 @@ def evaluate(
     help="Folder of labelled photos for the mix of catalog, such as the clothing dataset (CC0-1.0).",
 )
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the images.  [default: those of the recipe]")
-@click.option("--batch-size", type=click.IntRange(2), default=Recipe.batch_size, show_default=True, help="Images a step.")
-@click.option("--seed", type=click.IntRange(0), default=Recipe.seed, show_default=True, help="Start of all chance.")
+@click.option("--batch-size", type=click.IntRange(2), default=BATCH_SIZE, show_default=True, help="Images a step.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Start of all chance.")
 @click.option("--floor", type=_Finite(0, 1), default=0.9, show_default=True, help="Least held-out accuracy.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in the folder.")
 @with_debug
@@ -344,10 +352,13 @@ def retrain(
     floor: float,
     resume: bool,
     mix: Mix,
+    network: Network | None,
     start: str | None,
+    teachers: tuple[str, ...],
     photos: Path | None,
     epochs: int | None,
-    **recipe: int,
+    batch_size: int,
+    seed: int,
 ) -> None:
     """Train a network on Fashion-MNIST, or on the mix for photos, and write it, calibrated and measured, as a bundle."""
     from tagger.report import print_epoch, print_retrained
@@ -355,10 +366,16 @@ def retrain(
 
     if photos is not None and mix != "catalog":
         raise click.UsageError("--photos belongs to --mix catalog; Fashion-MNIST alone is learnt without any.")
+    if network is not None and (start is not None or mix == "catalog"):
+        raise click.UsageError(
+            "--network is for training from chance; otherwise the shape is that of the bundle it begins with."
+        )
+    if teachers and mix == "catalog":
+        raise click.UsageError("--distill-from belongs to --mix fashion-mnist; the mix has a judge of its own.")
     if mix == "catalog":
-        chosen, start = catalog_recipe(epochs or CATALOG_EPOCHS, **recipe), start or "base"
+        chosen, start = catalog_recipe(epochs or CATALOG_EPOCHS, batch_size, seed), start or "base"
     else:
-        chosen = Recipe.of_length(epochs or Recipe().epochs, **recipe)
+        chosen = recipe_of(network or "base", epochs, batch_size, seed, teachers)
     settings = TrainSettings(out, chosen, data, name, floor, resume, start, photos)
     print_retrained(make(settings, print_epoch, lambda text: click.echo(text, err=True)))
 

@@ -17,7 +17,8 @@ from tagger.errors import TrainingError
 from tagger.garment import VERSION
 from tagger.network import ResidualNetwork, count_macs, count_parameters, logits_of
 from tagger.predict import native_probabilities, photo_probabilities
-from tagger.settings import TrainSettings, catalog_recipe
+from tagger.recipes import SHAPES, catalog_recipe
+from tagger.settings import TrainSettings
 from tagger.train import EpochFigures, train
 
 CHECKPOINT, JUDGE = "checkpoint.pt", "judge.pt"
@@ -61,10 +62,22 @@ def retrain(
     test = dataset.fashion_mnist("test", settings.data)  # a missing file should be known before the hours of training
     checkpoint = settings.out / CHECKPOINT
     start = bundle.load(settings.start) if settings.start else None
-    settings = replace(settings, recipe=replace(settings.recipe, start=start.model if start else ""))
+    teachers = [bundle.load(name) for name in settings.recipe.teachers]
+    recipe = replace(settings.recipe, start=start.model if start else "", teachers=tuple(teacher.model for teacher in teachers))
+    settings = replace(settings, recipe=recipe)
     begin = start.network() if start else None
     training, calibration, config = _learnt(settings, pictures, held_out, begin, tell)
-    network, history = train(settings.recipe, config, training, held_out, checkpoint, settings.resume, report, begin)
+    network, history = train(
+        recipe,
+        config,
+        training,
+        held_out,
+        checkpoint,
+        settings.resume,
+        report,
+        begin,
+        [teacher.network() for teacher in teachers],
+    )
 
     calibrated = calibrate_network(network, held_out, calibration)
     held_out_figures = _figures(network, held_out, calibrated.temperature)
@@ -142,7 +155,7 @@ def _learnt(
 ) -> tuple[dataset.Pictures, dataset.Pictures | None, NetworkConfig]:
     """Return the pictures to learn from, those that calibrate a head for photos, and the shape of the network."""
     if settings.recipe.mix == "fashion-mnist":
-        return pictures, None, begin.config if begin else NetworkConfig()
+        return pictures, None, begin.config if begin else SHAPES[settings.recipe.network]
     if begin is None:
         raise TrainingError("The mix of catalog is learnt by a network that knows Fashion-MNIST; give one with --start.")
     config = replace(begin.config, photo_classes=dataset.NONE + 1)

@@ -1,6 +1,6 @@
 """What a user may choose, in one frozen object a command."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -20,6 +20,9 @@ DEFAULT_MODEL = "catalog"
 Mix: TypeAlias = Literal["fashion-mnist", "catalog"]
 MIXES: tuple[Mix, ...] = get_args(Mix)
 
+Network: TypeAlias = Literal["base", "tiny"]
+NETWORKS: tuple[Network, ...] = get_args(Network)
+
 
 @dataclass(frozen=True)
 class Cycle:
@@ -36,7 +39,7 @@ class Cycle:
     erase_share: float = 0.5
     erase_side: int = 11
     distillation: float = 0.0
-    """Share of what the ends of the earlier cycles say, as an ensemble, in the targets; the labels are the rest."""
+    """Share, in the targets, of what the teachers and the ends of the earlier cycles say together; the labels are the rest."""
     native_weight: float = 1.0
     """Weight of Fashion-MNIST's own pictures in a mix, beside 1 for each that stands for a photo."""
 
@@ -45,13 +48,7 @@ class Cycle:
 class Recipe:
     """Everything that decides what `fmtag retrain` ends with, besides the data; it stands in the bundle's card."""
 
-    cycles: tuple[Cycle, ...] = (
-        Cycle(epochs=44, small_epochs=16, label_smoothing=0.05),
-        # A gentler second one (SGDR, arXiv 1608.03983), on harder pictures now that the easy ones are known.
-        Cycle(epochs=40, peak=0.5, erase_share=0.75, erase_side=15),
-        # The third also learns what the ends of the first two say together, which is more than either knows.
-        Cycle(epochs=28, peak=0.5, distillation=0.7),
-    )
+    cycles: tuple[Cycle, ...]
     batch_size: int = 128
     muon_lr: float = 0.02
     """Relative step of the convolutions at its peak."""
@@ -65,13 +62,17 @@ class Recipe:
     seed: int = 0
     mix: Mix = "fashion-mnist"
     """What is learnt: Fashion-MNIST as it is, or with all that the room `mix` makes of it."""
+    network: Network = "base"
+    """The shape that is trained where it does not begin with a bundle's weights."""
     start: str = ""
     """The bundle whose weights training begins with, as its `model` column names it; empty for chance."""
+    teachers: tuple[str, ...] = ()
+    """The bundles that the network is taught by, named likewise; before training, as the user names them."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""
-        if not self.cycles or self.cycles[0].distillation:
-            raise ValueError("a recipe needs a cycle, and nothing comes before the first one that it could be taught by")
+        if not self.cycles or (self.cycles[0].distillation and not self.teachers):
+            raise ValueError("a recipe needs a cycle, and without a teacher nothing comes before the first one to learn from")
 
     @property
     def epochs(self) -> int:
@@ -87,38 +88,13 @@ class Recipe:
             first += cycle.epochs
         raise IndexError(f"The recipe has {self.epochs} epochs, so none with the number {epoch}.")
 
-    @classmethod
-    def of_length(cls, epochs: int, batch_size: int = batch_size, seed: int = seed) -> "Recipe":
-        """Return the recipe for another number of epochs: a single cycle, as its first, where it is not its own length."""
-        if epochs == cls().epochs:
-            return cls(batch_size=batch_size, seed=seed)
-        first = cls.cycles[0]
-        small_epochs = round(epochs * first.small_epochs / first.epochs)
-        cycle = replace(first, epochs=epochs, small_epochs=small_epochs)
-        return cls(cycles=(cycle,), batch_size=batch_size, seed=seed)
-
-
-CATALOG_EPOCHS = 20
-"""Passes over the mix that made the bundle `catalog`."""
-
-
-def catalog_recipe(epochs: int = CATALOG_EPOCHS, batch_size: int = Recipe.batch_size, seed: int = Recipe.seed) -> Recipe:
-    """Return the recipe of `catalog`, for a network that knows Fashion-MNIST already.
-
-    A cycle in which it learns photos, and a gentler one, a fourth of the epochs, in which it recalls Fashion-MNIST.
-    """
-    recalling = epochs // 4
-    learning = Cycle(epochs - recalling, peak=0.6, warmup_steps=200, erase_share=0.3)
-    recall = Cycle(recalling, peak=0.25, warmup_steps=200, erase_share=0.3, native_weight=3.0)
-    return Recipe((learning, recall) if recalling else (learning,), batch_size=batch_size, seed=seed, mix="catalog")
-
 
 @dataclass(frozen=True)
 class TrainSettings:
     """What `fmtag retrain` was asked for."""
 
     out: Path
-    recipe: Recipe = Recipe()
+    recipe: Recipe
     data: Path | None = None
     name: str | None = None
     floor: float = 0.0

@@ -2,7 +2,7 @@
 
 import pickle
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from tagger.muon import Muon
 from tagger.network import ResidualNetwork, logits_of, said_of_both_sides
 from tagger.settings import Cycle, Recipe
 
-CHECKPOINT_FORMAT = 2
+CHECKPOINT_FORMAT = 3
 
 # What loading a checkpoint that is none can raise; torch warns of a pickle before it refuses it.
 _DAMAGE = (
@@ -58,12 +58,14 @@ def train(
     resume: bool = False,
     report: Callable[[EpochFigures], None] = lambda _: None,
     start: ResidualNetwork | None = None,
+    teachers: Sequence[ResidualNetwork] = (),
 ) -> tuple[ResidualNetwork, list[EpochFigures]]:
     """Return the averaged network after `recipe.epochs` and the figures of every epoch.
 
     After each epoch `checkpoint` is replaced; with `resume` training goes on from it and ends in the same weights as
-    without the interruption. Training begins with the weights of `start` as far as it has them. Raises `TrainingError`
-    where it cannot.
+    without the interruption. Training begins with the weights of `start` as far as it has them. What `teachers` say, in
+    evaluation mode, is learnt beside the labels where a cycle has a share of distillation. Raises `TrainingError` where
+    it cannot.
     """
     torch.manual_seed(recipe.seed)
     network = ResidualNetwork(config).to(memory_format=torch.channels_last)
@@ -84,7 +86,7 @@ def train(
     for epoch in range(begun, recipe.epochs):
         cycle, first = recipe.cycle_at(epoch)
         if epoch in (begun, first):
-            targets = _targets(pictures, cycle, ends, config)
+            targets = _targets(pictures, cycle, [*teachers, *(_ended(end, config) for end in ends)])
         started = time.monotonic()  # after the targets, made once a cycle: the time left is told from an epoch's own
         side = _side(recipe, epoch)
         losses = []
@@ -166,16 +168,17 @@ def _averaging(share: float) -> Callable[[Any, Any, Any], None]:
     return average
 
 
-def _targets(pictures: Pictures, cycle: Cycle, ends: list[dict[str, Tensor]], config: NetworkConfig) -> Tensor:
-    """Return the int64 labels (n,), or float32 (n, classes) where the cycle also learns from how the earlier ones ended.
+def _targets(pictures: Pictures, cycle: Cycle, networks: Sequence[ResidualNetwork]) -> Tensor:
+    """Return the int64 labels (n,), or float32 (n, classes) where the cycle also learns from other networks.
 
-    What these say of each picture and its mirror image, on average, is better than any one of them ("Snapshot distillation",
-    arXiv 1812.00123), and softer than the labels where those are doubtful.
+    What these say of each picture and its mirror image, on average, is better than any one of them, and softer than the labels
+    where those are doubtful ("Distilling the knowledge in a neural network", arXiv 1503.02531; of the ends of earlier cycles,
+    "Snapshot distillation", arXiv 1812.00123).
     """
     if cycle.distillation == 0:
         return pictures.labels if pictures.targets is None else pictures.targets
-    networks = [_ended(end, config).to(memory_format=torch.channels_last) for end in ends]
-    said = torch.stack([said_of_both_sides(network, pictures.pixels) for network in networks]).mean(0)
+    ready = [network.to(memory_format=torch.channels_last) for network in networks]
+    said = torch.stack([said_of_both_sides(network, pictures.pixels) for network in ready]).mean(0)
     return torch.lerp(functional.one_hot(pictures.labels, said.shape[1]).float(), said, cycle.distillation)
 
 

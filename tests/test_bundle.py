@@ -245,6 +245,11 @@ CHANGES: dict[str, Callable[[Card], object]] = {
     "no widths": lambda card: card["network"].update(widths=[]),
     "too many widths": lambda card: card["network"].update(widths=[8] * 100),
     "absurd blocks": lambda card: card["network"].update(blocks=10**9),
+    "blocks of other stages": lambda card: card["network"].update(blocks=[1, 1, 1]),
+    "a stage without blocks": lambda card: card["network"].update(blocks=[1, 0]),
+    "an absurd stem": lambda card: card["network"].update(stem=10**9),
+    "a stem that is not the weights'": lambda card: card["network"].update(stem=24),
+    "pooled where the weights are not": lambda card: card["network"].update(pooled=True),
     "absurd classes": lambda card: card["network"].update(classes=10**12),
     "broken widths": lambda card: card["network"].update(widths=[8.5, 16]),
     "widths are texts": lambda card: card["network"].update(widths=["8", "16"]),
@@ -355,13 +360,48 @@ def test_a_card_of_format_1_is_read(copy: Path) -> None:
 
     def older(card: Card) -> None:
         card.update(format=1)
-        del card["photo_temperature"], card["thresholds"]["precisions"], card["network"]["photo_classes"]
+        del card["photo_temperature"], card["thresholds"]["precisions"]
+        for later in ("photo_classes", "stem", "pooled"):
+            del card["network"][later]
 
     edit(copy, older)
     loaded = load(str(copy))
     assert (0, 1.0, {}) == (loaded.card.network.photo_classes, loaded.card.photo_temperature, loaded.card.precisions)
     assert np.array_equal(before, Predictor(loaded, "cpu")(pictures(5)))
     assert loaded.card == save(copy.parent / "new", loaded.card, loaded.network()).card
+
+
+SHAPES = (
+    NetworkConfig(widths=(8, 16), pooled=True),
+    NetworkConfig(widths=(8, 16, 24), blocks=(2, 1, 3), stem=16, pooled=True),
+    NetworkConfig(widths=(8, 16), blocks=(1, 2), stem=24, photo_classes=11),
+)
+
+
+@pytest.mark.parametrize("config", SHAPES, ids=["pooled", "pooled and deep", "a stem and two heads"])
+def test_every_shape_is_kept(tmp_path: Path, config: NetworkConfig) -> None:
+    """A bundle of any shape loads as it was, and predicts what the network itself says, also where norms turn signs."""
+    torch.manual_seed(3)
+    network = ResidualNetwork(config)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):  # as training might leave them: max-pools and negative weights do not swap
+            torch.nn.init.normal_(module.weight)
+            torch.nn.init.normal_(module.running_mean)
+    saved = save(tmp_path, card_room.Card("shape", LABELS, GROUPS, config, 1, 2.0, 0.5), network.eval())
+    assert config == load(str(tmp_path)).card.network
+    some = pictures(5)
+    with torch.no_grad():
+        views = [network(stacked(some)), network(stacked(some).flip(3))] if config.photo_classes else [network(stacked(some))]
+    said = torch.stack([(logits / 2).softmax(1) for logits in views]).mean(0)
+    assert np.allclose(said.numpy(), Predictor(saved, "cpu")(some), atol=1e-4)
+
+
+def test_a_pooled_network_halves_at_every_stage() -> None:
+    """Each stage of a pooled network halves the maps, rounded down; of another one all but the first, rounded up."""
+    pixels = stacked(pictures(2))
+    for pooled, sides in ((True, (7, 3)), (False, (14, 7))):
+        maps = ResidualNetwork(NetworkConfig(widths=(8, 16, 24), blocks=(2, 1, 2), pooled=pooled)).maps(pixels)
+        assert [(2, 16, sides[0], sides[0]), (2, 24, sides[1], sides[1])] == [tuple(some.shape) for some in maps]
 
 
 def test_the_shipped_base_loads() -> None:

@@ -15,7 +15,7 @@ LAYERS = (
     "errors records atomic migrations",
     "settings muon shop lock stopping",
     "card ledger",
-    "explain",
+    "explain recipes",
     "network",
     "dataset bundle",
     "source decode output decide figure",

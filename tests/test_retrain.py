@@ -19,10 +19,12 @@ from tagger.card import NetworkConfig
 from tagger.cli import main
 from tagger.dataset import LABELS, Pictures, hold_out, kept_for_calibration, kept_for_reporting, labelled_photos
 from tagger.errors import DatasetError, TrainingError
+from tagger.network import ResidualNetwork, count_macs, count_parameters
 from tagger.predict import Predictor
+from tagger.recipes import SHAPES, catalog_recipe
 from tagger.records import Garment
 from tagger.retrain import CHECKPOINT, PHOTO_PRECISION, PRECISIONS, retrain
-from tagger.settings import Cycle, Recipe, TrainSettings, catalog_recipe
+from tagger.settings import Cycle, Recipe, TrainSettings
 
 TRAINED_ON, HELD_OUT, TESTED = 200, 60, 100
 RECIPE = Recipe((Cycle(epochs=2, small_epochs=1, warmup_steps=2),), batch_size=20, averaging=0.5)
@@ -317,6 +319,31 @@ def test_the_command_makes_a_mix(shop: Shop, tmp_path: Path, capsys: pytest.Capt
     assert shop.made.card.recipe | {"averaging": 0.999} == made.card.recipe
 
 
+def test_the_command_trains_a_named_network_from_teachers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--network` trains that shape, taught by the bundles named; the card says which, and an unknown one is refused."""
+    teachers = [str(save_bundle(tmp_path / name, NetworkConfig(widths=(8, 16)))) for name in ("one", "other")]
+    options = ["--network", "tiny", "--epochs", "1", "--batch-size", "50", "--floor", "0"]
+    asked = ["retrain", "--out", str(tmp_path / "new"), *options, "--distill-from", teachers[0], "--distill-from"]
+    with pytest.raises(SystemExit) as caught:
+        main([*asked, str(tmp_path / "nobody")])
+    assert 1 == caught.value.code
+    assert "nobody" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as caught:
+        main([*asked, teachers[1]])
+    assert not caught.value.code
+    card = bundle.load(str(tmp_path / "new")).card
+    assert SHAPES["tiny"] == card.network
+    assert ("tiny", [bundle.load(name).model for name in teachers]) == (card.recipe["network"], card.recipe["teachers"])
+
+
+def test_tiny_is_within_its_limits() -> None:
+    """`tiny` has at most 100,000 parameters and 12 million multiply-accumulates, `base` 0.31 and 40 million."""
+    for name, parameters, macs in (("tiny", 100_000, 12_000_000), ("base", 310_000, 40_000_000)):
+        network = ResidualNetwork(SHAPES[name])
+        assert count_parameters(network) <= parameters
+        assert count_macs(network) <= macs
+
+
 @pytest.mark.parametrize(
     ("options", "part"),
     [
@@ -324,10 +351,14 @@ def test_the_command_makes_a_mix(shop: Shop, tmp_path: Path, capsys: pytest.Capt
         (["--photos", ".", "--mix", "fashion-mnist"], "--mix catalog"),
         (["--photos", "nowhere", "--mix", "catalog"], "--photos"),
         (["--mix", "everything"], "--mix"),
+        (["--network", "huge"], "'base', 'tiny'"),
+        (["--network", "tiny", "--start", "base"], "--network"),
+        (["--network", "tiny", "--mix", "catalog"], "--network"),
+        (["--distill-from", "base", "--mix", "catalog"], "--distill-from"),
     ],
 )
 def test_wrong_usage_is_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], part: str) -> None:
-    """Photos without the mix that learns from them, or a mix that there is not, are exit 2 and nothing is written."""
+    """Options that do not go together, or a mix or a network that there is not, are exit 2 and nothing is written."""
     with pytest.raises(SystemExit) as caught:
         main(["retrain", "--out", str(tmp_path / "new"), *options])
     assert 2 == caught.value.code

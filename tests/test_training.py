@@ -29,6 +29,7 @@ from tagger.metrics import (
     share_interval,
 )
 from tagger.network import ResidualNetwork, count_macs, count_parameters
+from tagger.recipes import BASE, recipe_of
 from tagger.settings import Cycle, Recipe
 from tagger.train import EpochFigures, train
 
@@ -249,9 +250,39 @@ def test_resuming_before_and_within_a_taught_cycle(tmp_path: Path, epoch: int) -
 
 def test_another_length_is_one_cycle() -> None:
     """The recipe in another length is a single cycle of it; in its own length it is the recipe itself."""
-    assert Recipe() == Recipe.of_length(Recipe().epochs)
-    short = Recipe.of_length(5, batch_size=32, seed=7)
+    whole = recipe_of("base")
+    assert BASE == whole.cycles
+    assert whole == recipe_of("base", whole.epochs)
+    short = recipe_of("base", 5, batch_size=32, seed=7)
     assert (5, 1, 32, 7) == (short.epochs, len(short.cycles), short.batch_size, short.seed)
+
+
+def test_a_named_teacher_teaches_every_cycle() -> None:
+    """Where bundles are named to learn from, all cycles do; tiny has one without being told."""
+    taught = recipe_of("base", teachers=("mine",))
+    assert ("mine",) == taught.teachers
+    assert all(cycle.distillation for cycle in taught.cycles)
+    assert ("base",) == recipe_of("tiny").teachers
+    assert ("mine", "yours") == recipe_of("tiny", 3, teachers=("mine", "yours")).teachers
+
+
+def test_teachers_are_learnt_from_as_an_ensemble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The targets are the labels and the mean of what all teachers say of picture and mirror image, in the told shares."""
+    given: list[Tensor] = []
+    make = recipe_room._targets
+
+    def spy(*arguments: object) -> Tensor:
+        given.append(make(*arguments))
+        return given[-1]
+
+    monkeypatch.setattr(recipe_room, "_targets", spy)
+    teachers = [beginning(), beginning(NetworkConfig(widths=(8,)))]
+    recipe = Recipe((Cycle(1, warmup_steps=2, distillation=0.25),), batch_size=16, teachers=("one", "other"))
+    train(recipe, CONFIG, PICTURES, OTHERS, tmp_path / "checkpoint.pt", teachers=teachers)
+    with torch.inference_mode():
+        views = [teacher(some).softmax(1) for teacher in teachers for some in (PICTURES.pixels, PICTURES.pixels.flip(3))]
+    labels = torch.nn.functional.one_hot(PICTURES.labels, 10)
+    assert torch.allclose(0.75 * labels + 0.25 * torch.stack(views).mean(0), given[0], atol=1e-5)
 
 
 def test_nothing_teaches_the_first_cycle() -> None:

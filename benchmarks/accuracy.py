@@ -1,0 +1,387 @@
+"""What each ingredient of the recipe gives on held-out pictures, and what bundles score on the test set, as one Markdown file.
+
+    python benchmarks/accuracy.py train [VARIANT...] [--epochs 8] [--jobs 2]
+    python benchmarks/accuracy.py report BUNDLE... [--out benchmarks/accuracy.md]
+
+`train` trains the network `tiny` by a short recipe, and again with one thing changed at a time, each on one thread; what is
+trained already stands in `benchmarks/accuracy.jsonl`, to which it adds. All learn from 45,000 of the training images, and are
+measured on the 5,000 that every choice rests on and on the 10,000 others left out; where the teacher `base` has learnt from
+the latter, on the former alone. The test set is opened by `report` only, for bundles that are finished.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from math import cos, pi
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from reporting import hardware, table, write
+from scipy.stats import binomtest
+from torch import Tensor
+from torch.nn import functional
+
+from tagger import bundle, dataset, metrics
+from tagger import train as recipe_room
+from tagger.calibrate import fit_temperature
+from tagger.card import NetworkConfig
+from tagger.network import ResidualNetwork, count_macs, count_parameters, logits_of
+from tagger.predict import native_probabilities
+from tagger.recipes import SHAPES, recipe_of
+from tagger.settings import Recipe
+
+HERE = Path(__file__).resolve().parent
+
+MORE = 10_000
+"""Training images left out beside the held-out ones, which are too few to tell small differences."""
+
+REFERENCE = "reference"
+
+Run = dict[str, Any]
+
+
+# What is tried -----------------------------------------------------------------------------------------------------
+
+
+def nesterov(network: ResidualNetwork, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Nesterov SGD for all weights, in Muon's place."""
+    weights = [{"params": [some for some in network.parameters() if some.ndim > 1], "weight_decay": recipe.weight_decay}]
+    vectors = [{"params": [some for some in network.parameters() if some.ndim == 1], "weight_decay": 0.0}]
+    optimizer = torch.optim.SGD(weights + vectors, lr=recipe.sgd_lr, momentum=0.9, nesterov=True)
+    for group in optimizer.param_groups:
+        group["peak_lr"] = group["lr"]
+    return [optimizer]
+
+
+def cosine(step: int, steps: int, warmup_steps: int) -> float:
+    """The learning rate's share along a cosine, in the straight line's place."""
+    return min(1.0, (step + 1) / warmup_steps) * (1 + cos(pi * step / steps)) / 2
+
+
+def never_mirrored(pixels: Tensor, mirrored: Tensor, shift: int, chance: torch.Generator) -> Tensor:
+    """Move pictures, and mirror none."""
+    return _moved(pixels, torch.zeros_like(mirrored), shift, chance)
+
+
+def mirrored_at_random(pixels: Tensor, mirrored: Tensor, shift: int, chance: torch.Generator) -> Tensor:
+    """Move pictures, and mirror each with a chance of one half, whatever was done in the epoch before."""
+    return _moved(pixels, torch.rand(len(mirrored), generator=chance) < 0.5, shift, chance)
+
+
+_moved = recipe_room.moved
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One thing changed: the shape, numbers of the cycle or the recipe, or a function of the room `train`."""
+
+    shape: NetworkConfig = SHAPES["tiny"]
+    cycle: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+
+
+VARIANTS: dict[str, Variant] = {
+    REFERENCE: Variant(),
+    "strided, 16-32-64": Variant(NetworkConfig((16, 32, 64))),
+    "strided, 12-24-48, two blocks a stage": Variant(NetworkConfig((12, 24, 48), blocks=2)),
+    "pooled, a second block in the first two stages": Variant(
+        NetworkConfig((24, 32, 56), blocks=(2, 2, 1), stem=16, pooled=True)
+    ),
+    "pooled, wider at first": Variant(NetworkConfig((32, 48, 48), stem=20, pooled=True)),
+    "not moved": Variant(recipe={"shift": 0}),
+    "moved by up to 3": Variant(recipe={"shift": 3}),
+    "never mirrored": Variant(functions={"moved": never_mirrored}),
+    "mirrored at random": Variant(functions={"moved": mirrored_at_random}),
+    "no cutout": Variant(cycle={"erase_share": 0.0}),
+    "cutout of 17 in all": Variant(cycle={"erase_share": 1.0, "erase_side": 17}),
+    "label smoothing 0.1": Variant(cycle={"label_smoothing": 0.1}),
+    "no averaging of the weights": Variant(recipe={"averaging": 0.0}),
+    "28 pixels from the start": Variant(cycle={"small_epochs": 0}),
+    "Nesterov SGD": Variant(functions={"_optimizers": nesterov}),
+    "Nesterov SGD, half the step": Variant(recipe={"sgd_lr": 0.05}, functions={"_optimizers": nesterov}),
+    "cosine": Variant(functions={"_schedule": cosine}),
+    "batches of 256": Variant(recipe={"batch_size": 256}),
+    "taught by base, 0.7": Variant(cycle={"distillation": 0.7}, recipe={"teachers": ("base",)}),
+    "taught by base, 1.0": Variant(cycle={"distillation": 1.0}, recipe={"teachers": ("base",)}),
+}
+
+
+# Training ----------------------------------------------------------------------------------------------------------
+
+
+def trained(name: str, epochs: int, seed: int) -> Run:
+    """Return how a variant fares: its size, its cost, and which of the pictures left out it gets wrong."""
+    variant = VARIANTS[name]
+    recipe = recipe_of("tiny", epochs, seed=seed)
+    cycle = replace(recipe.cycles[0], epochs=epochs, small_epochs=epochs // 2, distillation=0.0)
+    recipe = replace(recipe, cycles=(cycle,), teachers=())
+    recipe = replace(recipe, **variant.recipe, cycles=(replace(cycle, **variant.cycle),))
+    pictures, held_out = dataset.hold_out(dataset.fashion_mnist("train"))
+    order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(0))
+    training, more = pictures.take(order[MORE:]), pictures.take(order[:MORE])
+    teachers = [bundle.load(teacher).network() for teacher in recipe.teachers]
+    begun = time.process_time()
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        for function, other in variant.functions.items():
+            stack.enter_context(patch.object(recipe_room, function, other))
+        network, _ = recipe_room.train(
+            recipe, variant.shape, training, held_out, Path(folder, "checkpoint.pt"), teachers=teachers
+        )
+    return {
+        "variant": name,
+        "epochs": epochs,
+        "seed": seed,
+        "parameters": count_parameters(network),
+        "macs": count_macs(network),
+        "seconds": round(time.process_time() - begun),
+        "held_out": _scored(network, held_out),
+        **({} if recipe.teachers else {"more": _scored(network, more)}),
+    }
+
+
+def _scored(network: ResidualNetwork, pictures: dataset.Pictures) -> Run:
+    logits = logits_of(network, pictures.pixels)
+    temperature = fit_temperature(logits, pictures.labels)
+    return {
+        "n": len(pictures),
+        "cross_entropy": round(functional.cross_entropy(logits / temperature, pictures.labels).item(), 5),
+        "wrong": torch.nonzero(logits.argmax(1) != pictures.labels).flatten().tolist(),
+    }
+
+
+def train(names: Sequence[str], epochs: int, seed: int, jobs: int, runs: Path) -> None:
+    """Train the variants that have not been yet, some at a time, and add each to the file of runs as it ends."""
+    done = {(run["variant"], run["epochs"], run["seed"]) for run in read(runs)}
+    waiting = [name for name in names or VARIANTS if (name, epochs, seed) not in done]
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for ended in as_completed([pool.submit(trained, name, epochs, seed) for name in waiting]):
+            run = ended.result()
+            with runs.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(run) + "\n")
+            print(f"{run['variant']}: {accuracy(run['held_out']):.4f}, {run['seconds']} s", flush=True)
+
+
+def read(runs: Path) -> list[Run]:
+    """Return the runs that stand in a file; none where there is no file."""
+    return [json.loads(line) for line in runs.read_text(encoding="utf-8").splitlines()] if runs.is_file() else []
+
+
+def accuracy(scored: Run) -> float:
+    """Return the share of right ones, 0..1."""
+    return 1 - len(scored["wrong"]) / float(scored["n"])
+
+
+def mcnemar(ours: set[int], theirs: set[int]) -> float:
+    """Return how likely so uneven a number of pictures that only one of two gets wrong is by chance (exact test)."""
+    only, other = len(ours - theirs), len(theirs - ours)
+    return float(binomtest(only, only + other).pvalue) if only + other else 1.0
+
+
+# The report --------------------------------------------------------------------------------------------------------
+
+
+def ablations(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield a table for each number of epochs and seed: every variant beside the reference."""
+    alike = defaultdict(dict)
+    for run in runs:
+        alike[run["epochs"], run["seed"]][run["variant"]] = run
+    for (epochs, seed), variants in sorted(alike.items()):
+        if REFERENCE not in variants:
+            continue
+        yield f"### {epochs} epochs, seed {seed}"
+        yield ""
+        reference = variants[REFERENCE]
+        ordered = [reference, *(variants[name] for name in VARIANTS if name in variants and name != REFERENCE)]
+        titles = ("", "parameters", "MMAC", "CPU s", "n", "right", "beside the reference", "cross-entropy")
+        yield from table(titles, (_ablation(run, reference) for run in ordered))
+
+
+def _ablation(run: Run, reference: Run) -> list[str]:
+    sets = [name for name in ("held_out", "more") if name in run]
+    n = sum(run[name]["n"] for name in sets)
+    wrong, theirs = ({(name, number) for name in sets for number in some[name]["wrong"]} for some in (run, reference))
+    entropy = sum(run[name]["cross_entropy"] * run[name]["n"] for name in sets) / n
+    beside = f"{100 * (len(theirs) - len(wrong)) / n:+.2f} points, p = {mcnemar(wrong, theirs):.2g}"
+    return [
+        run["variant"],
+        f"{run['parameters']:,}",
+        f"{run['macs'] / 1e6:.1f}",
+        str(run["seconds"]),
+        f"{n:,}",
+        f"{100 * (1 - len(wrong) / n):.2f} %",
+        "-" if run is reference else beside,
+        f"{entropy:.4f}",
+    ]
+
+
+@dataclass(frozen=True)
+class Family:
+    """Bundles of one shape and recipe, which differ in their seeds alone, with what they say of the test set."""
+
+    names: tuple[str, ...]
+    parameters: int
+    macs: int
+    said: tuple[Tensor, ...]
+    """Calibrated probabilities (n, classes) of each."""
+    together: Tensor
+    """Those of their mean, with a temperature of its own from the held-out pictures."""
+
+
+def families(names: Sequence[str], held_out: dataset.Pictures, test: dataset.Pictures) -> list[Family]:
+    """Return the bundles, alike ones together, in the order of the first of each."""
+    alike: dict[str, list[bundle.Bundle]] = defaultdict(list)
+    for loaded in map(bundle.load, names):
+        recipe = {key: value for key, value in loaded.card.recipe.items() if key != "seed"}
+        alike[json.dumps([asdict(loaded.card.network), recipe], sort_keys=True)].append(loaded)
+    return [_family(members, held_out, test) for members in alike.values()]
+
+
+def _family(members: Sequence[bundle.Bundle], held_out: dataset.Pictures, test: dataset.Pictures) -> Family:
+    network = members[0].network()
+    known, asked = ([_said(member, pictures) for member in members] for pictures in (held_out, test))
+    temperature = fit_temperature(torch.stack(known).mean(0).log(), held_out.labels)
+    together = (torch.stack(asked).mean(0).log() / temperature).softmax(1)
+    names = tuple(member.card.name for member in members)
+    return Family(names, count_parameters(network), count_macs(network), tuple(asked), together)
+
+
+def _said(member: bundle.Bundle, pictures: dataset.Pictures) -> Tensor:
+    network, temperature = member.network(), member.card.temperature
+    return logits_of(lambda pixels: native_probabilities(network, pixels, temperature), pictures.pixels)
+
+
+def bundles(some: Sequence[Family], labels: Tensor) -> Iterator[str]:
+    """Yield the table of the families: means over the seeds, and what each family says as an ensemble."""
+    titles = (
+        "bundles",
+        "seeds",
+        "parameters",
+        "MMAC",
+        "accuracy",
+        "calibration error",
+        "at 90 % coverage",
+        "at 80 % coverage",
+        "cross-entropy",
+    )
+    rows = []
+    for family in some:
+        rows.append(_cells(", ".join(family.names), 1, family, family.said, labels))
+        if len(family.said) > 1:
+            rows.append(
+                _cells(f"these {len(family.said)} as an ensemble", len(family.said), family, (family.together,), labels)
+            )
+    yield from table(titles, rows)
+
+
+def _cells(name: str, networks: int, family: Family, said: Sequence[Tensor], labels: Tensor) -> list[str]:
+    figures = np.array([_figures(one, labels) for one in said])
+    mean, deviation = figures.mean(0), figures.std(0, ddof=1) if len(said) > 1 else np.zeros(5)
+    spread = f" ± {100 * deviation[0]:.2f}" if len(said) > 1 else ""
+    return [
+        name,
+        str(len(said)),
+        f"{networks * family.parameters:,}",
+        f"{networks * family.macs / 1e6:.1f}",
+        f"{100 * mean[0]:.2f} %{spread}",
+        f"{100 * mean[1]:.2f} %",
+        f"{100 * mean[2]:.2f} %",
+        f"{100 * mean[3]:.2f} %",
+        f"{mean[4]:.4f}",
+    ]
+
+
+def _figures(said: Tensor, labels: Tensor) -> list[float]:
+    right, confidence = (said.argmax(1) == labels).numpy(), said.amax(1).numpy()
+    coverage = {row["coverage"]: row["accuracy"] for row in metrics.coverage_table(confidence, right)}
+    error = metrics.calibration_error(metrics.reliability_table(confidence, right))
+    return [right.mean(), error, coverage[0.9], coverage[0.8], functional.nll_loss(said.clamp_min(1e-12).log(), labels).item()]
+
+
+def differences(some: Sequence[Family], labels: Tensor) -> Iterator[str]:
+    """Yield McNemar's test for the first bundle of every two families, and for each ensemble beside its first member."""
+    wrong = {family.names[0]: _wrong(family.said[0], labels) for family in some}
+    wrong |= {f"{len(family.said)} x {family.names[0]}": _wrong(family.together, labels) for family in some if family.names[1:]}
+    names = list(wrong)
+    pairs = [(one, other) for number, one in enumerate(names) for other in names[number + 1 :]]
+    yield from table(
+        ("", "only the first is wrong", "only the second", "p (McNemar, exact)"),
+        (
+            [
+                f"{one}, {other}",
+                str(len(wrong[one] - wrong[other])),
+                str(len(wrong[other] - wrong[one])),
+                f"{mcnemar(wrong[one], wrong[other]):.2g}",
+            ]
+            for one, other in pairs
+        ),
+    )
+
+
+def _wrong(said: Tensor, labels: Tensor) -> set[int]:
+    return set(torch.nonzero(said.argmax(1) != labels).flatten().tolist())
+
+
+def report(names: Sequence[str], runs: Path) -> Iterator[str]:
+    """Yield the lines of the file."""
+    yield "# Accuracy on Fashion-MNIST"
+    yield ""
+    yield f"Made by `python benchmarks/accuracy.py report {' '.join(os.path.relpath(name) for name in names)}` on {hardware()}."
+    yield ""
+    if names:
+        test = dataset.fashion_mnist("test")
+        _, held_out = dataset.hold_out(dataset.fashion_mnist("train"))
+        some = families(names, held_out, test)
+        yield "## The test set"
+        yield ""
+        yield f"n = {len(test):,}, so that the binomial standard error is 0.2 points. Single views; ± is the spread over seeds."
+        yield ""
+        yield from bundles(some, test.labels)
+        if len(some) > 1 or some[0].names[1:]:
+            yield from differences(some, test.labels)
+    yield "## What each ingredient gives"
+    yield ""
+    yield (
+        "The network `tiny`, half of the epochs at 20x20 pixels, no teacher, and one thing changed a row; 45,000 pictures to "
+        "learn from, others to measure on. p is McNemar's exact test on the same pictures. Too much in a short training, "
+        "such as cutout, may be right in a long one."
+    )
+    yield ""
+    yield from ablations(read(runs))
+
+
+def main() -> None:
+    """Train variants, or write the report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=HERE / "accuracy.jsonl")
+    commands = parser.add_subparsers(dest="command", required=True)
+    training = commands.add_parser("train")
+    training.add_argument("variants", nargs="*", metavar="VARIANT", help=f"of: {'; '.join(VARIANTS)}")
+    training.add_argument("--epochs", type=int, default=8)
+    training.add_argument("--seed", type=int, default=0)
+    training.add_argument("--jobs", type=int, default=2)
+    reporting = commands.add_parser("report")
+    reporting.add_argument("bundles", nargs="*", metavar="BUNDLE")
+    reporting.add_argument("--out", type=Path, default=HERE / "accuracy.md")
+    asked = parser.parse_args()
+    if asked.command == "report":
+        write(asked.out, report(asked.bundles, asked.runs))
+        return
+    if unknown := [name for name in asked.variants if name not in VARIANTS]:
+        parser.error(f"unknown: {', '.join(unknown)}; known: {'; '.join(VARIANTS)}")
+    train(asked.variants, asked.epochs, asked.seed, asked.jobs, asked.runs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""How many labels of Fashion-MNIST's test set are wrong: what nobody's network can get right, as one Markdown file.
+
+    python benchmarks/label_noise.py draw BUNDLE... --sheets DIR
+    python benchmarks/label_noise.py report BUNDLE... [--out benchmarks/label_noise.md]
+
+No bundle has seen a test picture, so what they say of it is out of fold. `draw` ranks the pictures by the probability of their
+label, mean over the bundles (cleanlab's self-confidence), and draws the 200 most doubtful and 100 more by chance,
+as sheets to look at: each with its label and the likeliest other, in an order that does not tell which is which. What is seen,
+the first label, the second, both as good or neither, goes into the table beside the sheets; filled in it is
+`benchmarks/label_noise.csv`, which `report` holds against the labels.
+"""
+
+import argparse
+import csv
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from cleanlab.filter import find_label_issues
+from cleanlab.rank import get_label_quality_scores
+from PIL import Image, ImageDraw
+from reporting import hardware, table, write
+
+from tagger import bundle, dataset
+from tagger.network import logits_of
+from tagger.predict import native_probabilities
+
+HERE = Path(__file__).resolve().parent
+VERDICTS = HERE / "label_noise.csv"
+
+DOUBTFUL, OTHERS = 200, 100
+"""Pictures looked at: those whose labels are the least likely, and some of the rest."""
+
+COLUMNS, ROWS, SIDE = 10, 5, 112
+
+SEEN = ("first", "second", "both", "neither")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A picture to look at, and the two labels that it may have."""
+
+    index: int
+    """In the test set."""
+    first: int
+    second: int
+    doubtful: bool
+
+
+def probabilities(names: Sequence[str], pictures: dataset.Pictures) -> np.ndarray:
+    """Return what the bundles say of pictures and their mirror images, on average: float (n, classes)."""
+    said = []
+    for loaded in map(bundle.load, names):
+        network, temperature = loaded.network(), loaded.card.temperature
+        for pixels in (pictures.pixels, pictures.pixels.flip(3)):
+            said.append(logits_of(lambda some, n=network, t=temperature: native_probabilities(n, some, t), pixels))
+    return torch.stack(said).mean(0).double().numpy()
+
+
+def questions(said: np.ndarray, labels: np.ndarray) -> list[Question]:
+    """Return the pictures to look at: the most doubtful first, then others by chance; the labels' order is by chance too."""
+    chance = np.random.default_rng(0)
+    ranked = np.argsort(get_label_quality_scores(labels, said, method="self_confidence"), kind="stable")
+    chosen = [*ranked[:DOUBTFUL], *chance.choice(ranked[DOUBTFUL:], OTHERS, replace=False)]
+    asked = []
+    for place, index in enumerate(chosen):
+        others = said[index].copy()
+        others[labels[index]] = -1
+        pair = [int(labels[index]), int(others.argmax())]
+        first, second = pair if chance.random() < 0.5 else pair[::-1]
+        asked.append(Question(int(index), first, second, place < DOUBTFUL))
+    order = chance.permutation(DOUBTFUL + OTHERS)  # so that nobody who looks knows which were doubtful
+    return [asked[place] for place in order]
+
+
+def draw(asked: Sequence[Question], pictures: dataset.Pictures, folder: Path) -> None:
+    """Write the questions as pictures of 50 each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    width, height = SIDE + 8, SIDE + 40
+    for start in range(0, len(asked), COLUMNS * ROWS):
+        sheet = Image.new("L", (COLUMNS * width, ROWS * height), 255)
+        pen = ImageDraw.Draw(sheet)
+        for place, question in enumerate(asked[start : start + COLUMNS * ROWS]):
+            left, top = place % COLUMNS * width, place // COLUMNS * height
+            picture = Image.fromarray(255 - pictures.pixels[question.index, 0].numpy())
+            sheet.paste(picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC), (left + 4, top + 2))
+            pen.text((left + 4, top + SIDE + 3), f"{start + place} 1 {dataset.LABELS[question.first]}", fill=0)
+            pen.text((left + 4, top + SIDE + 19), f"   2 {dataset.LABELS[question.second]}", fill=0)
+        sheet.save(folder / f"sheet-{start // (COLUMNS * ROWS) + 1}.png")
+
+
+def form(asked: Sequence[Question]) -> Iterator[dict[str, object]]:
+    """Yield the rows of the table to fill in; the number is that on the sheets, and `seen` one of `SEEN`."""
+    for number, question in enumerate(asked):
+        labels = {"first": dataset.LABELS[question.first], "second": dataset.LABELS[question.second]}
+        yield {"number": number, "index": question.index, "doubtful": question.doubtful, **labels, "seen": ""}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A picture that was looked at: whether it was among the doubtful, and whether its label is right."""
+
+    index: int
+    doubtful: bool
+    label: str
+    """right, wrong, or cannot be told."""
+
+
+def verdicts(labels: np.ndarray) -> list[Verdict]:
+    """Return what was seen, held against the labels (n,)."""
+    with VERDICTS.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if strange := [row["number"] for row in rows if row["seen"] not in SEEN]:
+        raise SystemExit(f"{VERDICTS} has no verdict in the rows {', '.join(strange)}; give one of {', '.join(SEEN)}.")
+    return [Verdict(int(row["index"]), row["doubtful"] == "True", _held_against(row, labels)) for row in rows]
+
+
+def _held_against(row: dict[str, str], labels: np.ndarray) -> str:
+    if row["seen"] == "both":
+        return "cannot be told"
+    said = row.get(row["seen"])
+    return "right" if said == dataset.LABELS[labels[int(row["index"])]] else "wrong"
+
+
+def report(names: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of the file."""
+    test = dataset.fashion_mnist("test")
+    labels = test.labels.numpy()
+    said = probabilities(names, test)
+    looked = verdicts(labels)
+    issues = len(find_label_issues(labels, said, return_indices_ranked_by="self_confidence"))
+    yield "# Wrong labels in Fashion-MNIST's test set"
+    yield ""
+    yield f"Made by `python benchmarks/label_noise.py report {' '.join(names)}` on {hardware()}."
+    yield ""
+    yield (
+        f"cleanlab takes {issues} of {len(labels):,} labels for wrong, from the mean of what these bundles say. "
+        f"One reader looked once at the {DOUBTFUL} most doubtful and at {OTHERS} others, enlarged, beside their label and "
+        "the likeliest other one, not told which was which nor which pictures were doubtful:"
+    )
+    yield ""
+    counts = {doubtful: Counter(one.label for one in looked if one.doubtful == doubtful) for doubtful in (True, False)}
+    kinds = ("right", "cannot be told", "wrong")
+    rows = zip(("most doubtful", "others, by chance"), counts.values(), strict=True)
+    titles = ("", "n", *(f"label {kind}" for kind in kinds))
+    yield from table(titles, ([name, str(sum(some.values())), *(str(some[kind]) for kind in kinds)] for name, some in rows))
+    wrong, unclear = counts[True]["wrong"], counts[True]["cannot be told"]
+    mistaken = said.argmax(1) != labels
+    excused = Counter(one.label for one in looked if one.doubtful and mistaken[one.index])
+    yield (
+        f"Among the most doubtful alone {wrong} labels are wrong, {100 * wrong / len(labels):.1f} % of the test set, and in "
+        f"{unclear} pictures more 28 pixels do not tell. The bundles together get {mistaken.sum()} pictures wrong; of the "
+        f"{sum(excused.values())} of these that were looked at, {excused['wrong']} have a wrong label and "
+        f"{excused['cannot be told']} cannot be told. A network that errs nowhere else, and guesses where it cannot be told, "
+        f"would be right on {100 - 100 * (wrong + unclear / 2) / len(labels):.1f} %: the ceiling, as far as these show."
+    )
+
+
+def main() -> None:
+    """Draw the sheets, or write the report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("draw", "report"):
+        command = commands.add_parser(name)
+        command.add_argument("bundles", nargs="+", metavar="BUNDLE")
+        if name == "draw":
+            command.add_argument("--sheets", type=Path, required=True, metavar="DIR")
+        else:
+            command.add_argument("--out", type=Path, default=HERE / "label_noise.md")
+    asked = parser.parse_args()
+    if asked.command == "report":
+        write(asked.out, report(asked.bundles))
+        return
+    test = dataset.fashion_mnist("test")
+    drawn = questions(probabilities(asked.bundles, test), test.labels.numpy())
+    draw(drawn, test, asked.sheets)
+    with (asked.sheets / VERDICTS.name).open("w", encoding="utf-8", newline="") as file:
+        rows = list(form(drawn))
+        table_of_rows = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        table_of_rows.writeheader()
+        table_of_rows.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
