@@ -205,3 +205,122 @@ def test_nights_are_timed_over_files_that_nobody_looks_at(small_bundle: Path) ->
     done = subprocess.run([*command, "--model", small_bundle], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert re.search(r"\| 30 \| 50 \| \d+\.\d\d \| \d+\.\d\d \| -?\d+\.\d\d \| -?\d+ \| \d+ \|", done.stdout)
+
+
+# Accuracy ----------------------------------------------------------------------------------------------------------
+
+
+def run_of(variant: str, wrong: Sequence[int], more: Sequence[int] | None = None) -> dict[str, object]:
+    """Return a run as `accuracy.py train` writes it, of 100 pictures held out and perhaps 300 more."""
+    scored = {"held_out": {"n": 100, "cross_entropy": 0.2, "wrong": list(wrong)}}
+    if more is not None:
+        scored["more"] = {"n": 300, "cross_entropy": 0.4, "wrong": list(more)}
+    return {"variant": variant, "epochs": 8, "seed": 0, "parameters": 5000, "macs": 2_500_000, "seconds": 60, **scored}
+
+
+def test_ablations_compare_the_same_pictures() -> None:
+    """A variant is held against the reference on the pictures that both may be measured on, by McNemar's exact test."""
+    accuracy = loaded("accuracy")
+    runs = [
+        run_of("no cutout", [1, 2, 3, 4, 5, 6], [10, 11]),
+        run_of("reference", [1], [11]),
+        run_of("taught by base, 0.7", []),
+    ]
+    rows = cells("\n".join(accuracy.ablations(runs)), "|  | parameters |")
+    assert ["reference", "no cutout", "taught by base, 0.7"] == list(rows)
+    assert ["400", "99.50 %", "-", "0.3500"] == rows["reference"][3:]
+    assert ["400", "98.00 %", "-1.50 points, p = 0.031", "0.3500"] == rows["no cutout"][3:]  # 6 to 0: twice 0.5 to the sixth
+    assert ["100", "100.00 %", "+1.00 points, p = 1", "0.2000"] == rows["taught by base, 0.7"][3:]
+
+
+def test_every_variant_can_be_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each variant trains, is measured on what was left out, and leaves the recipe's own functions as they were."""
+    accuracy = loaded("accuracy")
+    drawn = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (420, 1, 28, 28), np.uint8))
+    pictures = Pictures(drawn, torch.arange(420) % 10)
+    monkeypatch.setattr(dataset, "fashion_mnist", lambda split, folder=None: pictures)
+    monkeypatch.setattr(dataset, "hold_out", lambda some: (some.take(torch.arange(20, 420)), some.take(torch.arange(20))))
+    monkeypatch.setattr(accuracy, "MORE", 130)
+    before = dict(vars(accuracy.recipe_room))
+    for name in ("reference", "never mirrored", "Nesterov SGD", "cosine", "batches of 256"):
+        run = accuracy.trained(name, 1, 0)
+        assert (20, 130) == (run["held_out"]["n"], run["more"]["n"])
+        assert 0 <= accuracy.accuracy(run["more"]) <= 1
+    taught = accuracy.trained("taught by base, 1.0", 1, 0)
+    assert "more" not in taught  # its teacher has learnt from them
+    assert before == dict(vars(accuracy.recipe_room))
+
+
+def test_bundles_of_one_recipe_are_a_family(tmp_path: Path) -> None:
+    """Bundles that differ in their seeds alone share a row with the spread, and another their ensemble; others stand alone."""
+    accuracy = loaded("accuracy")
+    drawn = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (60, 1, 28, 28), np.uint8))
+    test = Pictures(drawn, torch.arange(60) % 10)
+    names = []
+    for name, widths, seed in (("one", (8, 16), 0), ("two", (8, 16), 1), ("wide", (16, 16), 0)):
+        torch.manual_seed(seed)
+        config = NetworkConfig(widths=widths)
+        card = Card(name, LABELS, GROUPS, config, garment.VERSION, 1.0, 0.5, recipe={"seed": seed, "epochs": 3})
+        bundle.save(tmp_path / name, card, ResidualNetwork(config).eval())
+        names.append(str(tmp_path / name))
+    some = accuracy.families(names, test, test)
+    assert [("one", "two"), ("wide",)] == [family.names for family in some]
+    rows = cells("\n".join(accuracy.bundles(some, test.labels)), "| bundles |")
+    assert ["one, two", "these 2 as an ensemble", "wide"] == list(rows)
+    right = [100 * float((bundle.load(name).network()(drawn).argmax(1) == test.labels).float().mean()) for name in names]
+    assert rows["one, two"][3].startswith(f"{sum(right[:2]) / 2:.2f} % ± {abs(right[0] - right[1]) / 2**0.5:.2f}")
+    assert f"{right[2]:.2f} %" == rows["wide"][3]
+    parameters = [int(rows[name][1].replace(",", "")) for name in ("one, two", "these 2 as an ensemble")]
+    assert 2 * parameters[0] == parameters[1]
+    tests = cells("\n".join(accuracy.differences(some, test.labels)), "|  | only the first")
+    assert ["one, wide", "one, 2 x one", "wide, 2 x one"] == list(tests)
+
+
+# Label noise -------------------------------------------------------------------------------------------------------
+
+
+def test_doubtful_labels_are_drawn_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pictures whose labels are the least likely are drawn, with others by chance, and nothing tells which they are."""
+    noise = loaded("label_noise")
+    monkeypatch.setattr(noise, "DOUBTFUL", 30)
+    monkeypatch.setattr(noise, "OTHERS", 30)
+    labels = np.arange(200) % 10
+    said = np.full((200, 10), 0.01)
+    said[np.arange(200), labels] = 0.91
+    said[:30] = 0.01
+    said[np.arange(30), (labels[:30] + 1) % 10] = 0.91
+    asked = noise.questions(said, labels)
+    assert set(range(30)) == {question.index for question in asked if question.doubtful}
+    assert 60 == len({question.index for question in asked})
+    assert all(labels[question.index] in (question.first, question.second) for question in asked)
+    assert all(question.first != question.second for question in asked)
+    places = [place for place, question in enumerate(asked) if question.doubtful]
+    assert 20 < np.mean(places) < 40
+    first = sum(question.first == labels[question.index] for question in asked)
+    assert 15 < first < 45
+    pictures = Pictures(torch.zeros(200, 1, 28, 28, dtype=torch.uint8), torch.from_numpy(labels))
+    noise.draw(asked, pictures, tmp_path)
+    assert 2 == len(list(tmp_path.glob("sheet-*.png")))
+
+
+def test_verdicts_are_held_against_the_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A label that was seen is right, another or neither is wrong, and both cannot be told; an empty row is refused."""
+    noise = loaded("label_noise")
+    monkeypatch.setattr(noise, "VERDICTS", tmp_path / "seen.csv")
+    head = "number,index,doubtful,first,second,seen\n"
+    body = "".join(f"{row},{row},{row < 2},Coat,Bag,{seen}\n" for row, seen in enumerate(noise.SEEN))
+    (tmp_path / "seen.csv").write_text(head + body)
+    coat = np.full(4, LABELS.index("Coat"))
+    assert ["right", "wrong", "cannot be told", "wrong"] == [verdict.label for verdict in noise.verdicts(coat)]
+    assert [True, True, False, False] == [verdict.doubtful for verdict in noise.verdicts(coat)]
+    (tmp_path / "seen.csv").write_text(head + "7,0,True,Coat,Bag,\n")
+    with pytest.raises(SystemExit, match="7"):
+        noise.verdicts(coat)
+
+
+def test_the_committed_verdicts_are_whole() -> None:
+    """Every picture of the committed table was looked at, once, and 200 of them were the doubtful ones."""
+    noise = loaded("label_noise")
+    looked = noise.verdicts(np.zeros(10_000, np.int64))
+    assert (200, 100) == tuple(sum(verdict.doubtful == doubtful for verdict in looked) for doubtful in (True, False))
+    assert 300 == len({verdict.index for verdict in looked})
