@@ -339,6 +339,11 @@ def evaluate(
     metavar="DIR",
     help="Folder of labelled photos for the mix of catalog, such as the clothing dataset (CC0-1.0).",
 )
+@click.option(
+    "--calibrated-by",
+    metavar="MODEL",
+    help="Learn all 60,000 images; temperature and thresholds are those of a bundle of the same recipe that held some out.",
+)
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the images.  [default: those of the recipe]")
 @click.option("--batch-size", type=click.IntRange(2), default=BATCH_SIZE, show_default=True, help="Images a step.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Start of all chance.")
@@ -356,6 +361,7 @@ def retrain(
     start: str | None,
     teachers: tuple[str, ...],
     photos: Path | None,
+    calibrated_by: str | None,
     epochs: int | None,
     batch_size: int,
     seed: int,
@@ -376,7 +382,7 @@ def retrain(
         chosen, start = catalog_recipe(epochs or CATALOG_EPOCHS, batch_size, seed), start or "base"
     else:
         chosen = recipe_of(network or "base", epochs, batch_size, seed, teachers)
-    settings = TrainSettings(out, chosen, data, name, floor, resume, start, photos)
+    settings = TrainSettings(out, chosen, data, name, floor, resume, start, photos, calibrated_by)
     print_retrained(make(settings, print_epoch, lambda text: click.echo(text, err=True)))
 
 

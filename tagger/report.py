@@ -181,9 +181,9 @@ def write_json(path: Path, figures: dict[str, Any]) -> None:
 def print_epoch(figures: EpochFigures) -> None:
     """Print one line on standard error."""
     left = tqdm.format_interval(figures.seconds_left)
+    held_out = "" if figures.held_out_accuracy is None else f"held-out accuracy {figures.held_out_accuracy:.4f}  "
     Console(stderr=True, highlight=False).print(
-        f"epoch {figures.epoch}/{figures.epochs}  loss {figures.loss:.4f}  "
-        f"held-out accuracy {figures.held_out_accuracy:.4f}  {figures.seconds:.0f} s, {left} left"
+        f"epoch {figures.epoch}/{figures.epochs}  loss {figures.loss:.4f}  {held_out}{figures.seconds:.0f} s, {left} left"
     )
 
 
@@ -191,6 +191,8 @@ def print_retrained(retrained: Retrained) -> None:
     """Print the figures of a new bundle and its name."""
     figures = retrained.bundle.card.figures
     for part in ("held_out", "test"):
+        if part not in figures:
+            continue
         row = figures[part]
         click.echo(
             f"{part:9} accuracy {row['accuracy']:.4f}, calibration error {row['calibration_error']:.4f}, n = {row['n']:,}"

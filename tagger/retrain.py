@@ -1,5 +1,6 @@
 """From data to a bundle: train, calibrate on what was held out, measure, refuse what is too weak, write."""
 
+import json
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -54,40 +55,48 @@ def retrain(
 ) -> Retrained:
     """Train on Fashion-MNIST, or on the mix made of it, write the bundle to `settings.out` and return it.
 
-    Choices, temperatures and thresholds rest on held-out pictures; the test set is opened once, at the end. What `tell` gets
-    is for the person who waits. Raises `TrainingError`, and writes no bundle, where the held-out accuracy is below
+    Choices, temperatures and thresholds rest on held-out pictures; the test set is opened once, at the end. With
+    `settings.calibrated_by` the held-out pictures are learnt too, and temperature and thresholds are that bundle's. What `tell`
+    gets is for the person who waits. Raises `TrainingError`, and writes no bundle, where the held-out accuracy is below
     `settings.floor`; the checkpoint stays then.
     """
-    pictures, held_out = dataset.hold_out(dataset.fashion_mnist("train", settings.data))
+    whole = dataset.fashion_mnist("train", settings.data)
+    pictures, held_out = dataset.hold_out(whole)
     test = dataset.fashion_mnist("test", settings.data)  # a missing file should be known before the hours of training
     checkpoint = settings.out / CHECKPOINT
     start = bundle.load(settings.start) if settings.start else None
     teachers = [bundle.load(name) for name in settings.recipe.teachers]
-    recipe = replace(settings.recipe, start=start.model if start else "", teachers=tuple(teacher.model for teacher in teachers))
-    settings = replace(settings, recipe=recipe)
+    settings = replace(
+        settings,
+        recipe=replace(
+            settings.recipe, start=start.model if start else "", teachers=tuple(teacher.model for teacher in teachers)
+        ),
+    )
     begin = start.network() if start else None
     training, calibration, config = _learnt(settings, pictures, held_out, begin, tell)
+    twin = _twin(settings, config) if settings.calibrated_by else None
+    if twin is not None:
+        training, settings = whole, replace(settings, calibrated_by=twin.model)
     network, history = train(
-        recipe,
+        settings.recipe,
         config,
         training,
-        held_out,
+        held_out if twin is None else None,
         checkpoint,
         settings.resume,
         report,
         begin,
         [teacher.network() for teacher in teachers],
     )
-
-    calibrated = calibrate_network(network, held_out, calibration)
-    held_out_figures = _figures(network, held_out, calibrated.temperature)
-    if held_out_figures["accuracy"] < settings.floor:
+    calibrated = calibrate_network(network, held_out, calibration) if twin is None else calibration_of(twin.card)
+    seen = {} if twin is not None else {"held_out": _figures(network, held_out, calibrated.temperature)}
+    if seen and seen["held_out"]["accuracy"] < settings.floor:
         raise TrainingError(
-            f"Held-out accuracy is {held_out_figures['accuracy']:.4f}, below the floor of {settings.floor:.4f}; "
+            f"Held-out accuracy is {seen['held_out']['accuracy']:.4f}, below the floor of {settings.floor:.4f}; "
             f"no bundle was written. The checkpoint is {checkpoint}."
         )
     figures = {
-        "held_out": held_out_figures,
+        **seen,
         "test": _figures(network, test, calibrated.temperature),
         "parameters": count_parameters(network),
         "macs": count_macs(network),
@@ -96,6 +105,27 @@ def retrain(
     written = bundle.save(settings.out, card_of(settings, network, calibrated, figures), network)
     checkpoint.unlink()
     return Retrained(written, history)
+
+
+def _twin(settings: TrainSettings, config: NetworkConfig) -> bundle.Bundle:
+    """Return the bundle that calibrates for the new one; raises `TrainingError` unless only the seed tells them apart."""
+    twin = bundle.load(str(settings.calibrated_by))
+    if settings.recipe.mix != "fashion-mnist":
+        raise TrainingError("The mix of catalog is calibrated by photos of its own; leave --calibrated-by out.")
+    asked = json.loads(json.dumps(asdict(settings.recipe)))
+    made = {name: twin.card.recipe.get(name) for name in asked}
+    if made | {"seed": 0} != asked | {"seed": 0} or twin.card.network != config or "held_out" not in twin.card.figures:
+        raise TrainingError(
+            f"{twin.model} was not made by this recipe with the held-out images left out, so its temperature does not fit; "
+            "make one, then give it to --calibrated-by."
+        )
+    return twin
+
+
+def calibration_of(card: Card) -> "Calibrated":
+    """Return the temperatures and thresholds that stand in a card."""
+    thresholds = {float(share): threshold for share, threshold in card.precisions.items()}
+    return Calibrated(card.temperature, card.photo_temperature, thresholds, float(card.recipe["threshold_precision"]))
 
 
 @dataclass(frozen=True)
@@ -140,7 +170,8 @@ def card_of(settings: TrainSettings, network: ResidualNetwork, calibrated: Calib
         photo_temperature=calibrated.photo_temperature,
         precisions={str(share): threshold for share, threshold in calibrated.thresholds.items()},
         figures=figures,
-        recipe=asdict(settings.recipe) | {"threshold_precision": calibrated.precision},
+        recipe=asdict(settings.recipe)
+        | {"threshold_precision": calibrated.precision, "calibrated_by": settings.calibrated_by or ""},
         data=dataset.checksums() | (dataset.table_checksum(settings.photos) if settings.photos else {}),
         versions={"fmtag": version("fmtag"), "torch": torch.__version__, "python": platform.python_version()},
     )

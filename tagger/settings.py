@@ -104,6 +104,8 @@ class TrainSettings:
     """Name or folder of the bundle to begin with."""
     photos: Path | None = None
     """Folder of labelled photos for the mix of `catalog`."""
+    calibrated_by: str | None = None
+    """Name or folder of a bundle of the same recipe whose temperature the new one takes, which then learns all images."""
 
 
 @dataclass(frozen=True)

@@ -38,13 +38,13 @@ _DAMAGE = (
 
 @dataclass(frozen=True)
 class EpochFigures:
-    """How training stands after an epoch; accuracies are those of the averaged weights on the held-out pictures."""
+    """How training stands after an epoch; what is held out is asked of the averaged weights, None where nothing is."""
 
     epoch: int
     epochs: int
     loss: float
-    held_out_accuracy: float
-    held_out_loss: float
+    held_out_accuracy: float | None
+    held_out_loss: float | None
     seconds: float
     seconds_left: float
 
@@ -53,7 +53,7 @@ def train(
     recipe: Recipe,
     config: NetworkConfig,
     pictures: Pictures,
-    held_out: Pictures,
+    held_out: Pictures | None,
     checkpoint: Path,
     resume: bool = False,
     report: Callable[[EpochFigures], None] = lambda _: None,
@@ -105,7 +105,7 @@ def train(
             raise TrainingError("The loss is no longer a number; train with lower learning rates or another seed.")
 
         seconds = time.monotonic() - started
-        accuracy, held_out_loss = _measure(average.module, held_out, side)
+        accuracy, held_out_loss = _measure(average.module, held_out, side) if held_out is not None else (None, None)
         left = _seconds_left(epoch, seconds, recipe)
         history.append(EpochFigures(epoch + 1, recipe.epochs, loss, accuracy, held_out_loss, seconds, left))
         if epoch + 1 == first + cycle.epochs:

@@ -23,8 +23,10 @@ from tagger.network import ResidualNetwork, count_macs, count_parameters
 from tagger.predict import Predictor
 from tagger.recipes import SHAPES, catalog_recipe
 from tagger.records import Garment
-from tagger.retrain import CHECKPOINT, PHOTO_PRECISION, PRECISIONS, retrain
+from tagger.report import print_epoch, print_retrained
+from tagger.retrain import CHECKPOINT, PHOTO_PRECISION, PRECISIONS, Retrained, retrain
 from tagger.settings import Cycle, Recipe, TrainSettings
+from tagger.train import EpochFigures
 
 TRAINED_ON, HELD_OUT, TESTED = 200, 60, 100
 RECIPE = Recipe((Cycle(epochs=2, small_epochs=1, warmup_steps=2),), batch_size=20, averaging=0.5)
@@ -334,6 +336,40 @@ def test_the_command_trains_a_named_network_from_teachers(tmp_path: Path, capsys
     card = bundle.load(str(tmp_path / "new")).card
     assert SHAPES["tiny"] == card.network
     assert ("tiny", [bundle.load(name).model for name in teachers]) == (card.recipe["network"], card.recipe["teachers"])
+
+
+def test_a_twin_lets_all_images_be_learnt(tmp_path: Path) -> None:
+    """With a bundle of the same recipe to calibrate by, all images are learnt; temperature and thresholds are its own."""
+    twin = retrain(TrainSettings(tmp_path / "twin", RECIPE)).bundle
+    said: list[EpochFigures] = []
+    settings = TrainSettings(tmp_path / "all", replace(RECIPE, seed=1), calibrated_by=str(tmp_path / "twin"), floor=1.0)
+    made = retrain(settings, said.append).bundle
+    assert TRAINED_ON + HELD_OUT == made.card.figures["trained_on"]
+    assert "held_out" not in made.card.figures
+    assert [None, None] == [figures.held_out_accuracy for figures in said]
+    assert (twin.card.temperature, twin.card.min_confidence) == (made.card.temperature, made.card.min_confidence)
+    assert twin.card.precisions == made.card.precisions
+    assert (twin.model, 1) == (made.card.recipe["calibrated_by"], made.card.recipe["seed"])
+    print_epoch(said[0])
+    print_retrained(Retrained(made, said))
+
+
+@pytest.mark.parametrize("other", ["recipe", "mix", "all images"])
+def test_only_a_twin_calibrates(tmp_path: Path, shop: Shop, other: str) -> None:
+    """A bundle of another recipe, or that has seen all images itself, is no twin; the mix takes none; one clear sentence."""
+    retrain(TrainSettings(tmp_path / "twin", RECIPE))
+    asked = TrainSettings(tmp_path / "new", RECIPE, calibrated_by=str(tmp_path / "twin"))
+    if other == "recipe":
+        asked = replace(asked, recipe=replace(RECIPE, shift=1))
+    elif other == "mix":
+        asked = replace(asked, recipe=CATALOG, start=str(shop.start))
+    else:
+        retrain(replace(asked, out=tmp_path / "whole"))
+        asked = replace(asked, calibrated_by=str(tmp_path / "whole"))
+    with pytest.raises(TrainingError, match="--calibrated-by") as caught:
+        retrain(asked)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "new").exists()
 
 
 def test_tiny_is_within_its_limits() -> None:
