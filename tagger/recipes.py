@@ -10,7 +10,7 @@ BATCH_SIZE = 128
 
 SHAPES: dict[Network, NetworkConfig] = {
     "base": NetworkConfig(widths=(32, 64, 128)),
-    "tiny": NetworkConfig(widths=(24, 48, 56), stem=16, pooled=True),
+    "tiny": NetworkConfig(widths=(24, 32, 56), blocks=(2, 2, 1), stem=16, pooled=True),
 }
 
 BASE = (
@@ -21,7 +21,7 @@ BASE = (
     Cycle(epochs=28, peak=0.5, distillation=0.7),
 )
 
-TINY = (Cycle(epochs=60, small_epochs=20, distillation=0.7),)
+TINY = (Cycle(epochs=130, small_epochs=50, distillation=0.7, easy_share=0.3),)
 
 CYCLES: dict[Network, tuple[Cycle, ...]] = {"base": BASE, "tiny": TINY}
 

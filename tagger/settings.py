@@ -40,6 +40,8 @@ class Cycle:
     erase_side: int = 11
     distillation: float = 0.0
     """Share, in the targets, of what the teachers and the ends of the earlier cycles say together; the labels are the rest."""
+    easy_share: float = 1.0
+    """Share of the pictures whose labels these are sure of that is seen in an epoch, another one each time."""
     native_weight: float = 1.0
     """Weight of Fashion-MNIST's own pictures in a mix, beside 1 for each that stands for a photo."""
 
@@ -71,7 +73,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""
-        if not self.cycles or (self.cycles[0].distillation and not self.teachers):
+        taught = bool(self.cycles) and (self.cycles[0].distillation > 0 or self.cycles[0].easy_share < 1)
+        if not self.cycles or (taught and not self.teachers):
             raise ValueError("a recipe needs a cycle, and without a teacher nothing comes before the first one to learn from")
 
     @property

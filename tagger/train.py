@@ -22,6 +22,9 @@ from tagger.settings import Cycle, Recipe
 
 CHECKPOINT_FORMAT = 3
 
+SURE = 0.98
+"""The least probability of its label, by those that have learnt it, at which a picture is easy."""
+
 # What loading a checkpoint that is none can raise; torch warns of a pickle before it refuses it.
 _DAMAGE = (
     AttributeError,
@@ -78,20 +81,20 @@ def train(
     if resume:
         history, ends = _restore(checkpoint, recipe, config, network, average, optimizers)
 
-    steps_an_epoch = len(pictures) // recipe.batch_size
-    if steps_an_epoch == 0:
-        raise TrainingError(f"A batch of {recipe.batch_size} needs more than {len(pictures)} pictures; lower --batch-size.")
     begun = len(history)
-    targets = pictures.labels
+    targets, easy = pictures.labels, torch.zeros(len(pictures), dtype=torch.bool)
     for epoch in range(begun, recipe.epochs):
         cycle, first = recipe.cycle_at(epoch)
         if epoch in (begun, first):
-            targets = _targets(pictures, cycle, [*teachers, *(_ended(end, config) for end in ends)])
+            targets, easy = _lesson(pictures, cycle, [*teachers, *(_ended(end, config) for end in ends)])
+        steps_an_epoch = _seen_count(easy, cycle) // recipe.batch_size
+        if steps_an_epoch == 0:
+            raise TrainingError(f"A batch of {recipe.batch_size} needs more than {len(pictures)} pictures; lower --batch-size.")
         started = time.monotonic()  # after the targets, made once a cycle: the time left is told from an epoch's own
         side = _side(recipe, epoch)
         losses = []
         network.train()
-        for step, (pixels, chosen) in enumerate(_batches(pictures, recipe, epoch), (epoch - first) * steps_an_epoch):
+        for step, (pixels, chosen) in enumerate(_batches(pictures, recipe, epoch, easy), (epoch - first) * steps_an_epoch):
             share = cycle.peak * _schedule(step, steps_an_epoch * cycle.epochs, cycle.warmup_steps)
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
@@ -168,18 +171,31 @@ def _averaging(share: float) -> Callable[[Any, Any, Any], None]:
     return average
 
 
-def _targets(pictures: Pictures, cycle: Cycle, networks: Sequence[ResidualNetwork]) -> Tensor:
-    """Return the int64 labels (n,), or float32 (n, classes) where the cycle also learns from other networks.
+def _lesson(pictures: Pictures, cycle: Cycle, networks: Sequence[ResidualNetwork]) -> tuple[Tensor, Tensor]:
+    """Return what to learn of each picture, and which of them are easy, bool (n,).
 
-    What these say of each picture and its mirror image, on average, is better than any one of them, and softer than the labels
-    where those are doubtful ("Distilling the knowledge in a neural network", arXiv 1503.02531; of the ends of earlier cycles,
-    "Snapshot distillation", arXiv 1812.00123).
+    The first are the int64 labels (n,), or float32 (n, classes) where the cycle also learns from other networks. What these say
+    of each picture and its mirror image, on average, is better than any one of them, and softer than the labels where those are
+    doubtful ("Distilling the knowledge in a neural network", arXiv 1503.02531; of the ends of earlier cycles, "Snapshot
+    distillation", arXiv 1812.00123). They also know which pictures have nothing left to teach, as a proxy network does in the
+    airbench recipes (arXiv 2404.00498): half the work, spent on the other half.
     """
-    if cycle.distillation == 0:
-        return pictures.labels if pictures.targets is None else pictures.targets
+    easy = torch.zeros(len(pictures), dtype=torch.bool)
+    targets = pictures.labels if pictures.targets is None else pictures.targets
+    if cycle.distillation == 0 and cycle.easy_share == 1:
+        return targets, easy
     ready = [network.to(memory_format=torch.channels_last) for network in networks]
     said = torch.stack([said_of_both_sides(network, pictures.pixels) for network in ready]).mean(0)
-    return torch.lerp(functional.one_hot(pictures.labels, said.shape[1]).float(), said, cycle.distillation)
+    if cycle.easy_share < 1:
+        easy = said[torch.arange(len(pictures)), pictures.labels] >= SURE
+    if cycle.distillation > 0:
+        targets = torch.lerp(functional.one_hot(pictures.labels, said.shape[1]).float(), said, cycle.distillation)
+    return targets, easy
+
+
+def _seen_count(easy: Tensor, cycle: Cycle) -> int:
+    """Return how many pictures an epoch sees: all that are not easy, and the cycle's share of those that are."""
+    return len(easy) - int(easy.sum()) + round(cycle.easy_share * int(easy.sum()))
 
 
 def _schedule(step: int, steps: int, warmup_steps: int) -> float:
@@ -221,13 +237,15 @@ def _has_fast_bfloat16() -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-def _batches(pictures: Pictures, recipe: Recipe, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(pictures: Pictures, recipe: Recipe, epoch: int, easy: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield augmented pictures with their numbers, the same for one seed and epoch wherever training was interrupted."""
     cycle, _ = recipe.cycle_at(epoch)
     chance = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
     mirrored = torch.rand(len(pictures), generator=torch.Generator().manual_seed(recipe.seed)) < 0.5
     mirrored ^= epoch % 2 == 1  # every picture both ways within two epochs: alternating flip, arXiv 2404.00498
     order = torch.randperm(len(pictures), generator=chance)
+    if easy is not None:
+        order = order[~easy[order] | (easy[order].cumsum(0) <= round(cycle.easy_share * int(easy.sum())))]
     for start in range(0, len(order) - recipe.batch_size + 1, recipe.batch_size):
         chosen = order[start : start + recipe.batch_size]
         pixels = moved(pictures.pixels[chosen], mirrored[chosen], recipe.shift, chance)

@@ -190,13 +190,14 @@ TAUGHT = replace(RECIPE, cycles=(*CYCLES, Cycle(epochs=2, warmup_steps=2, distil
 def lessons(file: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
     """Train, and return the targets of every cycle."""
     given: list[Tensor] = []
-    make = recipe_room._targets
+    make = recipe_room._lesson
 
-    def spy(*arguments: object) -> Tensor:
-        given.append(make(*arguments))
-        return given[-1]
+    def spy(*arguments: object) -> tuple[Tensor, Tensor]:
+        targets, easy = make(*arguments)
+        given.append(targets)
+        return targets, easy
 
-    monkeypatch.setattr(recipe_room, "_targets", spy)
+    monkeypatch.setattr(recipe_room, "_lesson", spy)
     trained(file, recipe)
     return given
 
@@ -239,6 +240,42 @@ def test_targets_go_with_their_pictures(tmp_path: Path, monkeypatch: pytest.Monk
         assert torch.equal(numbers % 10, targets.argmax(1))
 
 
+def test_easy_pictures_are_seen_less() -> None:
+    """An epoch sees every picture that is not easy, and the told share of the easy ones, another one each time."""
+    easy = torch.arange(80) >= 40
+    recipe = Recipe((Cycle(40, easy_share=0.25),), batch_size=5, teachers=("one",))
+    seen = [torch.cat([chosen for _, chosen in recipe_room._batches(PICTURES, recipe, epoch, easy)]) for epoch in range(40)]
+    for numbers in seen:
+        assert 50 == len(numbers) == len(numbers.unique())
+        assert set(range(40)) <= set(numbers.tolist())
+    assert set(range(80)) == set(torch.cat(seen).tolist())
+    counts = torch.cat(seen).bincount()[40:]
+    assert counts.max() < 25  # each is seen ten times on average
+
+
+def test_what_a_teacher_is_sure_of_is_easy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Easy are the pictures whose label the teachers give the probability of `SURE`, not those that they mistake."""
+    said = torch.full((80, 10), 0.001)
+    said[torch.arange(80), PICTURES.labels] = 0.991
+    said[:20] = said[:20].roll(1, dims=1)  # sure of another label
+    said[20:40] = 0.1
+    monkeypatch.setattr(recipe_room, "said_of_both_sides", lambda network, pixels: said)
+    for share, count in ((1.0, 0), (0.5, 40)):
+        targets, easy = recipe_room._lesson(PICTURES, Cycle(1, easy_share=share), [beginning()])
+        assert count == easy.sum()
+        assert not easy[:40].any()
+        assert torch.equal(PICTURES.labels, targets)
+
+
+def test_resuming_with_easy_pictures(tmp_path: Path) -> None:
+    """A training that sees easy pictures less resumes to the same weights as one that did not stop."""
+    recipe = replace(RECIPE, cycles=(CYCLES[0], Cycle(3, warmup_steps=2, distillation=0.5, easy_share=0.2)))
+    straight, _ = trained(tmp_path / "straight.pt", recipe)
+    interrupted(tmp_path / "stopped.pt", 3, recipe)
+    resumed, _ = trained(tmp_path / "stopped.pt", recipe, resume=True)
+    assert same_weights(straight, resumed)
+
+
 @pytest.mark.parametrize("epoch", [3, 4])
 def test_resuming_before_and_within_a_taught_cycle(tmp_path: Path, epoch: int) -> None:
     """A training that stopped before or within a taught cycle resumes to the same weights as one that did not."""
@@ -269,13 +306,14 @@ def test_a_named_teacher_teaches_every_cycle() -> None:
 def test_teachers_are_learnt_from_as_an_ensemble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The targets are the labels and the mean of what all teachers say of picture and mirror image, in the told shares."""
     given: list[Tensor] = []
-    make = recipe_room._targets
+    make = recipe_room._lesson
 
-    def spy(*arguments: object) -> Tensor:
-        given.append(make(*arguments))
-        return given[-1]
+    def spy(*arguments: object) -> tuple[Tensor, Tensor]:
+        targets, easy = make(*arguments)
+        given.append(targets)
+        return targets, easy
 
-    monkeypatch.setattr(recipe_room, "_targets", spy)
+    monkeypatch.setattr(recipe_room, "_lesson", spy)
     teachers = [beginning(), beginning(NetworkConfig(widths=(8,)))]
     recipe = Recipe((Cycle(1, warmup_steps=2, distillation=0.25),), batch_size=16, teachers=("one", "other"))
     train(recipe, CONFIG, PICTURES, OTHERS, tmp_path / "checkpoint.pt", teachers=teachers)
@@ -287,7 +325,7 @@ def test_teachers_are_learnt_from_as_an_ensemble(tmp_path: Path, monkeypatch: py
 
 def test_nothing_teaches_the_first_cycle() -> None:
     """A recipe without a cycle, or whose first one is to learn from earlier ones, is refused before any work."""
-    for cycles in ((), (Cycle(epochs=1, distillation=0.5),)):
+    for cycles in ((), (Cycle(epochs=1, distillation=0.5),), (Cycle(epochs=1, easy_share=0.5),)):
         with pytest.raises(ValueError, match="first one"):
             Recipe(cycles)
 
