@@ -155,7 +155,8 @@ def report(names: Sequence[str]) -> Iterator[str]:
         f"{unclear} pictures more 28 pixels do not tell. The bundles together get {mistaken.sum()} pictures wrong; of the "
         f"{sum(excused.values())} of these that were looked at, {excused['wrong']} have a wrong label and "
         f"{excused['cannot be told']} cannot be told. A network that errs nowhere else, and guesses where it cannot be told, "
-        f"would be right on {100 - 100 * (wrong + unclear / 2) / len(labels):.1f} %: the ceiling, as far as these show."
+        f"would be right on {100 - 100 * (wrong + unclear / 2) / len(labels):.1f} %: the ceiling, as far as these show. "
+        f"Of the others {counts[False]['wrong']} of {sum(counts[False].values())} seem wrong too, where the reader may be."
     )
 
 
