@@ -2,6 +2,7 @@
 # ruff: noqa: SIM300 - what is expected stands first, as in every test here
 
 import gzip
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -187,7 +188,9 @@ def test_learning_rates_rise_and_fall_in_every_cycle(tmp_path: Path, monkeypatch
 TAUGHT = replace(RECIPE, cycles=(*CYCLES, Cycle(epochs=2, warmup_steps=2, distillation=0.6)))
 
 
-def lessons(file: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+def lessons(
+    file: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, teachers: Sequence[ResidualNetwork] = ()
+) -> list[Tensor]:
     """Train, and return the targets of every cycle."""
     given: list[Tensor] = []
     make = recipe_room._lesson
@@ -198,7 +201,7 @@ def lessons(file: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> list
         return targets, easy
 
     monkeypatch.setattr(recipe_room, "_lesson", spy)
-    trained(file, recipe)
+    trained(file, recipe, teachers=teachers)
     return given
 
 
@@ -305,22 +308,13 @@ def test_a_named_teacher_teaches_every_cycle() -> None:
 
 def test_teachers_are_learnt_from_as_an_ensemble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The targets are the labels and the mean of what all teachers say of picture and mirror image, in the told shares."""
-    given: list[Tensor] = []
-    make = recipe_room._lesson
-
-    def spy(*arguments: object) -> tuple[Tensor, Tensor]:
-        targets, easy = make(*arguments)
-        given.append(targets)
-        return targets, easy
-
-    monkeypatch.setattr(recipe_room, "_lesson", spy)
     teachers = [beginning(), beginning(NetworkConfig(widths=(8,)))]
     recipe = Recipe((Cycle(1, warmup_steps=2, distillation=0.25),), batch_size=16, teachers=("one", "other"))
-    train(recipe, CONFIG, PICTURES, OTHERS, tmp_path / "checkpoint.pt", teachers=teachers)
+    (given,) = lessons(tmp_path / "checkpoint.pt", recipe, monkeypatch, teachers)
     with torch.inference_mode():
         views = [teacher(some).softmax(1) for teacher in teachers for some in (PICTURES.pixels, PICTURES.pixels.flip(3))]
     labels = torch.nn.functional.one_hot(PICTURES.labels, 10)
-    assert torch.allclose(0.75 * labels + 0.25 * torch.stack(views).mean(0), given[0], atol=1e-5)
+    assert torch.allclose(0.75 * labels + 0.25 * torch.stack(views).mean(0), given, atol=1e-5)
 
 
 def test_nothing_teaches_the_first_cycle() -> None:
