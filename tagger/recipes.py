@@ -7,6 +7,7 @@ from tagger.card import NetworkConfig
 from tagger.settings import Cycle, Network, Recipe
 
 BATCH_SIZE = 128
+"""Pictures a step."""
 
 SHAPES: dict[Network, NetworkConfig] = {
     "base": NetworkConfig(widths=(32, 64, 128)),
@@ -21,6 +22,7 @@ BASE = (
     Cycle(epochs=28, peak=0.5, distillation=0.7),
 )
 
+# One long cycle, from a teacher that knows already which pictures have something to teach: an hour at most on two cores.
 TINY = (Cycle(epochs=130, small_epochs=50, distillation=0.7, easy_share=0.3),)
 
 CYCLES: dict[Network, tuple[Cycle, ...]] = {"base": BASE, "tiny": TINY}
