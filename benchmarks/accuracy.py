@@ -252,14 +252,15 @@ def families(names: Sequence[str], held_out: dataset.Pictures, test: dataset.Pic
 
 def _family(members: Sequence[bundle.Bundle], held_out: dataset.Pictures, test: dataset.Pictures) -> Family:
     network = members[0].network()
-    known, asked = ([_said(member, pictures) for member in members] for pictures in (held_out, test))
+    known, asked = ([said_by(member, pictures) for member in members] for pictures in (held_out, test))
     temperature = fit_temperature(torch.stack(known).mean(0).log(), held_out.labels)
     together = (torch.stack(asked).mean(0).log() / temperature).softmax(1)
     names = tuple(member.card.name for member in members)
     return Family(names, count_parameters(network), count_macs(network), tuple(asked), together)
 
 
-def _said(member: bundle.Bundle, pictures: dataset.Pictures) -> Tensor:
+def said_by(member: bundle.Bundle, pictures: dataset.Pictures) -> Tensor:
+    """Return the calibrated probabilities (n, classes) that a bundle gives Fashion-MNIST's pictures."""
     network, temperature = member.network(), member.card.temperature
     return logits_of(lambda pixels: native_probabilities(network, pixels, temperature), pictures.pixels)
 
@@ -305,10 +306,10 @@ def _cells(name: str, networks: int, family: Family, said: Sequence[Tensor], lab
 
 
 def _figures(said: Tensor, labels: Tensor) -> list[float]:
-    right, confidence = (said.argmax(1) == labels).numpy(), said.amax(1).numpy()
-    coverage = {row["coverage"]: row["accuracy"] for row in metrics.coverage_table(confidence, right)}
-    error = metrics.calibration_error(metrics.reliability_table(confidence, right))
-    return [right.mean(), error, coverage[0.9], coverage[0.8], functional.nll_loss(said.clamp_min(1e-12).log(), labels).item()]
+    measured = metrics.measure(said.argmax(1).numpy(), said.amax(1).numpy(), labels.numpy(), dataset.LABELS)
+    coverage = {row["coverage"]: row["accuracy"] for row in measured["coverage"]}
+    entropy = functional.nll_loss(said.clamp_min(1e-12).log(), labels).item()
+    return [measured["accuracy"], measured["calibration_error"], coverage[0.9], coverage[0.8], entropy]
 
 
 def differences(some: Sequence[Family], labels: Tensor) -> Iterator[str]:

@@ -14,19 +14,18 @@ import argparse
 import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from accuracy import said_by
 from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
 from PIL import Image, ImageDraw
 from reporting import hardware, table, write
 
 from tagger import bundle, dataset
-from tagger.network import logits_of
-from tagger.predict import native_probabilities
 
 HERE = Path(__file__).resolve().parent
 VERDICTS = HERE / "label_noise.csv"
@@ -52,11 +51,8 @@ class Question:
 
 def probabilities(names: Sequence[str], pictures: dataset.Pictures) -> np.ndarray:
     """Return what the bundles say of pictures and their mirror images, on average: float (n, classes)."""
-    said = []
-    for loaded in map(bundle.load, names):
-        network, temperature = loaded.network(), loaded.card.temperature
-        for pixels in (pictures.pixels, pictures.pixels.flip(3)):
-            said.append(logits_of(lambda some, n=network, t=temperature: native_probabilities(n, some, t), pixels))
+    views = (pictures, replace(pictures, pixels=pictures.pixels.flip(3)))
+    said = [said_by(loaded, view) for loaded in map(bundle.load, names) for view in views]
     return torch.stack(said).mean(0).double().numpy()
 
 

@@ -16,7 +16,6 @@ from typing import Any, TypeVar, cast
 import click
 
 from tagger.errors import ConfigurationError, FmtagError, Interrupted
-from tagger.recipes import BATCH_SIZE, CATALOG_EPOCHS, catalog_recipe, recipe_of
 from tagger.settings import (
     DEFAULT_MODEL,
     DEVICES,
@@ -30,6 +29,7 @@ from tagger.settings import (
     Format,
     Mix,
     Network,
+    Recipe,
     RunSettings,
     TrainSettings,
 )
@@ -323,7 +323,7 @@ def evaluate(
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the new bundle.")
 @click.option("--name", help="The bundle's name.  [default: that of its folder]")
 @click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder of Fashion-MNIST's four files.")
-@click.option("--mix", type=click.Choice(MIXES), default=MIXES[0], show_default=True, help="What is learnt.")
+@click.option("--mix", type=click.Choice(MIXES), default=Recipe.mix, show_default=True, help="What is learnt.")
 @click.option("--network", type=click.Choice(NETWORKS), help="Shape to train, and its recipe.  [default: base]")
 @click.option("--start", metavar="MODEL", help="Bundle whose weights training begins with.  [default for catalog: base]")
 @click.option(
@@ -345,8 +345,8 @@ def evaluate(
     help="Learn all 60,000 images; temperature and thresholds are those of a bundle of the same recipe that held some out.",
 )
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the images.  [default: those of the recipe]")
-@click.option("--batch-size", type=click.IntRange(2), default=BATCH_SIZE, show_default=True, help="Images a step.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Start of all chance.")
+@click.option("--batch-size", type=click.IntRange(2), default=Recipe.batch_size, show_default=True, help="Images a step.")
+@click.option("--seed", type=click.IntRange(0), default=Recipe.seed, show_default=True, help="Start of all chance.")
 @click.option("--floor", type=_Finite(0, 1), default=0.9, show_default=True, help="Least held-out accuracy.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in the folder.")
 @with_debug
@@ -367,6 +367,7 @@ def retrain(
     seed: int,
 ) -> None:
     """Train a network on Fashion-MNIST, or on the mix for photos, and write it, calibrated and measured, as a bundle."""
+    from tagger.recipes import CATALOG_EPOCHS, catalog_recipe, recipe_of
     from tagger.report import print_epoch, print_retrained
     from tagger.retrain import retrain as make
 

@@ -6,9 +6,6 @@ from dataclasses import replace
 from tagger.card import NetworkConfig
 from tagger.settings import Cycle, Network, Recipe
 
-BATCH_SIZE = 128
-"""Pictures a step."""
-
 SHAPES: dict[Network, NetworkConfig] = {
     "base": NetworkConfig(widths=(32, 64, 128)),
     "tiny": NetworkConfig(widths=(24, 32, 56), blocks=(2, 2, 1), stem=16, pooled=True),
@@ -37,8 +34,8 @@ CATALOG_EPOCHS = 20
 def recipe_of(
     network: Network,
     epochs: int | None = None,
-    batch_size: int = BATCH_SIZE,
-    seed: int = 0,
+    batch_size: int = Recipe.batch_size,
+    seed: int = Recipe.seed,
     teachers: Sequence[str] = (),
 ) -> Recipe:
     """Return the recipe of a network for Fashion-MNIST.
@@ -56,7 +53,7 @@ def recipe_of(
     return Recipe(cycles, batch_size, seed=seed, network=network, teachers=taught_by)
 
 
-def catalog_recipe(epochs: int = CATALOG_EPOCHS, batch_size: int = BATCH_SIZE, seed: int = 0) -> Recipe:
+def catalog_recipe(epochs: int = CATALOG_EPOCHS, batch_size: int = Recipe.batch_size, seed: int = Recipe.seed) -> Recipe:
     """Return the recipe of `catalog`, for a network that knows Fashion-MNIST already.
 
     A cycle in which it learns photos, and a gentler one, a fourth of the epochs, in which it recalls Fashion-MNIST.

@@ -190,9 +190,7 @@ def print_epoch(figures: EpochFigures) -> None:
 def print_retrained(retrained: Retrained) -> None:
     """Print the figures of a new bundle and its name."""
     figures = retrained.bundle.card.figures
-    for part in ("held_out", "test"):
-        if part not in figures:
-            continue
+    for part in (name for name in ("held_out", "test") if name in figures):
         row = figures[part]
         click.echo(
             f"{part:9} accuracy {row['accuracy']:.4f}, calibration error {row['calibration_error']:.4f}, n = {row['n']:,}"

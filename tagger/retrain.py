@@ -60,6 +60,8 @@ def retrain(
     gets is for the person who waits. Raises `TrainingError`, and writes no bundle, where the held-out accuracy is below
     `settings.floor`; the checkpoint stays then.
     """
+    if settings.calibrated_by and settings.recipe.mix != "fashion-mnist":
+        raise TrainingError("The mix of catalog is calibrated by photos of its own; leave --calibrated-by out.")
     whole = dataset.fashion_mnist("train", settings.data)
     pictures, held_out = dataset.hold_out(whole)
     test = dataset.fashion_mnist("test", settings.data)  # a missing file should be known before the hours of training
@@ -110,8 +112,6 @@ def retrain(
 def _twin(settings: TrainSettings, config: NetworkConfig) -> bundle.Bundle:
     """Return the bundle that calibrates for the new one; raises `TrainingError` unless only the seed tells them apart."""
     twin = bundle.load(str(settings.calibrated_by))
-    if settings.recipe.mix != "fashion-mnist":
-        raise TrainingError("The mix of catalog is calibrated by photos of its own; leave --calibrated-by out.")
     asked = json.loads(json.dumps(asdict(settings.recipe)))
     made = {name: twin.card.recipe.get(name) for name in asked}
     if made | {"seed": 0} != asked | {"seed": 0} or twin.card.network != config or "held_out" not in twin.card.figures:
@@ -120,12 +120,6 @@ def _twin(settings: TrainSettings, config: NetworkConfig) -> bundle.Bundle:
             "make one, then give it to --calibrated-by."
         )
     return twin
-
-
-def calibration_of(card: Card) -> "Calibrated":
-    """Return the temperatures and thresholds that stand in a card."""
-    thresholds = {float(share): threshold for share, threshold in card.precisions.items()}
-    return Calibrated(card.temperature, card.photo_temperature, thresholds, float(card.recipe["threshold_precision"]))
 
 
 @dataclass(frozen=True)
@@ -155,6 +149,12 @@ def calibrate_network(network: ResidualNetwork, held_out: dataset.Pictures, phot
         said, labels = _photos(network, photos, photo_temperature), photos.labels
     thresholds = {share: threshold_for(1 - easier * (1 - share), said, labels.numpy()) for share in PRECISIONS}
     return Calibrated(temperature, photo_temperature, thresholds, precision)
+
+
+def calibration_of(card: Card) -> Calibrated:
+    """Return the temperatures and thresholds that stand in a card."""
+    thresholds = {float(share): threshold for share, threshold in card.precisions.items()}
+    return Calibrated(card.temperature, card.photo_temperature, thresholds, float(card.recipe["threshold_precision"]))
 
 
 def card_of(settings: TrainSettings, network: ResidualNetwork, calibrated: Calibrated, figures: dict[str, Any]) -> Card:

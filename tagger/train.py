@@ -87,7 +87,7 @@ def train(
         cycle, first = recipe.cycle_at(epoch)
         if epoch in (begun, first):
             targets, easy = _lesson(pictures, cycle, [*teachers, *(_ended(end, config) for end in ends)])
-        steps_an_epoch = _seen_count(easy, cycle) // recipe.batch_size
+        steps_an_epoch = (int((~easy).sum()) + _easy_count(easy, cycle)) // recipe.batch_size
         if steps_an_epoch == 0:
             raise TrainingError(f"A batch of {recipe.batch_size} needs more than {len(pictures)} pictures; lower --batch-size.")
         started = time.monotonic()  # after the targets, made once a cycle: the time left is told from an epoch's own
@@ -193,9 +193,9 @@ def _lesson(pictures: Pictures, cycle: Cycle, networks: Sequence[ResidualNetwork
     return targets, easy
 
 
-def _seen_count(easy: Tensor, cycle: Cycle) -> int:
-    """Return how many pictures an epoch sees: all that are not easy, and the cycle's share of those that are."""
-    return len(easy) - int(easy.sum()) + round(cycle.easy_share * int(easy.sum()))
+def _easy_count(easy: Tensor, cycle: Cycle) -> int:
+    """Return how many of the pictures marked easy, bool (n,), an epoch sees; it sees all others."""
+    return round(cycle.easy_share * int(easy.sum()))
 
 
 def _schedule(step: int, steps: int, warmup_steps: int) -> float:
@@ -245,7 +245,7 @@ def _batches(pictures: Pictures, recipe: Recipe, epoch: int, easy: Tensor | None
     mirrored ^= epoch % 2 == 1  # every picture both ways within two epochs: alternating flip, arXiv 2404.00498
     order = torch.randperm(len(pictures), generator=chance)
     if easy is not None:
-        order = order[~easy[order] | (easy[order].cumsum(0) <= round(cycle.easy_share * int(easy.sum())))]
+        order = order[~easy[order] | (easy[order].cumsum(0) <= _easy_count(easy, cycle))]
     for start in range(0, len(order) - recipe.batch_size + 1, recipe.batch_size):
         chosen = order[start : start + recipe.batch_size]
         pixels = moved(pictures.pixels[chosen], mirrored[chosen], recipe.shift, chance)
