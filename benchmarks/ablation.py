@@ -2,12 +2,12 @@
 
     python benchmarks/ablation.py FOLDERS... --photos DIR [--pictures 160000] [--out benchmarks/ablation.md]
 
-The first table takes steps of the cut away and asks the bundle `base`, which never saw a photo. The second gives the views that
-`catalog` averages. The third trains from `base`, with the whole mix and then without one ingredient at a time, always for the
-same number of pictures, far fewer than `catalog` gets: rows compare with each other, not with `catalog`. Each FOLDER has a
-`labels.csv`; DIR holds the labelled photos that the mix takes, and where it is among the folders, its figures are those of the
-senders left alone. One seed a row; group right, footwear and AUROC are of the folders without loosely mapped kinds, footwear of
-the first one alone.
+The first table takes steps of the cut away and asks the bundle `residual`, which never saw a photo. The second gives the views
+that `catalog` averages. The third trains from `residual`, with the whole mix and then without one ingredient at a time, always
+for the same number of pictures, far fewer than `catalog` gets: rows compare with each other, not with `catalog`. Each FOLDER
+has a `labels.csv`; DIR holds the labelled photos that the mix takes, and where it is among the folders, its figures are those
+of the senders left alone. One seed a row; group right, footwear and AUROC are of the folders without loosely mapped kinds,
+footwear of the first one alone.
 """
 
 import argparse
@@ -113,12 +113,12 @@ CUTS: dict[str, tuple[Callable[[], AbstractContextManager[None]], ...]] = {
 
 
 def of_cuts(folders: Sequence[str], unseen: str) -> Iterator[list[str]]:
-    """Yield a row for each cut, tagged by `base`."""
+    """Yield a row for each cut, tagged by `residual`."""
     for name, steps in CUTS.items():
         with ExitStack() as stack:
             for step in steps:
                 stack.enter_context(step())
-            yield [name, *figures(evaluate(EvaluateSettings(tuple(folders), model="base")), unseen), "-"]
+            yield [name, *figures(evaluate(EvaluateSettings(tuple(folders), model="residual")), unseen), "-"]
 
 
 def mirrored(pixels: Tensor) -> Tensor:
@@ -162,7 +162,7 @@ class Kitchen:
     def __init__(self, photos: Path, pictures: int) -> None:
         self.pictures, self.held_out = dataset.hold_out(dataset.fashion_mnist("train"))
         self.count = pictures
-        self.start = bundle.load("base").network()
+        self.start = bundle.load("residual").network()
         self.config = replace(self.start.config, photo_classes=dataset.NONE + 1)
         folder = photos.resolve().name
         mine = [one for one in dataset.labelled_photos(photos) if not dataset.kept_for_reporting(folder, one.group)]
@@ -192,7 +192,7 @@ class Kitchen:
         network = self.trained(pictures)
         calibration = mix.calibration_mix(self.held_out, self.kept, 0)
         card = replace(
-            bundle.load("base").card,
+            bundle.load("residual").card,
             network=network.config,
             garment_version=garment.VERSION,
             photo_temperature=fit_temperature(logits_of(network.photo_logits, calibration.pixels), calibration.labels),
@@ -262,7 +262,7 @@ def main() -> None:
         "# What each ingredient gives\n",
         f"`python benchmarks/ablation.py {' '.join(options.folders)} --photos {options.photos}`\n",
     ]
-    lines += ["## Steps of the cut, tagged by `base`\n", *table(of_cuts(options.folders, unseen))]
+    lines += ["## Steps of the cut, tagged by `residual`\n", *table(of_cuts(options.folders, unseen))]
     lines += ["\n## Views that `catalog` averages\n", *table(of_views(options.folders, unseen))]
     kitchen = Kitchen(options.photos, options.pictures)
     lines += [f"\n## Ingredients of the mix, {options.pictures:,} pictures a training\n"]

@@ -5,7 +5,7 @@
 
 `train` trains the network `tiny` by a short recipe, and again with one thing changed at a time, each on one thread; what is
 trained already stands in `benchmarks/accuracy.jsonl`, to which it adds. All learn from 45,000 of the training images, and are
-measured on the 5,000 that every choice rests on and on the 10,000 others left out; where the teacher `base` has learnt from
+measured on the 5,000 that every choice rests on and on the 10,000 others left out; where the teacher `residual` has learnt from
 the latter, on the former alone. The test set is opened by `report` only, for bundles that are finished.
 """
 
@@ -113,11 +113,11 @@ VARIANTS: dict[str, Variant] = {
     "Nesterov SGD, half the step": Variant(recipe={"sgd_lr": 0.05}, functions={"_optimizers": nesterov}),
     "cosine": Variant(functions={"_schedule": cosine}),
     "batches of 256": Variant(recipe={"batch_size": 256}),
-    "taught by base, 0.7": Variant(cycle={"distillation": 0.7}, recipe={"teachers": ("base",)}),
-    "taught by base, 0.7, easy pictures less often, as many steps": Variant(
-        cycle={"distillation": 0.7, "easy_share": 0.3}, recipe={"teachers": ("base",)}, length=1.9
+    "taught by residual, 0.7": Variant(cycle={"distillation": 0.7}, recipe={"teachers": ("residual",)}),
+    "taught by residual, 0.7, easy pictures less often, as many steps": Variant(
+        cycle={"distillation": 0.7, "easy_share": 0.3}, recipe={"teachers": ("residual",)}, length=1.9
     ),
-    "taught by base, 1.0": Variant(cycle={"distillation": 1.0}, recipe={"teachers": ("base",)}),
+    "taught by residual, 1.0": Variant(cycle={"distillation": 1.0}, recipe={"teachers": ("residual",)}),
 }
 
 

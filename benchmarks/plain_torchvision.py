@@ -19,7 +19,7 @@ from tagger import bundle
 
 def main(folder: str, out: str) -> None:
     """Tag every photo below `folder`, which holds a subfolder."""
-    loaded = bundle.load("base")
+    loaded = bundle.load("residual")
     network = loaded.network()
     prepare = transforms.Compose(
         [transforms.Grayscale(), transforms.Resize((28, 28)), transforms.PILToTensor(), transforms.Lambda(negative)]

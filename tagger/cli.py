@@ -325,13 +325,13 @@ def evaluate(
 @click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder of Fashion-MNIST's four files.")
 @click.option("--mix", type=click.Choice(MIXES), default=Recipe.mix, show_default=True, help="What is learnt.")
 @click.option("--network", type=click.Choice(NETWORKS), help="Shape to train, and its recipe.  [default: base]")
-@click.option("--start", metavar="MODEL", help="Bundle whose weights training begins with.  [default for catalog: base]")
+@click.option("--start", metavar="MODEL", help="Bundle whose weights training begins with.  [default for catalog: residual]")
 @click.option(
     "--distill-from",
     "teachers",
     multiple=True,
     metavar="MODEL",
-    help="Bundle to learn from beside the labels; may be given more than once.  [default for tiny: base]",
+    help="Bundle to learn from beside the labels; may be given more than once.  [default: what the recipe names]",
 )
 @click.option(
     "--photos",
@@ -380,7 +380,7 @@ def retrain(
     if teachers and mix == "catalog":
         raise click.UsageError("--distill-from belongs to --mix fashion-mnist; the mix has a judge of its own.")
     if mix == "catalog":
-        chosen, start = catalog_recipe(epochs or CATALOG_EPOCHS, batch_size, seed), start or "base"
+        chosen, start = catalog_recipe(epochs or CATALOG_EPOCHS, batch_size, seed), start or "residual"
     else:
         chosen = recipe_of(network or "base", epochs, batch_size, seed, teachers)
     settings = TrainSettings(out, chosen, data, name, floor, resume, start, photos, calibrated_by)

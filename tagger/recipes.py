@@ -7,11 +7,12 @@ from tagger.card import NetworkConfig
 from tagger.settings import Cycle, Network, Recipe
 
 SHAPES: dict[Network, NetworkConfig] = {
-    "base": NetworkConfig(widths=(32, 64, 128)),
+    "base": NetworkConfig(widths=(48, 64, 72), blocks=(2, 2, 1), stem=32, pooled=True),
     "tiny": NetworkConfig(widths=(24, 32, 56), blocks=(2, 2, 1), stem=16, pooled=True),
+    "residual": NetworkConfig(widths=(32, 64, 128)),
 }
 
-BASE = (
+RESIDUAL = (
     Cycle(epochs=44, small_epochs=16, label_smoothing=0.05),
     # A gentler second one (SGDR, arXiv 1608.03983), on harder pictures now that the easy ones are known.
     Cycle(epochs=40, peak=0.5, erase_share=0.75, erase_side=15),
@@ -19,12 +20,13 @@ BASE = (
     Cycle(epochs=28, peak=0.5, distillation=0.7),
 )
 
-# One long cycle, from a teacher that knows already which pictures have something to teach: an hour at most on two cores.
+# One long cycle each, from teachers that know already which pictures have something to teach: an hour or two on two cores.
+BASE = (Cycle(epochs=110, small_epochs=44, distillation=0.7, easy_share=0.3),)
 TINY = (Cycle(epochs=130, small_epochs=50, distillation=0.7, easy_share=0.3),)
 
-CYCLES: dict[Network, tuple[Cycle, ...]] = {"base": BASE, "tiny": TINY}
+CYCLES: dict[Network, tuple[Cycle, ...]] = {"base": BASE, "tiny": TINY, "residual": RESIDUAL}
 
-TEACHERS: dict[Network, tuple[str, ...]] = {"base": (), "tiny": ("base",)}
+TEACHERS: dict[Network, tuple[str, ...]] = {"base": ("residual", "tiny"), "tiny": ("residual",), "residual": ()}
 """The bundles that teach a network where no others are named."""
 
 CATALOG_EPOCHS = 20

@@ -20,7 +20,7 @@ DEFAULT_MODEL = "catalog"
 Mix: TypeAlias = Literal["fashion-mnist", "catalog"]
 MIXES: tuple[Mix, ...] = get_args(Mix)
 
-Network: TypeAlias = Literal["base", "tiny"]
+Network: TypeAlias = Literal["base", "tiny", "residual"]
 NETWORKS: tuple[Network, ...] = get_args(Network)
 
 

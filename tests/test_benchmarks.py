@@ -224,13 +224,13 @@ def test_ablations_compare_the_same_pictures() -> None:
     runs = [
         run_of("no cutout", [1, 2, 3, 4, 5, 6], [10, 11]),
         run_of("reference", [1], [11]),
-        run_of("taught by base, 0.7", []),
+        run_of("taught by residual, 0.7", []),
     ]
     rows = cells("\n".join(accuracy.ablations(runs)), "|  | parameters |")
-    assert ["reference", "no cutout", "taught by base, 0.7"] == list(rows)
+    assert ["reference", "no cutout", "taught by residual, 0.7"] == list(rows)
     assert ["400", "99.50 %", "-", "0.3500"] == rows["reference"][3:]
     assert ["400", "98.00 %", "-1.50 points, p = 0.031", "0.3500"] == rows["no cutout"][3:]  # 6 to 0: twice 0.5 to the sixth
-    assert ["100", "100.00 %", "+1.00 points, p = 1", "0.2000"] == rows["taught by base, 0.7"][3:]
+    assert ["100", "100.00 %", "+1.00 points, p = 1", "0.2000"] == rows["taught by residual, 0.7"][3:]
 
 
 def test_every_variant_can_be_trained(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,7 +246,7 @@ def test_every_variant_can_be_trained(monkeypatch: pytest.MonkeyPatch) -> None:
         run = accuracy.trained(name, 1, 0)
         assert (20, 130) == (run["held_out"]["n"], run["more"]["n"])
         assert 0 <= accuracy.accuracy(run["more"]) <= 1
-    taught = accuracy.trained("taught by base, 0.7, easy pictures less often, as many steps", 1, 0)
+    taught = accuracy.trained("taught by residual, 0.7, easy pictures less often, as many steps", 1, 0)
     assert "more" not in taught  # its teacher has learnt from them
     assert before == dict(vars(accuracy.recipe_room))
 

@@ -404,9 +404,9 @@ def test_a_pooled_network_halves_at_every_stage() -> None:
         assert [(2, 16, sides[0], sides[0]), (2, 24, sides[1], sides[1])] == [tuple(some.shape) for some in maps]
 
 
-def test_the_shipped_base_loads() -> None:
-    """The bundle `base`, whose card is of format 1, loads, has one head, and knows thresholds by default alone."""
-    folder = ROOT / "weights" / "base"
+def test_the_oldest_shipped_bundle_loads() -> None:
+    """The bundle `residual`, whose card is of format 1, loads, has one head, and knows thresholds by default alone."""
+    folder = ROOT / "weights" / "residual"
     assert 1 == card_of(folder)["format"]
     loaded = load(str(folder))
     assert loaded.network().photo_head is None

@@ -387,7 +387,7 @@ def test_tiny_is_within_its_limits() -> None:
         (["--photos", ".", "--mix", "fashion-mnist"], "--mix catalog"),
         (["--photos", "nowhere", "--mix", "catalog"], "--photos"),
         (["--mix", "everything"], "--mix"),
-        (["--network", "huge"], "'base', 'tiny'"),
+        (["--network", "huge"], "'base', 'tiny', 'residual'"),
         (["--network", "tiny", "--start", "base"], "--network"),
         (["--network", "tiny", "--mix", "catalog"], "--network"),
         (["--distill-from", "base", "--mix", "catalog"], "--distill-from"),

@@ -30,7 +30,7 @@ from tagger.metrics import (
     share_interval,
 )
 from tagger.network import ResidualNetwork, count_macs, count_parameters
-from tagger.recipes import BASE, recipe_of
+from tagger.recipes import RESIDUAL, recipe_of
 from tagger.settings import Cycle, Recipe
 from tagger.train import EpochFigures, train
 
@@ -290,19 +290,19 @@ def test_resuming_before_and_within_a_taught_cycle(tmp_path: Path, epoch: int) -
 
 def test_another_length_is_one_cycle() -> None:
     """The recipe in another length is a single cycle of it; in its own length it is the recipe itself."""
-    whole = recipe_of("base")
-    assert BASE == whole.cycles
-    assert whole == recipe_of("base", whole.epochs)
-    short = recipe_of("base", 5, batch_size=32, seed=7)
+    whole = recipe_of("residual")
+    assert RESIDUAL == whole.cycles
+    assert whole == recipe_of("residual", whole.epochs)
+    short = recipe_of("residual", 5, batch_size=32, seed=7)
     assert (5, 1, 32, 7) == (short.epochs, len(short.cycles), short.batch_size, short.seed)
 
 
 def test_a_named_teacher_teaches_every_cycle() -> None:
     """Where bundles are named to learn from, all cycles do; tiny has one without being told."""
-    taught = recipe_of("base", teachers=("mine",))
+    taught = recipe_of("residual", teachers=("mine",))
     assert ("mine",) == taught.teachers
     assert all(cycle.distillation for cycle in taught.cycles)
-    assert ("base",) == recipe_of("tiny").teachers
+    assert ("residual",) == recipe_of("tiny").teachers
     assert ("mine", "yours") == recipe_of("tiny", 3, teachers=("mine", "yours")).teachers
 
 
