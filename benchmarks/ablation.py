@@ -26,7 +26,7 @@ from torch.nn import functional
 from tagger import bundle, dataset, figure, garment, metrics, mix, predict
 from tagger.calibrate import fit_temperature
 from tagger.evaluate import Evaluation, Judged, evaluate
-from tagger.network import ResidualNetwork, logits_of
+from tagger.network import Network, logits_of
 from tagger.recipes import catalog_recipe
 from tagger.settings import EvaluateSettings
 from tagger.train import train
@@ -177,7 +177,7 @@ class Kitchen:
         cuts, judge_network = self.cuts if photos else [], self.judge if judge and photos else None
         return mix.training_mix(self.pictures, cuts, self.start, judge_network, 0)
 
-    def trained(self, pictures: dataset.Pictures) -> ResidualNetwork:
+    def trained(self, pictures: dataset.Pictures) -> Network:
         """Return a network that saw `count` of the pictures, in one gentle cycle."""
         with tempfile.TemporaryDirectory() as folder:
             some = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(0))[: self.count]

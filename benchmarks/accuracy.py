@@ -36,7 +36,7 @@ from tagger import bundle, dataset, metrics
 from tagger import train as recipe_room
 from tagger.calibrate import fit_temperature
 from tagger.card import NetworkConfig
-from tagger.network import ResidualNetwork, count_macs, count_parameters, logits_of
+from tagger.network import Network, count_macs, count_parameters, logits_of
 from tagger.predict import native_probabilities
 from tagger.recipes import SHAPES
 from tagger.settings import Cycle, Recipe
@@ -54,7 +54,7 @@ Run = dict[str, Any]
 # What is tried -----------------------------------------------------------------------------------------------------
 
 
-def nesterov(network: ResidualNetwork, recipe: Recipe) -> list[torch.optim.Optimizer]:
+def nesterov(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """Nesterov SGD for all weights, in Muon's place."""
     weights = [{"params": [some for some in network.parameters() if some.ndim > 1], "weight_decay": recipe.weight_decay}]
     vectors = [{"params": [some for some in network.parameters() if some.ndim == 1], "weight_decay": 0.0}]
@@ -153,7 +153,7 @@ def trained(name: str, epochs: int, seed: int) -> Run:
     }
 
 
-def _scored(network: ResidualNetwork, pictures: dataset.Pictures) -> Run:
+def _scored(network: Network, pictures: dataset.Pictures) -> Run:
     logits = logits_of(network, pictures.pixels)
     temperature = fit_temperature(logits, pictures.labels)
     return {

@@ -21,7 +21,7 @@ from tagger.deepen import deepened
 from tagger.errors import DatasetError, TrainingError
 from tagger.learn import USUAL_STRENGTH, Lesson, Trial, cross_validate, learn
 from tagger.lesson import Labelled, Table, Taught, checksum, lesson_of, listed, read_table
-from tagger.network import ResidualNetwork
+from tagger.network import Network
 from tagger.pick import worth_labelling
 from tagger.predict import Look, Predictor
 from tagger.reading import prepare
@@ -251,7 +251,7 @@ def _with_labels(
     lesson: Lesson,
     cautious: bool,
     adapted: Adapted,
-) -> tuple[Shop, ResidualNetwork, Card]:
+) -> tuple[Shop, Network, Card]:
     """Return what the labels teach, the network, and the card with it; what was gained is put into `adapted` first."""
     adapted.labelled = len(lesson.photos)
     adapted.said += _too_few(lesson)
@@ -280,7 +280,7 @@ def _with_labels(
     return shop, network, replace(card, figures={"cross_validated": _as_figures(adapted), **card.figures})
 
 
-def _deep(parent: bundle.Bundle, catalog: Catalog, lesson: Lesson, settings: AdaptSettings) -> tuple[ResidualNetwork, Look]:
+def _deep(parent: bundle.Bundle, catalog: Catalog, lesson: Lesson, settings: AdaptSettings) -> tuple[Network, Look]:
     card = parent.card
     temperature = card.photo_temperature if card.network.photo_classes else card.temperature
     network = deepened(parent.network(), catalog.pixels, catalog.look, lesson, USUAL_STRENGTH, temperature)

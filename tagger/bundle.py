@@ -21,7 +21,7 @@ from torch import Tensor
 from tagger.atomic import replacing
 from tagger.card import DEFAULT_FILE, FORMAT, KIND, Card, damage_said, model_name, own, read, shipped, user_folder
 from tagger.errors import BundleError
-from tagger.network import ResidualNetwork
+from tagger.network import Network
 from tagger.shop import PREFIX, Shop
 
 
@@ -40,10 +40,10 @@ class Bundle:
         """What the `model` column holds: name, short hash and garment version, as in `base@1a2b3c4d+g1`."""
         return model_name(self.card, self.fingerprint)
 
-    def network(self) -> ResidualNetwork:
+    def network(self) -> Network:
         """Return the network in evaluation mode, float32 on the CPU."""
         with torch.device("meta"):  # so that a card with absurd sizes takes no memory
-            network = ResidualNetwork(self.card.network)
+            network = Network(self.card.network)
         network.load_state_dict(self.weights, assign=True)
         return network.eval()
 
@@ -69,7 +69,7 @@ def load(name: str) -> Bundle:
         return bundle
 
 
-def save(folder: Path, card: Card, network: ResidualNetwork, shop: Shop | None = None) -> Bundle:
+def save(folder: Path, card: Card, network: Network, shop: Shop | None = None) -> Bundle:
     """Write a bundle into `folder`, replacing the one that is there, and return it as `load` would."""
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     packed = save_tensors(tensors | (shop.tensors() if shop else {}))

@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import platformdirs
 
 from tagger.errors import BundleError
 from tagger.settings import DEFAULT_MODEL
 
-FORMAT = 4
+FORMAT = 5
 """Grows when an older fmtag could not read the card."""
 
 KIND = "fmtag-bundle"
@@ -28,15 +28,21 @@ DEFAULT_FILE = "default"
 """File in the user's folder with the name of the bundle that tags where none is named."""
 
 
+Family: TypeAlias = Literal["residual", "plain", "resnet18", "mobilenet-v3", "efficientnet-b0"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
-    """The shape of a `ResidualNetwork`, as it stands in a bundle's card.
+    """The shape of a `Network`, as it stands in a bundle's card.
 
-    `widths` are the channels of each stage, and `blocks` its number of residual blocks: one number for all, or one for
-    each. Every stage after the first halves height and width; where it is `pooled`, all stages do, by a max-pool. `stem` is
-    the number of channels of the convolution before them, 0 for as many as the first stage has. `classes` are
-    Fashion-MNIST's, and `photo_classes` those of a second head, for photos; 0 where one head does both. `mean` and
-    `deviation` are those of the training pictures, in 0..1.
+    `widths` are the channels of each stage, and `blocks` its number of residual blocks, or of plain convolutions: one number
+    for all, or one for each. Every stage after the first halves height and width, plain ones all do; where it is `pooled`, all
+    stages do, by a max-pool. `stem` is the number of channels of the convolution before residual stages, 0 for as many as the
+    first stage has. `norms`, `dense` and `dropout` are the plain family's: whether batch norms follow its convolutions, the
+    widths of the dense layers before the head, and the share of their input that is dropped in training. Other families have
+    one shape. `classes` are Fashion-MNIST's, and `photo_classes` those of a second head, for photos; 0 where one head does
+    both. `mean` and `deviation` are those of the training pictures, in 0..1.
     """
 
     widths: tuple[int, ...] = (32, 64, 128)
@@ -47,6 +53,10 @@ class NetworkConfig:
     photo_classes: int = 0
     mean: float = 0.2860
     deviation: float = 0.3530
+    family: Family = "residual"
+    norms: bool = True
+    dense: tuple[int, ...] = ()
+    dropout: float = 0.0
 
     @property
     def depths(self) -> tuple[int, ...]:
@@ -59,6 +69,10 @@ class NetworkConfig:
             raise ValueError(f"widths must be one to four numbers from 1 to 4096, not {self.widths}")
         if len(self.depths) != len(self.widths) or not all(1 <= depth <= 32 for depth in self.depths):
             raise ValueError("blocks must be 1 to 32, one number or one for each stage")
+        if self.family not in FAMILIES:
+            raise ValueError(f"the family must be one of {', '.join(FAMILIES)}, not {self.family}")
+        if len(self.dense) > 4 or not all(1 <= width <= 4096 for width in self.dense) or not 0 <= self.dropout < 1:
+            raise ValueError("dense must be at most four numbers from 1 to 4096, dropout 0 to less than 1")
         if not 0 <= self.stem <= 4096 or not 2 <= self.classes <= 10_000 or not 0 < self.deviation < math.inf:
             raise ValueError("stem must be 0 to 4096, classes 2 to 10000, deviation positive")
         if self.photo_classes not in (0, self.classes, self.classes + 1):
@@ -246,16 +260,17 @@ def _parsed(content: bytes, folder: Path) -> dict[str, Any]:
 
 
 def _card(raw: dict[str, Any]) -> Card:
-    # Cards of format 1 know one head alone and have no table of precisions, those of format 2 no shop, of 3 no pooled network.
-    known = {"photo_classes": 0, "stem": 0, "pooled": False, **raw["network"]}
-    network = {item.name: known[item.name] for item in fields(NetworkConfig)}
-    blocks = network["blocks"] if isinstance(network["blocks"], int) else tuple(network["blocks"])
+    # Older cards lack what their fmtag did not know: a second head and precisions (1), a shop (2), pools (3), families (4).
+    network = {item.name: raw["network"][item.name] for item in fields(NetworkConfig) if item.name in raw["network"]}
+    for several in ("widths", "blocks", "dense"):
+        if isinstance(network.get(several), list):
+            network[several] = tuple(network[several])
     thresholds = raw["thresholds"]
     return Card(
         name=str(raw["name"]),
         labels=tuple(map(str, raw["labels"])),
         groups={str(label): str(group) for label, group in raw["groups"].items()},
-        network=NetworkConfig(**{**network, "widths": tuple(network["widths"]), "blocks": blocks}),
+        network=NetworkConfig(**network),
         garment_version=int(raw["garment_version"]),
         temperature=float(raw["temperature"]),
         min_confidence=float(thresholds["min_confidence"]),

@@ -23,13 +23,16 @@ from tagger.settings import (
     MIXES,
     NETWORKS,
     ONLY,
+    ORIGINALS,
     OTHER_LABELS,
+    RECIPES,
     AdaptSettings,
     EvaluateSettings,
     Format,
     Mix,
-    Network,
+    NetworkName,
     Recipe,
+    RecipeName,
     RunSettings,
     TrainSettings,
 )
@@ -324,7 +327,15 @@ def evaluate(
 @click.option("--name", help="The bundle's name.  [default: that of its folder]")
 @click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder of Fashion-MNIST's four files.")
 @click.option("--mix", type=click.Choice(MIXES), default=Recipe.mix, show_default=True, help="What is learnt.")
-@click.option("--network", type=click.Choice(NETWORKS), help="Shape to train, and its recipe.  [default: base]")
+@click.option("--network", type=click.Choice(NETWORKS), help="Shape to train.  [default: base]")
+@click.option(
+    "--recipe",
+    type=click.Choice(RECIPES),
+    default="modern",
+    show_default=True,
+    help="How: as we do, or as the project does that the network comes from.",
+)
+@click.option("--lr", type=_Finite(0, 1, min_open=True), help="Peak learning rate; Muon's goes along.  [default: the recipe's]")
 @click.option("--start", metavar="MODEL", help="Bundle whose weights training begins with.  [default for catalog: residual]")
 @click.option(
     "--distill-from",
@@ -345,7 +356,7 @@ def evaluate(
     help="Learn all 60,000 images; temperature and thresholds are those of a bundle of the same recipe that held some out.",
 )
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the images.  [default: those of the recipe]")
-@click.option("--batch-size", type=click.IntRange(2), default=Recipe.batch_size, show_default=True, help="Images a step.")
+@click.option("--batch-size", type=click.IntRange(2), help="Images a step.  [default: those of the recipe]")
 @click.option("--seed", type=click.IntRange(0), default=Recipe.seed, show_default=True, help="Start of all chance.")
 @click.option("--floor", type=_Finite(0, 1), default=0.9, show_default=True, help="Least held-out accuracy.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in the folder.")
@@ -357,17 +368,19 @@ def retrain(
     floor: float,
     resume: bool,
     mix: Mix,
-    network: Network | None,
+    network: NetworkName | None,
+    recipe: RecipeName,
+    lr: float | None,
     start: str | None,
     teachers: tuple[str, ...],
     photos: Path | None,
     calibrated_by: str | None,
     epochs: int | None,
-    batch_size: int,
+    batch_size: int | None,
     seed: int,
 ) -> None:
     """Train a network on Fashion-MNIST, or on the mix for photos, and write it, calibrated and measured, as a bundle."""
-    from tagger.recipes import CATALOG_EPOCHS, catalog_recipe, recipe_of
+    from tagger.recipes import catalog_recipe, original_recipe, recipe_of, tuned
     from tagger.report import print_epoch, print_retrained
     from tagger.retrain import retrain as make
 
@@ -379,10 +392,15 @@ def retrain(
         )
     if teachers and mix == "catalog":
         raise click.UsageError("--distill-from belongs to --mix fashion-mnist; the mix has a judge of its own.")
+    if recipe == "original" and (teachers or network not in ORIGINALS):
+        raise click.UsageError(f"--recipe original is for {', '.join(ORIGINALS)}, and has no --distill-from.")
     if mix == "catalog":
-        chosen, start = catalog_recipe(epochs or CATALOG_EPOCHS, batch_size, seed), start or "residual"
+        chosen, start = catalog_recipe(epochs, seed), start or "residual"
+    elif recipe == "original":
+        chosen = original_recipe(network or "base", epochs, seed)
     else:
-        chosen = recipe_of(network or "base", epochs, batch_size, seed, teachers)
+        chosen = recipe_of(network or "base", epochs, seed, teachers)
+    chosen = tuned(chosen, batch_size, lr)
     settings = TrainSettings(out, chosen, data, name, floor, resume, start, photos, calibrated_by)
     print_retrained(make(settings, print_epoch, lambda text: click.echo(text, err=True)))
 

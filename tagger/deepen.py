@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tagger.learn import Lesson, anchored, learn
-from tagger.network import ResidualNetwork
+from tagger.network import Network
 from tagger.predict import Look, coarse
 from tagger.shop import Shop
 from tagger.train import moved
@@ -22,8 +22,8 @@ SHIFT = 2
 
 
 def deepened(
-    network: ResidualNetwork, pixels: Tensor, look: Look, lesson: Lesson, strength: float, temperature: float, seed: int = 0
-) -> ResidualNetwork:
+    network: Network, pixels: Tensor, look: Look, lesson: Lesson, strength: float, temperature: float, seed: int = 0
+) -> Network:
     """Return a network that has also learnt from the labels of some of the cuts uint8 (n, 1, 28, 28), or the same one.
 
     The shop's head is fixed while the maps below it learn, on batches in which all labels are as frequent; on as many photos
@@ -91,7 +91,7 @@ def _label_scores(shop: Shop, probabilities: Tensor, maps: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _judged_loss(network: ResidualNetwork, pixels: Tensor, look: Look, judged: Lesson, shop: Shop) -> float:
+def _judged_loss(network: Network, pixels: Tensor, look: Look, judged: Lesson, shop: Shop) -> float:
     known = judged.classes < len(judged.labels)
     photos, classes = torch.from_numpy(judged.photos[known]), torch.from_numpy(judged.classes[known])
     if not len(photos):

@@ -30,7 +30,7 @@ from tagger.dataset import LABELS, NONE, LabelledPhoto, Pictures
 from tagger.decode import decode
 from tagger.drawing import CANVAS, Chance, bag, stranger
 from tagger.garment import SIDE, centred, product
-from tagger.network import ResidualNetwork, logits_of, said_of_both_sides
+from tagger.network import Network, logits_of, said_of_both_sides
 from tagger.records import Failed, Pixels
 from tagger.shoes import shoes
 
@@ -67,9 +67,7 @@ def cuts_of(photos: Sequence[LabelledPhoto]) -> list[Cut]:
     return cuts
 
 
-def training_mix(
-    pictures: Pictures, cuts: Sequence[Cut], teacher: ResidualNetwork, judge: ResidualNetwork | None, seed: int
-) -> Pictures:
+def training_mix(pictures: Pictures, cuts: Sequence[Cut], teacher: Network, judge: Network | None, seed: int) -> Pictures:
     """Return all that `catalog` learns from: `pictures`, variants of them and of the photos' `cuts`, and drawings.
 
     On Fashion-MNIST's own pictures the targets also hold what `teacher` says of them. Fashion-MNIST calls many blouses and
@@ -96,7 +94,7 @@ def calibration_mix(held_out: Pictures, cuts: Sequence[Cut], seed: int) -> Pictu
     return joined(parts)
 
 
-def _as_photos_call_them(pictures: Pictures, judge: ResidualNetwork) -> Tensor:
+def _as_photos_call_them(pictures: Pictures, judge: Network) -> Tensor:
     """Return targets (n, classes + 1) in which a shirt is a top with the probability that `judge` gives to it."""
     targets = functional.one_hot(pictures.labels, NONE + 1).float()
     shirts = torch.nonzero(pictures.labels == SHIRT)[:, 0]

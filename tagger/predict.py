@@ -12,9 +12,8 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tagger.bundle import Bundle
-from tagger.card import NetworkConfig
 from tagger.errors import DeviceError
-from tagger.network import ResidualNetwork
+from tagger.network import Network
 from tagger.records import Garment
 from tagger.settings import Device
 
@@ -59,7 +58,7 @@ class Predictor:
     def look(self, pictures: Sequence[Garment]) -> "Look":
         """Return what the network alone says of n pictures and how it sees them, whatever a shop has taught."""
         probabilities = torch.zeros(len(pictures), len(self._card.network_groups) + 1)
-        maps = torch.zeros(len(pictures), coarse_count(self._card.network))
+        maps = torch.zeros(len(pictures), coarse_count(self._network))
         for chosen, looked in self._looked(pictures):
             probabilities[chosen], maps[chosen] = looked.probabilities[: len(chosen)], looked.maps[: len(chosen)]
         return Look(probabilities, maps)
@@ -105,13 +104,13 @@ def coarse(maps: tuple[Tensor, Tensor]) -> Tensor:
     return torch.cat(cells, 1)
 
 
-def coarse_count(config: NetworkConfig) -> int:
-    """Return d, the number of columns that `coarse` returns for a network of that shape."""
-    before, last = config.widths[max(0, len(config.widths) - 2)], config.widths[-1]
+def coarse_count(network: Network) -> int:
+    """Return d, the number of columns that `coarse` returns for that network."""
+    before, last = network.channels
     return before * COARSE[0] ** 2 + last * COARSE[1] ** 2
 
 
-def native_look(network: ResidualNetwork, pixels: Tensor, temperature: float) -> Look:
+def native_look(network: Network, pixels: Tensor, temperature: float) -> Look:
     """Return the look at Fashion-MNIST's pictures or ones in their form, uint8 (n, 1, 28, 28); all columns are classes.
 
     A network with a head for photos averages the picture and its mirror image, one with a single head takes the picture alone.
@@ -120,17 +119,17 @@ def native_look(network: ResidualNetwork, pixels: Tensor, temperature: float) ->
     return _mean_look(network, network.logits_of_maps, views, temperature)
 
 
-def photo_look(network: ResidualNetwork, pixels: Tensor, temperature: float) -> Look:
+def photo_look(network: Network, pixels: Tensor, temperature: float) -> Look:
     """Return the look at photos' cuts, uint8 (n, 1, 28, 28), of a network with a head for them: mean of four `photo_views`."""
     return _mean_look(network, network.photo_logits_of_maps, photo_views(pixels), temperature)
 
 
-def native_probabilities(network: ResidualNetwork, pixels: Tensor, temperature: float) -> Tensor:
+def native_probabilities(network: Network, pixels: Tensor, temperature: float) -> Tensor:
     """Return probabilities, float32 (n, classes), as `native_look` does."""
     return native_look(network, pixels, temperature).probabilities
 
 
-def photo_probabilities(network: ResidualNetwork, pixels: Tensor, temperature: float) -> Tensor:
+def photo_probabilities(network: Network, pixels: Tensor, temperature: float) -> Tensor:
     """Return the photo head's probabilities, float32 (n, photo_classes), as `photo_look` does."""
     return photo_look(network, pixels, temperature).probabilities
 
@@ -141,9 +140,7 @@ def photo_views(pixels: Tensor) -> tuple[Tensor, ...]:
     return (*both, *map(smaller, both))
 
 
-def _mean_look(
-    network: ResidualNetwork, logits: Callable[[Tensor], Tensor], views: Sequence[Tensor], temperature: float
-) -> Look:
+def _mean_look(network: Network, logits: Callable[[Tensor], Tensor], views: Sequence[Tensor], temperature: float) -> Look:
     maps = [network.maps(view) for view in views]
     probabilities = [torch.softmax(logits(last).float() / temperature, dim=1) for _, last in maps]
     return Look(torch.stack(probabilities).mean(0), torch.stack([coarse(some) for some in maps]).mean(0))

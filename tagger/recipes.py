@@ -4,12 +4,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tagger.card import NetworkConfig
-from tagger.settings import Cycle, Network, Recipe
+from tagger.settings import Cycle, NetworkName, Recipe
 
-SHAPES: dict[Network, NetworkConfig] = {
+SHAPES: dict[NetworkName, NetworkConfig] = {
     "base": NetworkConfig(widths=(48, 64, 72), blocks=(2, 2, 1), stem=32, pooled=True),
     "tiny": NetworkConfig(widths=(24, 32, 56), blocks=(2, 2, 1), stem=16, pooled=True),
     "residual": NetworkConfig(widths=(32, 64, 128)),
+    # The first network of many courses: one convolution and a linear layer.
+    "linear-conv": NetworkConfig((16,), pooled=True, family="plain", norms=False),
+    # The one of TensorFlow's and Keras's tutorials.
+    "conv-32-64": NetworkConfig((32, 64), pooled=True, family="plain", norms=False, dense=(128,), dropout=0.25),
+    # A search by hand over six models: the deepest of them, pooled, and the smallest, with strides, for devices.
+    "deep-pool": NetworkConfig((32, 64, 128), blocks=2, pooled=True, family="plain", norms=False, dense=(128,), dropout=0.3),
+    "strided": NetworkConfig((16, 32, 64), family="plain", norms=False, dense=(64,), dropout=0.1),
+    # The one of PyTorch's tutorials.
+    "conv-dropout": NetworkConfig((32,), pooled=True, family="plain", norms=False, dense=(128,), dropout=0.5),
+    # VGG's idea (Simonyan and Zisserman 2014, arXiv 1409.1556), small, with batch norms.
+    "three-block": NetworkConfig((32, 64, 128), pooled=True, family="plain", dense=(256,), dropout=0.3),
+    "resnet18": NetworkConfig(family="resnet18"),
+    "mobilenet-v3": NetworkConfig(family="mobilenet-v3"),
+    "efficientnet-b0": NetworkConfig(family="efficientnet-b0"),
 }
 
 RESIDUAL = (
@@ -24,43 +38,71 @@ RESIDUAL = (
 BASE = (Cycle(epochs=110, small_epochs=44, distillation=0.7, easy_share=0.3),)
 TINY = (Cycle(epochs=130, small_epochs=50, distillation=0.7, easy_share=0.3),)
 
-CYCLES: dict[Network, tuple[Cycle, ...]] = {"base": BASE, "tiny": TINY, "residual": RESIDUAL}
+# What networks that others have drawn get from us: a good teacher, and pictures moved, mirrored and cut out.
+MODERN = (Cycle(epochs=30, distillation=0.7, easy_share=0.3),)
 
-TEACHERS: dict[Network, tuple[str, ...]] = {"base": ("residual", "tiny"), "tiny": ("residual",), "residual": ()}
-"""The bundles that teach a network where no others are named."""
+CYCLES: dict[NetworkName, tuple[Cycle, ...]] = {"base": BASE, "tiny": TINY, "residual": RESIDUAL}
+"""Of the networks that have a recipe of their own; the others have `MODERN`."""
+
+TEACHERS: dict[NetworkName, tuple[str, ...]] = {"base": ("residual", "tiny"), "residual": ()}
+"""The bundles that teach a network where no others are named; most are taught by `residual`."""
+
+# As their projects state it, or as tutorials do where they do not: Adam as it comes, pictures as they are.
+ORIGINAL = Cycle(epochs=10, erase_share=0.0)
 
 CATALOG_EPOCHS = 20
 """Passes over the mix that made the bundle `catalog`."""
 
 
-def recipe_of(
-    network: Network,
-    epochs: int | None = None,
-    batch_size: int = Recipe.batch_size,
-    seed: int = Recipe.seed,
-    teachers: Sequence[str] = (),
-) -> Recipe:
+def recipe_of(network: NetworkName, epochs: int | None = None, seed: int = Recipe.seed, teachers: Sequence[str] = ()) -> Recipe:
     """Return the recipe of a network for Fashion-MNIST.
 
     In another number of epochs it is a single cycle, as its first. Where `teachers` are named, every cycle learns from them.
     """
-    cycles = CYCLES[network]
-    if epochs not in (None, sum(cycle.epochs for cycle in cycles)):
-        first = cycles[0]
+    whole = CYCLES.get(network, MODERN)
+    cycles = whole
+    if epochs not in (None, sum(cycle.epochs for cycle in whole)):
+        first = whole[0]
         cycles = (replace(first, epochs=epochs, small_epochs=round(epochs * first.small_epochs / first.epochs)),)
     if teachers:
-        share = max(cycle.distillation for cycle in CYCLES[network])
+        share = max(cycle.distillation for cycle in whole)
         cycles = tuple(replace(cycle, distillation=share) for cycle in cycles)
-    taught_by = tuple(teachers) or TEACHERS[network]
-    return Recipe(cycles, batch_size, seed=seed, network=network, teachers=taught_by)
+    taught_by = tuple(teachers) or TEACHERS.get(network, ("residual",))
+    return Recipe(cycles, seed=seed, network=network, teachers=taught_by)
 
 
-def catalog_recipe(epochs: int = CATALOG_EPOCHS, batch_size: int = Recipe.batch_size, seed: int = Recipe.seed) -> Recipe:
+def original_recipe(network: NetworkName, epochs: int | None = None, seed: int = Recipe.seed) -> Recipe:
+    """Return the recipe that the project of a network has, of those in `ORIGINALS`: Adam, and pictures as they are."""
+    return Recipe(
+        (replace(ORIGINAL, epochs=epochs or ORIGINAL.epochs),),
+        batch_size=32,
+        sgd_lr=0.001,
+        weight_decay=0.0,
+        shift=0,
+        averaging=0.0,
+        optimizer="adam",
+        steady=True,
+        mirrored=False,
+        seed=seed,
+        network=network,
+    )
+
+
+def catalog_recipe(epochs: int | None = None, seed: int = Recipe.seed) -> Recipe:
     """Return the recipe of `catalog`, for a network that knows Fashion-MNIST already.
 
     A cycle in which it learns photos, and a gentler one, a fourth of the epochs, in which it recalls Fashion-MNIST.
     """
+    epochs = epochs or CATALOG_EPOCHS
     recalling = epochs // 4
     learning = Cycle(epochs - recalling, peak=0.6, warmup_steps=200, erase_share=0.3)
     recall = Cycle(recalling, peak=0.25, warmup_steps=200, erase_share=0.3, native_weight=3.0)
-    return Recipe((learning, recall) if recalling else (learning,), batch_size=batch_size, seed=seed, mix="catalog")
+    return Recipe((learning, recall) if recalling else (learning,), seed=seed, mix="catalog")
+
+
+def tuned(recipe: Recipe, batch_size: int | None = None, lr: float | None = None) -> Recipe:
+    """Return the recipe with another size of batches, or other learning rates, all in the same proportion."""
+    share = 1.0 if lr is None else lr / recipe.sgd_lr
+    return replace(
+        recipe, batch_size=batch_size or recipe.batch_size, sgd_lr=lr or recipe.sgd_lr, muon_lr=share * recipe.muon_lr
+    )

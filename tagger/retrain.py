@@ -3,7 +3,7 @@
 import json
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -16,10 +16,10 @@ from tagger.calibrate import PRECISION, fit_temperature, threshold_for
 from tagger.card import Card, NetworkConfig
 from tagger.errors import TrainingError
 from tagger.garment import VERSION
-from tagger.network import ResidualNetwork, count_macs, count_parameters, logits_of
+from tagger.network import Network, count_macs, count_parameters, logits_of
 from tagger.predict import native_probabilities, photo_probabilities
-from tagger.recipes import SHAPES, catalog_recipe
-from tagger.settings import TrainSettings
+from tagger.recipes import SHAPES, catalog_recipe, tuned
+from tagger.settings import Recipe, TrainSettings
 from tagger.train import EpochFigures, train
 
 CHECKPOINT, JUDGE = "checkpoint.pt", "judge.pt"
@@ -113,7 +113,7 @@ def _twin(settings: TrainSettings, config: NetworkConfig) -> bundle.Bundle:
     """Return the bundle that calibrates for the new one; raises `TrainingError` unless only the seed tells them apart."""
     twin = bundle.load(str(settings.calibrated_by))
     asked = json.loads(json.dumps(asdict(settings.recipe)))
-    made = {name: twin.card.recipe.get(name) for name in asked}
+    made = {item.name: twin.card.recipe.get(item.name, item.default) for item in fields(Recipe)}
     if made | {"seed": 0} != asked | {"seed": 0} or twin.card.network != config or "held_out" not in twin.card.figures:
         raise TrainingError(
             f"{twin.model} was not made by this recipe with the held-out images left out, so its temperature does not fit; "
@@ -133,7 +133,7 @@ class Calibrated:
     """The one that is the default."""
 
 
-def calibrate_network(network: ResidualNetwork, held_out: dataset.Pictures, photos: dataset.Pictures | None) -> Calibrated:
+def calibrate_network(network: Network, held_out: dataset.Pictures, photos: dataset.Pictures | None) -> Calibrated:
     """Return temperatures and thresholds from Fashion-MNIST's held-out pictures, and from those that stand for photos.
 
     Where there are such, the thresholds are the photos' own, and ask for more than on Fashion-MNIST: photos of a shop that
@@ -157,7 +157,7 @@ def calibration_of(card: Card) -> Calibrated:
     return Calibrated(card.temperature, card.photo_temperature, thresholds, float(card.recipe["threshold_precision"]))
 
 
-def card_of(settings: TrainSettings, network: ResidualNetwork, calibrated: Calibrated, figures: dict[str, Any]) -> Card:
+def card_of(settings: TrainSettings, network: Network, calibrated: Calibrated, figures: dict[str, Any]) -> Card:
     """Return what the new bundle says of itself."""
     return Card(
         name=settings.name or settings.out.resolve().name,
@@ -181,7 +181,7 @@ def _learnt(
     settings: TrainSettings,
     pictures: dataset.Pictures,
     held_out: dataset.Pictures,
-    begin: ResidualNetwork | None,
+    begin: Network | None,
     tell: Callable[[str], None],
 ) -> tuple[dataset.Pictures, dataset.Pictures | None, NetworkConfig]:
     """Return the pictures to learn from, those that calibrate a head for photos, and the shape of the network."""
@@ -197,7 +197,7 @@ def _mixed(
     settings: TrainSettings,
     pictures: dataset.Pictures,
     held_out: dataset.Pictures,
-    teacher: ResidualNetwork,
+    teacher: Network,
     config: NetworkConfig,
     tell: Callable[[str], None],
 ) -> tuple[dataset.Pictures, dataset.Pictures]:
@@ -223,21 +223,21 @@ def _judge(
     settings: TrainSettings,
     cuts: Sequence[mix.Cut],
     pictures: dataset.Pictures,
-    start: ResidualNetwork,
+    start: Network,
     config: NetworkConfig,
-) -> ResidualNetwork:
+) -> Network:
     """Return a network that has seen photos alone, and so calls a blouse what they call it."""
     seen = mix.variants_of_cuts(cuts, pictures, 2 * mix.TIMES_PHOTO, settings.recipe.seed)
     targets = torch.nn.functional.one_hot(seen.labels, config.photo_classes).float()
     seen = replace(seen, targets=targets, photo=torch.ones(len(seen), dtype=torch.bool))
-    recipe = catalog_recipe(1, min(settings.recipe.batch_size, len(seen)), settings.recipe.seed)
+    recipe = tuned(catalog_recipe(1, settings.recipe.seed), min(settings.recipe.batch_size, len(seen)))
     checked = pictures.take(torch.arange(min(500, len(pictures))))
     network, _ = train(recipe, config, seen, checked, settings.out / JUDGE, start=start)
     (settings.out / JUDGE).unlink()
     return network
 
 
-def _native(network: ResidualNetwork, pictures: dataset.Pictures, temperature: float) -> NDArray[np.float32]:
+def _native(network: Network, pictures: dataset.Pictures, temperature: float) -> NDArray[np.float32]:
     """Return the calibrated probabilities, float32 (n, labels), of Fashion-MNIST's pictures."""
     said: NDArray[np.float32] = logits_of(
         lambda pixels: native_probabilities(network, pixels, temperature), pictures.pixels
@@ -245,7 +245,7 @@ def _native(network: ResidualNetwork, pictures: dataset.Pictures, temperature: f
     return said
 
 
-def _photos(network: ResidualNetwork, pictures: dataset.Pictures, temperature: float) -> NDArray[np.float32]:
+def _photos(network: Network, pictures: dataset.Pictures, temperature: float) -> NDArray[np.float32]:
     """Return the calibrated probabilities, float32 (n, labels), of pictures that stand for photos."""
     said: NDArray[np.float32] = logits_of(
         lambda pixels: photo_probabilities(network, pixels, temperature), pictures.pixels
@@ -253,7 +253,7 @@ def _photos(network: ResidualNetwork, pictures: dataset.Pictures, temperature: f
     return said[:, : dataset.NONE]
 
 
-def _figures(network: ResidualNetwork, pictures: dataset.Pictures, temperature: float) -> dict[str, Any]:
+def _figures(network: Network, pictures: dataset.Pictures, temperature: float) -> dict[str, Any]:
     probabilities = _native(network, pictures, temperature)
     figures = metrics.measure(probabilities.argmax(1), probabilities.max(1), pictures.labels.numpy(), dataset.LABELS)
     return {name: figures[name] for name in ("accuracy", "macro_accuracy", "calibration_error", "n")}

@@ -20,8 +20,29 @@ DEFAULT_MODEL = "catalog"
 Mix: TypeAlias = Literal["fashion-mnist", "catalog"]
 MIXES: tuple[Mix, ...] = get_args(Mix)
 
-Network: TypeAlias = Literal["base", "tiny", "residual"]
-NETWORKS: tuple[Network, ...] = get_args(Network)
+NetworkName: TypeAlias = Literal[
+    "base",
+    "tiny",
+    "residual",
+    "linear-conv",
+    "conv-32-64",
+    "deep-pool",
+    "strided",
+    "conv-dropout",
+    "three-block",
+    "resnet18",
+    "mobilenet-v3",
+    "efficientnet-b0",
+]
+NETWORKS: tuple[NetworkName, ...] = get_args(NetworkName)
+
+ORIGINALS: tuple[NetworkName, ...] = ("linear-conv", "conv-32-64", "deep-pool", "strided", "conv-dropout", "three-block")
+"""Those that come from elsewhere with a recipe."""
+
+RecipeName: TypeAlias = Literal["modern", "original"]
+RECIPES: tuple[RecipeName, ...] = get_args(RecipeName)
+
+Optimizer: TypeAlias = Literal["muon", "adam"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +76,13 @@ class Recipe:
     muon_lr: float = 0.02
     """Relative step of the convolutions at its peak."""
     sgd_lr: float = 0.1
-    """Step of everything else at its peak."""
+    """Step of everything else at its peak; with Adam, of everything."""
+    optimizer: Optimizer = "muon"
+    """Muon beside Nesterov SGD, or Adam alone."""
+    steady: bool = False
+    """Whether the learning rates stay at their peak, instead of rising and falling."""
+    mirrored: bool = True
+    """Whether every picture is seen both ways."""
     weight_decay: float = 5e-4
     shift: int = 2
     """Pictures are moved by up to so many pixels each way, filled with background."""
@@ -64,7 +91,7 @@ class Recipe:
     seed: int = 0
     mix: Mix = "fashion-mnist"
     """What is learnt: Fashion-MNIST as it is, or with all that the room `mix` makes of it."""
-    network: Network = "base"
+    network: NetworkName = "base"
     """The shape that is trained where it does not begin with a bundle's weights."""
     start: str = ""
     """The bundle whose weights training begins with, as its `model` column names it; empty for chance."""

@@ -17,10 +17,10 @@ from tagger.card import NetworkConfig
 from tagger.dataset import Pictures
 from tagger.errors import TrainingError
 from tagger.muon import Muon
-from tagger.network import ResidualNetwork, logits_of, said_of_both_sides
+from tagger.network import Network, logits_of, said_of_both_sides
 from tagger.settings import Cycle, Recipe
 
-CHECKPOINT_FORMAT = 3
+CHECKPOINT_FORMAT = 4
 
 SURE = 0.98
 """The least probability of its label, by those that have learnt it, at which a picture is easy."""
@@ -60,9 +60,9 @@ def train(
     checkpoint: Path,
     resume: bool = False,
     report: Callable[[EpochFigures], None] = lambda _: None,
-    start: ResidualNetwork | None = None,
-    teachers: Sequence[ResidualNetwork] = (),
-) -> tuple[ResidualNetwork, list[EpochFigures]]:
+    start: Network | None = None,
+    teachers: Sequence[Network] = (),
+) -> tuple[Network, list[EpochFigures]]:
     """Return the averaged network after `recipe.epochs` and the figures of every epoch.
 
     After each epoch `checkpoint` is replaced; with `resume` training goes on from it and ends in the same weights as
@@ -71,7 +71,7 @@ def train(
     it cannot.
     """
     torch.manual_seed(recipe.seed)
-    network = ResidualNetwork(config).to(memory_format=torch.channels_last)
+    network = Network(config).to(memory_format=torch.channels_last)
     if start is not None:
         _begin_with(network, start)
     average = AveragedModel(network, multi_avg_fn=_averaging(recipe.averaging), use_buffers=True)
@@ -93,9 +93,12 @@ def train(
         started = time.monotonic()  # after the targets, made once a cycle: the time left is told from an epoch's own
         side = _side(recipe, epoch)
         losses = []
+        torch.manual_seed(recipe.seed * 1_000_003 + epoch)  # dropout's chance, the same wherever training was interrupted
         network.train()
         for step, (pixels, chosen) in enumerate(_batches(pictures, recipe, epoch, easy), (epoch - first) * steps_an_epoch):
-            share = cycle.peak * _schedule(step, steps_an_epoch * cycle.epochs, cycle.warmup_steps)
+            share = cycle.peak
+            if not recipe.steady:
+                share *= _schedule(step, steps_an_epoch * cycle.epochs, cycle.warmup_steps)
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
                     group["lr"] = group["peak_lr"] * share
@@ -118,7 +121,7 @@ def train(
     return _ended(ends[-1], config), history
 
 
-def _begin_with(network: ResidualNetwork, start: ResidualNetwork) -> None:
+def _begin_with(network: Network, start: Network) -> None:
     """Take the weights of `start` over; a head for photos that it lacks begins as a copy of its only head.
 
     The class "none of these", which no head before knew, begins as an unlikely one.
@@ -131,15 +134,30 @@ def _begin_with(network: ResidualNetwork, start: ResidualNetwork) -> None:
     network.load_state_dict(weights)
 
 
-def _ended(end: dict[str, Tensor], config: NetworkConfig) -> ResidualNetwork:
+def _ended(end: dict[str, Tensor], config: NetworkConfig) -> Network:
     """Return the network with which a cycle ended, ready for use."""
-    network = ResidualNetwork(config)
+    network = Network(config)
     network.load_state_dict(end)
     return network.eval()
 
 
-def _optimizers(network: ResidualNetwork, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Muon for the convolutions inside; Nesterov SGD for the first one, the head, norms and biases (as airbench does)."""
+def _optimizers(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Muon for the convolutions inside; Nesterov SGD for the first one, dense layers, norms and biases (as airbench does).
+
+    Or Adam for all (Kingma and Ba 2014, arXiv 1412.6980).
+    """
+    optimizers: list[torch.optim.Optimizer]
+    if recipe.optimizer == "adam":
+        optimizers = [torch.optim.Adam(network.parameters(), lr=recipe.sgd_lr, weight_decay=recipe.weight_decay)]
+    else:
+        optimizers = _muon_and_sgd(network, recipe)
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["peak_lr"] = group["lr"]
+    return optimizers
+
+
+def _muon_and_sgd(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]:
     named = list(network.named_parameters())
     inner = [weight for _, weight in named if weight.ndim == 4 and weight.shape[1] > 1]
     outer = [weight for _, weight in named if weight.ndim > 1 and not (weight.ndim == 4 and weight.shape[1] > 1)]
@@ -150,11 +168,7 @@ def _optimizers(network: ResidualNetwork, recipe: Recipe) -> list[torch.optim.Op
         momentum=0.9,
         nesterov=True,
     )
-    optimizers: list[torch.optim.Optimizer] = [sgd, Muon(inner, lr=recipe.muon_lr)]
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["peak_lr"] = group["lr"]
-    return optimizers
+    return [sgd, Muon(inner, lr=recipe.muon_lr)] if inner else [sgd]
 
 
 def _averaging(share: float) -> Callable[[Any, Any, Any], None]:
@@ -171,7 +185,7 @@ def _averaging(share: float) -> Callable[[Any, Any, Any], None]:
     return average
 
 
-def _lesson(pictures: Pictures, cycle: Cycle, networks: Sequence[ResidualNetwork]) -> tuple[Tensor, Tensor]:
+def _lesson(pictures: Pictures, cycle: Cycle, networks: Sequence[Network]) -> tuple[Tensor, Tensor]:
     """Return what to learn of each picture, and which of them are easy, bool (n,).
 
     The first are the int64 labels (n,), or float32 (n, classes) where the cycle also learns from other networks. What these say
@@ -204,7 +218,7 @@ def _schedule(step: int, steps: int, warmup_steps: int) -> float:
 
 
 def _train_step(
-    network: ResidualNetwork,
+    network: Network,
     optimizers: list[torch.optim.Optimizer],
     pixels: Tensor,
     targets: Tensor,
@@ -242,7 +256,8 @@ def _batches(pictures: Pictures, recipe: Recipe, epoch: int, easy: Tensor | None
     cycle, _ = recipe.cycle_at(epoch)
     chance = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
     mirrored = torch.rand(len(pictures), generator=torch.Generator().manual_seed(recipe.seed)) < 0.5
-    mirrored ^= epoch % 2 == 1  # every picture both ways within two epochs: alternating flip, arXiv 2404.00498
+    # Every picture both ways within two epochs: alternating flip, arXiv 2404.00498.
+    mirrored = (mirrored ^ (epoch % 2 == 1)) & recipe.mirrored
     order = torch.randperm(len(pictures), generator=chance)
     if easy is not None:
         order = order[~easy[order] | (easy[order].cumsum(0) <= _easy_count(easy, cycle))]

@@ -16,7 +16,7 @@ from PIL import Image
 from tagger import bundle, dataset
 from tagger.card import Card, NetworkConfig
 from tagger.garment import VERSION
-from tagger.network import ResidualNetwork
+from tagger.network import Network
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def save_bundle(folder: Path, config: NetworkConfig, **more: Any) -> Path:
     """Save a bundle of an untrained but seeded network, with `more` on its card, and return its folder."""
     torch.manual_seed(7)
-    network = ResidualNetwork(config)
+    network = Network(config)
     for head in (network.head, network.photo_head):
         if head is not None:
             torch.nn.init.normal_(head.weight, std=4.0)

@@ -18,7 +18,7 @@ from conftest import ROOT, draw_photo
 from tagger import bundle, dataset, garment
 from tagger.card import Card, NetworkConfig
 from tagger.dataset import GROUPS, LABELS, NONE, Pictures, kept_for_calibration, kept_for_reporting
-from tagger.network import ResidualNetwork
+from tagger.network import Network
 from tagger.records import Photo
 
 INTERVAL = re.compile(r"[01]\.\d{3} \([01]\.\d{3}-[01]\.\d{3}\)")
@@ -121,7 +121,7 @@ def two_headed(tmp_path: Path) -> Path:
     """A bundle of a tiny network with a head for photos, which knows strangers."""
     torch.manual_seed(3)
     config = NetworkConfig(widths=(8, 16), photo_classes=NONE + 1)
-    network = ResidualNetwork(config)
+    network = Network(config)
     card = Card("two", LABELS, GROUPS, config, garment.VERSION, temperature=1.0, min_confidence=0.5)
     bundle.save(tmp_path / "two", card, network)
     return tmp_path / "two"
@@ -261,7 +261,7 @@ def test_bundles_of_one_recipe_are_a_family(tmp_path: Path) -> None:
         torch.manual_seed(seed)
         config = NetworkConfig(widths=widths)
         card = Card(name, LABELS, GROUPS, config, garment.VERSION, 1.0, 0.5, recipe={"seed": seed, "epochs": 3})
-        bundle.save(tmp_path / name, card, ResidualNetwork(config).eval())
+        bundle.save(tmp_path / name, card, Network(config).eval())
         names.append(str(tmp_path / name))
     some = accuracy.families(names, test, test)
     assert [("one", "two"), ("wide",)] == [family.names for family in some]

@@ -20,7 +20,7 @@ from tagger.bundle import Bundle, load, save
 from tagger.card import FORMAT, NetworkConfig
 from tagger.dataset import GROUPS, LABELS
 from tagger.errors import BundleError, DeviceError
-from tagger.network import ResidualNetwork
+from tagger.network import Network
 from tagger.predict import CHUNK, Predictor, photo_probabilities
 from tagger.records import Garment
 
@@ -115,7 +115,7 @@ def test_saving_over_a_bundle_leaves_two_files(copy: Path) -> None:
     """Saving over an old bundle leaves exactly two files, and they are the new one's."""
     old = load(str(copy))
     torch.manual_seed(8)
-    new = save(copy, old.card, ResidualNetwork(old.card.network))
+    new = save(copy, old.card, Network(old.card.network))
     assert sorted(["card.json", weights_of(copy).name]) == sorted(file.name for file in copy.iterdir())
     assert new.fingerprint == load(str(copy)).fingerprint != old.fingerprint
 
@@ -317,7 +317,7 @@ def test_weights_of_another_network_are_refused(copy: Path, tmp_path: Path) -> N
     """The weights of another network are refused in one sentence, however many differences there are."""
     card = load(str(copy)).card
     config = NetworkConfig(widths=(4, 4, 4))
-    other = save(tmp_path / "other", card_room.Card("other", LABELS, GROUPS, config, 1, 1.0, 0.5), ResidualNetwork(config))
+    other = save(tmp_path / "other", card_room.Card("other", LABELS, GROUPS, config, 1, 1.0, 0.5), Network(config))
     assert card.network != other.card.network
     replace_weights(copy, weights_of(tmp_path / "other").read_bytes())
     refusal(copy)
@@ -361,7 +361,7 @@ def test_a_card_of_format_1_is_read(copy: Path) -> None:
     def older(card: Card) -> None:
         card.update(format=1)
         del card["photo_temperature"], card["thresholds"]["precisions"]
-        for later in ("photo_classes", "stem", "pooled"):
+        for later in ("photo_classes", "stem", "pooled", "family", "norms", "dense", "dropout"):
             del card["network"][later]
 
     edit(copy, older)
@@ -375,14 +375,19 @@ SHAPES = (
     NetworkConfig(widths=(8, 16), pooled=True),
     NetworkConfig(widths=(8, 16, 24), blocks=(2, 1, 3), stem=16, pooled=True),
     NetworkConfig(widths=(8, 16), blocks=(1, 2), stem=24, photo_classes=11),
+    NetworkConfig(widths=(8,), pooled=True, family="plain", norms=False),
+    NetworkConfig(widths=(8, 16), blocks=(1, 2), family="plain", dense=(20, 12), dropout=0.5, photo_classes=11),
+    NetworkConfig(family="resnet18"),
+    NetworkConfig(family="mobilenet-v3"),
+    NetworkConfig(family="efficientnet-b0"),
 )
 
 
-@pytest.mark.parametrize("config", SHAPES, ids=["pooled", "pooled and deep", "a stem and two heads"])
+@pytest.mark.parametrize("config", SHAPES, ids=lambda config: f"{config.family} {config.widths} {config.photo_classes}")
 def test_every_shape_is_kept(tmp_path: Path, config: NetworkConfig) -> None:
     """A bundle of any shape loads as it was, and predicts what the network itself says, also where norms turn signs."""
     torch.manual_seed(3)
-    network = ResidualNetwork(config)
+    network = Network(config)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):  # as training might leave them: max-pools and negative weights do not swap
             torch.nn.init.normal_(module.weight)
@@ -400,7 +405,7 @@ def test_a_pooled_network_halves_at_every_stage() -> None:
     """Each stage of a pooled network halves the maps, rounded down; of another one all but the first, rounded up."""
     pixels = stacked(pictures(2))
     for pooled, sides in ((True, (7, 3)), (False, (14, 7))):
-        maps = ResidualNetwork(NetworkConfig(widths=(8, 16, 24), blocks=(2, 1, 2), pooled=pooled)).maps(pixels)
+        maps = Network(NetworkConfig(widths=(8, 16, 24), blocks=(2, 1, 2), pooled=pooled)).maps(pixels)
         assert [(2, 16, sides[0], sides[0]), (2, 24, sides[1], sides[1])] == [tuple(some.shape) for some in maps]
 
 

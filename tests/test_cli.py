@@ -482,7 +482,7 @@ def test_models(call: Call, small_bundle: Path) -> None:
     card, end = json.JSONDecoder().raw_decode(shown.out)
     assert card["model"].startswith("small@")
     assert card["labels"] == list(LABELS)
-    assert "ResidualNetwork(" in shown.out[end:]
+    assert "Network(" in shown.out[end:]
 
 
 # Evaluation --------------------------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ LAYERS = (
     "settings muon shop lock stopping",
     "card ledger",
     "explain recipes",
+    "blocks",
+    "residual plain borrowed",
     "network",
     "dataset bundle",
     "source decode output decide figure",

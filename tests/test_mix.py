@@ -30,7 +30,7 @@ from tagger.dataset import (
 from tagger.drawing import CANVAS, Chance
 from tagger.errors import DatasetError
 from tagger.mix import SHIRT, TEACHING, TOP, Cut, calibration_mix, cuts_of, drawings, on_canvas, training_mix, variants_of
-from tagger.network import ResidualNetwork
+from tagger.network import Network
 from tagger.records import Pixels
 
 DRAWN = 24
@@ -56,9 +56,9 @@ def few_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mix, "STRANGERS", DRAWN)
 
 
-def network(photo_classes: int = 0) -> ResidualNetwork:
+def network(photo_classes: int = 0) -> Network:
     torch.manual_seed(3)
-    made = ResidualNetwork(NetworkConfig(widths=(8, 16), photo_classes=photo_classes)).eval()
+    made = Network(NetworkConfig(widths=(8, 16), photo_classes=photo_classes)).eval()
     for head in (made.head, made.photo_head):
         if head is not None:
             torch.nn.init.normal_(head.weight, std=2.0)

@@ -19,7 +19,7 @@ from tagger.card import NetworkConfig
 from tagger.cli import main
 from tagger.dataset import LABELS, Pictures, hold_out, kept_for_calibration, kept_for_reporting, labelled_photos
 from tagger.errors import DatasetError, TrainingError
-from tagger.network import ResidualNetwork, count_macs, count_parameters
+from tagger.network import Network, count_macs, count_parameters
 from tagger.predict import Predictor
 from tagger.recipes import SHAPES, catalog_recipe
 from tagger.records import Garment
@@ -126,11 +126,26 @@ def test_the_command_reports_each_epoch(tmp_path: Path, capsys: pytest.CaptureFi
     assert f"{card['figures']['test']['accuracy']:.4f}" in said
 
 
+def test_another_network_by_its_own_recipe(tmp_path: Path) -> None:
+    """A network that comes from elsewhere, trained by its project's recipe, is a bundle that says probabilities."""
+    with pytest.raises(SystemExit) as caught:
+        options = "--network linear-conv --recipe original --epochs 1 --batch-size 20 --lr 0.002 --floor 0"
+        main(["retrain", "--out", str(tmp_path / "new"), *options.split()])
+    assert not caught.value.code
+    made = bundle.load(str(tmp_path / "new"))
+    assert ("plain", 0.002, "adam", 20) == (
+        made.card.network.family,
+        *(made.card.recipe[name] for name in ("sgd_lr", "optimizer", "batch_size")),
+    )
+    said = Predictor(made, "cpu")(garments(bars(5)))
+    assert np.allclose(1, said.sum(1), atol=1e-4)
+
+
 # The mix of catalog ------------------------------------------------------------------------------------------------
 
 
 SENDERS = 14
-CATALOG = replace(catalog_recipe(1, batch_size=20, seed=3), averaging=0.5)
+CATALOG = replace(catalog_recipe(1, seed=3), batch_size=20, averaging=0.5)
 
 
 @dataclass(frozen=True)
@@ -375,7 +390,7 @@ def test_only_a_twin_calibrates(tmp_path: Path, shop: Shop, other: str) -> None:
 def test_tiny_is_within_its_limits() -> None:
     """`tiny` has at most 100,000 parameters and 12 million multiply-accumulates, `base` 0.31 and 40 million."""
     for name, parameters, macs in (("tiny", 100_000, 12_000_000), ("base", 310_000, 40_000_000)):
-        network = ResidualNetwork(SHAPES[name])
+        network = Network(SHAPES[name])
         assert count_parameters(network) <= parameters
         assert count_macs(network) <= macs
 

@@ -29,7 +29,7 @@ from tagger.metrics import (
     separation,
     share_interval,
 )
-from tagger.network import ResidualNetwork, count_macs, count_parameters
+from tagger.network import Network, count_macs, count_parameters
 from tagger.recipes import RESIDUAL, recipe_of
 from tagger.settings import Cycle, Recipe
 from tagger.train import EpochFigures, train
@@ -58,11 +58,11 @@ PACKED = gzip.compress(bytes(5000))
 PICTURES, OTHERS = bars(80), bars(20, seed=1)
 
 
-def trained(checkpoint: Path, recipe: Recipe = RECIPE, **options: object) -> tuple[ResidualNetwork, list[EpochFigures]]:
+def trained(checkpoint: Path, recipe: Recipe = RECIPE, **options: object) -> tuple[Network, list[EpochFigures]]:
     return train(recipe, CONFIG, PICTURES, OTHERS, checkpoint, **options)
 
 
-def same_weights(first: ResidualNetwork, second: ResidualNetwork) -> bool:
+def same_weights(first: Network, second: Network) -> bool:
     one, other = first.state_dict(), second.state_dict()
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
@@ -188,9 +188,7 @@ def test_learning_rates_rise_and_fall_in_every_cycle(tmp_path: Path, monkeypatch
 TAUGHT = replace(RECIPE, cycles=(*CYCLES, Cycle(epochs=2, warmup_steps=2, distillation=0.6)))
 
 
-def lessons(
-    file: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, teachers: Sequence[ResidualNetwork] = ()
-) -> list[Tensor]:
+def lessons(file: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, teachers: Sequence[Network] = ()) -> list[Tensor]:
     """Train, and return the targets of every cycle."""
     given: list[Tensor] = []
     make = recipe_room._lesson
@@ -212,7 +210,7 @@ def test_a_taught_cycle_learns_from_the_earlier_ones(tmp_path: Path, monkeypatch
 
     said = torch.zeros(80, 10)
     for end in torch.load(tmp_path / "checkpoint.pt", weights_only=True)["ends"][:2]:
-        network = ResidualNetwork(CONFIG).eval()
+        network = Network(CONFIG).eval()
         network.load_state_dict(end)
         with torch.inference_mode():
             said += network(PICTURES.pixels).softmax(1) / 4 + network(PICTURES.pixels.flip(3)).softmax(1) / 4
@@ -293,8 +291,8 @@ def test_another_length_is_one_cycle() -> None:
     whole = recipe_of("residual")
     assert RESIDUAL == whole.cycles
     assert whole == recipe_of("residual", whole.epochs)
-    short = recipe_of("residual", 5, batch_size=32, seed=7)
-    assert (5, 1, 32, 7) == (short.epochs, len(short.cycles), short.batch_size, short.seed)
+    short = recipe_of("residual", 5, seed=7)
+    assert (5, 1, 7) == (short.epochs, len(short.cycles), short.seed)
 
 
 def test_a_named_teacher_teaches_every_cycle() -> None:
@@ -331,10 +329,10 @@ TWO_HEADS = replace(CONFIG, photo_classes=11)
 GENTLE = Recipe((Cycle(epochs=2, warmup_steps=2, erase_share=0.0),), batch_size=16, weight_decay=0.0)
 
 
-def beginning(config: NetworkConfig = CONFIG) -> ResidualNetwork:
+def beginning(config: NetworkConfig = CONFIG) -> Network:
     """Return a network that knows something: its weights and norms are not those that training begins with by itself."""
     torch.manual_seed(12)
-    network = ResidualNetwork(config)
+    network = Network(config)
     torch.nn.init.normal_(network.head.weight)
     network.train()(PICTURES.pixels)
     return network.eval()
@@ -347,14 +345,12 @@ def mixed(shares: float = 0.5) -> Pictures:
     return Pictures(PICTURES.pixels, labels, torch.nn.functional.one_hot(labels, 11).float(), photo)
 
 
-def first_step(
-    start: ResidualNetwork, config: NetworkConfig, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[Tensor, Tensor]:
+def first_step(start: Network, config: NetworkConfig, file: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Tensor, Tensor]:
     """Return the logits of both heads for pictures as training begins."""
     seen: list[tuple[Tensor, Tensor]] = []
     step = recipe_room._train_step
 
-    def spy(network: ResidualNetwork, *rest: object) -> Tensor:
+    def spy(network: Network, *rest: object) -> Tensor:
         if not seen:
             with torch.no_grad():
                 seen.append((network.eval()(OTHERS.pixels), network.photo_logits(OTHERS.pixels)))
@@ -922,14 +918,14 @@ def test_an_archive_damaged_inside_is_refused(tmp_path: Path) -> None:
 
 def test_network_is_small() -> None:
     """The default network has at most 310,000 parameters and takes at most 40 million multiply-accumulates."""
-    network = ResidualNetwork(NetworkConfig())
+    network = Network(NetworkConfig())
     assert count_parameters(network) <= 310_000
     assert count_macs(network) <= 40e6
 
 
 def test_macs_are_counted_right() -> None:
     """Counted by hand, a network of one stage takes what its layers take, and counting leaves it as it was."""
-    network = ResidualNetwork(NetworkConfig(widths=(4,), classes=10))
+    network = Network(NetworkConfig(widths=(4,), classes=10))
     places = 28 * 28
     assert places * 9 * (1 * 4 + 4 * 4 + 4 * 4) + 4 * 10 == count_macs(network)
     assert network.training

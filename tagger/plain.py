@@ -1,0 +1,45 @@
+"""The family that most people begin with: convolutions with ReLU, halved stage by stage, flattened, and dense layers.
+
+Origin: LeCun et al. 1998 ("Gradient-based learning applied to document recognition"), with the ReLU, the dropout and the norms
+that tutorials and course projects on Fashion-MNIST add. `recipes` has the shapes of five of them by name.
+"""
+
+from collections.abc import Iterator
+
+from torch import nn
+
+from tagger.blocks import Parts
+from tagger.card import NetworkConfig
+
+SIDE = 28
+"""Pixels each way; what is flattened knows no other size."""
+
+
+def parts(config: NetworkConfig) -> Parts:
+    """Return the stages, each halved by a max-pool or by the stride of its last convolution, and the dense layers."""
+    stages: list[nn.Module] = []
+    width, before, side = 1, 1, SIDE
+    for channels, depth in zip(config.widths, config.depths, strict=True):
+        stages.append(nn.Sequential(*_stage(width, channels, depth, config)))
+        before, width, side = width, channels, side // 2 if config.pooled else (side + 1) // 2
+    neck, features = _neck(width * side**2, config)
+    return Parts(stages, 1, neck, features, (before, width))
+
+
+def _stage(channels_in: int, channels: int, depth: int, config: NetworkConfig) -> Iterator[nn.Module]:
+    for number in range(depth):
+        stride = 2 if number + 1 == depth and not config.pooled else 1
+        yield nn.Conv2d(channels_in if number == 0 else channels, channels, 3, stride, padding=1, bias=not config.norms)
+        if config.norms:
+            yield nn.BatchNorm2d(channels)
+        yield nn.ReLU()
+    if config.pooled:
+        yield nn.MaxPool2d(2)
+
+
+def _neck(features: int, config: NetworkConfig) -> tuple[nn.Module, int]:
+    layers: list[nn.Module] = [nn.Flatten(), nn.Dropout(config.dropout)]
+    for width in config.dense:
+        layers += [nn.Linear(features, width), nn.ReLU(), nn.Dropout(config.dropout)]
+        features = width
+    return nn.Sequential(*layers), features
