@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from math import cos, pi
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,7 +28,6 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from reporting import hardware, table, write
-from scipy.stats import binomtest
 from torch import Tensor
 from torch.nn import functional
 
@@ -36,10 +35,11 @@ from tagger import bundle, dataset, metrics
 from tagger import train as recipe_room
 from tagger.calibrate import fit_temperature
 from tagger.card import NetworkConfig
+from tagger.compare import compare
+from tagger.compare_report import tables
 from tagger.network import Network, count_macs, count_parameters, logits_of
-from tagger.predict import native_probabilities
 from tagger.recipes import SHAPES
-from tagger.settings import Cycle, Recipe
+from tagger.settings import CompareSettings, Cycle, Recipe
 
 HERE = Path(__file__).resolve().parent
 
@@ -185,10 +185,10 @@ def accuracy(scored: Run) -> float:
     return 1 - len(scored["wrong"]) / float(scored["n"])
 
 
-def mcnemar(ours: set[int], theirs: set[int]) -> float:
-    """Return how likely so uneven a number of pictures that only one of two gets wrong is by chance (exact test)."""
-    only, other = len(ours - theirs), len(theirs - ours)
-    return float(binomtest(only, only + other).pvalue) if only + other else 1.0
+def _right(scored: Run) -> np.ndarray:
+    right = np.ones(scored["n"], bool)
+    right[scored["wrong"]] = False
+    return right
 
 
 # The report --------------------------------------------------------------------------------------------------------
@@ -213,127 +213,19 @@ def ablations(runs: Sequence[Run]) -> Iterator[str]:
 def _ablation(run: Run, reference: Run) -> list[str]:
     sets = [name for name in ("held_out", "more") if name in run]
     n = sum(run[name]["n"] for name in sets)
-    wrong, theirs = ({(name, number) for name in sets for number in some[name]["wrong"]} for some in (run, reference))
+    right, theirs = (np.concatenate([_right(some[name]) for name in sets]) for some in (run, reference))
     entropy = sum(run[name]["cross_entropy"] * run[name]["n"] for name in sets) / n
-    beside = f"{100 * (len(theirs) - len(wrong)) / n:+.2f} points, p = {mcnemar(wrong, theirs):.2g}"
+    beside = f"{100 * (right.mean() - theirs.mean()):+.2f} points, p = {metrics.mcnemar(right, theirs):.2g}"
     return [
         run["variant"],
         f"{run['parameters']:,}",
         f"{run['macs'] / 1e6:.1f}",
         str(run["seconds"]),
         f"{n:,}",
-        f"{100 * (1 - len(wrong) / n):.2f} %",
+        f"{100 * right.mean():.2f} %",
         "-" if run is reference else beside,
         f"{entropy:.4f}",
     ]
-
-
-@dataclass(frozen=True)
-class Family:
-    """Bundles of one shape and recipe, which differ in their seeds alone, with what they say of the test set."""
-
-    names: tuple[str, ...]
-    parameters: int
-    macs: int
-    said: tuple[Tensor, ...]
-    """Calibrated probabilities (n, classes) of each."""
-    together: Tensor
-    """Those of their mean, with a temperature of its own from the held-out pictures."""
-
-
-def families(names: Sequence[str], held_out: dataset.Pictures, test: dataset.Pictures) -> list[Family]:
-    """Return the bundles, alike ones together, in the order of the first of each."""
-    alike: dict[str, list[bundle.Bundle]] = defaultdict(list)
-    for loaded in map(bundle.load, names):
-        recipe = {key: value for key, value in loaded.card.recipe.items() if key != "seed"}
-        alike[json.dumps([asdict(loaded.card.network), recipe], sort_keys=True)].append(loaded)
-    return [_family(members, held_out, test) for members in alike.values()]
-
-
-def _family(members: Sequence[bundle.Bundle], held_out: dataset.Pictures, test: dataset.Pictures) -> Family:
-    network = members[0].network()
-    known, asked = ([said_by(member, pictures) for member in members] for pictures in (held_out, test))
-    temperature = fit_temperature(torch.stack(known).mean(0).log(), held_out.labels)
-    together = (torch.stack(asked).mean(0).log() / temperature).softmax(1)
-    names = tuple(member.card.name for member in members)
-    return Family(names, count_parameters(network), count_macs(network), tuple(asked), together)
-
-
-def said_by(member: bundle.Bundle, pictures: dataset.Pictures) -> Tensor:
-    """Return the calibrated probabilities (n, classes) that a bundle gives Fashion-MNIST's pictures."""
-    network, temperature = member.network(), member.card.temperature
-    return logits_of(lambda pixels: native_probabilities(network, pixels, temperature), pictures.pixels)
-
-
-def bundles(some: Sequence[Family], labels: Tensor) -> Iterator[str]:
-    """Yield the table of the families: means over the seeds, and what each family says as an ensemble."""
-    titles = (
-        "bundles",
-        "seeds",
-        "parameters",
-        "MMAC",
-        "accuracy",
-        "calibration error",
-        "at 90 % coverage",
-        "at 80 % coverage",
-        "cross-entropy",
-    )
-    rows = []
-    for family in some:
-        rows.append(_cells(", ".join(family.names), 1, family, family.said, labels))
-        if len(family.said) > 1:
-            rows.append(
-                _cells(f"these {len(family.said)} as an ensemble", len(family.said), family, (family.together,), labels)
-            )
-    yield from table(titles, rows)
-
-
-def _cells(name: str, networks: int, family: Family, said: Sequence[Tensor], labels: Tensor) -> list[str]:
-    figures = np.array([_figures(one, labels) for one in said])
-    mean, deviation = figures.mean(0), figures.std(0, ddof=1) if len(said) > 1 else np.zeros(5)
-    spread = f" ± {100 * deviation[0]:.2f}" if len(said) > 1 else ""
-    return [
-        name,
-        str(len(said)),
-        f"{networks * family.parameters:,}",
-        f"{networks * family.macs / 1e6:.1f}",
-        f"{100 * mean[0]:.2f} %{spread}",
-        f"{100 * mean[1]:.2f} %",
-        f"{100 * mean[2]:.2f} %",
-        f"{100 * mean[3]:.2f} %",
-        f"{mean[4]:.4f}",
-    ]
-
-
-def _figures(said: Tensor, labels: Tensor) -> list[float]:
-    measured = metrics.measure(said.argmax(1).numpy(), said.amax(1).numpy(), labels.numpy(), dataset.LABELS)
-    coverage = {row["coverage"]: row["accuracy"] for row in measured["coverage"]}
-    entropy = functional.nll_loss(said.clamp_min(1e-12).log(), labels).item()
-    return [measured["accuracy"], measured["calibration_error"], coverage[0.9], coverage[0.8], entropy]
-
-
-def differences(some: Sequence[Family], labels: Tensor) -> Iterator[str]:
-    """Yield McNemar's test for the first bundle of every two families, and for each ensemble beside its first member."""
-    wrong = {family.names[0]: _wrong(family.said[0], labels) for family in some}
-    wrong |= {f"{len(family.said)} x {family.names[0]}": _wrong(family.together, labels) for family in some if family.names[1:]}
-    names = list(wrong)
-    pairs = [(one, other) for number, one in enumerate(names) for other in names[number + 1 :]]
-    yield from table(
-        ("", "only the first is wrong", "only the second", "p (McNemar, exact)"),
-        (
-            [
-                f"{one}, {other}",
-                str(len(wrong[one] - wrong[other])),
-                str(len(wrong[other] - wrong[one])),
-                f"{mcnemar(wrong[one], wrong[other]):.2g}",
-            ]
-            for one, other in pairs
-        ),
-    )
-
-
-def _wrong(said: Tensor, labels: Tensor) -> set[int]:
-    return set(torch.nonzero(said.argmax(1) != labels).flatten().tolist())
 
 
 def report(names: Sequence[str], runs: Path) -> Iterator[str]:
@@ -343,16 +235,9 @@ def report(names: Sequence[str], runs: Path) -> Iterator[str]:
     yield f"Made by `python benchmarks/accuracy.py report {' '.join(os.path.relpath(name) for name in names)}` on {hardware()}."
     yield ""
     if names:
-        test = dataset.fashion_mnist("test")
-        _, held_out = dataset.hold_out(dataset.fashion_mnist("train"))
-        some = families(names, held_out, test)
         yield "## The test set"
         yield ""
-        yield f"n = {len(test):,}, so that the binomial standard error is 0.2 points. Single views; ± is the spread over seeds."
-        yield ""
-        yield from bundles(some, test.labels)
-        if len(some) > 1 or some[0].names[1:]:
-            yield from differences(some, test.labels)
+        yield from tables(compare(CompareSettings(tuple(names)), timed=False))
     yield "## What each ingredient gives"
     yield ""
     yield (

@@ -19,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accuracy import said_by
 from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
 from PIL import Image, ImageDraw
 from reporting import hardware, table, write
 
 from tagger import bundle, dataset
+from tagger.compare import said_by
 
 HERE = Path(__file__).resolve().parent
 VERDICTS = HERE / "label_noise.csv"

@@ -154,6 +154,11 @@ class Signed:
     weights_sha256: str
 
     @property
+    def size(self) -> int:
+        """Bytes of the weights' file."""
+        return (self.folder / self.weights_file).stat().st_size
+
+    @property
     def model(self) -> str:
         """What the `model` column holds: name, short hash and garment version, as in `base@1a2b3c4d+g1`."""
         return model_name(self.card, self.fingerprint)

@@ -27,6 +27,7 @@ from tagger.settings import (
     OTHER_LABELS,
     RECIPES,
     AdaptSettings,
+    CompareSettings,
     EvaluateSettings,
     Format,
     Mix,
@@ -320,6 +321,44 @@ def evaluate(
     print_figures(figures)
     if out is not None:
         write_json(out, figures)
+
+
+@cli.command()
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder of Fashion-MNIST's four files.")
+@click.option("--out", type=FILE, help="Write the rows here, as .csv or .json.")
+@click.option("--report", type=FILE, metavar="FILE.md", help="Write the tables here as Markdown.")
+@click.option("--chart", type=FILE, metavar="FILE.png", help="Draw accuracy against cost.")
+@click.pass_obj
+@with_debug
+def compare(
+    asked: dict[str, Any],
+    models: tuple[str, ...],
+    data: Path | None,
+    out: Path | None,
+    report: Path | None,
+    chart: Path | None,
+) -> None:
+    """Hold bundles against each other on Fashion-MNIST's test set: right, believable, large, fast, and what is chance.
+
+    A MODEL is a bundle's name or folder. Bundles that differ in their seed alone are one row, with their mean and spread, and
+    another row says what they reach together.
+    """
+    from tagger import compare_report
+    from tagger.compare import compare as measure
+    from tagger.output import write_file
+    from tagger.report import print_comparison
+
+    if out is not None and out.suffix not in (".csv", ".json"):
+        raise click.UsageError(f"{out} ends neither in .csv nor in .json; give one of these to --out.")
+    comparison = measure(CompareSettings(models, data))
+    print_comparison(comparison)
+    if out is not None:
+        write_file(out, compare_report.as_csv(comparison) if out.suffix == ".csv" else compare_report.as_json(comparison))
+    if report is not None:
+        write_file(report, compare_report.markdown(comparison, asked["command"]).encode())
+    if chart is not None:
+        write_file(chart, compare_report.chart(comparison))
 
 
 @cli.command()

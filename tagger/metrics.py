@@ -117,6 +117,17 @@ def separation(known: Floats, strangers: Floats) -> float:
     return float(roc_auc_score(np.repeat([1, 0], [len(known), len(strangers)]), np.concatenate([known, strangers])))
 
 
+def mcnemar(right: Flags, other: Flags) -> float:
+    """Return how likely it is by chance that so uneven a number of pictures (n,) is got right by only one of two.
+
+    The exact form of the test (McNemar 1947, "Note on the sampling error of the difference between correlated proportions").
+    """
+    from scipy.stats import binomtest  # takes a second to import
+
+    only, others = int((right & ~other).sum()), int((other & ~right).sum())
+    return float(binomtest(only, only + others).pvalue) if only + others else 1.0
+
+
 # Shares and their intervals ----------------------------------------------------------------------------------------
 
 

@@ -15,14 +15,32 @@ from tqdm import tqdm
 from tagger import bundle
 from tagger.adapt import Adapted
 from tagger.card import Card
+from tagger.compare import Comparison
+from tagger.compare_report import TITLES, cell
 from tagger.errors import BundleError
 from tagger.metrics import Interval
 from tagger.output import write_file
 from tagger.retrain import Retrained
 from tagger.train import EpochFigures
 
+CHANCE = 0.05
+"""Differences that chance brings about less often than this are named."""
+
 LISTED_SUSPECTS = 20
 """Likely wrong labels that a terminal can bear."""
+
+
+COMPARED = (
+    "accuracy",
+    "macro_f1",
+    "calibration_error",
+    "parameters",
+    "macs",
+    "bytes",
+    "pictures_a_second_1",
+    "pictures_a_second_256",
+)
+"""Columns that a terminal of 80 has room for."""
 
 
 def print_figures(figures: dict[str, Any]) -> None:
@@ -120,6 +138,26 @@ def _source_cells(figures: dict[str, Any]) -> list[str]:
     cells = ["-" if figures.get(name) is None else f"{figures[name]:.3f}" for name in names]
     others = sum(figures["other_labels"].values())
     return [f"{figures['n']:,}", *cells, f"{figures['other_labels_flagged'] / others:.3f}" if others else "-"]
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Print a row a family of bundles, and the differences that are hardly chance."""
+    console = Console()
+    rows = comparison.rows()
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 0))
+    table.add_column("bundle", overflow="fold")
+    for key in COMPARED:
+        table.add_column(TITLES[key].replace(" ", "\n"), justify="right")
+    for row in rows:
+        table.add_row(escape(row["name"]), *(cell(row, key) for key in COMPARED))
+    console.print(table)
+    for row in comparison.differences():
+        if row["p"] < CHANCE:
+            first_wins = row["only_first_right"] > row["only_second_right"]
+            better, worse = (row["first"], row["second"]) if first_wins else (row["second"], row["first"])
+            console.print(
+                f"{better} is better than {worse}: p = {row['p']:.2g} (McNemar, exact)", highlight=False, markup=False
+            )
 
 
 def print_adapted(adapted: Adapted, out: str) -> None:

@@ -103,6 +103,7 @@ def retrain(
         "parameters": count_parameters(network),
         "macs": count_macs(network),
         "trained_on": len(training),
+        "seconds": round(sum(each.seconds for each in history)),
     }
     written = bundle.save(settings.out, card_of(settings, network, calibrated, figures), network)
     checkpoint.unlink()

@@ -210,6 +210,16 @@ class AdaptSettings:
 
 
 @dataclass(frozen=True)
+class CompareSettings:
+    """What `fmtag compare` was asked for."""
+
+    models: tuple[str, ...]
+    """Names or folders of bundles; those of one shape and recipe, with other seeds, are one row."""
+    data: Path | None = None
+    """Folder of Fashion-MNIST's four files."""
+
+
+@dataclass(frozen=True)
 class EvaluateSettings:
     """What `fmtag evaluate` was asked for."""
 

@@ -251,31 +251,6 @@ def test_every_variant_can_be_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     assert before == dict(vars(accuracy.recipe_room))
 
 
-def test_bundles_of_one_recipe_are_a_family(tmp_path: Path) -> None:
-    """Bundles that differ in their seeds alone share a row with the spread, and another their ensemble; others stand alone."""
-    accuracy = loaded("accuracy")
-    drawn = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (60, 1, 28, 28), np.uint8))
-    test = Pictures(drawn, torch.arange(60) % 10)
-    names = []
-    for name, widths, seed in (("one", (8, 16), 0), ("two", (8, 16), 1), ("wide", (16, 16), 0)):
-        torch.manual_seed(seed)
-        config = NetworkConfig(widths=widths)
-        card = Card(name, LABELS, GROUPS, config, garment.VERSION, 1.0, 0.5, recipe={"seed": seed, "epochs": 3})
-        bundle.save(tmp_path / name, card, Network(config).eval())
-        names.append(str(tmp_path / name))
-    some = accuracy.families(names, test, test)
-    assert [("one", "two"), ("wide",)] == [family.names for family in some]
-    rows = cells("\n".join(accuracy.bundles(some, test.labels)), "| bundles |")
-    assert ["one, two", "these 2 as an ensemble", "wide"] == list(rows)
-    right = [100 * float((bundle.load(name).network()(drawn).argmax(1) == test.labels).float().mean()) for name in names]
-    assert rows["one, two"][3].startswith(f"{sum(right[:2]) / 2:.2f} % ± {abs(right[0] - right[1]) / 2**0.5:.2f}")
-    assert f"{right[2]:.2f} %" == rows["wide"][3]
-    parameters = [int(rows[name][1].replace(",", "")) for name in ("one, two", "these 2 as an ensemble")]
-    assert 2 * parameters[0] == parameters[1]
-    tests = cells("\n".join(accuracy.differences(some, test.labels)), "|  | only the first")
-    assert ["one, wide", "one, 2 x one", "wide, 2 x one"] == list(tests)
-
-
 # Label noise -------------------------------------------------------------------------------------------------------
 
 

@@ -26,8 +26,9 @@ LAYERS = (
     "compose shoes train learn scoring",
     "mix pick lesson deepen pipeline",
     "run_report",
-    "evaluate retrain adapt",
-    "contact_sheet photo_report progress report",
+    "compare evaluate retrain adapt",
+    "compare_report contact_sheet photo_report progress",
+    "report",
     "cli",
     "__main__",
 )

@@ -125,7 +125,7 @@ def test_dropout_resumes_to_the_same_weights(tmp_path: Path) -> None:
 def test_an_original_recipe_that_there_is_not_is_exit_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]
 ) -> None:
-    """Networks of our own have no other project's recipe, and none of those learns from a bundle; the message names which do."""
+    """Networks of our own have no other project's recipe, and those learn from no bundle; the message names which do."""
     with pytest.raises(SystemExit) as caught:
         main(["retrain", "--out", str(tmp_path / "new"), *options])
     assert 2 == caught.value.code
@@ -136,5 +136,5 @@ def test_an_original_recipe_that_there_is_not_is_exit_2(
 @pytest.mark.parametrize("damage", [{"family": "transformer"}, {"dense": (0,)}, {"dropout": 1.0}, {"dropout": float("nan")}])
 def test_impossible_shapes_are_refused(damage: dict[str, object]) -> None:
     """A family that there is not, dense layers without width, or all dropped, are refused."""
-    with pytest.raises(ValueError, match="must be|dropout"):
+    with pytest.raises(ValueError, match=r"must be|dropout"):
         NetworkConfig(**damage)

@@ -128,8 +128,8 @@ def test_the_command_reports_each_epoch(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_another_network_by_its_own_recipe(tmp_path: Path) -> None:
     """A network that comes from elsewhere, trained by its project's recipe, is a bundle that says probabilities."""
+    options = "--network linear-conv --recipe original --epochs 1 --batch-size 20 --lr 0.002 --floor 0"
     with pytest.raises(SystemExit) as caught:
-        options = "--network linear-conv --recipe original --epochs 1 --batch-size 20 --lr 0.002 --floor 0"
         main(["retrain", "--out", str(tmp_path / "new"), *options.split()])
     assert not caught.value.code
     made = bundle.load(str(tmp_path / "new"))

@@ -1,0 +1,182 @@
+"""Bundles beside each other on Fashion-MNIST's test set: how right and how sure of it, how large, how fast, what is chance."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tagger import bundle, dataset, metrics
+from tagger.calibrate import fit_temperature
+from tagger.card import Card, read
+from tagger.errors import BundleError
+from tagger.network import count_macs, count_parameters, logits_of
+from tagger.predict import Predictor, native_probabilities
+from tagger.settings import CompareSettings
+
+BATCHES = (1, 256)
+"""Sizes of the batches that are timed."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Bundles of one shape and recipe, which differ in their seeds alone, with what they say of the test set."""
+
+    names: tuple[str, ...]
+    parameters: int
+    macs: int
+    size: int
+    """Bytes of one bundle's weights."""
+    seconds: float | None
+    """Of training, mean over the bundles whose card has them."""
+    pictures_a_second: dict[int, float]
+    """By size of the batch; empty where no speed was measured."""
+    said: tuple[Tensor, ...]
+    """Calibrated probabilities (n, classes) of each."""
+    together: Tensor
+    """Those of their mean, with a temperature of its own from the held-out pictures."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The families, in the order of the first bundle of each, and how likely each difference is by chance."""
+
+    families: tuple[Family, ...]
+    labels: NDArray[np.int64]
+    """True classes (n,) of the test set."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row a family, figures being means over its bundles; and one for the ensemble of several."""
+        rows = []
+        for family in self.families:
+            rows.append(_row(family, family.said, self.labels))
+            if len(family.said) > 1:
+                rows.append(_ensemble_row(family, self.labels))
+        return rows
+
+    def differences(self) -> list[dict[str, Any]]:
+        """Return a row for every two of: each family's first bundle, and its ensemble where it has several."""
+        right = {family.names[0]: _right(family.said[0], self.labels) for family in self.families}
+        right |= {_ensemble(family): _right(family.together, self.labels) for family in self.families if family.names[1:]}
+        names = list(right)
+        return [
+            {
+                "first": one,
+                "second": other,
+                "only_first_right": int((right[one] & ~right[other]).sum()),
+                "only_second_right": int((right[other] & ~right[one]).sum()),
+                "p": metrics.mcnemar(right[one], right[other]),
+            }
+            for number, one in enumerate(names)
+            for other in names[number + 1 :]
+        ]
+
+
+def compare(settings: CompareSettings, timed: bool = True) -> Comparison:
+    """Return bundles beside each other on Fashion-MNIST's test set, and, where `timed`, how fast they are on this CPU.
+
+    What is asked are single views, as calibrated as the bundles are. Raises `BundleError` where there is no such bundle, or one
+    has other labels.
+    """
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in settings.models:
+        signed = read(name)
+        if signed.card.labels != dataset.LABELS:
+            raise BundleError(
+                f"{signed.model} has other labels than Fashion-MNIST, so its test set does not tell how right it is."
+            )
+        alike[_kind(signed.card)].append(name)
+    _, held_out = dataset.hold_out(dataset.fashion_mnist("train", settings.data))
+    test = dataset.fashion_mnist("test", settings.data)
+    families = tuple(_family(names, held_out, test, timed) for names in alike.values())
+    return Comparison(families, test.labels.numpy())
+
+
+def said_by(member: bundle.Bundle, pictures: dataset.Pictures) -> Tensor:
+    """Return the calibrated probabilities (n, classes) that a bundle gives Fashion-MNIST's pictures."""
+    network, temperature = member.network(), member.card.temperature
+    return logits_of(lambda pixels: native_probabilities(network, pixels, temperature), pictures.pixels)
+
+
+def _kind(card: Card) -> str:
+    """Return what bundles have in common that differ in their seed alone."""
+    recipe = {key: value for key, value in card.recipe.items() if key != "seed"}
+    return json.dumps([asdict(card.network), recipe], sort_keys=True)
+
+
+def _family(names: Sequence[str], held_out: dataset.Pictures, test: dataset.Pictures, timed: bool) -> Family:
+    signed, members = [read(name) for name in names], [bundle.load(name) for name in names]
+    network = members[0].network()
+    known, asked = ([said_by(member, pictures) for member in members] for pictures in (held_out, test))
+    temperature = fit_temperature(torch.stack(known).mean(0).log(), held_out.labels)
+    seconds = [member.card.figures["seconds"] for member in members if "seconds" in member.card.figures]
+    return Family(
+        names=tuple(member.card.name for member in members),
+        parameters=count_parameters(network),
+        macs=count_macs(network),
+        size=signed[0].size,
+        seconds=float(np.mean(seconds)) if seconds else None,
+        pictures_a_second=Predictor(members[0], "cpu").pictures_a_second(BATCHES) if timed else {},
+        said=tuple(asked),
+        together=(torch.stack(asked).mean(0).log() / temperature).softmax(1),
+    )
+
+
+def _row(family: Family, said: Sequence[Tensor], labels: NDArray[np.int64]) -> dict[str, Any]:
+    """Return a family's figures, means over `said`, with the standard deviation of the accuracy."""
+    every = [_figures(one, labels) for one in said]
+    return {
+        "name": ", ".join(family.names),
+        "seeds": len(said),
+        **{name: metrics.rounded(np.mean([figures[name] for figures in every])) for name in every[0]},
+        "accuracy_deviation": metrics.rounded(np.std([figures["accuracy"] for figures in every], ddof=1))
+        if every[1:]
+        else None,
+        "parameters": family.parameters,
+        "macs": family.macs,
+        "bytes": family.size,
+        **{f"pictures_a_second_{batch}": round(speed) for batch, speed in family.pictures_a_second.items()},
+        "training_seconds": None if family.seconds is None else round(family.seconds),
+    }
+
+
+def _ensemble_row(family: Family, labels: NDArray[np.int64]) -> dict[str, Any]:
+    """Return the figures of a family's bundles asked together, which cost as much as all of them."""
+    count = len(family.said)
+    row = _row(family, (family.together,), labels) | {"name": _ensemble(family), "seeds": count}
+    for name in ("parameters", "macs", "bytes"):
+        row[name] *= count
+    for batch, speed in family.pictures_a_second.items():
+        row[f"pictures_a_second_{batch}"] = round(speed / count)
+    if family.seconds is not None:
+        row["training_seconds"] = round(count * family.seconds)
+    return row
+
+
+def _ensemble(family: Family) -> str:
+    return f"{len(family.said)} x {family.names[0]}"
+
+
+def _figures(said: Tensor, labels: NDArray[np.int64]) -> dict[str, float]:
+    """Return accuracy, macro precision, recall and F1, calibration error, accuracy at two coverages, cross-entropy in nats."""
+    measured = metrics.measure(said.argmax(1).numpy(), said.amax(1).numpy(), labels, dataset.LABELS)
+    classes = measured["per_class"].values()
+    coverage = {row["coverage"]: row["accuracy"] for row in measured["coverage"]}
+    return {
+        "accuracy": measured["accuracy"],
+        **{f"macro_{name}": float(np.mean([row[name] for row in classes])) for name in ("precision", "recall", "f1")},
+        "calibration_error": measured["calibration_error"],
+        "accuracy_at_90": coverage[0.9],
+        "accuracy_at_80": coverage[0.8],
+        "cross_entropy": -said.clamp_min(1e-12).log()[torch.arange(len(labels)), torch.from_numpy(labels)].mean().item(),
+    }
+
+
+def _right(said: Tensor, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    right: NDArray[np.bool_] = said.argmax(1).numpy() == labels
+    return right

@@ -1,0 +1,137 @@
+"""A comparison as people read it: tables in Markdown, a table for machines, and a chart of accuracy against cost."""
+
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from tagger.compare import BATCHES, Comparison
+
+TITLES = {
+    "name": "bundle",
+    "seeds": "seeds",
+    "accuracy": "accuracy",
+    "macro_precision": "macro precision",
+    "macro_recall": "recall",
+    "macro_f1": "F1",
+    "calibration_error": "calibration error",
+    "accuracy_at_90": "at 90 % coverage",
+    "accuracy_at_80": "at 80 %",
+    "cross_entropy": "cross-entropy",
+    "parameters": "parameters",
+    "macs": "MMAC",
+    "bytes": "kB",
+    **{f"pictures_a_second_{batch}": f"pictures/s at {batch}" for batch in BATCHES},
+    "training_seconds": "training, s",
+}
+
+
+def markdown(comparison: Comparison, command: str) -> str:
+    """Return the comparison that `command` made as Markdown."""
+    return "".join(f"{line}\n" for line in _lines(comparison, command))
+
+
+def _lines(comparison: Comparison, command: str) -> Iterator[str]:
+    yield "# Networks on Fashion-MNIST"
+    yield ""
+    yield f"`{command}`"
+    yield ""
+    yield from tables(comparison)
+
+
+def tables(comparison: Comparison) -> Iterator[str]:
+    """Yield the lines of two Markdown tables, the bundles and their differences, each with what must be known to read it."""
+    rows, differences = comparison.rows(), comparison.differences()
+    yield (
+        f"n = {len(comparison.labels):,}, so that the binomial standard error is about 0.2 points. One view of each picture; "
+        "bundles for photos average it with its mirror image. Means over the seeds; ± is the accuracy's standard deviation. "
+        "An ensemble costs what all its members do."
+    )
+    yield ""
+    keys = [key for key in TITLES if any(row.get(key) is not None for row in rows)]
+    yield from _table([TITLES[key] for key in keys], ([cell(row, key) for key in keys] for row in rows))
+    if differences:
+        yield "For the first bundle of each row: p is how likely so uneven a number is by chance (McNemar's exact test)."
+        yield ""
+        yield from _table(
+            ("", "only the first is right", "only the second", "p"),
+            (
+                [
+                    f"{row['first']}, {row['second']}",
+                    str(row["only_first_right"]),
+                    str(row["only_second_right"]),
+                    f"{row['p']:.2g}",
+                ]
+                for row in differences
+            ),
+        )
+
+
+def cell(row: dict[str, Any], key: str) -> str:
+    """Return a figure as people read it, or - where there is none."""
+    value = row.get(key)
+    if value is None:
+        return "-"
+    if key == "accuracy" and row["accuracy_deviation"] is not None:
+        return f"{100 * value:.2f} ± {100 * row['accuracy_deviation']:.2f} %"
+    if key.startswith(("accuracy", "macro", "calibration")):
+        return f"{100 * value:.2f} %"
+    if key == "cross_entropy":
+        return f"{value:.4f}"
+    if key == "macs":
+        return f"{value / 1e6:.1f}"
+    if key == "bytes":
+        return f"{value / 1000:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(titles)} |"
+    yield f"|{'---|' * len(titles)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+    yield ""
+
+
+def as_csv(comparison: Comparison) -> bytes:
+    """Return the rows as a CSV, all figures as they are: shares 0..1, whole numbers."""
+    return pd.DataFrame(comparison.rows()).to_csv(index=False, lineterminator="\n").encode()
+
+
+def as_json(comparison: Comparison) -> bytes:
+    """Return rows and differences as JSON."""
+    whole = {"rows": comparison.rows(), "differences": comparison.differences()}
+    return (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def chart(comparison: Comparison) -> bytes:
+    """Return accuracy against cost as a PNG; each row is a point with its name, an ensemble a hollow one."""
+    from matplotlib.figure import Figure  # nothing else draws, and it takes a second to import
+
+    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
+    axes = figure.subplots()
+    for row in comparison.rows():
+        single = " x " not in row["name"]
+        axes.errorbar(
+            row["macs"] / 1e6,
+            100 * row["accuracy"],
+            yerr=100 * (row["accuracy_deviation"] or 0),
+            marker="o" if single else "s",
+            markerfacecolor="black" if single else "white",
+            color="black",
+            capsize=2,
+        )
+        axes.annotate(
+            row["name"].split(", ")[0],
+            (row["macs"] / 1e6, 100 * row["accuracy"]),
+            (5, 4),
+            textcoords="offset points",
+            fontsize=8,
+        )
+    axes.set(xscale="log", xlabel="million multiply-accumulates a picture", ylabel="accuracy on the test set, %")
+    axes.grid(visible=True, alpha=0.3)
+    written = io.BytesIO()
+    figure.savefig(written, format="png", metadata={"Software": None})  # the same bytes whatever drew them
+    return written.getvalue()
