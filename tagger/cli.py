@@ -531,11 +531,12 @@ def default(name: str) -> None:
 @click.argument("name")
 @with_debug
 def show(name: str) -> None:
-    """Print the card and the layers of the bundle NAME."""
+    """Print the card and the layers of the bundle NAME, with what each puts out and costs."""
     from dataclasses import asdict
 
     from tagger import bundle
+    from tagger.report import print_layers
 
     loaded = bundle.load(name)
     click.echo(json.dumps({"model": loaded.model, **asdict(loaded.card)}, indent=2, ensure_ascii=False))
-    click.echo(loaded.network())
+    print_layers(loaded.network())

@@ -19,6 +19,7 @@ from tagger.compare import Comparison
 from tagger.compare_report import TITLES, cell
 from tagger.errors import BundleError
 from tagger.metrics import Interval
+from tagger.network import Network, count_parameters, layers
 from tagger.output import write_file
 from tagger.retrain import Retrained
 from tagger.train import EpochFigures
@@ -158,6 +159,24 @@ def print_comparison(comparison: Comparison) -> None:
             console.print(
                 f"{better} is better than {worse}: p = {row['p']:.2g} (McNemar, exact)", highlight=False, markup=False
             )
+
+
+def print_layers(network: Network) -> None:
+    """Print a row a layer: what one picture is after it, its parameters and its multiply-accumulates; then their sums."""
+    table = Table("layer", "kind", box=box.SIMPLE_HEAD, padding=(0, 1))
+    for title in ("output", "parameters", "MACs"):
+        table.add_column(title, justify="right")
+    every = layers(network)
+    for layer in every:
+        shape = "x".join(map(str, layer.output))
+        table.add_row(layer.name, layer.kind, shape, _count(layer.parameters), _count(layer.macs))
+    table.add_section()
+    table.add_row("all", "", "", f"{count_parameters(network):,}", f"{sum(layer.macs for layer in every):,}")
+    Console().print(table)
+
+
+def _count(value: int) -> str:
+    return f"{value:,}" if value else "-"
 
 
 def print_adapted(adapted: Adapted, out: str) -> None:

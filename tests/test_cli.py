@@ -482,7 +482,10 @@ def test_models(call: Call, small_bundle: Path) -> None:
     card, end = json.JSONDecoder().raw_decode(shown.out)
     assert card["model"].startswith("small@")
     assert card["labels"] == list(LABELS)
-    assert "Network(" in shown.out[end:]
+    rows = [line.split() for line in shown.out[end:].splitlines() if line.strip()]
+    assert rows[0] == ["layer", "kind", "output", "parameters", "MACs"]
+    assert ["head", "Linear", "10", "170", "160"] in rows
+    assert rows[-1][0] == "all"
 
 
 # Evaluation --------------------------------------------------------------------------------------------------------
