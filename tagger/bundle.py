@@ -55,7 +55,7 @@ def load(name: str) -> Bundle:
     """
     signed = read(name)
     with damage_said(signed.folder):
-        packed = (signed.folder / signed.weights_file).read_bytes()
+        packed = signed.weights()
         if hashlib.sha256(packed).hexdigest() != signed.weights_sha256:
             raise ValueError("the weights are not those that the card was written for")
         try:

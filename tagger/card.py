@@ -153,10 +153,9 @@ class Signed:
     weights_file: str
     weights_sha256: str
 
-    @property
-    def size(self) -> int:
-        """Bytes of the weights' file."""
-        return (self.folder / self.weights_file).stat().st_size
+    def weights(self) -> bytes:
+        """Return the weights' file."""
+        return (self.folder / self.weights_file).read_bytes()
 
     @property
     def model(self) -> str:

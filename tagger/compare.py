@@ -110,7 +110,7 @@ def _kind(card: Card) -> str:
 
 
 def _family(names: Sequence[str], held_out: dataset.Pictures, test: dataset.Pictures, timed: bool) -> Family:
-    signed, members = [read(name) for name in names], [bundle.load(name) for name in names]
+    members = [bundle.load(name) for name in names]
     network = members[0].network()
     known, asked = ([said_by(member, pictures) for member in members] for pictures in (held_out, test))
     temperature = fit_temperature(torch.stack(known).mean(0).log(), held_out.labels)
@@ -119,7 +119,7 @@ def _family(names: Sequence[str], held_out: dataset.Pictures, test: dataset.Pict
         names=tuple(member.card.name for member in members),
         parameters=count_parameters(network),
         macs=count_macs(network),
-        size=signed[0].size,
+        size=len(read(names[0]).weights()),
         seconds=float(np.mean(seconds)) if seconds else None,
         pictures_a_second=Predictor(members[0], "cpu").pictures_a_second(BATCHES) if timed else {},
         said=tuple(asked),

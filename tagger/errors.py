@@ -7,6 +7,7 @@
       BundleError          weights missing, damaged, foreign or newer than this program
       DatasetError         Fashion-MNIST or labelled photos missing or not what they should be
       TrainingError        training cannot go on, or ended below its floor
+      ExportError          a bundle cannot be written for another runtime, or would not say the same there
       DeviceError          the device asked for is not there
       LedgerError          the ledger cannot be read or written, or is from a newer fmtag
         LedgerDamagedError what it holds makes no sense; it is put aside and built anew
@@ -45,6 +46,10 @@ class DatasetError(FmtagError):
 
 class TrainingError(FmtagError):
     """Training cannot go on, or its result is below the floor that was asked for."""
+
+
+class ExportError(FmtagError):
+    """The bundle cannot be written for another runtime, or would not say the same there."""
 
 
 class DeviceError(FmtagError):

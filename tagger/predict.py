@@ -38,7 +38,7 @@ class Predictor:
         self._card = bundle.card
         self._shop = bundle.shop
         network = bundle.network().eval()
-        _fold_norms(network)
+        fold_norms(network)
         self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, pictures: Sequence[Garment]) -> NDArray[np.float32]:
@@ -181,7 +181,7 @@ def _available(device: Device) -> torch.device:
     return torch.device(device)
 
 
-def _fold_norms(module: nn.Module) -> None:
+def fold_norms(module: nn.Module) -> None:
     """Fold every batch normalisation into the convolution before it, in place: the same function with half the passes."""
     children = list(module.named_children())
     for (name, child), (next_name, following) in pairwise(children):
@@ -189,4 +189,4 @@ def _fold_norms(module: nn.Module) -> None:
             setattr(module, name, fuse_conv_bn_eval(child, following))
             setattr(module, next_name, nn.Identity())
     for _, child in module.named_children():
-        _fold_norms(child)
+        fold_norms(child)

@@ -1,7 +1,7 @@
 """Figures as a person reads them on a terminal, and as a file."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tagger.card import Card
 from tagger.compare import Comparison
 from tagger.compare_report import TITLES, cell
 from tagger.errors import BundleError
+from tagger.export import CHECKED, Checked
 from tagger.metrics import Interval
 from tagger.network import Network, count_parameters, layers
 from tagger.output import write_file
@@ -159,6 +160,24 @@ def print_comparison(comparison: Comparison) -> None:
             console.print(
                 f"{better} is better than {worse}: p = {row['p']:.2g} (McNemar, exact)", highlight=False, markup=False
             )
+
+
+def print_exported(rows: Sequence[Checked]) -> None:
+    """Print how a bundle and the file that was made of it do on the pictures that it was checked on."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    table.add_column("", overflow="fold")
+    for title in ("kB", "zipped", "pict./s", "accuracy", f"same tags\nof {CHECKED:,}", "greatest\ndifference"):
+        table.add_column(title, justify="right")
+    for row in rows:
+        table.add_row(
+            escape(row.name),
+            *(f"{size / 1000:,.0f}" for size in (row.size, row.compressed)),
+            f"{row.pictures_a_second:,.0f}",
+            f"{row.accuracy:.4f}",
+            f"{row.same_tags:,}",
+            f"{row.difference:.1e}",
+        )
+    Console().print(table)
 
 
 def print_layers(network: Network) -> None:

@@ -209,6 +209,25 @@ class AdaptSettings:
     workers: int | None = None
 
 
+Runtime: TypeAlias = Literal["onnx", "torch-export"]
+RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What `fmtag export` was asked for."""
+
+    model: str
+    to: Runtime
+    out: Path
+    int8: bool = False
+    """Whether weights and activations become int8."""
+    prune: float = 0.0
+    """Share of the weights, 0 to less than 1, that become 0."""
+    data: Path | None = None
+    """Folder of Fashion-MNIST's four files."""
+
+
 @dataclass(frozen=True)
 class CompareSettings:
     """What `fmtag compare` was asked for."""

@@ -26,7 +26,7 @@ LAYERS = (
     "compose shoes train learn scoring",
     "mix pick lesson deepen pipeline",
     "run_report",
-    "compare evaluate retrain adapt",
+    "compare export evaluate retrain adapt",
     "compare_report contact_sheet photo_report progress",
     "report",
     "cli",

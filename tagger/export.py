@@ -1,0 +1,259 @@
+"""A bundle's network as one file for other runtimes, smaller on request, and checked against what it was made of.
+
+The file takes pictures as they are, uint8 (n, 1, 28, 28) with 0 for background, and gives calibrated probabilities, float32
+(n, labels); its metadata name the labels. For a bundle with a head for photos these are photos' cuts, and what is missing to 1
+is the probability of none of the labels.
+"""
+
+import copy
+import json
+import logging
+import statistics
+import tempfile
+import time
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import prune
+
+from tagger import bundle, dataset
+from tagger.atomic import replacing
+from tagger.card import read
+from tagger.errors import ExportError
+from tagger.network import Network
+from tagger.predict import fold_norms, native_probabilities, photo_probabilities
+from tagger.settings import ExportSettings
+
+CHECKED = 1_000
+"""Held-out training images on which a file is checked."""
+
+CLOSE = 1e-4
+"""Greatest difference of probabilities that rounding may make, where nothing was pruned or made int8."""
+
+BATCH = 250
+"""Pictures that are scored at once, which divides `CHECKED`."""
+
+Scorer: TypeAlias = Callable[[Tensor], Tensor]
+"""From pictures uint8 (n, 1, 28, 28) to probabilities float32 (n, labels)."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """How a bundle, or the file made of it, does on the pictures that it is checked on."""
+
+    name: str
+    size: int
+    """Bytes."""
+    compressed: int
+    """Bytes after zlib."""
+    pictures_a_second: float
+    accuracy: float
+    same_tags: int
+    """Pictures that get the tag that the bundle gives them."""
+    difference: float
+    """Greatest difference of a probability from the bundle's."""
+
+
+def export(settings: ExportSettings) -> tuple[Checked, Checked]:
+    """Write the file and return the bundle's row and the file's.
+
+    Raises `ExportError`, and leaves an older file as it was, where the bundle or the runtime cannot do it, or where what was
+    neither pruned nor made int8 does not say the same.
+    """
+    loaded = bundle.load(settings.model)
+    if loaded.shop is not None:
+        raise ExportError(
+            f"{loaded.model} has been taught by a shop beside its network, which no other runtime knows; give the bundle "
+            f"that it was made from, {loaded.card.parent}."
+        )
+    if settings.int8 and settings.to != "onnx":
+        raise ExportError("Only ONNX has int8 here; give --to onnx, or leave --int8 out.")
+    _, held_out = dataset.hold_out(dataset.fashion_mnist("train", settings.data))
+    checked, others = held_out.take(torch.arange(CHECKED)), held_out.pixels[CHECKED : 2 * CHECKED]
+    original = _Scorer(loaded.network(), loaded)
+    smaller = _Scorer(pruned(loaded.network(), settings.prune), loaded) if settings.prune else original
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder, "exported")
+        if settings.to == "onnx":
+            _write_onnx(smaller, loaded, made)
+            if settings.int8:
+                _make_int8(made, others)
+            scorer = _onnx_scorer(made)
+        else:
+            _write_program(smaller, loaded, made)
+            scorer = _program_scorer(made)
+        content = made.read_bytes()
+        before = _score(original, checked.pixels)
+        after = _score(scorer, checked.pixels)
+    weights = read(settings.model).weights()
+    rows = (
+        _row(loaded.model, weights, before, before, checked.labels),
+        _row(settings.out.name, content, after, before, checked.labels),
+    )
+    if not (settings.prune or settings.int8) and (rows[1].same_tags < len(checked) or rows[1].difference > CLOSE):
+        raise ExportError(
+            f"The file does not say what {loaded.model} says: {rows[1].same_tags} of {len(checked)} tags are the same, and the "
+            f"greatest difference is {rows[1].difference:.2g}; it was not written."
+        )
+    try:
+        with replacing(settings.out) as file:
+            file.write(content)
+    except OSError as error:
+        raise ExportError(f"{settings.out} cannot be written ({error.strerror or error}).") from error
+    return rows
+
+
+class _Scorer(nn.Module):
+    """A network with all that makes probabilities of its scores."""
+
+    def __init__(self, network: Network, loaded: bundle.Bundle) -> None:
+        super().__init__()
+        fold_norms(network.eval())
+        self.network = network
+        self.temperature, self.photo_temperature = loaded.card.temperature, loaded.card.photo_temperature
+        self.labels = len(loaded.card.labels)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        if self.network.photo_head is None:
+            return native_probabilities(self.network, pixels, self.temperature)
+        return photo_probabilities(self.network, pixels, self.photo_temperature)[:, : self.labels]
+
+
+def pruned(network: Network, share: float) -> Network:
+    """Return the network without the smallest of its weights, a `share` 0..1 of those of all convolutions and linear layers.
+
+    By their magnitude, over all layers together (Han et al. 2015, arXiv 1506.02626), without training afterwards. The others
+    stay where they are, so that the file compresses well, and is neither smaller nor faster by itself.
+    """
+    network = copy.deepcopy(network)
+    weights = [(layer, "weight") for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    prune.global_unstructured(weights, prune.L1Unstructured, amount=share)
+    for layer, name in weights:
+        prune.remove(layer, name)  # type: ignore[no-untyped-call]
+    return network
+
+
+# Files -------------------------------------------------------------------------------------------------------------
+
+
+def _exported(scorer: _Scorer) -> torch.export.ExportedProgram:
+    """Return the program for any number of pictures; more than one in the example, or one would be taken for a constant."""
+    some = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)
+    return torch.export.export(scorer.eval(), (some,), dynamic_shapes=({0: torch.export.Dim("n")},))
+
+
+def _metadata(loaded: bundle.Bundle) -> dict[str, str]:
+    card = loaded.card
+    return {"model": loaded.model, "labels": json.dumps(card.labels), "min_confidence": str(card.min_confidence)}
+
+
+def _write_program(scorer: _Scorer, loaded: bundle.Bundle, path: Path) -> None:
+    torch.export.save(_exported(scorer), path.with_suffix(".pt2"), extra_files={"metadata.json": json.dumps(_metadata(loaded))})
+    path.with_suffix(".pt2").replace(path)  # torch insists on the suffix
+
+
+def _program_scorer(path: Path) -> Scorer:
+    named = path.with_suffix(".pt2")
+    named.write_bytes(path.read_bytes())
+    return torch.export.load(named).module()
+
+
+def _write_onnx(scorer: _Scorer, loaded: bundle.Bundle, path: Path) -> None:
+    with _onnx_at_hand(), _quiet():
+        program = torch.onnx.export(
+            _exported(scorer), (), dynamo=True, input_names=["pixels"], output_names=["probabilities"], verbose=False
+        )
+        assert program is not None
+        program.model.metadata_props.update(_metadata(loaded))
+        program.save(path)
+
+
+def _onnx_scorer(path: Path) -> Scorer:
+    with _onnx_at_hand():
+        import onnxruntime
+
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    return lambda pixels: torch.from_numpy(session.run(None, {"pixels": pixels.numpy()})[0])
+
+
+def _make_int8(path: Path, pixels: Tensor) -> None:
+    """Make weights and activations int8, a scale each channel, by the ranges that `pixels` show (static quantization)."""
+    with _onnx_at_hand(), _quiet():
+        from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static, shape_inference
+
+        class Reader(CalibrationDataReader):  # type: ignore[misc]
+            """Gives the pictures a batch at a time, as the library asks for them."""
+
+            def __init__(self) -> None:
+                self.batches = iter(torch.split(pixels, BATCH))
+
+            def get_next(self) -> dict[str, Any] | None:
+                batch = next(self.batches, None)
+                return None if batch is None else {"pixels": batch.numpy()}
+
+        prepared = path.with_suffix(".prepared")
+        shape_inference.quant_pre_process(path, prepared)
+        quantize_static(prepared, path, Reader(), quant_format=QuantFormat.QDQ, per_channel=True)
+
+
+@contextmanager
+def _onnx_at_hand() -> Iterator[None]:
+    """Say which extra is missing where a package is."""
+    try:
+        yield
+    except ImportError as error:
+        raise ExportError(f"ONNX needs more packages ({error.name} is missing): pip install 'fmtag[onnx]'.") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what exporters print, log and warn of to themselves: it is for those who write exporters."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+
+
+# Checks ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Scored:
+    said: Tensor
+    pictures_a_second: float
+
+
+@torch.inference_mode()
+def _score(scorer: Scorer, pixels: Tensor) -> _Scored:
+    """Return what a scorer says of the pictures, with its speed: the median over batches, but for the first."""
+    said, seconds = [], []
+    for batch in torch.split(pixels, BATCH):
+        begun = time.perf_counter()
+        said.append(scorer(batch))
+        seconds.append(time.perf_counter() - begun)
+    return _Scored(torch.cat(said), BATCH / statistics.median(seconds[1:]))
+
+
+def _row(name: str, content: bytes, scored: _Scored, before: _Scored, labels: Tensor) -> Checked:
+    tags = scored.said.argmax(1)
+    return Checked(
+        name=name,
+        size=len(content),
+        compressed=len(zlib.compress(content)),
+        pictures_a_second=scored.pictures_a_second,
+        accuracy=(tags == labels).float().mean().item(),
+        same_tags=int((tags == before.said.argmax(1)).sum()),
+        difference=(scored.said - before.said).abs().max().item(),
+    )
