@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from tagger.card import Card, read
 from tagger.errors import BundleError
 from tagger.network import count_macs, count_parameters, logits_of
 from tagger.predict import Predictor, native_probabilities
-from tagger.settings import CompareSettings
+from tagger.settings import CompareSettings, Recipe
 
 BATCHES = (1, 256)
 """Sizes of the batches that are timed."""
@@ -105,8 +105,8 @@ def said_by(member: bundle.Bundle, pictures: dataset.Pictures) -> Tensor:
 
 def _kind(card: Card) -> str:
     """Return what bundles have in common that differ in their seed alone."""
-    recipe = {key: value for key, value in card.recipe.items() if key != "seed"}
-    return json.dumps([asdict(card.network), recipe], sort_keys=True)
+    newer = {item.name: item.default for item in fields(Recipe) if item.default is not MISSING}  # than an older card knows
+    return json.dumps([asdict(card.network), newer | card.recipe | {"seed": 0}], sort_keys=True)
 
 
 def _family(names: Sequence[str], held_out: dataset.Pictures, test: dataset.Pictures, timed: bool) -> Family:

@@ -77,6 +77,13 @@ def test_bundles_of_one_recipe_are_a_row(saved: Callable[..., str]) -> None:
     assert count_parameters(bundle.load(names[2]).network()) == rows["wide"]["parameters"]
 
 
+def test_older_cards_are_of_the_same_recipe(saved: Callable[..., str]) -> None:
+    """A bundle whose card is older than a setting shares a row with one that has the setting's default, and not with others."""
+    names = [saved("old"), saved("new", seed=1, recipe={"seed": 1, "epochs": 3, "optimizer": "muon"})]
+    other = saved("other", seed=2, recipe={"seed": 2, "epochs": 3, "optimizer": "adam"})
+    assert ["old, new", "2 x old", "other"] == [row["name"] for row in compared(*names, other).rows()]
+
+
 def test_an_ensemble_is_the_mean_of_what_its_members_say(saved: Callable[..., str]) -> None:
     """What the ensemble gets right is what the mean of the members' probabilities does."""
     names = [saved("one", seed=0), saved("two", seed=1)]
