@@ -27,7 +27,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from reporting import hardware, table, write
+from reporting import hardware, write
 from torch import Tensor
 from torch.nn import functional
 
@@ -36,7 +36,7 @@ from tagger import train as recipe_room
 from tagger.calibrate import fit_temperature
 from tagger.card import NetworkConfig
 from tagger.compare import compare
-from tagger.compare_report import tables
+from tagger.compare_report import table, tables
 from tagger.network import Network, count_macs, count_parameters, logits_of
 from tagger.recipes import SHAPES
 from tagger.settings import CompareSettings, Cycle, Recipe

@@ -29,11 +29,12 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from reporting import hardware, table, write
+from reporting import hardware, write
 from torch import Tensor
 
 from tagger import bundle, metrics
 from tagger.calibrate import fit_temperature
+from tagger.compare_report import table
 from tagger.dataset import GROUPS, LABELS, NONE, kept_for_reporting
 from tagger.decode import decode
 from tagger.garment import garment

@@ -22,10 +22,11 @@ import torch
 from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
 from PIL import Image, ImageDraw
-from reporting import hardware, table, write
+from reporting import hardware, write
 
 from tagger import bundle, dataset
 from tagger.compare import said_by
+from tagger.compare_report import table
 
 HERE = Path(__file__).resolve().parent
 VERDICTS = HERE / "label_noise.csv"

@@ -1,8 +1,8 @@
-"""What the benchmarks' reports share: the machine that they ran on, tables, and where they are written."""
+"""What the benchmarks' reports share: the machine that they ran on, and where they are written."""
 
 import os
 import platform
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -13,15 +13,6 @@ def hardware() -> str:
     lines = information.read_text().splitlines() if information.is_file() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return f"{models[0] if models else platform.processor() or platform.machine()}, {cores} cores"
-
-
-def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a Markdown table, and an empty one."""
-    yield f"| {' | '.join(titles)} |"
-    yield f"|{'---|' * len(titles)}"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-    yield ""
 
 
 def write(out: Path, lines: Iterable[str]) -> None:

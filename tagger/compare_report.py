@@ -51,11 +51,11 @@ def tables(comparison: Comparison) -> Iterator[str]:
     )
     yield ""
     keys = [key for key in TITLES if any(row.get(key) is not None for row in rows)]
-    yield from _table([TITLES[key] for key in keys], ([cell(row, key) for key in keys] for row in rows))
+    yield from table([TITLES[key] for key in keys], ([cell(row, key) for key in keys] for row in rows))
     if differences:
         yield "For the first bundle of each row: p is how likely so uneven a number is by chance (McNemar's exact test)."
         yield ""
-        yield from _table(
+        yield from table(
             ("", "only the first is right", "only the second", "p"),
             (
                 [
@@ -87,7 +87,8 @@ def cell(row: dict[str, Any], key: str) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a Markdown table, and an empty one."""
     yield f"| {' | '.join(titles)} |"
     yield f"|{'---|' * len(titles)}"
     for row in rows:
