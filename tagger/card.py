@@ -59,6 +59,11 @@ class NetworkConfig:
     dropout: float = 0.0
 
     @property
+    def sees_any_side(self) -> bool:
+        """Whether the network takes pictures of another side than 28 pixels: not where maps are flattened."""
+        return self.family != "plain"
+
+    @property
     def depths(self) -> tuple[int, ...]:
         """The number of blocks of each stage."""
         return (self.blocks,) * len(self.widths) if isinstance(self.blocks, int) else self.blocks

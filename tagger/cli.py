@@ -421,14 +421,14 @@ def export(**options: Any) -> None:
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the images.  [default: those of the recipe]")
 @click.option("--batch-size", type=click.IntRange(2), help="Images a step.  [default: those of the recipe]")
 @click.option("--seed", type=click.IntRange(0), default=Recipe.seed, show_default=True, help="Start of all chance.")
-@click.option("--floor", type=_Finite(0, 1), default=0.9, show_default=True, help="Least held-out accuracy.")
+@click.option("--floor", type=_Finite(0, 1), help="Least held-out accuracy.  [default: 0.9, and 0.8 by an original recipe]")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in the folder.")
 @with_debug
 def retrain(
     out: Path,
     name: str | None,
     data: Path | None,
-    floor: float,
+    floor: float | None,
     resume: bool,
     mix: Mix,
     network: NetworkName | None,
@@ -464,6 +464,8 @@ def retrain(
     else:
         chosen = recipe_of(network or "base", epochs, seed, teachers)
     chosen = tuned(chosen, batch_size, lr)
+    if floor is None:
+        floor = 0.8 if recipe == "original" else 0.9
     settings = TrainSettings(out, chosen, data, name, floor, resume, start, photos, calibrated_by)
     print_retrained(make(settings, print_epoch, lambda text: click.echo(text, err=True)))
 

@@ -91,7 +91,7 @@ def train(
         if steps_an_epoch == 0:
             raise TrainingError(f"A batch of {recipe.batch_size} needs more than {len(pictures)} pictures; lower --batch-size.")
         started = time.monotonic()  # after the targets, made once a cycle: the time left is told from an epoch's own
-        side = _side(recipe, epoch)
+        side = _side(recipe, epoch) if config.sees_any_side else 28
         losses = []
         torch.manual_seed(recipe.seed * 1_000_003 + epoch)  # dropout's chance, the same wherever training was interrupted
         network.train()

@@ -102,6 +102,12 @@ def test_plain_networks_learn(tmp_path: Path, recipe: Recipe) -> None:
     assert not network.training
 
 
+def test_a_network_that_flattens_sees_whole_pictures(tmp_path: Path) -> None:
+    """A recipe whose first epochs shrink pictures trains a plain network too, which sees them whole from the start."""
+    _, figures = train(Recipe((Cycle(2, small_epochs=1, warmup_steps=2),), 16), PLAIN, PICTURES, OTHERS, tmp_path / "c.pt")
+    assert 2 == len(figures)
+
+
 def test_dropout_resumes_to_the_same_weights(tmp_path: Path) -> None:
     """A network with dropout that was interrupted ends in the same weights as one that was not, whatever was drawn between."""
     recipe = Recipe((Cycle(3, warmup_steps=2),), 16)
