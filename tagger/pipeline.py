@@ -9,7 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from itertools import chain, tee
@@ -272,13 +272,14 @@ class _Looking:
         """Look at all files that have to be looked at; each batch is in the ledger before the next one is scored."""
         ahead, batches = tee(self._memory.unknown(self._settings.batch_size))
         items = (Item(one.path, self._root / one.path) for batch in ahead for one in batch)
-        prepared = prepare(items, self._settings.workers, self._settings.allow_truncated, self._memory.knows)
-        for batch in batches:
-            with self._job.watcher.finishing():
-                with self._report.timed("read"):
-                    photos = self._without_repeats([next(prepared) for _ in batch])
-                self._score(batch, photos)
-            self._job.watcher.looked(self._report.looked_at, self._total)
+        reading = prepare(items, self._settings.workers, self._settings.allow_truncated, self._memory.knows)
+        with closing(reading) as prepared:  # a thread that asked the ledger while that is closed would crash all
+            for batch in batches:
+                with self._job.watcher.finishing():
+                    with self._report.timed("read"):
+                        photos = self._without_repeats([next(prepared) for _ in batch])
+                    self._score(batch, photos)
+                self._job.watcher.looked(self._report.looked_at, self._total)
 
     def _score(self, batch: Sequence[Unknown], photos: Sequence[Prepared]) -> None:
         with self._report.timed("predict"):

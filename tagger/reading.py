@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -39,10 +39,11 @@ def prepare(
     workers: int | None = None,
     allow_truncated: bool = False,
     known: Callable[[bytes], bool] = lambda sha256: False,
-) -> Iterator[Prepared]:
+) -> Generator[Prepared, None, None]:
     """Yield each item with its garment, or why there is none, in their order; `workers` None takes one a processor.
 
-    What `known`, which is asked in the workers' threads, says of the sha256 of a file's bytes spares decoding them.
+    What `known`, which is asked in the workers' threads, says of the sha256 of a file's bytes spares decoding them. Who stops
+    early closes the generator, which waits for the threads, before what `known` asks.
     """
 
     def work(item: Item) -> Prepared:

@@ -4,6 +4,8 @@ import csv
 import random
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from PIL import Image
 
 from tagger.dataset import LABELS
 from tagger.evaluate import evaluate, figures_of
+from tagger.ledger import Ledger
 from tagger.pipeline import Watcher, run
 from tagger.records import Garment
 from tagger.scoring import Tagger
@@ -113,6 +116,40 @@ def test_an_error_in_mid_run_leaves_the_old_output(photos: Callable[[int], Path]
 
     assert out.read_text() == "yesterday's\n"
     assert sorted(path.name for path in out.parent.iterdir()) == ["tags.csv", "tags.ledger"]
+
+
+def test_no_reader_outlives_the_ledger(
+    photos: Callable[[int], Path], small_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that ends early waits for the threads that read ahead before it closes the ledger that they ask."""
+    knows, leave = Ledger.knows, Ledger.__exit__
+    stopped, closed, late = threading.Event(), threading.Event(), []
+
+    def slow(memory: Ledger, sha256: bytes) -> bool:
+        if threading.current_thread() is not threading.main_thread():
+            if len(late) >= 8:  # the first batch is read; those that are read ahead take until the run has ended
+                stopped.wait(30)
+                time.sleep(0.2)
+            late.append(closed.is_set())
+        return False if closed.is_set() else knows(memory, sha256)
+
+    def close(memory: Ledger, *error: object) -> None:
+        closed.set()
+        leave(memory, *error)
+
+    def stop(done: int, total: int) -> None:
+        stopped.set()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Ledger, "knows", slow)
+    monkeypatch.setattr(Ledger, "__exit__", close)
+    settings = RunSettings(str(photos(30)), str(tmp_path / "tags.csv"), model=str(small_bundle), batch_size=4, workers=4)
+    with pytest.raises(KeyboardInterrupt):
+        run(settings, watcher=Watcher(looked=stop))
+    time.sleep(0.5)
+    assert closed.is_set()
+    assert len(late) > 8
+    assert not any(late)
 
 
 def test_truncated_photos_are_tagged_on_request_and_always_flagged(
