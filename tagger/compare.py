@@ -3,21 +3,22 @@
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from tagger import bundle, dataset, metrics
 from tagger.calibrate import fit_temperature
 from tagger.card import Card, read
 from tagger.errors import BundleError
-from tagger.network import count_macs, count_parameters, logits_of
-from tagger.predict import Predictor, native_probabilities
-from tagger.settings import CompareSettings, Recipe
+from tagger.network import count_macs, count_parameters
+from tagger.predict import Predictor, native_answers
+from tagger.settings import CompareSettings, recipe_in_full
 
 BATCHES = (1, 256)
 """Sizes of the batches that are timed."""
@@ -99,14 +100,12 @@ def compare(settings: CompareSettings, timed: bool = True) -> Comparison:
 
 def said_by(member: bundle.Bundle, pictures: dataset.Pictures) -> Tensor:
     """Return the calibrated probabilities (n, classes) that a bundle gives Fashion-MNIST's pictures."""
-    network, temperature = member.network(), member.card.temperature
-    return logits_of(lambda pixels: native_probabilities(network, pixels, temperature), pictures.pixels)
+    return native_answers(member.network(), pictures.pixels, member.card.temperature)
 
 
 def _kind(card: Card) -> str:
     """Return what bundles have in common that differ in their seed alone."""
-    newer = {item.name: item.default for item in fields(Recipe) if item.default is not MISSING}  # than an older card knows
-    return json.dumps([asdict(card.network), newer | card.recipe | {"seed": 0}], sort_keys=True)
+    return json.dumps([asdict(card.network), recipe_in_full(card.recipe) | {"seed": 0}], sort_keys=True)
 
 
 def _family(names: Sequence[str], held_out: dataset.Pictures, test: dataset.Pictures, timed: bool) -> Family:
@@ -173,7 +172,7 @@ def _figures(said: Tensor, labels: NDArray[np.int64]) -> dict[str, float]:
         "calibration_error": measured["calibration_error"],
         "accuracy_at_90": coverage[0.9],
         "accuracy_at_80": coverage[0.8],
-        "cross_entropy": -said.clamp_min(1e-12).log()[torch.arange(len(labels)), torch.from_numpy(labels)].mean().item(),
+        "cross_entropy": functional.nll_loss(said.clamp_min(1e-12).log(), torch.from_numpy(labels)).item(),
     }
 
 

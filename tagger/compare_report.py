@@ -114,13 +114,13 @@ def chart(comparison: Comparison) -> bytes:
     figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
     axes = figure.subplots()
     for row in comparison.rows():
-        single = " x " not in row["name"]
+        together = row["seeds"] > 1 and row["accuracy_deviation"] is None
         axes.errorbar(
             row["macs"] / 1e6,
             100 * row["accuracy"],
             yerr=100 * (row["accuracy_deviation"] or 0),
-            marker="o" if single else "s",
-            markerfacecolor="black" if single else "white",
+            marker="s" if together else "o",
+            markerfacecolor="white" if together else "black",
             color="black",
             capsize=2,
         )

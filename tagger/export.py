@@ -81,7 +81,7 @@ def export(settings: ExportSettings) -> tuple[Checked, Checked]:
     original = _Scorer(loaded.network(), loaded)
     smaller = _Scorer(pruned(loaded.network(), settings.prune), loaded) if settings.prune else original
     with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder, "exported")
+        made = Path(folder, "network.pt2")  # torch insists on the suffix, and ONNX on none
         if settings.to == "onnx":
             _write_onnx(smaller, loaded, made)
             if settings.int8:
@@ -156,14 +156,11 @@ def _metadata(loaded: bundle.Bundle) -> dict[str, str]:
 
 
 def _write_program(scorer: _Scorer, loaded: bundle.Bundle, path: Path) -> None:
-    torch.export.save(_exported(scorer), path.with_suffix(".pt2"), extra_files={"metadata.json": json.dumps(_metadata(loaded))})
-    path.with_suffix(".pt2").replace(path)  # torch insists on the suffix
+    torch.export.save(_exported(scorer), path, extra_files={"metadata.json": json.dumps(_metadata(loaded))})
 
 
 def _program_scorer(path: Path) -> Scorer:
-    named = path.with_suffix(".pt2")
-    named.write_bytes(path.read_bytes())
-    return torch.export.load(named).module()
+    return torch.export.load(path).module()
 
 
 def _write_onnx(scorer: _Scorer, loaded: bundle.Bundle, path: Path) -> None:

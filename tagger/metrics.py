@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
 BINS = 15
@@ -122,8 +123,6 @@ def mcnemar(right: Flags, other: Flags) -> float:
 
     The exact form of the test (McNemar 1947, "Note on the sampling error of the difference between correlated proportions").
     """
-    from scipy.stats import binomtest  # takes a second to import
-
     only, others = int((right & ~other).sum()), int((other & ~right).sum())
     return float(binomtest(only, only + others).pvalue) if only + others else 1.0
 

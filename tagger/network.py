@@ -20,9 +20,7 @@ def _parts(config: NetworkConfig) -> Parts:
         return plain.parts(config)
     from tagger import borrowed  # torchvision takes a second to import, and no bundle that is shipped needs it
 
-    return {"resnet18": borrowed.resnet18, "mobilenet-v3": borrowed.mobilenet_v3, "efficientnet-b0": borrowed.efficientnet_b0}[
-        config.family
-    ](config)
+    return borrowed.parts(config)
 
 
 class Network(nn.Module):

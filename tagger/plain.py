@@ -1,7 +1,7 @@
 """The family that most people begin with: convolutions with ReLU, halved stage by stage, flattened, and dense layers.
 
 Origin: LeCun et al. 1998 ("Gradient-based learning applied to document recognition"), with the ReLU, the dropout and the norms
-that tutorials and course projects on Fashion-MNIST add. `recipes` has the shapes of five of them by name.
+that tutorials and course projects on Fashion-MNIST add. `recipes` has the shapes of six of them by name.
 """
 
 from collections.abc import Iterator

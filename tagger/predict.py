@@ -15,7 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tagger.bundle import Bundle
 from tagger.errors import DeviceError
-from tagger.network import Network
+from tagger.network import Network, logits_of
 from tagger.records import Garment
 from tagger.settings import Device
 
@@ -146,6 +146,11 @@ def photo_look(network: Network, pixels: Tensor, temperature: float) -> Look:
 def native_probabilities(network: Network, pixels: Tensor, temperature: float) -> Tensor:
     """Return probabilities, float32 (n, classes), as `native_look` does."""
     return native_look(network, pixels, temperature).probabilities
+
+
+def native_answers(network: Network, pixels: Tensor, temperature: float) -> Tensor:
+    """Return what `native_probabilities` does for any number of pictures, some at a time to bound the memory."""
+    return logits_of(lambda some: native_probabilities(network, some, temperature), pixels)
 
 
 def photo_probabilities(network: Network, pixels: Tensor, temperature: float) -> Tensor:

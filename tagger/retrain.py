@@ -3,7 +3,7 @@
 import json
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -17,9 +17,9 @@ from tagger.card import Card, NetworkConfig
 from tagger.errors import TrainingError
 from tagger.garment import VERSION
 from tagger.network import Network, count_macs, count_parameters, logits_of
-from tagger.predict import native_probabilities, photo_probabilities
+from tagger.predict import native_answers, photo_probabilities
 from tagger.recipes import SHAPES, catalog_recipe, tuned
-from tagger.settings import Recipe, TrainSettings
+from tagger.settings import TrainSettings, recipe_in_full
 from tagger.train import EpochFigures, train
 
 CHECKPOINT, JUDGE = "checkpoint.pt", "judge.pt"
@@ -114,7 +114,8 @@ def _twin(settings: TrainSettings, config: NetworkConfig) -> bundle.Bundle:
     """Return the bundle that calibrates for the new one; raises `TrainingError` unless only the seed tells them apart."""
     twin = bundle.load(str(settings.calibrated_by))
     asked = json.loads(json.dumps(asdict(settings.recipe)))
-    made = {item.name: twin.card.recipe.get(item.name, item.default) for item in fields(Recipe)}
+    full = recipe_in_full(twin.card.recipe)
+    made = {name: full.get(name) for name in asked}
     if made | {"seed": 0} != asked | {"seed": 0} or twin.card.network != config or "held_out" not in twin.card.figures:
         raise TrainingError(
             f"{twin.model} was not made by this recipe with the held-out images left out, so its temperature does not fit; "
@@ -240,9 +241,7 @@ def _judge(
 
 def _native(network: Network, pictures: dataset.Pictures, temperature: float) -> NDArray[np.float32]:
     """Return the calibrated probabilities, float32 (n, labels), of Fashion-MNIST's pictures."""
-    said: NDArray[np.float32] = logits_of(
-        lambda pixels: native_probabilities(network, pixels, temperature), pictures.pixels
-    ).numpy()
+    said: NDArray[np.float32] = native_answers(network, pictures.pixels, temperature).numpy()
     return said
 
 

@@ -1,8 +1,9 @@
 """What a user may choose, in one frozen object a command."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
 DEVICES: tuple[Device, ...] = get_args(Device)
@@ -117,6 +118,11 @@ class Recipe:
                 return cycle, first
             first += cycle.epochs
         raise IndexError(f"The recipe has {self.epochs} epochs, so none with the number {epoch}.")
+
+
+def recipe_in_full(of_card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe as it stands in a card, with the defaults of what is newer than that card."""
+    return {item.name: item.default for item in fields(Recipe) if item.default is not MISSING} | dict(of_card)
 
 
 @dataclass(frozen=True)
