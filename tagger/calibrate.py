@@ -9,6 +9,12 @@ from torch.nn import functional
 PRECISION = 0.99
 """Accuracy, on the held-out pictures, that the default threshold asks of the tags it lets pass."""
 
+PHOTO_PRECISION = 0.95
+"""The same for bundles that know photos."""
+
+PRECISIONS = (0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
+"""Shares of right ones among the unflagged tags that a card has thresholds for."""
+
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """Return the positive number to divide float logits (n, classes) by, least cross-entropy against labels (n,).

@@ -9,6 +9,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -388,7 +389,12 @@ def export(**options: Any) -> None:
 @cli.command()
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the new bundle.")
 @click.option("--name", help="The bundle's name.  [default: that of its folder]")
-@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder of Fashion-MNIST's four files.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="SOURCE",
+    help="Folder of Fashion-MNIST's four files; or labelled photos, a table or a folder with a subfolder a class.",
+)
 @click.option("--mix", type=click.Choice(MIXES), default=Recipe.mix, show_default=True, help="What is learnt.")
 @click.option("--network", type=click.Choice(NETWORKS), help="Shape to train.  [default: base]")
 @click.option(
@@ -399,7 +405,13 @@ def export(**options: Any) -> None:
     help="How: as we do, or as the project does that the network comes from.",
 )
 @click.option("--lr", type=_Finite(0, 1, min_open=True), help="Peak learning rate; Muon's goes along.  [default: the recipe's]")
-@click.option("--start", metavar="MODEL", help="Bundle whose weights training begins with.  [default for catalog: residual]")
+@click.option(
+    "--from",
+    "--start",
+    "start",
+    metavar="MODEL",
+    help="Bundle whose weights training begins with.  [default for the mix: residual, for labelled photos: catalog]",
+)
 @click.option(
     "--distill-from",
     "teachers",
@@ -421,15 +433,37 @@ def export(**options: Any) -> None:
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the images.  [default: those of the recipe]")
 @click.option("--batch-size", type=click.IntRange(2), help="Images a step.  [default: those of the recipe]")
 @click.option("--seed", type=click.IntRange(0), default=Recipe.seed, show_default=True, help="Start of all chance.")
-@click.option("--floor", type=_Finite(0, 1), help="Least held-out accuracy.  [default: 0.9, and 0.8 by an original recipe]")
+@click.option(
+    "--class-weights/--no-class-weights",
+    default=None,
+    help="Let rare classes weigh as much as frequent ones.  [default: for labelled photos]",
+)
+@click.option(
+    "--patience", type=click.IntRange(1), metavar="N", help="End when N epochs brought no lower held-out loss, with the best."
+)
+@click.option(
+    "--floor",
+    type=_Finite(0, 1),
+    help="Least held-out accuracy.  [default: 0.9, by an original recipe 0.8, for labelled photos 0]",
+)
+@click.option(
+    "--tolerance",
+    type=_Finite(0, 1),
+    default=TrainSettings.tolerance,
+    show_default=True,
+    help="Share of a class that may be right less often than by the bundle that is in the folder.",
+)
+@click.option("--force", is_flag=True, help="Replace the bundle in the folder though the new one may be worse.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in the folder.")
+@click.option("--image-column", help="Column of a table that holds the paths.  [default: told by its name]")
+@click.option("--label-column", help="Column of a table that holds the labels.  [default: told by its name]")
+@click.option("--workers", type=click.IntRange(1, 256), help="Threads that read photos.  [default: processors]")
 @with_debug
 def retrain(
     out: Path,
     name: str | None,
     data: Path | None,
     floor: float | None,
-    resume: bool,
     mix: Mix,
     network: NetworkName | None,
     recipe: RecipeName,
@@ -441,14 +475,29 @@ def retrain(
     epochs: int | None,
     batch_size: int | None,
     seed: int,
+    class_weights: bool | None,
+    patience: int | None,
+    **options: Any,
 ) -> None:
-    """Train a network on Fashion-MNIST, or on the mix for photos, and write it, calibrated and measured, as a bundle."""
-    from tagger.recipes import catalog_recipe, original_recipe, recipe_of, tuned
+    """Train a network on Fashion-MNIST, on the mix for photos, or on labelled photos of your own, and write it as a bundle.
+
+    The bundle is calibrated on what was held out and measured on what nothing has seen before; metrics.json and history.csv
+    lie beside it. It replaces another one in the folder only if it is no worse.
+    """
+    from tagger import dataset
+    from tagger.finetune import collected, finetune
+    from tagger.progress import counting
+    from tagger.recipes import catalog_recipe, original_recipe, own_recipe, recipe_of, tuned
     from tagger.report import print_epoch, print_retrained
     from tagger.retrain import retrain as make
 
+    own = data is not None and not dataset.holds_fashion_mnist(data)
+    if own and (mix == "catalog" or recipe == "original" or calibrated_by is not None):
+        raise click.UsageError("--mix, --recipe original and --calibrated-by are for Fashion-MNIST, not for your own photos.")
     if photos is not None and mix != "catalog":
         raise click.UsageError("--photos belongs to --mix catalog; Fashion-MNIST alone is learnt without any.")
+    if mix == "catalog" and class_weights:
+        raise click.UsageError("--class-weights has no say in --mix catalog, which is made as even as it is to be.")
     if network is not None and (start is not None or mix == "catalog"):
         raise click.UsageError(
             "--network is for training from chance; otherwise the shape is that of the bundle it begins with."
@@ -457,17 +506,32 @@ def retrain(
         raise click.UsageError("--distill-from belongs to --mix fashion-mnist; the mix has a judge of its own.")
     if recipe == "original" and (teachers or network not in ORIGINALS):
         raise click.UsageError(f"--recipe original is for {', '.join(ORIGINALS)}, and has no --distill-from.")
-    if mix == "catalog":
+    if own:
+        chosen, start = own_recipe(network, epochs, seed, teachers), start or (None if network else DEFAULT_MODEL)
+    elif mix == "catalog":
         chosen, start = catalog_recipe(epochs, seed), start or "residual"
     elif recipe == "original":
         chosen = original_recipe(network or "base", epochs, seed)
     else:
         chosen = recipe_of(network or "base", epochs, seed, teachers)
-    chosen = tuned(chosen, batch_size, lr)
+    chosen = replace(
+        tuned(chosen, batch_size, lr),
+        balanced=chosen.balanced if class_weights is None else class_weights,
+        patience=patience or chosen.patience,
+    )
     if floor is None:
-        floor = 0.8 if recipe == "original" else 0.9
-    settings = TrainSettings(out, chosen, data, name, floor, resume, start, photos, calibrated_by)
-    print_retrained(make(settings, print_epoch, lambda text: click.echo(text, err=True)))
+        floor = 0.0 if own else 0.8 if recipe == "original" else 0.9
+    settings = TrainSettings(out, chosen, data, name, floor, start=start, photos=photos, calibrated_by=calibrated_by, **options)
+
+    def tell(text: str) -> None:
+        click.echo(text, err=True)
+
+    if not own:
+        print_retrained(make(settings, print_epoch, tell))
+        return
+    with counting("photos") as progress:
+        photos_read = collected(settings, progress)
+    print_retrained(finetune(settings, photos_read, print_epoch, tell))
 
 
 def with_catalog(command: Command) -> Command:

@@ -187,6 +187,12 @@ def fashion_mnist(split: Literal["train", "test"], folder: Path | None = None) -
     )
 
 
+def holds_fashion_mnist(folder: Path) -> bool:
+    """Whether a folder holds any of Fashion-MNIST's four files, packed or not."""
+    names = [name for split in _FILES.values() for name, _ in split]
+    return any((folder / f"{name}{suffix}").is_file() for name in names for suffix in ("", ".gz"))
+
+
 def checksums() -> dict[str, str]:
     """Return the sha256 of each decompressed Fashion-MNIST file, as `fashion_mnist` verifies them."""
     return dict(_FILES["train"] + _FILES["test"])

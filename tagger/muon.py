@@ -33,7 +33,8 @@ class Muon(torch.optim.Optimizer):
         ahead = weight.grad.add(velocity, alpha=group["momentum"])  # type: ignore[union-attr]  # Nesterov's
         direction = orthogonalised(ahead.reshape(len(weight), -1), int(group["iterations"])).view_as(weight)
         length = len(weight) ** 0.5
-        weight.mul_(length / weight.norm()).sub_(direction, alpha=group["lr"] * length / direction.norm().item())
+        steepness = direction.norm().item() or 1.0  # where nothing is to be learnt, nothing is
+        weight.mul_(length / weight.norm()).sub_(direction, alpha=group["lr"] * length / steepness)
 
 
 def orthogonalised(matrix: Tensor, iterations: int) -> Tensor:

@@ -50,6 +50,9 @@ TEACHERS: dict[NetworkName, tuple[str, ...]] = {"base": ("residual", "tiny"), "r
 # As their projects state it, or as tutorials do where they do not: Adam as it comes, pictures as they are.
 ORIGINAL = Cycle(epochs=10, erase_share=0.0)
 
+# A shop's own labels, for a network that knows products already: gently, in small batches, as there may be a few hundred.
+OWN = Cycle(epochs=40, peak=0.3, warmup_steps=30, erase_share=0.3, label_smoothing=0.05)
+
 CATALOG_EPOCHS = 20
 """Passes over the mix that made the bundle `catalog`."""
 
@@ -98,6 +101,16 @@ def catalog_recipe(epochs: int | None = None, seed: int = Recipe.seed) -> Recipe
     learning = Cycle(epochs - recalling, peak=0.6, warmup_steps=200, erase_share=0.3)
     recall = Cycle(recalling, peak=0.25, warmup_steps=200, erase_share=0.3, native_weight=3.0)
     return Recipe((learning, recall) if recalling else (learning,), seed=seed, mix="catalog")
+
+
+def own_recipe(
+    network: NetworkName | None, epochs: int | None = None, seed: int = Recipe.seed, teachers: Sequence[str] = ()
+) -> Recipe:
+    """Return the recipe for labels of one's own: a gentle one for a bundle's network, or for a named one from chance."""
+    cycle = replace(
+        OWN, epochs=epochs or OWN.epochs, peak=OWN.peak if network is None else 1.0, distillation=0.7 if teachers else 0.0
+    )
+    return Recipe((cycle,), batch_size=32, balanced=True, seed=seed, network=network or "residual", teachers=tuple(teachers))
 
 
 def tuned(recipe: Recipe, batch_size: int | None = None, lr: float | None = None) -> Recipe:

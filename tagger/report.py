@@ -19,10 +19,10 @@ from tagger.compare import Comparison
 from tagger.compare_report import TITLES, cell
 from tagger.errors import BundleError
 from tagger.export import CHECKED, Checked
+from tagger.handover import Retrained
 from tagger.metrics import Interval
 from tagger.network import Network, count_parameters, layers
 from tagger.output import write_file
-from tagger.retrain import Retrained
 from tagger.train import EpochFigures
 
 CHANCE = 0.05

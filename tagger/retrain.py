@@ -12,23 +12,18 @@ import torch
 from numpy.typing import NDArray
 
 from tagger import bundle, dataset, metrics, mix
-from tagger.calibrate import PRECISION, fit_temperature, threshold_for
+from tagger.calibrate import PHOTO_PRECISION, PRECISION, PRECISIONS, fit_temperature, threshold_for
 from tagger.card import Card, NetworkConfig
 from tagger.errors import TrainingError
 from tagger.garment import VERSION
-from tagger.network import Network, count_macs, count_parameters, logits_of
+from tagger.handover import CHECKPOINT, HeldOut, Retrained, hand_over, objection_to
+from tagger.network import Network, logits_of
 from tagger.predict import native_answers, photo_probabilities
 from tagger.recipes import SHAPES, catalog_recipe, tuned
 from tagger.settings import TrainSettings, recipe_in_full
 from tagger.train import EpochFigures, train
 
-CHECKPOINT, JUDGE = "checkpoint.pt", "judge.pt"
-
-PRECISIONS = (0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
-"""Shares of right ones among the unflagged tags that a card has thresholds for."""
-
-PHOTO_PRECISION = 0.95
-"""The one that is the default of a bundle with a head for photos."""
+JUDGE = "judge.pt"
 
 MIX_IS_EASIER = 0.8
 """Errors allowed on the mix that calibrates for each that is promised on photos, which are harder.
@@ -38,14 +33,6 @@ Chosen on the half of two shops' photos that choices may look at."""
 SHARPENED = 0.55
 """Temperature of the averaged views, as a share of the one that fits a single view of the mix: means are softer, and the mix
 is more ragged than most photos. Chosen like `MIX_IS_EASIER`, by the calibration error there."""
-
-
-@dataclass(frozen=True)
-class Retrained:
-    """The bundle that was written and the figures of every epoch."""
-
-    bundle: bundle.Bundle
-    history: list[EpochFigures]
 
 
 def retrain(
@@ -91,23 +78,26 @@ def retrain(
         [teacher.network() for teacher in teachers],
     )
     calibrated = calibrate_network(network, held_out, calibration) if twin is None else calibration_of(twin.card)
-    seen = {} if twin is not None else {"held_out": _figures(network, held_out, calibrated.temperature)}
+    seen = {} if twin is not None else {"held_out": _measured(network, held_out, calibrated.temperature)}
     if seen and seen["held_out"]["accuracy"] < settings.floor:
         raise TrainingError(
             f"Held-out accuracy is {seen['held_out']['accuracy']:.4f}, below the floor of {settings.floor:.4f}; "
             f"no bundle was written. The checkpoint is {checkpoint}."
         )
-    figures = {
-        **seen,
-        "test": _figures(network, test, calibrated.temperature),
-        "parameters": count_parameters(network),
-        "macs": count_macs(network),
-        "trained_on": len(training),
-        "seconds": round(sum(each.seconds for each in history)),
-    }
-    written = bundle.save(settings.out, card_of(settings, network, calibrated, figures), network)
-    checkpoint.unlink()
-    return Retrained(written, history)
+    judges = None if twin is not None else _judges(network, held_out, calibrated.temperature)
+    objection = objection_to(settings, judges)
+    measured = {**seen, "test": _measured(network, test, calibrated.temperature)}
+    return hand_over(settings, card_of(settings, network, calibrated), network, history, len(training), measured, objection)
+
+
+def _judges(network: Network, held_out: dataset.Pictures, temperature: float) -> HeldOut:
+    """Return what tells whether the network may replace a bundle."""
+
+    def said_by(other: bundle.Bundle) -> NDArray[np.int64]:
+        return np.asarray(_native(other.network(), held_out, other.card.temperature).argmax(1))
+
+    said = _native(network, held_out, temperature).argmax(1)
+    return HeldOut(dataset.LABELS, held_out.labels.numpy(), said, said_by)
 
 
 def _twin(settings: TrainSettings, config: NetworkConfig) -> bundle.Bundle:
@@ -159,8 +149,8 @@ def calibration_of(card: Card) -> Calibrated:
     return Calibrated(card.temperature, card.photo_temperature, thresholds, float(card.recipe["threshold_precision"]))
 
 
-def card_of(settings: TrainSettings, network: Network, calibrated: Calibrated, figures: dict[str, Any]) -> Card:
-    """Return what the new bundle says of itself."""
+def card_of(settings: TrainSettings, network: Network, calibrated: Calibrated) -> Card:
+    """Return what the new bundle says of itself, before its figures."""
     return Card(
         name=settings.name or settings.out.resolve().name,
         labels=dataset.LABELS,
@@ -171,7 +161,6 @@ def card_of(settings: TrainSettings, network: Network, calibrated: Calibrated, f
         min_confidence=calibrated.thresholds[calibrated.precision],
         photo_temperature=calibrated.photo_temperature,
         precisions={str(share): threshold for share, threshold in calibrated.thresholds.items()},
-        figures=figures,
         recipe=asdict(settings.recipe)
         | {"threshold_precision": calibrated.precision, "calibrated_by": settings.calibrated_by or ""},
         data=dataset.checksums() | (dataset.table_checksum(settings.photos) if settings.photos else {}),
@@ -253,7 +242,7 @@ def _photos(network: Network, pictures: dataset.Pictures, temperature: float) ->
     return said[:, : dataset.NONE]
 
 
-def _figures(network: Network, pictures: dataset.Pictures, temperature: float) -> dict[str, Any]:
+def _measured(network: Network, pictures: dataset.Pictures, temperature: float) -> dict[str, Any]:
+    """Return all figures of Fashion-MNIST's pictures."""
     probabilities = _native(network, pictures, temperature)
-    figures = metrics.measure(probabilities.argmax(1), probabilities.max(1), pictures.labels.numpy(), dataset.LABELS)
-    return {name: figures[name] for name in ("accuracy", "macro_accuracy", "calibration_error", "n")}
+    return metrics.measure(probabilities.argmax(1), probabilities.max(1), pictures.labels.numpy(), dataset.LABELS)

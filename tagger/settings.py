@@ -89,6 +89,10 @@ class Recipe:
     """Pictures are moved by up to so many pixels each way, filled with background."""
     averaging: float = 0.999
     """Share of the old in the running average of the weights that ships, a step."""
+    balanced: bool = False
+    """Whether rare classes weigh as much as frequent ones."""
+    patience: int = 0
+    """Epochs without a lower held-out loss after which training ends, with the weights of the best one; 0 for never."""
     seed: int = 0
     mix: Mix = "fashion-mnist"
     """What is learnt: Fashion-MNIST as it is, or with all that the room `mix` makes of it."""
@@ -132,6 +136,7 @@ class TrainSettings:
     out: Path
     recipe: Recipe
     data: Path | None = None
+    """Folder of Fashion-MNIST's four files, or labelled photos of one's own: a folder or a table."""
     name: str | None = None
     floor: float = 0.0
     """Least accuracy on the held-out images, 0..1, for the bundle to be written."""
@@ -142,6 +147,13 @@ class TrainSettings:
     """Folder of labelled photos for the mix of `catalog`."""
     calibrated_by: str | None = None
     """Name or folder of a bundle of the same recipe whose temperature the new one takes, which then learns all images."""
+    tolerance: float = 0.02
+    """Share of a class's held-out pictures, 0..1, that may be right less often than by the bundle that is replaced."""
+    force: bool = False
+    """Whether to replace a bundle that the new one is not shown to be as good as."""
+    image_column: str | None = None
+    label_column: str | None = None
+    workers: int | None = None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from tagger.muon import Muon
 from tagger.network import Network, logits_of, said_of_both_sides
 from tagger.settings import Cycle, Recipe
 
-CHECKPOINT_FORMAT = 4
+CHECKPOINT_FORMAT = 5
 
 SURE = 0.98
 """The least probability of its label, by those that have learnt it, at which a picture is easy."""
@@ -67,9 +67,14 @@ def train(
 
     After each epoch `checkpoint` is replaced; with `resume` training goes on from it and ends in the same weights as
     without the interruption. Training begins with the weights of `start` as far as it has them. What `teachers` say, in
-    evaluation mode, is learnt beside the labels where a cycle has a share of distillation. Raises `TrainingError` where
-    it cannot.
+    evaluation mode, is learnt beside the labels where a cycle has a share of distillation. With `recipe.patience` it ends
+    early where the held-out loss no longer falls, and the network is that of the best epoch. Raises `TrainingError` where it
+    cannot.
     """
+    if recipe.patience and held_out is None:
+        raise TrainingError(
+            "Nothing is held out, so nothing tells when to stop early; leave --patience or --calibrated-by out."
+        )
     torch.manual_seed(recipe.seed)
     network = Network(config).to(memory_format=torch.channels_last)
     if start is not None:
@@ -78,12 +83,16 @@ def train(
     optimizers = _optimizers(network, recipe)
     history: list[EpochFigures] = []
     ends: list[dict[str, Tensor]] = []
+    best: dict[str, Tensor] | None = None
     if resume:
-        history, ends = _restore(checkpoint, recipe, config, network, average, optimizers)
+        history, ends, best = _restore(checkpoint, recipe, config, network, average, optimizers)
 
     begun = len(history)
+    weights = _class_weights(pictures.labels, config.classes) if recipe.balanced else None
     targets, easy = pictures.labels, torch.zeros(len(pictures), dtype=torch.bool)
     for epoch in range(begun, recipe.epochs):
+        if _is_patience_over(history, recipe.patience):
+            break
         cycle, first = recipe.cycle_at(epoch)
         if epoch in (begun, first):
             targets, easy = _lesson(pictures, cycle, [*teachers, *(_ended(end, config) for end in ends)])
@@ -104,7 +113,8 @@ def train(
                     group["lr"] = group["peak_lr"] * share
             photo = None if pictures.photo is None else pictures.photo[chosen]
             seen = _resized(pixels, side)
-            losses.append(_train_step(network, optimizers, seen, targets[chosen], cycle, photo))
+            weight = None if weights is None else weights[pictures.labels[chosen]]
+            losses.append(_train_step(network, optimizers, seen, targets[chosen], cycle, photo, weight))
             average.update_parameters(network)
         loss = torch.stack(losses).mean().item()
         if not loss < float("inf"):
@@ -115,10 +125,36 @@ def train(
         left = _seconds_left(epoch, seconds, recipe)
         history.append(EpochFigures(epoch + 1, recipe.epochs, loss, accuracy, held_out_loss, seconds, left))
         if epoch + 1 == first + cycle.epochs:
-            ends.append({name: tensor.clone() for name, tensor in average.module.state_dict().items()})
-        _save(checkpoint, recipe, config, network, average, optimizers, history, ends)
+            ends.append(_copied(average.module))
+        if recipe.patience and _best_epoch(history) == epoch + 1:
+            best = _copied(average.module)
+        _save(checkpoint, recipe, config, network, average, optimizers, history, ends, best)
         report(history[-1])
-    return _ended(ends[-1], config), history
+    return _ended(best or ends[-1], config), history
+
+
+def _class_weights(labels: Tensor, classes: int) -> Tensor:
+    """Return weights (classes,) with which every class among the labels (n,) counts the same, and a label 1 on average.
+
+    The heuristic of scikit-learn's `class_weight="balanced"` (King and Zeng 2001, Logistic regression in rare events data).
+    """
+    counts = torch.bincount(labels, minlength=classes)
+    return len(labels) / (int((counts > 0).sum()) * counts.clamp_min(1))
+
+
+def _best_epoch(history: Sequence[EpochFigures]) -> int:
+    """Return the epoch, counted from 1, whose averaged weights had the least held-out loss, the first of equals."""
+    losses = [float("inf") if figures.held_out_loss is None else figures.held_out_loss for figures in history]
+    return losses.index(min(losses)) + 1
+
+
+def _is_patience_over(history: Sequence[EpochFigures], patience: int) -> bool:
+    return patience > 0 and len(history) > 0 and len(history) - _best_epoch(history) >= patience
+
+
+def _copied(network: nn.Module) -> dict[str, Tensor]:
+    """Return the weights as they are now; training goes on with others."""
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
 
 def _begin_with(network: Network, start: Network) -> None:
@@ -224,13 +260,18 @@ def _train_step(
     targets: Tensor,
     cycle: Cycle,
     photo: Tensor | None = None,
+    weight: Tensor | None = None,
 ) -> Tensor:
+    """Take a step and return its loss; `photo` (n,) says which pictures stand for photos, `weight` (n,) what each counts."""
     smoothing = cycle.label_smoothing
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=_has_fast_bfloat16()):
         features = network.features(pixels)
         native = network.head(features)
         of_photos = None if network.photo_head is None else network.photo_head(features)
-    if photo is None or of_photos is None:
+    if weight is not None:
+        losses = functional.cross_entropy(native.float(), targets, label_smoothing=smoothing, reduction="none")
+        loss = (weight * losses).mean()
+    elif photo is None or of_photos is None:
         loss = functional.cross_entropy(native.float(), targets, label_smoothing=smoothing)
     else:  # each picture teaches the head of its kind
         as_photos, as_natives = (
@@ -323,6 +364,7 @@ def _save(
     optimizers: list[torch.optim.Optimizer],
     history: list[EpochFigures],
     ends: list[dict[str, Tensor]],
+    best: dict[str, Tensor] | None,
 ) -> None:
     state = {
         "format": CHECKPOINT_FORMAT,
@@ -333,6 +375,7 @@ def _save(
         "optimizers": [optimizer.state_dict() for optimizer in optimizers],
         "history": [asdict(figures) for figures in history],
         "ends": ends,
+        "best": best,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
@@ -346,7 +389,7 @@ def _restore(
     network: nn.Module,
     average: nn.Module,
     optimizers: list[torch.optim.Optimizer],
-) -> tuple[list[EpochFigures], list[dict[str, Tensor]]]:
+) -> tuple[list[EpochFigures], list[dict[str, Tensor]], dict[str, Tensor] | None]:
     try:
         # weights_only: a checkpoint is data, and loading it must not run code from the file.
         state: dict[str, Any] = torch.load(path, weights_only=True)
@@ -358,7 +401,7 @@ def _restore(
         average.load_state_dict(state["average"])
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        return [EpochFigures(**figures) for figures in state["history"]], list(state["ends"])
+        return [EpochFigures(**figures) for figures in state["history"]], list(state["ends"]), state["best"]
     except FileNotFoundError:
         raise TrainingError(f"There is no {path} to resume from; leave --resume out to start anew.") from None
     except _DAMAGE as error:

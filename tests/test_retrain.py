@@ -15,6 +15,7 @@ import torch
 from conftest import draw_photo, save_bundle
 
 from tagger import bundle, dataset, mix
+from tagger.calibrate import PHOTO_PRECISION, PRECISIONS
 from tagger.card import NetworkConfig
 from tagger.cli import main
 from tagger.dataset import LABELS, Pictures, hold_out, kept_for_calibration, kept_for_reporting, labelled_photos
@@ -24,7 +25,7 @@ from tagger.predict import Predictor
 from tagger.recipes import SHAPES, catalog_recipe
 from tagger.records import Garment
 from tagger.report import print_epoch, print_retrained
-from tagger.retrain import CHECKPOINT, PHOTO_PRECISION, PRECISIONS, Retrained, retrain
+from tagger.retrain import CHECKPOINT, Retrained, retrain
 from tagger.settings import Cycle, Recipe, TrainSettings
 from tagger.train import EpochFigures
 
@@ -233,7 +234,8 @@ def test_the_figures_of_a_mix_are_those_of_the_bundle(shop: Shop) -> None:
 def test_a_mix_leaves_the_bundle_alone_in_its_folder(shop: Shop) -> None:
     """Neither checkpoint nor judge stays behind."""
     folder = shop.start.parent / "new"
-    assert ["card.json", next(folder.glob("weights-*")).name] == sorted(file.name for file in folder.iterdir())
+    weights = next(folder.glob("weights-*")).name
+    assert ["card.json", "history.csv", "metrics.json", weights] == sorted(file.name for file in folder.iterdir())
 
 
 def test_it_is_told_how_many_photos_there_are(shop: Shop) -> None:

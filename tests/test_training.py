@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics.classification import MulticlassCalibrationError
 
 from tagger import train as recipe_room
@@ -32,7 +32,7 @@ from tagger.metrics import (
 from tagger.network import Network, count_macs, count_parameters
 from tagger.recipes import RESIDUAL, recipe_of
 from tagger.settings import Cycle, Recipe
-from tagger.train import EpochFigures, train
+from tagger.train import EpochFigures, _class_weights, train
 
 # Not narrower: the gradient of a 1x1 convolution with stride 2 over 4 channels corrupts the heap in torch 2.15's oneDNN.
 CONFIG = NetworkConfig(widths=(8, 16))
@@ -286,6 +286,32 @@ def test_resuming_before_and_within_a_taught_cycle(tmp_path: Path, epoch: int) -
     assert same_weights(straight, resumed)
 
 
+def test_patience_ends_with_the_best_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training ends when the held-out loss has not fallen for so long, with the best epoch's weights, resumed or not."""
+    losses = [0.9, 0.5, 0.7, 0.6, 0.1]
+    weights = []
+
+    def measured(network: nn.Module, *_: object) -> tuple[float, float]:
+        weights.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
+        return 0.5, losses[len(weights) - 1]
+
+    monkeypatch.setattr("tagger.train._measure", measured)
+    recipe = Recipe((Cycle(epochs=5),), batch_size=20, patience=2)
+    network, history = train(recipe, CONFIG, bars(60), bars(20), tmp_path / "checkpoint.pt")
+    assert 4 == len(history)
+    again, _ = train(recipe, CONFIG, bars(60), bars(20), tmp_path / "checkpoint.pt", resume=True)
+    for some in (network, again):
+        assert all(torch.equal(tensor, weights[1][name]) for name, tensor in some.state_dict().items())
+
+
+def test_balanced_classes_weigh_the_same() -> None:
+    """Every class that occurs weighs as much as another one, and a picture 1 on average."""
+    labels = torch.tensor([0] * 6 + [1] * 3 + [3])
+    weights = _class_weights(labels, 4)[labels]
+    assert 1 == pytest.approx(weights.mean().item())
+    assert torch.allclose(torch.full((3,), 10 / 3), torch.stack([weights[labels == label].sum() for label in (0, 1, 3)]))
+
+
 def test_another_length_is_one_cycle() -> None:
     """The recipe in another length is a single cycle of it; in its own length it is the recipe itself."""
     whole = recipe_of("residual")
@@ -428,9 +454,9 @@ def test_targets_of_a_mix_are_what_is_learnt(tmp_path: Path, monkeypatch: pytest
     seen: list[tuple[Tensor, Tensor, Tensor]] = []
     step = recipe_room._train_step
 
-    def spy(network: object, optimizers: object, pixels: Tensor, targets: Tensor, smoothing: float, photo: Tensor) -> Tensor:
-        seen.append((pixels[:, 0, 0, [0, 27]].amax(1).long(), targets, photo))
-        return step(network, optimizers, pixels, targets, smoothing, photo)
+    def spy(network: object, optimizers: object, pixels: Tensor, targets: Tensor, cycle: Cycle, *kind: Tensor) -> Tensor:
+        seen.append((pixels[:, 0, 0, [0, 27]].amax(1).long(), targets, kind[0]))
+        return step(network, optimizers, pixels, targets, cycle, *kind)
 
     monkeypatch.setattr(recipe_room, "_train_step", spy)
     train(replace(GENTLE, shift=0), TWO_HEADS, pictures, OTHERS, tmp_path / "checkpoint.pt", start=beginning())

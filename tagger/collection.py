@@ -1,0 +1,219 @@
+"""A shop's labelled photos as pictures to learn from, in three parts that no photo leaves when more photos come."""
+
+import csv
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tagger.dataset import Pictures
+from tagger.errors import DatasetError
+from tagger.labelled import place_of
+from tagger.lesson import NONE, Labelled, listed, read_table, spelled
+from tagger.reading import prepare
+from tagger.records import Failed, Garment, Item
+from tagger.source import IMAGE_SUFFIXES
+
+HELD_OUT, TESTED = 0.15, 0.15
+"""Shares of the products whose photos calibrate and choose, and whose photos only measure."""
+
+LEAST_TO_MEASURE = 8
+"""Products below which a class is learnt whole, and measured by nothing: a part of them would say nothing."""
+
+LEAST_TO_LEARN = 2
+"""Photos below which a label teaches nothing."""
+
+
+class Shown(NamedTuple):
+    """A labelled photo with the product that was found in it."""
+
+    item: Item
+    garment: Garment
+    label: str
+    product: str
+    """Photos with the same name show one product."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Photos of one part, and the labels of the whole collection."""
+
+    photos: Sequence[Shown]
+    labels: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    @property
+    def garments(self) -> list[Garment]:
+        """The products in the photos."""
+        return [shown.garment for shown in self.photos]
+
+    @property
+    def classes(self) -> NDArray[np.int64]:
+        """Numbers of the photos' labels, (n,)."""
+        return np.array([self.labels.index(shown.label) for shown in self.photos], np.int64)
+
+    @property
+    def pictures(self) -> Pictures:
+        """The photos as a network learns them."""
+        pixels = np.stack([garment.pixels for garment in self.garments])[:, None]
+        return Pictures(torch.from_numpy(pixels), torch.from_numpy(self.classes))
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The labels of a collection, its three parts, and sentences on all that was odd."""
+
+    labels: tuple[str, ...]
+    training: Part
+    held_out: Part
+    test: Part
+    said: list[str] = field(default_factory=list)
+
+
+def collect(
+    given: str,
+    known: Sequence[str] = (),
+    image_column: str | None = None,
+    label_column: str | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Collection:
+    """Return the labelled photos of a table, or of a folder with one subfolder a class, read and split.
+
+    The part of a product hangs on its name, or where no column `group` names it on what its picture shows, and on nothing else:
+    what was tested on stays so when photos are added. Labels that differ from one another, or from `known` ones, in case and
+    punctuation alone are one. Raises `SourceError` or `DatasetError` where there is too little to learn from.
+    """
+    table = read_table(given, given, image_column, label_column)
+    said = [*table.said, *_empty_classes(given)]
+    named = _named(list(table.photos.values()), known, said)
+    seen = _seen(named, workers, progress, said)
+    labels = _labels(given, named, seen, known, said)
+    photos = [shown for shown in seen if shown.label in labels]
+    return Collection(labels, *_parts(given, photos, labels, said), said)
+
+
+def _empty_classes(given: str) -> list[str]:
+    """Return a sentence on the subfolders without a photo, where the classes are folders."""
+    folder = place_of(given)
+    if not folder.is_dir():
+        return []
+    empty = [one.name for one in sorted(folder.iterdir()) if _is_class(one) and not any(map(_is_image, one.rglob("*")))]
+    return [listed("subfolders hold no photo and are no classes", empty)] if empty else []
+
+
+def _is_class(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(".")
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def _named(rows: Sequence[Labelled], known: Sequence[str], said: list[str]) -> dict[Path, tuple[Labelled, str]]:
+    """Return the rows that have a label, by their files, each with the one spelling of it."""
+    rest = [row for row in rows if row.label != NONE]
+    if len(rest) < len(rows):
+        said.append(f"{len(rows) - len(rest)} photos of none of the labels ({NONE}) are left out; adapt can learn from them.")
+    spellings = spelled([row.label for row in rest], known)
+    merged = sorted(f"{label!r} as {name!r}" for label, name in spellings.items() if label != name)
+    if merged:
+        said.append(f"Labels that differ in case or punctuation alone are one: {', '.join(merged)}.")
+    return {Path(str(row.item.place)): (row, spellings[row.label]) for row in rest}
+
+
+def _seen(
+    named: Mapping[Path, tuple[Labelled, str]],
+    workers: int | None,
+    progress: Callable[[int, int], None],
+    said: list[str],
+) -> list[Shown]:
+    """Return the photos that can be read and show a product."""
+    seen: list[Shown] = []
+    unreadable: list[str] = []
+    nothing: list[str] = []
+    for number, (prepared, (row, label)) in enumerate(
+        zip(prepare((row.item for row, _ in named.values()), workers), named.values(), strict=True), 1
+    ):
+        outcome = prepared.outcome
+        if isinstance(outcome, Garment) and outcome.found:
+            shown = hashlib.sha256(outcome.pixels.tobytes()).hexdigest()
+            seen.append(Shown(row.item, outcome, label, row.product or shown))
+        else:
+            (unreadable if isinstance(outcome, Failed) else nothing).append(row.item.path)
+        progress(number, len(named))
+    if unreadable:
+        said.append(listed("photos cannot be read and are left out", unreadable))
+    if nothing:
+        said.append(listed("photos show no product that stands out and are left out", nothing))
+    return seen
+
+
+def _labels(
+    given: str, named: Mapping[Path, tuple[Labelled, str]], seen: Sequence[Shown], known: Sequence[str], said: list[str]
+) -> tuple[str, ...]:
+    """Return the labels that enough photos have: `known` ones first, in their order."""
+    counts = Counter(photo.label for photo in seen)
+    asked = {label for _, label in named.values()}
+    few = sorted(label for label in asked if counts[label] < LEAST_TO_LEARN)
+    if few:
+        said.append(f"{', '.join(map(repr, few))}: fewer than {LEAST_TO_LEARN} photos to learn from, so left out.")
+    kept = asked.difference(few)
+    if len(kept) < 2:
+        raise DatasetError(
+            f"{given} holds photos of {len(kept)} label{'s' * (len(kept) != 1)} that can be learnt from"
+            f"{f' ({next(iter(kept))})' if kept else ''}; label photos of at least two, {LEAST_TO_LEARN} of each."
+        )
+    new = sorted(kept.difference(known))
+    if new and known:
+        said.append(f"New to the bundle that it begins with: {', '.join(new)}.")
+    return (*(label for label in known if label in kept), *new)
+
+
+def _parts(given: str, photos: Sequence[Shown], labels: Sequence[str], said: list[str]) -> tuple[Part, Part, Part]:
+    """Return the photos to learn from, those to choose and calibrate by, and those that only measure."""
+    products = {label: {shown.product for shown in photos if shown.label == label} for label in labels}
+    rare = [label for label, some in products.items() if len(some) < LEAST_TO_MEASURE or all(map(_part, some))]
+    learnt_whole = set().union(*(products[label] for label in rare))
+    parts: tuple[list[Shown], ...] = ([], [], [])
+    for shown in photos:
+        parts[0 if shown.product in learnt_whole else _part(shown.product)].append(shown)
+    if rare:
+        said.append(
+            f"{', '.join(rare)}: fewer than {LEAST_TO_MEASURE} products, so all are learnt, and nothing tells how well."
+        )
+    for name, part in (("held out", parts[1]), ("tested on", parts[2])):
+        if not part:
+            raise DatasetError(
+                f"{given} holds too few photos: none would be {name}; label {LEAST_TO_MEASURE} products of a label at least."
+            )
+        there = {shown.label for shown in part}
+        missing = [label for label in labels if label not in rare and label not in there]
+        if missing:
+            said.append(f"{', '.join(missing)}: by chance no product is {name}.")
+    first, second, third = (Part(part, labels) for part in parts)
+    return first, second, third
+
+
+def _part(product: str) -> int:
+    """Return 0 to learn from, 1 to hold out or 2 to test on, by the hash of a product's name."""
+    place = int.from_bytes(hashlib.sha256(product.encode()).digest()[:4], "big") / 2**32
+    return 2 if place < TESTED else 1 if place < TESTED + HELD_OUT else 0
+
+
+def as_table(part: Part) -> bytes:
+    """Return a CSV of the photos that `fmtag evaluate` takes: where they lie, their labels, whose product they show."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("image", "label", "group"))
+    writer.writerows((shown.item.place, shown.label, shown.product) for shown in part.photos)
+    return text.getvalue().encode("utf-8", "surrogateescape")

@@ -1,0 +1,172 @@
+"""From labelled photos of one's own to a bundle with their labels: collected, learnt, calibrated, measured, handed over."""
+
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tagger import bundle, collection, metrics
+from tagger.calibrate import PHOTO_PRECISION, PRECISIONS, fit_temperature, threshold_for
+from tagger.card import Card, NetworkConfig
+from tagger.collection import Collection, Part
+from tagger.dataset import GROUPS
+from tagger.errors import TrainingError
+from tagger.garment import VERSION
+from tagger.handover import CHECKPOINT, HeldOut, Retrained, hand_over, objection_to
+from tagger.lesson import checksum
+from tagger.network import Network, logits_of
+from tagger.output import write_file
+from tagger.predict import Predictor
+from tagger.recipes import SHAPES
+from tagger.settings import TrainSettings
+from tagger.train import EpochFigures, train
+
+TEST = "test.csv"
+"""The photos that only measured, as a table for `fmtag evaluate`, beside the bundle."""
+
+ENOUGH_TO_CALIBRATE = 100
+"""Held-out photos below which confidence and thresholds are rough."""
+
+OTHER = "other"
+"""The group of labels that neither Fashion-MNIST nor the bundle begun with knows."""
+
+
+def collected(settings: TrainSettings, progress: Callable[[int, int], None] = lambda done, total: None) -> Collection:
+    """Return the labelled photos of `settings.data`, with labels spelled as by the bundle that training begins with."""
+    known = tuple(bundle.load(settings.start).card.labels) if settings.start else tuple(GROUPS)
+    return collection.collect(
+        str(settings.data), known, settings.image_column, settings.label_column, settings.workers, progress
+    )
+
+
+def finetune(
+    settings: TrainSettings,
+    photos: Collection,
+    report: Callable[[EpochFigures], None] = lambda figures: None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Retrained:
+    """Learn labelled photos, write the bundle to `settings.out` and return it.
+
+    Training begins with the weights of the bundle `settings.start`, or from chance with the recipe's network. A part of the
+    products is held out, and chooses and calibrates; another one only measures. What `tell` gets is all that was odd. Raises an
+    `FmtagError`, and writes no bundle, where there is too little to learn from, the held-out accuracy is below
+    `settings.floor`, or a better bundle is there already.
+    """
+    for sentence in photos.said:
+        tell(sentence)
+    start = bundle.load(settings.start) if settings.start else None
+    teachers = [_teacher(name, photos.labels) for name in settings.recipe.teachers]
+    recipe = replace(settings.recipe, start=start.model if start else "", teachers=tuple(teacher.model for teacher in teachers))
+    settings = replace(settings, recipe=recipe)
+    begin = _begun_with(start, photos.labels, recipe.seed) if start else None
+    config = begin.config if begin else replace(SHAPES[recipe.network], classes=len(photos.labels))
+    network, history = train(
+        recipe,
+        config,
+        photos.training.pictures,
+        photos.held_out.pictures,
+        settings.out / CHECKPOINT,
+        settings.resume,
+        report,
+        begin,
+        [teacher.network() for teacher in teachers],
+    )
+    return _handed_over(settings, photos, network, history, start, tell)
+
+
+def _teacher(name: str, labels: Sequence[str]) -> bundle.Bundle:
+    """Return a bundle to learn from, which has to have the same labels and one head for them."""
+    teacher = bundle.load(name)
+    if tuple(teacher.card.labels) != tuple(labels) or teacher.card.network.photo_classes or teacher.shop:
+        raise TrainingError(
+            f"{teacher.model} cannot teach {', '.join(labels)}: a teacher has just these labels; "
+            "make one from the same photos, with another --network perhaps."
+        )
+    return teacher
+
+
+def _begun_with(start: bundle.Bundle, labels: Sequence[str], seed: int) -> Network:
+    """Return a network of the bundle's weights with one head, for `labels`: its own where it has them, else by chance."""
+    network = start.network()
+    torch.manual_seed(seed)
+    begun = Network(replace(network.config, classes=len(labels), photo_classes=0))
+    head = network.photo_head or network.head
+    known = list(start.card.network_groups)
+    weights = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("photo_head.")}
+    for name, old in (("head.weight", head.weight), ("head.bias", head.bias)):
+        fresh = begun.get_parameter(name)
+        rows = [old[known.index(label)] if label in known else fresh[row] for row, label in enumerate(labels)]
+        weights[name] = torch.stack(rows).detach()
+    begun.load_state_dict(weights)
+    return begun
+
+
+def _handed_over(
+    settings: TrainSettings,
+    photos: Collection,
+    network: Network,
+    history: list[EpochFigures],
+    start: bundle.Bundle | None,
+    tell: Callable[[str], None],
+) -> Retrained:
+    """Calibrate the network on what was held out, measure it, and let it take its place."""
+    held_out, test = photos.held_out, photos.test
+    card = _calibrated(_card(settings, photos.labels, network.config, start), network, held_out)
+    new = bundle.Bundle(card, network.state_dict(), "")
+    seen = _measured(new, held_out)
+    if len(held_out) < ENOUGH_TO_CALIBRATE:
+        tell(f"Only {len(held_out)} photos are held out, so confidence is rough; label more for one that can be believed.")
+    if seen["accuracy"] < settings.floor:
+        raise TrainingError(
+            f"Held-out accuracy is {seen['accuracy']:.4f}, below the floor of {settings.floor:.4f}; no bundle was written. "
+            f"The checkpoint is {settings.out / CHECKPOINT}."
+        )
+    said = _said(new, held_out)
+    objection = objection_to(settings, HeldOut(photos.labels, held_out.classes, said, lambda old: _said(old, held_out)))
+    measured = {"held_out": seen, "test": _measured(new, test)}
+    made = hand_over(settings, card, network, history, len(photos.training), measured, objection)
+    write_file(settings.out / TEST, collection.as_table(test))
+    return made
+
+
+def _card(settings: TrainSettings, labels: Sequence[str], network: NetworkConfig, start: bundle.Bundle | None) -> Card:
+    groups = GROUPS | (dict(start.card.groups) if start else {})
+    return Card(
+        name=settings.name or settings.out.resolve().name,
+        labels=tuple(labels),
+        groups={label: groups.get(label, OTHER) for label in labels},
+        network=network,
+        garment_version=VERSION,
+        temperature=1.0,
+        min_confidence=1.0,
+        recipe=asdict(settings.recipe) | {"threshold_precision": PHOTO_PRECISION, "calibrated_by": ""},
+        data=checksum(str(settings.data)),
+        versions={"fmtag": version("fmtag"), "torch": torch.__version__, "python": platform.python_version()},
+    )
+
+
+def _calibrated(card: Card, network: Network, held_out: Part) -> Card:
+    """Return the card with a temperature and thresholds from the held-out photos."""
+    pictures = held_out.pictures
+    card = replace(card, temperature=fit_temperature(logits_of(network, pictures.pixels), pictures.labels))
+    said = Predictor(bundle.Bundle(card, network.state_dict(), ""), "cpu")(held_out.garments)
+    thresholds = {share: threshold_for(share, said, held_out.classes) for share in PRECISIONS}
+    precisions = {str(share): threshold for share, threshold in thresholds.items()}
+    return replace(card, precisions=precisions, min_confidence=thresholds[PHOTO_PRECISION])
+
+
+def _measured(made: bundle.Bundle, part: Part) -> dict[str, Any]:
+    """Return all figures of a part's photos, as the bundle tags them."""
+    said = Predictor(made, "cpu")(part.garments)
+    return metrics.measure(said.argmax(1), said.max(1), part.classes, part.labels)
+
+
+def _said(asked: bundle.Bundle, part: Part) -> NDArray[np.int64]:
+    """Return the number of the label, among the bundle's own, that it gives to each photo of a part (n,)."""
+    said: NDArray[np.int64] = Predictor(asked, "cpu")(part.garments).argmax(1)
+    return said

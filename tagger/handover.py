@@ -1,0 +1,137 @@
+"""A trained network takes its place as a bundle, held against the one that is there, with history and figures beside it."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger import bundle
+from tagger.card import Card
+from tagger.errors import BundleError, TrainingError
+from tagger.network import Network, count_macs, count_parameters
+from tagger.output import write_file
+from tagger.settings import TrainSettings
+from tagger.train import EpochFigures
+
+CHECKPOINT, HISTORY, METRICS = "checkpoint.pt", "history.csv", "metrics.json"
+
+BRIEF = ("accuracy", "macro_accuracy", "calibration_error", "n")
+"""Figures of each part that stand in the card; `METRICS` has all of them."""
+
+COLUMNS = ("epoch", "loss", "held_out_accuracy", "held_out_loss", "seconds")
+"""Of `HISTORY`."""
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """The bundle that was written and the figures of every epoch."""
+
+    bundle: bundle.Bundle
+    history: list[EpochFigures]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What tells whether a new bundle may replace an old one: pictures that neither has learnt."""
+
+    labels: Sequence[str]
+    classes: NDArray[np.int64]
+    """The true ones, (n,), as numbers among the labels."""
+    said: NDArray[np.int64]
+    """What the new bundle says of each picture (n,)."""
+    ask: Callable[[bundle.Bundle], NDArray[np.int64]]
+    """What another bundle says of each picture (n,), as numbers among its own card's labels."""
+
+
+def objection_to(settings: TrainSettings, held_out: HeldOut | None) -> str:
+    """Return why the bundle that is in `settings.out` should stay there; empty where there is none, or nothing speaks for it.
+
+    A new bundle may take its place where it is right no less often on what both have held out, and of no class by more than
+    `settings.tolerance` less often. `held_out` None is for a network that has learnt everything. Raises `TrainingError` where
+    something speaks for the old one and nobody insists.
+    """
+    objection = _objection(settings, held_out)
+    if objection and not settings.force:
+        raise TrainingError(f"{objection} Nothing was replaced; insist with --resume --force, or give another --out.")
+    return objection
+
+
+def hand_over(
+    settings: TrainSettings,
+    card: Card,
+    network: Network,
+    history: list[EpochFigures],
+    trained_on: int,
+    measured: Mapping[str, Mapping[str, Any]],
+    objection: str = "",
+) -> Retrained:
+    """Write the bundle to `settings.out`, with `history.csv` and `metrics.json` beside it, and return it.
+
+    `measured` are the figures of each part that was not learnt, as `metrics.measure` returns them: all of them stand in
+    `metrics.json`, the chief ones in the card, and there as `forced` an `objection` that was overruled.
+    """
+    figures = {
+        **{part: {name: every[name] for name in BRIEF} for part, every in measured.items()},
+        "parameters": count_parameters(network),
+        "macs": count_macs(network),
+        "trained_on": trained_on,
+        "seconds": round(sum(each.seconds for each in history)),
+        **({"forced": objection} if objection else {}),
+    }
+    written = bundle.save(settings.out, replace(card, figures=figures), network)
+    write_file(settings.out / HISTORY, _history(history))
+    write_file(settings.out / METRICS, (json.dumps(measured, indent=2, ensure_ascii=False) + "\n").encode())
+    (settings.out / CHECKPOINT).unlink()
+    return Retrained(written, history)
+
+
+def _objection(settings: TrainSettings, held_out: HeldOut | None) -> str:
+    if not (settings.out / "card.json").is_file():
+        return ""
+    try:
+        old = bundle.load(str(settings.out))
+    except BundleError as error:
+        return f"{error} So it cannot be compared with the new bundle."
+    if held_out is None or old.card.recipe.get("calibrated_by"):
+        return f"No pictures are held out of both {old.model} and the new bundle, so nothing tells which is better."
+    if set(old.card.labels) != set(held_out.labels):
+        return f"{old.model} has other labels ({_some(old.card.labels)}) than the new bundle, so they cannot be compared."
+    return _worse(old, held_out, settings.tolerance)
+
+
+def _worse(old: bundle.Bundle, held_out: HeldOut, tolerance: float) -> str:
+    """Return where the new bundle is worse than the old one: in all, or in some class by more than the tolerance, 0..1."""
+    numbers = np.array([held_out.labels.index(label) for label in old.card.labels])
+    before = numbers[held_out.ask(old)] == held_out.classes
+    after = held_out.said == held_out.classes
+    worse = []
+    if after.mean() < before.mean():
+        worse.append(f"{after.mean():.4f} instead of {before.mean():.4f} of all")
+    for number, label in enumerate(held_out.labels):
+        own = held_out.classes == number
+        # A hair of slack: shares of whole pictures that differ by just the tolerance are not to fail by a rounding.
+        if own.any() and before[own].mean() - after[own].mean() > tolerance + 1e-9:
+            worse.append(f"{after[own].mean():.3f} instead of {before[own].mean():.3f} of {label}")
+    if not worse:
+        return ""
+    count = f"{len(held_out.classes):,} held-out pictures"
+    return f"The new bundle is worse than {old.model} on the {count}: right are {', '.join(worse)}."
+
+
+def _some(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
+
+
+def _history(history: Sequence[EpochFigures]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for figures in history:
+        values = (getattr(figures, column) for column in COLUMNS)
+        writer.writerow("" if value is None else round(value, 6) for value in values)
+    return text.getvalue().encode()
