@@ -102,7 +102,7 @@ def confusion(counts: Classes, totals: Classes, labels: Sequence[str], others: S
             for (down, across), count in np.ndenumerate(counts):
                 if count:
                     share = float(shares[down, across])
-                    ink = "white" if share > 0.25 else "black"
+                    ink = "white" if share > 0.4 else "black"
                     axes.text(across, down, f"{count}\n{_percent(share)}", ha="center", va="center", color=ink, fontsize=8)
 
     return _png(draw, max(3.6, margin + cell * len(columns) + 0.9), max(2.4, margin + cell * len(names)))
@@ -117,7 +117,7 @@ def reliability(bins: Sequence[Mapping[str, float]]) -> bytes:
         above.plot((0, 1), (0, 1), "--", color="0.35", label="as right as sure")
         sure, right = [row["confidence"] for row in bins], [row["accuracy"] for row in bins]
         above.plot(sure, right, "-o", color="black", markersize=5, label="measured")
-        above.set(ylabel="accuracy", xlim=(0, 1), ylim=(-0.03, 1.03))
+        above.set(ylabel="accuracy", xlim=(0, 1.01), ylim=(-0.03, 1.03))
         above.legend(loc="upper left")
         width = bins[0]["to"] - bins[0]["from"]
         bars = below.bar(middles, [row["n"] for row in bins], 0.94 * width, color="0.7", edgecolor="black")
@@ -214,5 +214,5 @@ def _short(label: str) -> str:
 
 
 def _percent(share: float) -> str:
-    """Return a share 0..1 in percent, with a decimal where it is small."""
-    return f"{100 * share:.1f} %" if share < 0.0995 else f"{100 * share:.0f} %"
+    """Return a share above 0 as text that a cell has room for."""
+    return f"{round(100 * share, 1):g} %" if share >= 0.001 else "<0.1 %"

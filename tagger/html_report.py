@@ -355,7 +355,7 @@ $body
 
 _STYLE = """:root { color-scheme: light }
 body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.45 sans-serif; color: #111; background: #fff }
-h1, h2, h3, code, th, td, small, b { overflow-wrap: anywhere }
+h1, h2, h3, p, code, figcaption, small, b, tbody th, .text { overflow-wrap: anywhere }
 h2 { margin-top: 2.5rem; border-bottom: 2px solid #111 }
 figure { margin: 1rem 0 }
 img { max-width: 100%; height: auto }
@@ -365,6 +365,8 @@ th, td { padding: .2rem .6rem; border-bottom: 1px solid #999; text-align: right;
   font-variant-numeric: tabular-nums }
 thead th { border-bottom: 2px solid #111 }
 tbody th, thead th:first-child, .text { text-align: left }
+tbody th, td.text { min-width: 7rem }
+td:not(.text) { white-space: nowrap }
 .tiles { display: flex; flex-wrap: wrap; gap: 1rem; padding: 0; list-style: none }
 .tiles li { width: 8.5rem; font-size: .875rem }
 @page { margin: 12mm }
