@@ -158,13 +158,13 @@ def classes(figures: Mapping[str, Mapping[str, float]]) -> bytes:
 
     def draw(figure: "Figure") -> None:
         for axes, part in zip(figure.subplots(1, columns, squeeze=False, sharex=True)[0], parts, strict=True):
-            for key, name, marker, shade in (
-                ("precision", "precision", "o", "white"),
-                ("recall", "recall", "s", "0.6"),
-                ("f1", "F1", "|", "black"),
+            for key, name, marker, size, shade in (  # of such sizes that all can be seen where they are equal
+                ("precision", "precision", "o", 9, "white"),
+                ("recall", "recall", "s", 5, "0.6"),
+                ("f1", "F1", "|", 13, "black"),
             ):
                 values = [rows[at][key] for at in part]
-                style = {"markersize": 10 if marker == "|" else 6, "markerfacecolor": shade, "markeredgecolor": "black"}
+                style = {"markersize": size, "markerfacecolor": shade, "markeredgecolor": "black"}
                 axes.plot(values, range(len(part)), marker, label=name, **style)
             axes.set_yticks(range(len(part)), [labels[at] for at in part])
             axes.set_ylim(len(part) - 0.5, -0.5)
@@ -198,8 +198,8 @@ def _png(draw: "Callable[[Figure], None]", width: float, height: float) -> bytes
     from matplotlib.figure import Figure
 
     with style.context(["default", _STYLE]), warnings.catch_warnings():
-        # A script that the font lacks becomes boxes; the labels stand in the tables too.
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        # A script that the font lacks becomes boxes, and older matplotlibs write some the wrong way; tables have all labels.
+        warnings.filterwarnings("ignore", "Glyph .* missing from|Matplotlib currently does not support", UserWarning)
         figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
         draw(figure)
         written = io.BytesIO()

@@ -58,9 +58,8 @@ def html_report(evaluation: Evaluation, history: Sequence[Epoch], command: str) 
 def _summary(evaluation: Evaluation, figures: Mapping[str, Figures]) -> Iterator[str]:
     """Yield one row a source, and a further one of its photos that are not loosely mapped."""
     rows = []
-    for name, known in (
-        (name, [row for row in rows if row.known and not row.failed]) for name, rows in evaluation.sources.items()
-    ):
+    for name, photos in evaluation.sources.items():
+        known = _known(photos)
         rows.append([name, *_summary_cells(known, figures[name])])
         if "unambiguous" in figures[name]:
             clear = [row for row in known if not row.ambiguous]
@@ -94,24 +93,18 @@ def _training(files: Files, history: Sequence[Epoch]) -> Iterator[str]:
     if not history:
         yield _element("p", f"This bundle has no history: its folder holds no {HISTORY_FILE}, or one without epochs.")
         return
-    last = history[-1]
-    held_out = "nothing was held out"
-    if last.held_out_accuracy is not None:
-        held_out = f"held-out accuracy {last.held_out_accuracy:.4f}"
-        if last.held_out_loss is not None:
-            held_out += f", held-out loss {last.held_out_loss:.4f}"
-    said = (
-        f"After {len(history)} epochs and {sum(row.seconds for row in history):,.0f} seconds: loss {last.loss:.4f}, {held_out}."
-    )
+    seconds, measured = sum(row.seconds for row in history), [row for row in history if row.held_out_accuracy is not None]
+    said = f"After {len(history)} epochs and {seconds:,.0f} seconds the loss is {history[-1].loss:.4f}"
+    said += f", the held-out accuracy {measured[-1].held_out_accuracy:.4f}." if measured else "; nothing was held out."
     yield _element("p", f"{said} Training may see harder pictures and other targets, so its loss need not be the smaller one.")
-    alt = f"Curves over the epochs of training; the loss goes from {history[0].loss:.4f} to {last.loss:.4f}."
+    alt = f"Curves over the epochs of training. At first the loss is {history[0].loss:.4f}. {said}"
     yield _figure(files, "training.png", charts.training(history), alt, "Loss and accuracy by epoch.")
 
 
 def _source(files: Files, prefix: str, rows: Sequence[Judged], figures: Figures) -> Iterator[str]:
     """Yield all of one source; its pictures' files are named by the prefix."""
     yield from (_element("p", said) for said in _left_out(figures))
-    known = [row for row in rows if row.known and not row.failed]
+    known = _known(rows)
     if not known:
         yield _element("p", "No photo has a label of this bundle, so there is nothing to be right about.")
         return
@@ -121,6 +114,11 @@ def _source(files: Files, prefix: str, rows: Sequence[Judged], figures: Figures)
     by_confidence = sorted(known, key=lambda row: -row.confidence)
     yield from _surest(files, f"{prefix}wrong", "Surest wrong predictions", [row for row in by_confidence if not row.right])
     yield from _surest(files, f"{prefix}right", "Surest right predictions", [row for row in by_confidence if row.right])
+
+
+def _known(rows: Sequence[Judged]) -> list[Judged]:
+    """Return the rows that figures are of."""
+    return [row for row in rows if row.known and not row.failed]
 
 
 def _left_out(figures: Figures) -> Iterator[str]:
@@ -323,6 +321,9 @@ def _image(png: bytes, alt: str, density: float) -> str:
     width, height = (round(side / density) for side in charts.size_of(png))
     data = base64.b64encode(png).decode()
     return f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{_text(alt)}">'
+
+
+# Templates ---------------------------------------------------------------------------------------------------------
 
 
 _CSS_DPI = 96

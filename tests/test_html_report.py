@@ -311,7 +311,7 @@ def test_photos_are_shown_small_and_gone_ones_said(small_bundle: Path, tmp_path:
 def test_the_history_is_read_and_drawn(plain_report: Report, small_bundle: Path, tmp_path: Path) -> None:
     """A bundle's history is its rows; cells are empty where nothing was held out, and a bundle without one says so."""
     evaluation, files = plain_report
-    assert "After 3 epochs and 90 seconds: loss 0.5000, held-out accuracy 0.8750" in page_of(files).words
+    assert "After 3 epochs and 90 seconds the loss is 0.5000, the held-out accuracy 0.8750." in page_of(files).words
     assert [] == card.history(str(small_bundle))
     (tmp_path / "card.json").write_bytes((small_bundle / "card.json").read_bytes())
     lines = ["epoch,loss,held_out_accuracy,held_out_loss,seconds", "1,2.0,0.5,1.5,30.0", "2,1.0,,,31.5"]
@@ -321,6 +321,7 @@ def test_the_history_is_read_and_drawn(plain_report: Report, small_bundle: Path,
     nothing_held_out = [row._replace(held_out_accuracy=None, held_out_loss=None) for row in history]
     drawn = {html_report(evaluation, some, "")["training.png"] for some in (history, nothing_held_out, history[:1])}
     assert 3 == len(drawn)
+    assert "; nothing was held out." in page_of(html_report(evaluation, nothing_held_out, "")).words
     without = html_report(evaluation, [], "")
     assert "training.png" not in without
     assert "This bundle has no history" in page_of(without).words
