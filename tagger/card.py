@@ -3,6 +3,7 @@
 Here too: where bundles lie, shipped and a user's own, and which of them tags where none is named.
 """
 
+import csv
 import hashlib
 import json
 import math
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import platformdirs
 
@@ -27,6 +28,9 @@ KIND = "fmtag-bundle"
 DEFAULT_FILE = "default"
 """File in the user's folder with the name of the bundle that tags where none is named."""
 
+
+HISTORY_FILE = "history.csv"
+"""File in a bundle's folder that tells how its training went, a row an epoch; not every bundle has one."""
 
 Family: TypeAlias = Literal["residual", "plain", "resnet18", "mobilenet-v3", "efficientnet-b0"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
@@ -168,6 +172,17 @@ class Signed:
         return model_name(self.card, self.fingerprint)
 
 
+class Epoch(NamedTuple):
+    """How training stood after an epoch, counted from 1; what was held out is None where nothing was."""
+
+    epoch: int
+    loss: float
+    held_out_accuracy: float | None
+    """0..1"""
+    held_out_loss: float | None
+    seconds: float
+
+
 def model_name(card: Card, fingerprint: str) -> str:
     """Return what the `model` column holds, as `Signed.model` says."""
     return f"{card.name}@{fingerprint[:8]}+g{card.garment_version}"
@@ -186,6 +201,32 @@ def read(name: str) -> Signed:
         if Path(weights_file).name != weights_file:
             raise ValueError("its weights lie outside its folder")
         return Signed(folder, _card(raw), hashlib.sha256(content).hexdigest(), weights_file, weights_sha256)
+
+
+def history(name: str) -> list[Epoch]:
+    """Return the epochs of the training of the bundle that `read` would find; none where it has no history.
+
+    Raises `BundleError` where there is no such bundle, or what it holds is no history.
+    """
+    folder = _find(name)
+    with damage_said(folder):
+        try:
+            with (folder / HISTORY_FILE).open(encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file))
+        except FileNotFoundError:
+            return []
+        if rows and (lacking := [column for column in Epoch._fields if rows[0].get(column) is None]):
+            raise ValueError(f"its {HISTORY_FILE} lacks {', '.join(lacking)}")
+        return [
+            Epoch(
+                int(row["epoch"]),
+                float(row["loss"]),
+                float(row["held_out_accuracy"]) if row["held_out_accuracy"] else None,
+                float(row["held_out_loss"]) if row["held_out_loss"] else None,
+                float(row["seconds"]),
+            )
+            for row in rows
+        ]
 
 
 @contextmanager

@@ -54,6 +54,12 @@ EXIT_INTERRUPTED = 130
 EXIT_SIGNAL = 128
 """Shells add a signal's number to this."""
 
+FILE_SUFFIXES = frozenset(
+    ".bmp .csv .doc .docx .gif .htm .html .jpeg .jpg .json .jsonl .markdown .odt .parquet .pdf .png .rst .svg .tex .tsv .txt "
+    ".webp .xhtml .xls .xlsx .xml .yaml .yml .zip".split()
+)
+"""What no folder for a report is likely to be named by, while one like run-0.2 is."""
+
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -129,6 +135,26 @@ class _Finite(click.FloatRange):
         if number != number:
             self.fail("nan is no number.", parameter, context)
         return number
+
+
+class _ReportPlace(click.Path):
+    """A Markdown file by its suffix, or a folder, which none is by the suffix of another kind of file."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Path:
+        place = Path(str(super().convert(value, parameter, context)))
+        if _is_markdown(place) and place.is_dir():
+            self.fail(f"{place} is a folder; give a file that ends in .md, or a folder of another name.", parameter, context)
+        if place.suffix.lower() in FILE_SUFFIXES and not place.is_dir():
+            self.fail(
+                f"{place} ends in {place.suffix}; give a folder, which gets a report.html, or a file that ends in .md.",
+                parameter,
+                context,
+            )
+        return place
+
+
+def _is_markdown(report: Path) -> bool:
+    return report.suffix.lower() == ".md"
 
 
 def _note(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
@@ -278,9 +304,10 @@ def explain(path: str, ledger: Path, as_json: bool) -> None:
 @click.option("--out", type=FILE, help="JSON file for all figures.")
 @click.option(
     "--report",
-    type=FILE,
-    metavar="FILE.md",
-    help="Markdown file with all that can be said of the photos, with 95 % intervals.",
+    type=_ReportPlace(),
+    metavar="DIR|FILE.md",
+    help="Folder for report.html, charts, tables and the surest predictions in one file, and for its pictures; or Markdown "
+    "file with all that can be said of the photos, with 95 % intervals. The folder shows photos, so mind whose they are.",
 )
 @click.option(
     "--sheet",
@@ -308,16 +335,26 @@ def evaluate(
     product, and intervals are by group; "(ambiguous)" in its column `kind` marks loosely mapped photos, and figures come
     with and without those.
     """
+    from tagger import card
     from tagger.contact_sheet import contact_sheet
     from tagger.evaluate import evaluate as judge
     from tagger.evaluate import figures_of
-    from tagger.output import write_file
+    from tagger.html_report import html_report
+    from tagger.output import check_folder, write_file, write_folder
     from tagger.photo_report import photo_report
     from tagger.report import print_figures, write_json
 
-    evaluation = judge(EvaluateSettings(sources, **options))
+    settings = EvaluateSettings(sources, **options)
+    folder = None if report is None or _is_markdown(report) else report
+    history: list[card.Epoch] = []
+    if folder is not None:  # what is wrong with it is said before minutes of measuring
+        check_folder(folder)
+        history = card.history(settings.model)
+    evaluation = judge(settings)
     figures = figures_of(evaluation)
-    if report is not None:
+    if folder is not None:
+        write_folder(folder, html_report(evaluation, history, asked["command"]))
+    elif report is not None:
         write_file(report, photo_report(evaluation, asked["command"]).encode())
     if sheet is not None:
         write_file(sheet, contact_sheet(evaluation))

@@ -7,7 +7,7 @@ these rows, and these know only what `Tagger.decide` says.
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from tagger.dataset import LABELS, fashion_mnist, kept_for_reporting
 from tagger.errors import DatasetError, SourceError
 from tagger.labelled import LABELS_FILE, labelled_items, place_of, plain
 from tagger.reading import Prepared, Scored
-from tagger.records import FAILED_REASONS, Garment, Item, Tag
+from tagger.records import FAILED_REASONS, Garment, Item, Pixels, Tag
 from tagger.scoring import Tagger
 from tagger.settings import EvaluateSettings
 
@@ -45,6 +45,8 @@ class Judged:
     kept: bool
     """Whether the photo's group is in the half kept for reporting: every choice is to look at the other half alone."""
     tag: Tag
+    picture: Pixels | None = field(default=None, compare=False, repr=False)
+    """The picture itself, uint8 (28, 28), 0 for background, where no file holds it."""
 
     @property
     def failed(self) -> bool:
@@ -132,8 +134,13 @@ def figures_of(evaluation: Evaluation) -> dict[str, Any]:
     are wrong answers of no confidence. Where no label is known `n` is 0, and there is no accuracy. Where some photos are
     loosely mapped, `unambiguous` holds the figures of the others.
     """
-    by_source = {name: _figures(rows, evaluation) for name, rows in evaluation.sources.items()}
+    by_source = figures_by_source(evaluation)
     return next(iter(by_source.values())) if len(by_source) == 1 else {"sources": by_source}
+
+
+def figures_by_source(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
+    """Return the figures of each source by its name, as `figures_of` describes them."""
+    return {name: _figures(rows, evaluation) for name, rows in evaluation.sources.items()}
 
 
 def _figures(rows: Sequence[Judged], evaluation: Evaluation) -> dict[str, Any]:
@@ -218,6 +225,7 @@ def _judged(given: str, name: str, tagger: Tagger, settings: EvaluateSettings) -
             AMBIGUOUS in columns["kind"],
             kept_for_reporting(_folder_name(given), group),
             tagger.decide(one),
+            one.outcome.pixels if one.item.file is None and isinstance(one.outcome, Garment) else None,
         )
 
 

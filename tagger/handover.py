@@ -11,20 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger import bundle
-from tagger.card import Card
+from tagger.card import HISTORY_FILE, Card
 from tagger.errors import BundleError, TrainingError
 from tagger.network import Network, count_macs, count_parameters
 from tagger.output import write_file
 from tagger.settings import TrainSettings
 from tagger.train import EpochFigures
 
-CHECKPOINT, HISTORY, METRICS = "checkpoint.pt", "history.csv", "metrics.json"
+CHECKPOINT, METRICS = "checkpoint.pt", "metrics.json"
 
 BRIEF = ("accuracy", "macro_accuracy", "calibration_error", "n")
 """Figures of each part that stand in the card; `METRICS` has all of them."""
 
 COLUMNS = ("epoch", "loss", "held_out_accuracy", "held_out_loss", "seconds")
-"""Of `HISTORY`."""
+"""Of the history."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def hand_over(
         **({"forced": objection} if objection else {}),
     }
     written = bundle.save(settings.out, replace(card, figures=figures), network)
-    write_file(settings.out / HISTORY, _history(history))
+    write_file(settings.out / HISTORY_FILE, _history(history))
     write_file(settings.out / METRICS, (json.dumps(measured, indent=2, ensure_ascii=False) + "\n").encode())
     (settings.out / CHECKPOINT).unlink()
     return Retrained(written, history)

@@ -4,7 +4,7 @@ Classes are numbers 0..classes-1, and `NO_TAG` stands for a photo that got none.
 sender, are not independent, so the intervals are from draws of whole groups with replacement (the cluster bootstrap).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -72,6 +72,22 @@ def _per_class(truth: Classes, predicted: Classes, labels: Sequence[str]) -> dic
     }
 
 
+def confused_pairs(confusion: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the pairs of a true and another said class that occur in a `confusion` of `measure`, the most pictures first.
+
+    Each has `true`, `said` ("" for no tag), `n`, and the `share` 0..1 of the true class; equal ones are in the labels' order.
+    """
+    said = [*confusion["labels"], ""]
+    rows = zip(confusion["labels"], confusion["counts"], confusion["without_tag"], strict=True)
+    pairs = [
+        {"true": true, "said": other, "n": n, "share": rounded(n / (sum(counts) + without_tag))}
+        for true, counts, without_tag in rows
+        for other, n in zip(said, [*counts, without_tag], strict=True)
+        if n and other != true
+    ]
+    return sorted(pairs, key=lambda pair: -pair["n"])
+
+
 # Confidence --------------------------------------------------------------------------------------------------------
 
 
@@ -111,6 +127,17 @@ def coverage_table(confidence: Floats, right: Flags) -> list[dict[str, float | i
         }
         for share, count in zip(COVERAGES, counts, strict=True)
     ]
+
+
+def coverage_curve(confidence: Floats, right: Flags) -> tuple[Floats, Floats]:
+    """Return what every threshold would let pass, the highest first: shares 0..1 of the pictures (n,), and their accuracies.
+
+    There is a point for each distinct confidence, as pictures of one confidence pass together.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    last = np.flatnonzero(np.diff(confidence[order], append=-np.inf))
+    counts = last + 1
+    return counts / len(order), np.cumsum(right[order])[last] / counts
 
 
 def separation(known: Floats, strangers: Floats) -> float:

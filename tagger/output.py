@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -139,6 +140,29 @@ def write_file(path: Path, content: bytes) -> None:
             file.write(content)
     except OSError as error:
         raise OutputError(f"{path} cannot be written ({error.strerror or error}).") from error
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `OutputError` where no files can be written into `folder`, which need not be there, before work is done for it."""
+    nearest = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    if not nearest.is_dir():
+        raise OutputError(f"{nearest} is no folder, so nothing can be written into {folder}; nothing was changed there.")
+    if not os.access(nearest, os.W_OK):
+        raise OutputError(f"{nearest} may not be written, so nothing can be written into {folder}.")
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Replace files of `folder`, which is made where it is not there, in their order and each as a whole.
+
+    Other files in it stay. Raises `OutputError` where that cannot be done.
+    """
+    check_folder(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be made ({error.strerror or error}).") from error
+    for name, content in files.items():
+        write_file(folder / name, content)
 
 
 @contextmanager

