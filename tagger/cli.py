@@ -38,6 +38,7 @@ from tagger.settings import (
     RecipeName,
     RunSettings,
     TrainSettings,
+    TuneSettings,
 )
 
 if sys.version_info >= (3, 11):
@@ -385,6 +386,16 @@ def export(**options: Any) -> None:
     print_exported(write(ExportSettings(**options)))
 
 
+def _recipe(context: click.Context, parameter: click.Parameter, value: str) -> RecipeName | Path:
+    """Return a recipe's name, or the file that holds one."""
+    for name in RECIPES:
+        if value == name:
+            return name
+    if not Path(value).is_file():
+        raise click.BadParameter(f"{value!r} is none of {', '.join(RECIPES)}, and no file.", context, parameter)
+    return Path(value)
+
+
 @cli.command()
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the new bundle.")
 @click.option("--name", help="The bundle's name.  [default: that of its folder]")
@@ -393,10 +404,11 @@ def export(**options: Any) -> None:
 @click.option("--network", type=click.Choice(NETWORKS), help="Shape to train.  [default: base]")
 @click.option(
     "--recipe",
-    type=click.Choice(RECIPES),
+    callback=_recipe,
     default="modern",
     show_default=True,
-    help="How: as we do, or as the project does that the network comes from.",
+    metavar="modern|original|FILE.json",
+    help="How: as we do, as the project does that the network comes from, or by a file that `fmtag tune` wrote.",
 )
 @click.option("--lr", type=_Finite(0, 1, min_open=True), help="Peak learning rate; Muon's goes along.  [default: the recipe's]")
 @click.option("--start", metavar="MODEL", help="Bundle whose weights training begins with.  [default for catalog: residual]")
@@ -420,7 +432,7 @@ def export(**options: Any) -> None:
 )
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the images.  [default: those of the recipe]")
 @click.option("--batch-size", type=click.IntRange(2), help="Images a step.  [default: those of the recipe]")
-@click.option("--seed", type=click.IntRange(0), default=Recipe.seed, show_default=True, help="Start of all chance.")
+@click.option("--seed", type=click.IntRange(0), help=f"Start of all chance.  [default: {Recipe.seed}, or the recipe file's]")
 @click.option("--floor", type=_Finite(0, 1), help="Least held-out accuracy.  [default: 0.9, and 0.8 by an original recipe]")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in the folder.")
 @with_debug
@@ -432,7 +444,7 @@ def retrain(
     resume: bool,
     mix: Mix,
     network: NetworkName | None,
-    recipe: RecipeName,
+    recipe: RecipeName | Path,
     lr: float | None,
     start: str | None,
     teachers: tuple[str, ...],
@@ -440,10 +452,11 @@ def retrain(
     calibrated_by: str | None,
     epochs: int | None,
     batch_size: int | None,
-    seed: int,
+    seed: int | None,
 ) -> None:
     """Train a network on Fashion-MNIST, or on the mix for photos, and write it, calibrated and measured, as a bundle."""
-    from tagger.recipes import catalog_recipe, original_recipe, recipe_of, tuned
+    from tagger import recipe_file
+    from tagger.recipes import catalog_recipe, original_recipe, overruled, recipe_of, tuned
     from tagger.report import print_epoch, print_retrained
     from tagger.retrain import retrain as make
 
@@ -457,17 +470,76 @@ def retrain(
         raise click.UsageError("--distill-from belongs to --mix fashion-mnist; the mix has a judge of its own.")
     if recipe == "original" and (teachers or network not in ORIGINALS):
         raise click.UsageError(f"--recipe original is for {', '.join(ORIGINALS)}, and has no --distill-from.")
-    if mix == "catalog":
-        chosen, start = catalog_recipe(epochs, seed), start or "residual"
+    if isinstance(recipe, Path):
+        written = recipe_file.read(recipe)
+        if mix == "catalog" or network not in (None, written.network):
+            raise click.UsageError(f"{recipe} is a recipe for the network {written.network} and the mix {written.mix}.")
+        chosen, start = overruled(written, epochs, seed, teachers), start or written.start or None
+    elif mix == "catalog":
+        chosen, start = catalog_recipe(epochs, seed or Recipe.seed), start or "residual"
     elif recipe == "original":
-        chosen = original_recipe(network or "base", epochs, seed)
+        chosen = original_recipe(network or "base", epochs, seed or Recipe.seed)
     else:
-        chosen = recipe_of(network or "base", epochs, seed, teachers)
+        chosen = recipe_of(network or "base", epochs, seed or Recipe.seed, teachers)
     chosen = tuned(chosen, batch_size, lr)
     if floor is None:
         floor = 0.8 if recipe == "original" else 0.9
     settings = TrainSettings(out, chosen, data, name, floor, resume, start, photos, calibrated_by)
     print_retrained(make(settings, print_epoch, lambda text: click.echo(text, err=True)))
+
+
+@cli.command()
+@click.option("--out", type=FILE, required=True, metavar="FILE.json", help="Recipe file to write.")
+@click.option("--network", type=click.Choice(NETWORKS), default=TuneSettings.network, show_default=True, help="Shape to train.")
+@click.option(
+    "--trials", type=click.IntRange(1), default=TuneSettings.trials, show_default=True, help="Trials in all, earlier ones too."
+)
+@click.option(
+    "--epochs", type=click.IntRange(1), default=TuneSettings.epochs, show_default=True, help="Passes over the images, a trial."
+)
+@click.option(
+    "--images",
+    type=click.IntRange(1_000, 55_000),
+    default=TuneSettings.images,
+    show_default=True,
+    help="Training images of a trial, the same ones in all, chosen by the seed.",
+)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=TuneSettings.seed, show_default=True, help="Of all chance.")
+@click.option(
+    "--distill-from",
+    "teachers",
+    multiple=True,
+    metavar="MODEL",
+    help="Bundle to learn from beside the labels; may be given more than once.  [default: what the recipe names]",
+)
+@click.option("--study", type=FILE, metavar="FILE.sqlite", help="The trials.  [default: beside --out, named like it]")
+@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder of Fashion-MNIST's four files.")
+@with_debug
+def tune(**options: Any) -> int:
+    """Search for a better recipe by short trials, and write the best as a file for `fmtag retrain --recipe`.
+
+    The defaults are for two cores: a small network, few epochs, a third of the images, half an hour in all. Learning rates,
+    weight decay, batch size, shifts, mirroring, cutout, label smoothing and what teachers say are searched; 5,000 held-out
+    training images judge, and the test set is never opened. The same command, given again, goes on with the study. Exit code 4:
+    another search has it.
+    """
+    from tagger.report import print_trial, print_tuned
+    from tagger.stopping import Stopping
+    from tagger.tune import tune as search
+
+    settings = TuneSettings(**options)
+    try:
+        with Stopping().listening():
+            found = search(
+                settings,
+                lambda done, best: print_trial(done, best, settings.trials),
+                lambda text: click.echo(text, err=True),
+            )
+    except Interrupted as stop:
+        click.echo("Interrupted; the trials that have ended are kept, and the same command goes on after them.", err=True)
+        return EXIT_SIGNAL + stop.signal
+    print_tuned(found, settings.out)
+    return 0
 
 
 def with_catalog(command: Command) -> Command:
