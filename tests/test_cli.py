@@ -439,7 +439,8 @@ try:
     main(["--help"])
 except SystemExit as end:
     assert not end.code
-sys.stderr.write(" ".join(name for name in ("torch", "torchvision", "pandas", "cv2", "pyarrow", "optuna") if name in sys.modules))
+heavy = ("torch", "torchvision", "pandas", "cv2", "pyarrow", "optuna")
+sys.stderr.write(" ".join(name for name in heavy if name in sys.modules))
 """
 
 
