@@ -326,7 +326,7 @@ def _alone(path: Path) -> Iterator[None]:
 def _opened(path: Path) -> "Iterator[optuna.Study]":
     """Give the study in a file, made where there is none; whatever is wrong with the file is one sentence."""
     optuna = _library()
-    from sqlalchemy import URL
+    from sqlalchemy.engine import URL
     from sqlalchemy.exc import SQLAlchemyError
 
     _refuse_others(path)

@@ -296,6 +296,39 @@ def test_a_stopped_search_ends_as_if_it_had_not_been(
     assert timeless(searched[2][2:]) == timeless(trials)
 
 
+class PowerCutError(Exception):
+    """What ends a search in the middle of a trial."""
+
+
+def test_what_is_learnt_of_earlier_trials_outlives_a_stop(
+    tmp_path: Path, small_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the trials before are what the next is chosen by, and some are pruned, a stopped search ends like another too."""
+    trainings = 0
+
+    def quick(recipe: Recipe, *given: Any, report: Any, **more: Any) -> None:
+        nonlocal trainings
+        trainings += 1
+        for epoch in range(1, recipe.epochs + 1):
+            loss = recipe.shift + 10 * abs(recipe.sgd_lr - 0.2) / epoch
+            report(EpochFigures(epoch, recipe.epochs, 1.0, 0.5, loss, 0.0, 0.0))
+            if trainings == 34:
+                raise PowerCutError
+
+    monkeypatch.setattr(tune_room, "train", quick)
+    for name in ("straight", "stopped"):
+        (tmp_path / name).mkdir()
+    straight, stopped = (asked(tmp_path / name, small_bundle, trials=20, epochs=3) for name in ("straight", "stopped"))
+    trials: list[TrialFigures] = []
+    tune(straight, lambda done, best: trials.append(done))
+    assert {"", "behind the others"} == {trial.why for trial in trials}
+    with pytest.raises(PowerCutError):  # in the fourteenth of the second
+        tune(stopped)
+    tune(stopped)
+    assert study_of(tmp_path / "straight") == study_of(tmp_path / "stopped")
+    assert recipe_file.read(straight.out) == recipe_file.read(stopped.out)
+
+
 def test_more_trials_go_on_with_the_study(searched: tuple[Path, Tuned, list[TrialFigures]], tmp_path: Path) -> None:
     """The same command with more trials makes those that are lacking; with no more, none, and it says the same again."""
     folder = Path(shutil.copytree(searched[0], tmp_path / "more"))
