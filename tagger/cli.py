@@ -39,6 +39,7 @@ from tagger.settings import (
     RecipeName,
     RunSettings,
     TrainSettings,
+    TuneSettings,
 )
 
 if sys.version_info >= (3, 11):
@@ -423,6 +424,16 @@ def export(**options: Any) -> None:
     print_exported(write(ExportSettings(**options)))
 
 
+def _recipe(context: click.Context, parameter: click.Parameter, value: str) -> RecipeName | Path:
+    """Return a recipe's name, or the file that holds one."""
+    for name in RECIPES:
+        if value == name:
+            return name
+    if not Path(value).is_file():
+        raise click.BadParameter(f"{value!r} is none of {', '.join(RECIPES)}, and no file.", context, parameter)
+    return Path(value)
+
+
 @cli.command()
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the new bundle.")
 @click.option("--name", help="The bundle's name.  [default: that of its folder]")
@@ -436,10 +447,11 @@ def export(**options: Any) -> None:
 @click.option("--network", type=click.Choice(NETWORKS), help="Shape to train.  [default: base]")
 @click.option(
     "--recipe",
-    type=click.Choice(RECIPES),
+    callback=_recipe,
     default="modern",
     show_default=True,
-    help="How: as we do, or as the project does that the network comes from.",
+    metavar="modern|original|FILE.json",
+    help="How: as we do, as the project does that the network comes from, or by a file that `fmtag tune` wrote.",
 )
 @click.option("--lr", type=_Finite(0, 1, min_open=True), help="Peak learning rate; Muon's goes along.  [default: the recipe's]")
 @click.option(
@@ -469,7 +481,7 @@ def export(**options: Any) -> None:
 )
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the images.  [default: those of the recipe]")
 @click.option("--batch-size", type=click.IntRange(2), help="Images a step.  [default: those of the recipe]")
-@click.option("--seed", type=click.IntRange(0), default=Recipe.seed, show_default=True, help="Start of all chance.")
+@click.option("--seed", type=click.IntRange(0), help=f"Start of all chance.  [default: {Recipe.seed}, or the recipe file's]")
 @click.option(
     "--class-weights/--no-class-weights",
     default=None,
@@ -503,7 +515,7 @@ def retrain(
     floor: float | None,
     mix: Mix,
     network: NetworkName | None,
-    recipe: RecipeName,
+    recipe: RecipeName | Path,
     lr: float | None,
     start: str | None,
     teachers: tuple[str, ...],
@@ -511,7 +523,7 @@ def retrain(
     calibrated_by: str | None,
     epochs: int | None,
     batch_size: int | None,
-    seed: int,
+    seed: int | None,
     class_weights: bool | None,
     patience: int | None,
     **options: Any,
@@ -521,16 +533,16 @@ def retrain(
     The bundle is calibrated on what was held out and measured on what nothing has seen before; metrics.json and history.csv
     lie beside it. It replaces another one in the folder only if it is no worse.
     """
-    from tagger import dataset
+    from tagger import dataset, recipe_file
     from tagger.finetune import collected, finetune
     from tagger.progress import counting
-    from tagger.recipes import catalog_recipe, original_recipe, own_recipe, recipe_of, tuned
+    from tagger.recipes import catalog_recipe, original_recipe, overruled, own_recipe, recipe_of, tuned
     from tagger.report import print_epoch, print_retrained
     from tagger.retrain import retrain as make
 
     own = data is not None and not dataset.holds_fashion_mnist(data)
-    if own and (mix == "catalog" or recipe == "original" or calibrated_by is not None):
-        raise click.UsageError("--mix, --recipe original and --calibrated-by are for Fashion-MNIST, not for your own photos.")
+    if own and (mix == "catalog" or recipe != "modern" or calibrated_by is not None):
+        raise click.UsageError("--mix, --recipe and --calibrated-by are for Fashion-MNIST, not for your own photos.")
     if photos is not None and mix != "catalog":
         raise click.UsageError("--photos belongs to --mix catalog; Fashion-MNIST alone is learnt without any.")
     if mix == "catalog" and class_weights:
@@ -544,13 +556,21 @@ def retrain(
     if recipe == "original" and (teachers or network not in ORIGINALS):
         raise click.UsageError(f"--recipe original is for {', '.join(ORIGINALS)}, and has no --distill-from.")
     if own:
-        chosen, start = own_recipe(network, epochs, seed, teachers), start or (None if network else DEFAULT_MODEL)
+        chosen, start = (
+            own_recipe(network, epochs, seed or Recipe.seed, teachers),
+            start or (None if network else DEFAULT_MODEL),
+        )
+    elif isinstance(recipe, Path):
+        written = recipe_file.read(recipe)
+        if mix == "catalog" or network not in (None, written.network):
+            raise click.UsageError(f"{recipe} is a recipe for the network {written.network} and the mix {written.mix}.")
+        chosen, start = overruled(written, epochs, seed, teachers), start or written.start or None
     elif mix == "catalog":
-        chosen, start = catalog_recipe(epochs, seed), start or "residual"
+        chosen, start = catalog_recipe(epochs, seed or Recipe.seed), start or "residual"
     elif recipe == "original":
-        chosen = original_recipe(network or "base", epochs, seed)
+        chosen = original_recipe(network or "base", epochs, seed or Recipe.seed)
     else:
-        chosen = recipe_of(network or "base", epochs, seed, teachers)
+        chosen = recipe_of(network or "base", epochs, seed or Recipe.seed, teachers)
     chosen = replace(
         tuned(chosen, batch_size, lr),
         balanced=chosen.balanced if class_weights is None else class_weights,
@@ -569,6 +589,60 @@ def retrain(
     with counting("photos") as progress:
         photos_read = collected(settings, progress)
     print_retrained(finetune(settings, photos_read, print_epoch, tell))
+
+
+@cli.command()
+@click.option("--out", type=FILE, required=True, metavar="FILE.json", help="Recipe file to write.")
+@click.option("--network", type=click.Choice(NETWORKS), default=TuneSettings.network, show_default=True, help="Shape to train.")
+@click.option(
+    "--trials", type=click.IntRange(1), default=TuneSettings.trials, show_default=True, help="Trials in all, earlier ones too."
+)
+@click.option(
+    "--epochs", type=click.IntRange(1), default=TuneSettings.epochs, show_default=True, help="Passes over the images, a trial."
+)
+@click.option(
+    "--images",
+    type=click.IntRange(1_000, 55_000),
+    default=TuneSettings.images,
+    show_default=True,
+    help="Training images of a trial, the same ones in all, chosen by the seed.",
+)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=TuneSettings.seed, show_default=True, help="Of all chance.")
+@click.option(
+    "--distill-from",
+    "teachers",
+    multiple=True,
+    metavar="MODEL",
+    help="Bundle to learn from beside the labels; may be given more than once.  [default: what the recipe names]",
+)
+@click.option("--study", type=FILE, metavar="FILE.sqlite", help="The trials.  [default: beside --out, named like it]")
+@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder of Fashion-MNIST's four files.")
+@with_debug
+def tune(**options: Any) -> int:
+    """Search for a better recipe by short trials, and write the best as a file for `fmtag retrain --recipe`.
+
+    The defaults are for two cores: a small network, few epochs, a third of the images, half an hour in all. Learning rates,
+    weight decay, batch size, shifts, mirroring, cutout, label smoothing and what teachers say are searched; 5,000 held-out
+    training images judge, and the test set is never opened. The same command, given again, goes on with the study. Exit code 4:
+    another search has it.
+    """
+    from tagger.report import print_trial, print_tuned
+    from tagger.stopping import Stopping
+    from tagger.tune import tune as search
+
+    settings = TuneSettings(**options)
+    try:
+        with Stopping().listening():
+            found = search(
+                settings,
+                lambda done, best: print_trial(done, best, settings.trials),
+                lambda text: click.echo(text, err=True),
+            )
+    except Interrupted as stop:
+        click.echo("Interrupted; the trials that have ended are kept, and the same command goes on after them.", err=True)
+        return EXIT_SIGNAL + stop.signal
+    print_tuned(found, settings.out)
+    return 0
 
 
 def with_catalog(command: Command) -> Command:

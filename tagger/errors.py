@@ -1,12 +1,13 @@
 """The ways in which a command can fail as a whole.
 
     FmtagError             exit 1: one sentence, what is wrong and what to do
-      ConfigurationError   fmtag.toml is no TOML, or names a command or an option that there is not
+      ConfigurationError   fmtag.toml or a recipe file cannot be read, or says what there is not or what cannot be
       SourceError          no such folder, a table without an image column, duplicate columns
       OutputError          the output cannot be written
       BundleError          weights missing, damaged, foreign or newer than this program
       DatasetError         Fashion-MNIST or labelled photos missing or not what they should be
       TrainingError        training cannot go on, or ended below its floor
+      TuningError          a study cannot be gone on with, or Optuna is not there
       ExportError          a bundle cannot be written for another runtime, or would not say the same there
       DeviceError          the device asked for is not there
       LedgerError          the ledger cannot be read or written, or is from a newer fmtag
@@ -25,7 +26,7 @@ class FmtagError(Exception):
 
 
 class ConfigurationError(FmtagError):
-    """The configuration file cannot be read, or names a command or an option that there is not."""
+    """The configuration file or a recipe file cannot be read, or says what there is not or what cannot be."""
 
 
 class SourceError(FmtagError):
@@ -46,6 +47,10 @@ class DatasetError(FmtagError):
 
 class TrainingError(FmtagError):
     """Training cannot go on, or its result is below the floor that was asked for."""
+
+
+class TuningError(FmtagError):
+    """A study of trials cannot be read, written or gone on with, or Optuna is not installed."""
 
 
 class ExportError(FmtagError):

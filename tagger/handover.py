@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger import bundle
-from tagger.card import HISTORY_FILE, Card
+from tagger.card import HISTORY_FILE, Card, Epoch
 from tagger.errors import BundleError, TrainingError
 from tagger.network import Network, count_macs, count_parameters
 from tagger.output import write_file
@@ -22,9 +22,6 @@ CHECKPOINT, METRICS = "checkpoint.pt", "metrics.json"
 
 BRIEF = ("accuracy", "macro_accuracy", "calibration_error", "n")
 """Figures of each part that stand in the card; `METRICS` has all of them."""
-
-COLUMNS = ("epoch", "loss", "held_out_accuracy", "held_out_loss", "seconds")
-"""Of the history."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +127,8 @@ def _some(labels: Sequence[str]) -> str:
 def _history(history: Sequence[EpochFigures]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(Epoch._fields)
     for figures in history:
-        values = (getattr(figures, column) for column in COLUMNS)
+        values = (getattr(figures, column) for column in Epoch._fields)
         writer.writerow("" if value is None else round(value, 6) for value in values)
     return text.getvalue().encode()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tagger.card import NetworkConfig
+from tagger.errors import ConfigurationError
 from tagger.settings import Cycle, NetworkName, Recipe
 
 SHAPES: dict[NetworkName, NetworkConfig] = {
@@ -63,15 +64,35 @@ def recipe_of(network: NetworkName, epochs: int | None = None, seed: int = Recip
     In another number of epochs it is a single cycle, as its first. Where `teachers` are named, every cycle learns from them.
     """
     whole = CYCLES.get(network, MODERN)
-    cycles = whole
-    if epochs not in (None, sum(cycle.epochs for cycle in whole)):
-        first = whole[0]
-        cycles = (replace(first, epochs=epochs, small_epochs=round(epochs * first.small_epochs / first.epochs)),)
+    cycles = _in_epochs(whole, epochs)
     if teachers:
         share = max(cycle.distillation for cycle in whole)
         cycles = tuple(replace(cycle, distillation=share) for cycle in cycles)
     taught_by = tuple(teachers) or TEACHERS.get(network, ("residual",))
     return Recipe(cycles, seed=seed, network=network, teachers=taught_by)
+
+
+def _in_epochs(cycles: tuple[Cycle, ...], epochs: int | None) -> tuple[Cycle, ...]:
+    """Return the cycles as they are, or in another number of epochs a single one, as the first."""
+    if epochs in (None, sum(cycle.epochs for cycle in cycles)):
+        return cycles
+    first = cycles[0]
+    return (replace(first, epochs=epochs, small_epochs=round(epochs * first.small_epochs / first.epochs)),)
+
+
+def overruled(recipe: Recipe, epochs: int | None = None, seed: int | None = None, teachers: Sequence[str] = ()) -> Recipe:
+    """Return the recipe with what is given in place of its own: epochs as in `recipe_of`, the seed, and who teaches.
+
+    Raises `ConfigurationError` for teachers where no cycle has a share for what they say.
+    """
+    if teachers and not any(cycle.distillation for cycle in recipe.cycles):
+        raise ConfigurationError("The recipe learns nothing from --distill-from; give a cycle of it a share of distillation.")
+    return replace(
+        recipe,
+        cycles=_in_epochs(recipe.cycles, epochs),
+        seed=recipe.seed if seed is None else seed,
+        teachers=tuple(teachers) or recipe.teachers,
+    )
 
 
 def original_recipe(network: NetworkName, epochs: int | None = None, seed: int = Recipe.seed) -> Recipe:

@@ -1,6 +1,7 @@
 """Figures as a person reads them on a terminal, and as a file."""
 
 import json
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from tagger.metrics import Interval
 from tagger.network import Network, count_parameters, layers
 from tagger.output import write_file
 from tagger.train import EpochFigures
+from tagger.tune import TrialFigures, Tuned
 
 CHANCE = 0.05
 """Differences that chance brings about less often than this are named."""
@@ -272,3 +274,33 @@ def print_retrained(retrained: Retrained) -> None:
             f"{part:9} accuracy {row['accuracy']:.4f}, calibration error {row['calibration_error']:.4f}, n = {row['n']:,}"
         )
     click.echo(f"{retrained.bundle.model}: {figures['parameters']:,} parameters, {figures['macs']:,} MACs")
+
+
+def print_trial(done: TrialFigures, best: TrialFigures, trials: int) -> None:
+    """Print one line on standard error: a trial that has ended, and the best so far."""
+    figures = "" if done.loss is None else f"loss {done.loss:.4f}  accuracy {done.accuracy:.4f}  "
+    early = f"  ended after epoch {done.epochs}: {done.why}" if done.why else ""
+    own = "  the recipe as it stands" if done.number == 1 else ""
+    click.echo(
+        f"trial {done.number}/{trials}  {figures}{done.seconds:.0f} s  best {best.loss:.4f} (trial {best.number}){early}{own}",
+        err=True,
+    )
+
+
+def print_tuned(found: Tuned, out: Path) -> None:
+    """Print the best of a study, how much better it is than the recipe as it stands, and the command that trains with it."""
+    best, first = found.best, found.first
+    click.echo(
+        f"best of {found.trials}: trial {best.number}, held-out loss {best.loss:.4f}, accuracy {best.accuracy:.4f}, "
+        f"n = {found.held_out:,}"
+    )
+    if best.number == first.number:
+        click.echo("That is the recipe as it stands: no trial was better.")
+    else:
+        less, more = (first.loss or 0) - (best.loss or 0), (best.accuracy or 0) - (first.accuracy or 0)
+        click.echo(
+            f"The recipe as it stands: {first.loss:.4f}, {first.accuracy:.4f}. "
+            f"The loss is {less:.4f} lower, the accuracy {more:+.4f}."
+        )
+    command = shlex.join(["fmtag", "retrain", "--recipe", str(out), "--out", f"my-{found.recipe.network}"])
+    click.echo(f"Train by it, in {found.recipe.epochs} epochs: {command}")

@@ -157,6 +157,26 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
+class TuneSettings:
+    """What `fmtag tune` was asked for; what it takes for granted is an affair of minutes on two cores."""
+
+    out: Path
+    """The recipe file."""
+    network: NetworkName = "tiny"
+    trials: int = 30
+    """Trials that there should be in all, with those that are in the study already."""
+    epochs: int = 4
+    images: int = 20_000
+    """Training images of a trial, the same ones in all, chosen by the seed."""
+    seed: int = 0
+    teachers: tuple[str, ...] = ()
+    """Names or folders of bundles to learn from; empty for those that the network's recipe names."""
+    study: Path | None = None
+    """SQLite file of the trials; None takes the file beside `out` that is named like it."""
+    data: Path | None = None
+
+
+@dataclass(frozen=True)
 class RunSettings:
     """What `fmtag run` was asked for."""
 

@@ -61,7 +61,7 @@ def train(
     resume: bool = False,
     report: Callable[[EpochFigures], None] = lambda _: None,
     start: Network | None = None,
-    teachers: Sequence[Network] = (),
+    teachers: Sequence[nn.Module] = (),
 ) -> tuple[Network, list[EpochFigures]]:
     """Return the averaged network after `recipe.epochs` and the figures of every epoch.
 
@@ -221,7 +221,7 @@ def _averaging(share: float) -> Callable[[Any, Any, Any], None]:
     return average
 
 
-def _lesson(pictures: Pictures, cycle: Cycle, networks: Sequence[Network]) -> tuple[Tensor, Tensor]:
+def _lesson(pictures: Pictures, cycle: Cycle, networks: Sequence[nn.Module]) -> tuple[Tensor, Tensor]:
     """Return what to learn of each picture, and which of them are easy, bool (n,).
 
     The first are the int64 labels (n,), or float32 (n, classes) where the cycle also learns from other networks. What these say

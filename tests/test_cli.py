@@ -439,16 +439,16 @@ try:
     main(["--help"])
 except SystemExit as end:
     assert not end.code
-heavy = ("torch", "torchvision", "pandas", "cv2", "pyarrow", "matplotlib")
+heavy = ("torch", "torchvision", "pandas", "cv2", "pyarrow", "matplotlib", "optuna")
 sys.stderr.write(" ".join(name for name in heavy if name in sys.modules))
 """
 
 
 def test_help_is_light() -> None:
-    """`fmtag --help` lists the commands without importing torch, torchvision or pandas."""
+    """`fmtag --help` lists the commands without importing torch, torchvision, pandas or Optuna."""
     done = subprocess.run([sys.executable, "-c", HEAVY], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
-    for command in ("run", "retrain", "evaluate", "models"):
+    for command in ("run", "retrain", "tune", "evaluate", "models"):
         assert f"  {command} " in done.stdout
 
 
@@ -471,7 +471,9 @@ def test_a_run_loads_nothing_that_draws(photos: Callable[[int], Path], small_bun
     assert (tmp_path / "tags.csv").exists()
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["evaluate"], ["retrain"], ["models"], ["models", "show"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["evaluate"], ["retrain"], ["tune"], ["models"], ["models", "show"]], ids=" ".join
+)
 def test_every_command_has_help(call: Call, command: list[str]) -> None:
     """--help and -h answer with exit 0 on standard output, and every option says what it is for."""
     ended = call(*command, "--help")
