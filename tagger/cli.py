@@ -621,7 +621,7 @@ def retrain(
 def tune(**options: Any) -> int:
     """Search for a better recipe by short trials, and write the best as a file for `fmtag retrain --recipe`.
 
-    The defaults are for two cores: a small network, few epochs, a third of the images, half an hour in all. Learning rates,
+    The defaults are for two cores: a small network, few epochs, a third of the images. Learning rates,
     weight decay, batch size, shifts, mirroring, cutout, label smoothing and what teachers say are searched; 5,000 held-out
     training images judge, and the test set is never opened. The same command, given again, goes on with the study. Exit code 4:
     another search has it.
