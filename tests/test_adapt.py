@@ -190,6 +190,7 @@ def test_too_little_to_learn_from_is_refused(adapt: Adapt, photos: Callable[[int
     assert adapt("--out", "mine", "--force", source=few).returncode == 0
 
 
+@pytest.mark.slow
 def test_what_cannot_be_is_said_in_one_sentence(adapt: Adapt, fmtag: Fmtag, tmp_path: Path) -> None:
     """Shipped names, bundles taught already, empty tables, a single label and unknown defaults."""
     assert "comes with fmtag" in one_sentence(adapt("--out", "catalog"))

@@ -301,6 +301,7 @@ class PowerCutError(Exception):
     """What ends a search in the middle of a trial."""
 
 
+@pytest.mark.slow
 def test_what_is_learnt_of_earlier_trials_outlives_a_stop(
     tmp_path: Path, small_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
