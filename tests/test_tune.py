@@ -235,7 +235,8 @@ def test_a_trial_that_cannot_be_trained_counts(tmp_path: Path, small_bundle: Pat
 WAITING = "in the third trial"
 
 CHILD = f"""
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have it ignored
 sys.path.insert(0, {str(ROOT / "tests")!r})
 import pytest
 import test_tune
