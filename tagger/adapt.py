@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tagger import bundle, metrics, output, source
-from tagger.calibrate import fit_temperature, threshold_for
+from tagger.calibrate import ENOUGH_TO_CALIBRATE, fit_temperature, threshold_for
 from tagger.card import Card
 from tagger.deepen import deepened
 from tagger.errors import DatasetError, TrainingError
@@ -40,9 +40,6 @@ FOREIGN, MOSTLY_FOREIGN = 0.25, 0.75
 
 FEW_LABELS = 4.0
 """Effective number of labels, the exponential of their entropy, below which a catalog is one-sided."""
-
-ENOUGH_TO_CALIBRATE = 100
-"""Labelled photos from which on the thresholds are the shop's own."""
 
 WELL_TAUGHT = 20
 """Labelled photos that a class should have; with fewer than half of them it is said how many more to label."""

@@ -15,6 +15,9 @@ PHOTO_PRECISION = 0.95
 PRECISIONS = (0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
 """Shares of right ones among the unflagged tags that a card has thresholds for."""
 
+ENOUGH_TO_CALIBRATE = 100
+"""Labelled photos from which on thresholds are a shop's own; with fewer confidence is rough."""
+
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """Return the positive number to divide float logits (n, classes) by, least cross-entropy against labels (n,).

@@ -179,10 +179,20 @@ def with_debug(command: Command) -> Command:
     return click.option("--debug", is_flag=True, expose_value=False, callback=_note, help=help_text)(command)
 
 
+with_workers = click.option("--workers", type=click.IntRange(1, 256), help="Threads that read photos.  [default: processors]")
+with_image_column = click.option("--image-column", help="Column of a table that holds the paths.  [default: told by its name]")
+with_teachers = click.option(
+    "--distill-from",
+    "teachers",
+    multiple=True,
+    metavar="MODEL",
+    help="Bundle to learn from beside the labels; may be given more than once.  [default: what the recipe names]",
+)
+
 READING = (
     click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to compute."),
-    click.option("--workers", type=click.IntRange(1, 256), help="Threads that read photos.  [default: processors]"),
-    click.option("--image-column", help="Column of a table that holds the paths.  [default: told by its name]"),
+    with_workers,
+    with_image_column,
     with_debug,
 )
 """Options of every command that reads photos and runs a network."""
@@ -341,9 +351,9 @@ def evaluate(
     from tagger.evaluate import evaluate as judge
     from tagger.evaluate import figures_of
     from tagger.html_report import html_report
-    from tagger.output import check_folder, write_file, write_folder
+    from tagger.output import check_folder, write_file, write_folder, write_json
     from tagger.photo_report import photo_report
-    from tagger.report import print_figures, write_json
+    from tagger.report import print_figures
 
     settings = EvaluateSettings(sources, **options)
     folder = None if report is None or _is_markdown(report) else report
@@ -461,13 +471,7 @@ def _recipe(context: click.Context, parameter: click.Parameter, value: str) -> R
     metavar="MODEL",
     help="Bundle whose weights training begins with.  [default for the mix: residual, for labelled photos: catalog]",
 )
-@click.option(
-    "--distill-from",
-    "teachers",
-    multiple=True,
-    metavar="MODEL",
-    help="Bundle to learn from beside the labels; may be given more than once.  [default: what the recipe names]",
-)
+@with_teachers
 @click.option(
     "--photos",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -504,9 +508,9 @@ def _recipe(context: click.Context, parameter: click.Parameter, value: str) -> R
 )
 @click.option("--force", is_flag=True, help="Replace the bundle in the folder though the new one may be worse.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in the folder.")
-@click.option("--image-column", help="Column of a table that holds the paths.  [default: told by its name]")
+@with_image_column
 @click.option("--label-column", help="Column of a table that holds the labels.  [default: told by its name]")
-@click.option("--workers", type=click.IntRange(1, 256), help="Threads that read photos.  [default: processors]")
+@with_workers
 @with_debug
 def retrain(
     out: Path,
@@ -556,10 +560,8 @@ def retrain(
     if recipe == "original" and (teachers or network not in ORIGINALS):
         raise click.UsageError(f"--recipe original is for {', '.join(ORIGINALS)}, and has no --distill-from.")
     if own:
-        chosen, start = (
-            own_recipe(network, epochs, seed or Recipe.seed, teachers),
-            start or (None if network else DEFAULT_MODEL),
-        )
+        chosen = own_recipe(network, epochs, seed or Recipe.seed, teachers)
+        start = start or (None if network else DEFAULT_MODEL)
     elif isinstance(recipe, Path):
         written = recipe_file.read(recipe)
         if mix == "catalog" or network not in (None, written.network):
@@ -608,13 +610,7 @@ def retrain(
     help="Training images of a trial, the same ones in all, chosen by the seed.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=TuneSettings.seed, show_default=True, help="Of all chance.")
-@click.option(
-    "--distill-from",
-    "teachers",
-    multiple=True,
-    metavar="MODEL",
-    help="Bundle to learn from beside the labels; may be given more than once.  [default: what the recipe names]",
-)
+@with_teachers
 @click.option("--study", type=FILE, metavar="FILE.sqlite", help="The trials.  [default: beside --out, named like it]")
 @click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder of Fashion-MNIST's four files.")
 @with_debug

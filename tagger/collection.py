@@ -1,13 +1,11 @@
 """A shop's labelled photos as pictures to learn from, in three parts that no photo leaves when more photos come."""
 
-import csv
 import hashlib
-import io
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -16,7 +14,8 @@ from numpy.typing import NDArray
 from tagger.dataset import Pictures
 from tagger.errors import DatasetError
 from tagger.labelled import place_of
-from tagger.lesson import NONE, Labelled, listed, read_table, spelled
+from tagger.lesson import NONE, Labelled, listed, merged, read_table, spelled
+from tagger.output import as_csv
 from tagger.reading import prepare
 from tagger.records import Failed, Garment, Item
 from tagger.source import IMAGE_SUFFIXES
@@ -29,6 +28,10 @@ LEAST_TO_MEASURE = 8
 
 LEAST_TO_LEARN = 2
 """Photos below which a label teaches nothing."""
+
+
+Named: TypeAlias = tuple[Labelled, str]
+"""A row of the table, and the one spelling of its label."""
 
 
 class Shown(NamedTuple):
@@ -119,20 +122,18 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
-def _named(rows: Sequence[Labelled], known: Sequence[str], said: list[str]) -> dict[Path, tuple[Labelled, str]]:
-    """Return the rows that have a label, by their files, each with the one spelling of it."""
+def _named(rows: Sequence[Labelled], known: Sequence[str], said: list[str]) -> list[Named]:
+    """Return the rows that have a label, each with the one spelling of it."""
     rest = [row for row in rows if row.label != NONE]
     if len(rest) < len(rows):
         said.append(f"{len(rows) - len(rest)} photos of none of the labels ({NONE}) are left out; adapt can learn from them.")
     spellings = spelled([row.label for row in rest], known)
-    merged = sorted(f"{label!r} as {name!r}" for label, name in spellings.items() if label != name)
-    if merged:
-        said.append(f"Labels that differ in case or punctuation alone are one: {', '.join(merged)}.")
-    return {Path(str(row.item.place)): (row, spellings[row.label]) for row in rest}
+    said += merged(spellings)
+    return [(row, spellings[row.label]) for row in rest]
 
 
 def _seen(
-    named: Mapping[Path, tuple[Labelled, str]],
+    named: Sequence[Named],
     workers: int | None,
     progress: Callable[[int, int], None],
     said: list[str],
@@ -142,7 +143,7 @@ def _seen(
     unreadable: list[str] = []
     nothing: list[str] = []
     for number, (prepared, (row, label)) in enumerate(
-        zip(prepare((row.item for row, _ in named.values()), workers), named.values(), strict=True), 1
+        zip(prepare((row.item for row, _ in named), workers), named, strict=True), 1
     ):
         outcome = prepared.outcome
         if isinstance(outcome, Garment) and outcome.found:
@@ -159,11 +160,11 @@ def _seen(
 
 
 def _labels(
-    given: str, named: Mapping[Path, tuple[Labelled, str]], seen: Sequence[Shown], known: Sequence[str], said: list[str]
+    given: str, named: Sequence[Named], seen: Sequence[Shown], known: Sequence[str], said: list[str]
 ) -> tuple[str, ...]:
     """Return the labels that enough photos have: `known` ones first, in their order."""
     counts = Counter(photo.label for photo in seen)
-    asked = {label for _, label in named.values()}
+    asked = {label for _, label in named}
     few = sorted(label for label in asked if counts[label] < LEAST_TO_LEARN)
     if few:
         said.append(f"{', '.join(map(repr, few))}: fewer than {LEAST_TO_LEARN} photos to learn from, so left out.")
@@ -212,8 +213,5 @@ def _part(product: str) -> int:
 
 def as_table(part: Part) -> bytes:
     """Return a CSV of the photos that `fmtag evaluate` takes: where they lie, their labels, whose product they show."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("image", "label", "group"))
-    writer.writerows((shown.item.place, shown.label, shown.product) for shown in part.photos)
-    return text.getvalue().encode("utf-8", "surrogateescape")
+    rows = ((shown.item.place, shown.label, shown.product) for shown in part.photos)
+    return as_csv([("image", "label", "group"), *rows])

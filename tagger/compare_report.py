@@ -1,12 +1,12 @@
 """A comparison as people read it: tables in Markdown, a table for machines, and a chart of accuracy against cost."""
 
 import io
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
+from tagger import output
 from tagger.compare import BATCHES, Comparison
 
 TITLES = {
@@ -103,13 +103,12 @@ def as_csv(comparison: Comparison) -> bytes:
 
 def as_json(comparison: Comparison) -> bytes:
     """Return rows and differences as JSON."""
-    whole = {"rows": comparison.rows(), "differences": comparison.differences()}
-    return (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode()
+    return output.as_json({"rows": comparison.rows(), "differences": comparison.differences()})
 
 
 def chart(comparison: Comparison) -> bytes:
     """Return accuracy against cost as a PNG; each row is a point with its name, an ensemble a hollow one."""
-    from matplotlib.figure import Figure  # nothing else draws, and it takes a second to import
+    from matplotlib.figure import Figure  # takes a second to import, and most comparisons draw nothing
 
     figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
     axes = figure.subplots()

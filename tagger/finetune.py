@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from tagger import bundle, collection, metrics
-from tagger.calibrate import PHOTO_PRECISION, PRECISIONS, fit_temperature, threshold_for
-from tagger.card import Card, NetworkConfig
+from tagger.calibrate import ENOUGH_TO_CALIBRATE, PHOTO_PRECISION, PRECISIONS, fit_temperature, threshold_for
+from tagger.card import Card, NetworkConfig, read
 from tagger.collection import Collection, Part
 from tagger.dataset import GROUPS
 from tagger.errors import TrainingError
 from tagger.garment import VERSION
-from tagger.handover import CHECKPOINT, HeldOut, Retrained, hand_over, objection_to
+from tagger.handover import CHECKPOINT, HeldOut, Retrained, check_floor, hand_over, objection_to
 from tagger.lesson import checksum
 from tagger.network import Network, logits_of
 from tagger.output import write_file
@@ -29,16 +29,13 @@ from tagger.train import EpochFigures, train
 TEST = "test.csv"
 """The photos that only measured, as a table for `fmtag evaluate`, beside the bundle."""
 
-ENOUGH_TO_CALIBRATE = 100
-"""Held-out photos below which confidence and thresholds are rough."""
-
 OTHER = "other"
 """The group of labels that neither Fashion-MNIST nor the bundle begun with knows."""
 
 
 def collected(settings: TrainSettings, progress: Callable[[int, int], None] = lambda done, total: None) -> Collection:
     """Return the labelled photos of `settings.data`, with labels spelled as by the bundle that training begins with."""
-    known = tuple(bundle.load(settings.start).card.labels) if settings.start else tuple(GROUPS)
+    known = read(settings.start).card.labels if settings.start else tuple(GROUPS)
     return collection.collect(
         str(settings.data), known, settings.image_column, settings.label_column, settings.workers, progress
     )
@@ -116,20 +113,21 @@ def _handed_over(
 ) -> Retrained:
     """Calibrate the network on what was held out, measure it, and let it take its place."""
     held_out, test = photos.held_out, photos.test
-    card = _calibrated(_card(settings, photos.labels, network.config, start), network, held_out)
+    card = _card(settings, photos.labels, network.config, start)
+    pictures = held_out.pictures
+    card = replace(card, temperature=fit_temperature(logits_of(network, pictures.pixels), pictures.labels))
     new = bundle.Bundle(card, network.state_dict(), "")
-    seen = _measured(new, held_out)
+    said = _answers(new, held_out)
+    seen = _measured(said, held_out)
     if len(held_out) < ENOUGH_TO_CALIBRATE:
         tell(f"Only {len(held_out)} photos are held out, so confidence is rough; label more for one that can be believed.")
-    if seen["accuracy"] < settings.floor:
-        raise TrainingError(
-            f"Held-out accuracy is {seen['accuracy']:.4f}, below the floor of {settings.floor:.4f}; no bundle was written. "
-            f"The checkpoint is {settings.out / CHECKPOINT}."
-        )
-    said = _said(new, held_out)
-    objection = objection_to(settings, HeldOut(photos.labels, held_out.classes, said, lambda old: _said(old, held_out)))
-    measured = {"held_out": seen, "test": _measured(new, test)}
-    made = hand_over(settings, card, network, history, len(photos.training), measured, objection)
+    check_floor(settings, seen["accuracy"])
+    judges = HeldOut(photos.labels, held_out.classes, said.argmax(1), lambda old: _answers(old, held_out).argmax(1))
+    objection = objection_to(settings, judges)
+    measured = {"held_out": seen, "test": _measured(_answers(new, test), test)}
+    made = hand_over(
+        settings, _with_thresholds(card, said, held_out), network, history, len(photos.training), measured, objection
+    )
     write_file(settings.out / TEST, collection.as_table(test))
     return made
 
@@ -150,23 +148,18 @@ def _card(settings: TrainSettings, labels: Sequence[str], network: NetworkConfig
     )
 
 
-def _calibrated(card: Card, network: Network, held_out: Part) -> Card:
-    """Return the card with a temperature and thresholds from the held-out photos."""
-    pictures = held_out.pictures
-    card = replace(card, temperature=fit_temperature(logits_of(network, pictures.pixels), pictures.labels))
-    said = Predictor(bundle.Bundle(card, network.state_dict(), ""), "cpu")(held_out.garments)
+def _with_thresholds(card: Card, said: NDArray[np.float32], held_out: Part) -> Card:
+    """Return the card with thresholds from the probabilities (n, labels) of what was held out."""
     thresholds = {share: threshold_for(share, said, held_out.classes) for share in PRECISIONS}
     precisions = {str(share): threshold for share, threshold in thresholds.items()}
     return replace(card, precisions=precisions, min_confidence=thresholds[PHOTO_PRECISION])
 
 
-def _measured(made: bundle.Bundle, part: Part) -> dict[str, Any]:
-    """Return all figures of a part's photos, as the bundle tags them."""
-    said = Predictor(made, "cpu")(part.garments)
+def _answers(asked: bundle.Bundle, part: Part) -> NDArray[np.float32]:
+    """Return the probabilities (n, labels) that a bundle gives a part's photos, as it tags them."""
+    return Predictor(asked, "cpu")(part.garments)
+
+
+def _measured(said: NDArray[np.float32], part: Part) -> dict[str, Any]:
+    """Return all figures of the probabilities (n, labels) of a part's photos."""
     return metrics.measure(said.argmax(1), said.max(1), part.classes, part.labels)
-
-
-def _said(asked: bundle.Bundle, part: Part) -> NDArray[np.int64]:
-    """Return the number of the label, among the bundle's own, that it gives to each photo of a part (n,)."""
-    said: NDArray[np.int64] = Predictor(asked, "cpu")(part.garments).argmax(1)
-    return said

@@ -1,8 +1,5 @@
 """A trained network takes its place as a bundle, held against the one that is there, with history and figures beside it."""
 
-import csv
-import io
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +11,7 @@ from tagger import bundle
 from tagger.card import HISTORY_FILE, Card, Epoch
 from tagger.errors import BundleError, TrainingError
 from tagger.network import Network, count_macs, count_parameters
-from tagger.output import write_file
+from tagger.output import as_csv, write_file, write_json
 from tagger.settings import TrainSettings
 from tagger.train import EpochFigures
 
@@ -43,6 +40,15 @@ class HeldOut:
     """What the new bundle says of each picture (n,)."""
     ask: Callable[[bundle.Bundle], NDArray[np.int64]]
     """What another bundle says of each picture (n,), as numbers among its own card's labels."""
+
+
+def check_floor(settings: TrainSettings, accuracy: float) -> None:
+    """Raise `TrainingError` where the accuracy on what is held out, 0..1, is below `settings.floor`; the checkpoint stays."""
+    if accuracy < settings.floor:
+        raise TrainingError(
+            f"Held-out accuracy is {accuracy:.4f}, below the floor of {settings.floor:.4f}; no bundle was written. "
+            f"The checkpoint is {settings.out / CHECKPOINT}."
+        )
 
 
 def objection_to(settings: TrainSettings, held_out: HeldOut | None) -> str:
@@ -82,7 +88,7 @@ def hand_over(
     }
     written = bundle.save(settings.out, replace(card, figures=figures), network)
     write_file(settings.out / HISTORY_FILE, _history(history))
-    write_file(settings.out / METRICS, (json.dumps(measured, indent=2, ensure_ascii=False) + "\n").encode())
+    write_json(settings.out / METRICS, measured)
     (settings.out / CHECKPOINT).unlink()
     return Retrained(written, history)
 
@@ -125,10 +131,5 @@ def _some(labels: Sequence[str]) -> str:
 
 
 def _history(history: Sequence[EpochFigures]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Epoch._fields)
-    for figures in history:
-        values = (getattr(figures, column) for column in Epoch._fields)
-        writer.writerow("" if value is None else round(value, 6) for value in values)
-    return text.getvalue().encode()
+    values = ([getattr(figures, column) for column in Epoch._fields] for figures in history)
+    return as_csv([Epoch._fields, *(["" if value is None else round(value, 6) for value in row] for row in values)])

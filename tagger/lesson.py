@@ -100,6 +100,12 @@ def spelled(labels: Sequence[str], known: Sequence[str]) -> dict[str, str]:
     return {label: own.get(key) or ways.most_common(1)[0][0] for key, ways in counts.items() for label in ways}
 
 
+def merged(spellings: Mapping[str, str]) -> list[str]:
+    """Return a sentence on the labels that go by another spelling, or nothing."""
+    others = sorted(f"{label!r} as {name!r}" for label, name in spellings.items() if label != name)
+    return [f"Labels that differ in case or punctuation alone are one: {', '.join(others)}."] if others else []
+
+
 @dataclass(frozen=True)
 class Taught:
     """A lesson, and what was odd in the table that it is from."""
@@ -124,9 +130,7 @@ def lesson_of(
     """
     said: list[str] = []
     spellings = spelled([row.label for row in rows if row.label != NONE], bundle_labels)
-    merged = sorted(f"{label!r} as {name!r}" for label, name in spellings.items() if label != name)
-    if merged:
-        said.append(f"Labels that differ in case or punctuation alone are one: {', '.join(merged)}.")
+    said += merged(spellings)
     names = [spellings.get(row.label, NONE) for row in rows]
     unconfirmed = [
         row.flagged and names[at] == tags[number] for at, (number, row) in enumerate(zip(numbers, rows, strict=True))

@@ -142,6 +142,23 @@ def write_file(path: Path, content: bytes) -> None:
         raise OutputError(f"{path} cannot be written ({error.strerror or error}).") from error
 
 
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Replace a file as a whole by JSON for people and programs; raises `OutputError` where it cannot be written."""
+    write_file(path, as_json(content))
+
+
+def as_json(content: Mapping[str, Any]) -> bytes:
+    """Return JSON in UTF-8 that people can read too."""
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def as_csv(rows: Iterable[Iterable[object]]) -> bytes:
+    """Return rows, the first one with their titles, as a CSV; file names that are no UTF-8 keep their bytes."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
 def check_folder(folder: Path) -> None:
     """Raise `OutputError` where no files can be written into `folder`, which need not be there, before work is done for it."""
     nearest = next(place for place in (folder, *folder.parents) if os.path.lexists(place))

@@ -6,8 +6,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from tagger.atomic import replacing
-from tagger.errors import ConfigurationError, OutputError
+from tagger.errors import ConfigurationError
+from tagger.output import write_json
 from tagger.settings import Cycle, Recipe
 
 KIND, FORMAT = "fmtag-recipe", 1
@@ -45,11 +45,7 @@ Part = TypeVar("Part", Cycle, Recipe)
 def write(path: Path, recipe: Recipe, found: Mapping[str, Any]) -> None:
     """Replace the file `path` as a whole by a recipe and a word on how it was found; raises `OutputError`."""
     content = {"kind": KIND, "format": FORMAT, "recipe": asdict(recipe), "found": dict(found)}
-    try:
-        with replacing(path) as file:
-            file.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror or error}).") from error
+    write_json(path, content)
 
 
 def read(path: Path) -> Recipe:

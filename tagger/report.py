@@ -1,6 +1,5 @@
 """Figures as a person reads them on a terminal, and as a file."""
 
-import json
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -23,7 +22,6 @@ from tagger.export import CHECKED, Checked
 from tagger.handover import Retrained
 from tagger.metrics import Interval
 from tagger.network import Network, count_parameters, layers
-from tagger.output import write_file
 from tagger.train import EpochFigures
 from tagger.tune import TrialFigures, Tuned
 
@@ -249,11 +247,6 @@ def _origin(card: Card) -> str:
         found = f", {gained['after']:.3f} right of {gained['n']} labelled photos" if gained else ", without labels"
         return f"taught by a shop from {card.parent}{found}"
     return f"Fashion-MNIST test accuracy {card.figures.get('test', {}).get('accuracy')}"
-
-
-def write_json(path: Path, figures: dict[str, Any]) -> None:
-    """Write the figures as JSON, replacing the file as a whole."""
-    write_file(path, (json.dumps(figures, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def print_epoch(figures: EpochFigures) -> None:
