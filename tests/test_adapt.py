@@ -143,6 +143,7 @@ def test_odd_tables_lose_nothing_in_silence(adapt: Adapt, catalog: Path, tmp_pat
     assert "40 labelled" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_corrected_output_of_a_run_teaches_what_was_confirmed(
     adapt: Adapt, fmtag: Fmtag, photo_bundle: Path, catalog: Path, tmp_path: Path
 ) -> None:
@@ -205,6 +206,7 @@ def test_what_cannot_be_is_said_in_one_sentence(adapt: Adapt, fmtag: Fmtag, tmp_
     assert "your own: mine" in unknown
 
 
+@pytest.mark.slow
 def test_picks_are_ready_to_be_filled_in(adapt: Adapt, fmtag: Fmtag, photo_bundle: Path, catalog: Path, tmp_path: Path) -> None:
     """The table names photos that are there, each once, with an empty label, and teaches once it is filled in."""
     out = tmp_path / "to-label.csv"
