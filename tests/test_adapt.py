@@ -121,6 +121,7 @@ def test_foreign_labels_need_a_word_on_the_others(adapt: Adapt, fmtag: Fmtag, tm
         assert any(name.startswith("shop/labels.csv") for name in card["data"])
 
 
+@pytest.mark.slow
 def test_odd_tables_lose_nothing_in_silence(adapt: Adapt, catalog: Path, tmp_path: Path) -> None:
     """Case variants, photos labelled twice, single photos and files that are not there are all named."""
     rows = [
@@ -183,6 +184,7 @@ def test_the_network_itself_may_learn(adapt: Adapt, tmp_path: Path) -> None:
     assert card["recipe"]["adapted"] == {"labels": True, "deep": True}
 
 
+@pytest.mark.slow
 def test_too_little_to_learn_from_is_refused(adapt: Adapt, photos: Callable[[int], Path], tmp_path: Path) -> None:
     """A few photos say nothing of a shop: nothing is written, unless insisted on."""
     few = photos(10)
