@@ -1,7 +1,9 @@
 """What networks are built of: the parts that every family gives, and the blocks of its convolutions."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -18,6 +20,32 @@ class Parts(NamedTuple):
     width: int
     channels: tuple[int, int]
     """Of the maps before and after the last stage."""
+
+
+class SideBySide(nn.Module):
+    """Modules that each see their own share of the channels, in their order, or all of them the same."""
+
+    def __init__(self, members: Sequence[nn.Module], shared: bool = False) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self._shared = shared
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, members * c, ...) to (n, members * d, ...), or (n, c, ...) where what they see is shared."""
+        shares = [x] * len(self.members) if self._shared else x.chunk(len(self.members), 1)
+        return torch.cat([member(share) for member, share in zip(self.members, shares, strict=True)], 1)
+
+
+def side_by_side(members: Sequence[Parts]) -> Parts:
+    """Return the parts of several networks of one shape as those of one, whose maps and features are all of theirs."""
+    first = members[0]
+    fronts = [nn.Sequential(*member.layers[: -member.last]) for member in members]
+    lasts = [nn.Sequential(*member.layers[-member.last :]) for member in members]
+    layers: list[nn.Module] = [SideBySide(fronts, shared=True), SideBySide(lasts)]
+    before, after = first.channels
+    count = len(members)
+    neck = SideBySide([member.neck for member in members])
+    return Parts(layers, 1, neck, count * first.width, (count * before, count * after))
 
 
 class ResidualBlock(nn.Module):

@@ -20,7 +20,7 @@ import platformdirs
 from tagger.errors import BundleError
 from tagger.settings import DEFAULT_MODEL
 
-FORMAT = 5
+FORMAT = 6
 """Grows when an older fmtag could not read the card."""
 
 KIND = "fmtag-bundle"
@@ -36,6 +36,10 @@ Family: TypeAlias = Literal["residual", "plain", "resnet18", "mobilenet-v3", "ef
 FAMILIES: tuple[Family, ...] = get_args(Family)
 
 
+MOST_MEMBERS = 32
+"""Of an ensemble; the gain is in the first few."""
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """The shape of a `Network`, as it stands in a bundle's card.
@@ -45,8 +49,9 @@ class NetworkConfig:
     stages do, by a max-pool. `stem` is the number of channels of the convolution before residual stages, 0 for as many as the
     first stage has. `norms`, `dense` and `dropout` are the plain family's: whether batch norms follow its convolutions, the
     widths of the dense layers before the head, and the share of their input that is dropped in training. Other families have
-    one shape. `classes` are Fashion-MNIST's, and `photo_classes` those of a second head, for photos; 0 where one head does
-    both. `mean` and `deviation` are those of the training pictures, in 0..1.
+    one shape. `members` is how many networks of that shape stand side by side, an ensemble. `classes` are Fashion-MNIST's, and
+    `photo_classes` those of a second head, for photos; 0 where one head does both. `mean` and `deviation` are those of the
+    training pictures, in 0..1.
     """
 
     widths: tuple[int, ...] = (32, 64, 128)
@@ -61,6 +66,7 @@ class NetworkConfig:
     norms: bool = True
     dense: tuple[int, ...] = ()
     dropout: float = 0.0
+    members: int = 1
 
     @property
     def sees_any_side(self) -> bool:
@@ -86,8 +92,8 @@ class NetworkConfig:
             raise ValueError("stem must be 0 to 4096, classes 2 to 10000, deviation positive")
         if self.photo_classes not in (0, self.classes, self.classes + 1):
             raise ValueError("photo_classes must be 0, classes, or one more, for what is none of them")
-        if not math.isfinite(self.mean):
-            raise ValueError("mean must be a number")
+        if not math.isfinite(self.mean) or not 1 <= self.members <= MOST_MEMBERS:
+            raise ValueError(f"mean must be a number, members 1 to {MOST_MEMBERS}")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ import click
 
 from tagger.errors import ConfigurationError, FmtagError, Interrupted
 from tagger.settings import (
+    AUGMENTATIONS,
+    BORROWED,
     DEFAULT_MODEL,
     DEVICES,
     FORMATS,
@@ -29,6 +31,7 @@ from tagger.settings import (
     RECIPES,
     RUNTIMES,
     AdaptSettings,
+    Augmentation,
     CompareSettings,
     EvaluateSettings,
     ExportSettings,
@@ -444,6 +447,15 @@ def _recipe(context: click.Context, parameter: click.Parameter, value: str) -> R
     return Path(value)
 
 
+def _augment(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[Augmentation, ...] | None:
+    """Return the ways to change pictures that stand in a list with commas; none of them for the word none."""
+    named = [] if value in (None, "none") else [name.strip() for name in str(value).split(",")]
+    for name in named:
+        if name not in AUGMENTATIONS:
+            raise click.BadParameter(f"{name!r} is none of {', '.join(AUGMENTATIONS)}.", context, parameter)
+    return None if value is None else tuple(way for way in AUGMENTATIONS if way in named)
+
+
 @cli.command()
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the new bundle.")
 @click.option("--name", help="The bundle's name.  [default: that of its folder]")
@@ -471,6 +483,12 @@ def _recipe(context: click.Context, parameter: click.Parameter, value: str) -> R
     metavar="MODEL",
     help="Bundle whose weights training begins with.  [default for the mix: residual, for labelled photos: catalog]",
 )
+@click.option(
+    "--pretrained",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Weights of torchvision to begin with, for the networks that are its own.",
+)
 @with_teachers
 @click.option(
     "--photos",
@@ -486,6 +504,20 @@ def _recipe(context: click.Context, parameter: click.Parameter, value: str) -> R
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the images.  [default: those of the recipe]")
 @click.option("--batch-size", type=click.IntRange(2), help="Images a step.  [default: those of the recipe]")
 @click.option("--seed", type=click.IntRange(0), help=f"Start of all chance.  [default: {Recipe.seed}, or the recipe file's]")
+@click.option(
+    "--augment",
+    callback=_augment,
+    metavar="WAY,...",
+    help=f"What becomes of pictures: {', '.join(AUGMENTATIONS)}, or none.  [default: the recipe's]",
+)
+@click.option(
+    "--ensemble",
+    type=click.IntRange(1, 32),
+    default=Recipe.ensemble,
+    show_default=True,
+    metavar="N",
+    help="Train N networks, each with the next seed, and make one bundle of them; it costs N times as much, and tags so too.",
+)
 @click.option(
     "--class-weights/--no-class-weights",
     default=None,
@@ -512,7 +544,10 @@ def _recipe(context: click.Context, parameter: click.Parameter, value: str) -> R
 @click.option("--label-column", help="Column of a table that holds the labels.  [default: told by its name]")
 @with_workers
 @with_debug
+@click.pass_obj
 def retrain(
+    asked: dict[str, Any],
+    /,
     out: Path,
     name: str | None,
     data: Path | None,
@@ -522,25 +557,33 @@ def retrain(
     recipe: RecipeName | Path,
     lr: float | None,
     start: str | None,
+    pretrained: Path | None,
     teachers: tuple[str, ...],
     photos: Path | None,
     calibrated_by: str | None,
     epochs: int | None,
     batch_size: int | None,
     seed: int | None,
+    augment: tuple[Augmentation, ...] | None,
+    ensemble: int,
     class_weights: bool | None,
     patience: int | None,
     **options: Any,
 ) -> None:
     """Train a network on Fashion-MNIST, on the mix for photos, or on labelled photos of your own, and write it as a bundle.
 
-    The bundle is calibrated on what was held out and measured on what nothing has seen before; metrics.json and history.csv
-    lie beside it. It replaces another one in the folder only if it is no worse.
+    The bundle is calibrated on what was held out and measured on what nothing has seen before; metrics.json, history.csv and
+    report/report.html lie beside it. It replaces another one in the folder only if it is no worse.
     """
     from tagger import dataset, recipe_file
-    from tagger.finetune import collected, finetune
+    from tagger.card import history
+    from tagger.evaluate import evaluate as judge
+    from tagger.evaluate import evaluate_test_set
+    from tagger.finetune import TEST, collected, finetune
+    from tagger.html_report import REPORT_FILE, html_report
+    from tagger.output import check_folder, write_folder
     from tagger.progress import counting
-    from tagger.recipes import catalog_recipe, original_recipe, overruled, own_recipe, recipe_of, tuned
+    from tagger.recipes import augmented, catalog_recipe, original_recipe, overruled, own_recipe, recipe_of, tuned
     from tagger.report import print_epoch, print_retrained
     from tagger.retrain import retrain as make
 
@@ -557,10 +600,14 @@ def retrain(
         )
     if teachers and mix == "catalog":
         raise click.UsageError("--distill-from belongs to --mix fashion-mnist; the mix has a judge of its own.")
+    if pretrained is not None and (network is None or network not in BORROWED):
+        raise click.UsageError(f"--pretrained is for --network {', '.join(BORROWED)}, whose weights are torchvision's.")
+    if ensemble > 1 and mix == "catalog":
+        raise click.UsageError("--ensemble belongs to --mix fashion-mnist and to your own photos; catalog is one network.")
     if recipe == "original" and (teachers or network not in ORIGINALS):
         raise click.UsageError(f"--recipe original is for {', '.join(ORIGINALS)}, and has no --distill-from.")
     if own:
-        chosen = own_recipe(network, epochs, seed or Recipe.seed, teachers)
+        chosen = own_recipe(network, epochs, seed or Recipe.seed, teachers, pretrained is not None)
         start = start or (None if network else DEFAULT_MODEL)
     elif isinstance(recipe, Path):
         written = recipe_file.read(recipe)
@@ -573,24 +620,44 @@ def retrain(
         chosen = original_recipe(network or "base", epochs, seed or Recipe.seed)
     else:
         chosen = recipe_of(network or "base", epochs, seed or Recipe.seed, teachers)
+    if augment is not None:
+        chosen = augmented(chosen, augment)
     chosen = replace(
         tuned(chosen, batch_size, lr),
+        ensemble=ensemble if ensemble > 1 else chosen.ensemble,
         balanced=chosen.balanced if class_weights is None else class_weights,
         patience=patience or chosen.patience,
     )
     if floor is None:
         floor = 0.0 if own else 0.8 if recipe == "original" else 0.9
-    settings = TrainSettings(out, chosen, data, name, floor, start=start, photos=photos, calibrated_by=calibrated_by, **options)
+    settings = TrainSettings(
+        out,
+        chosen,
+        data,
+        name,
+        floor,
+        start=start,
+        pretrained=pretrained,
+        photos=photos,
+        calibrated_by=calibrated_by,
+        **options,
+    )
 
     def tell(text: str) -> None:
         click.echo(text, err=True)
 
-    if not own:
-        print_retrained(make(settings, print_epoch, tell))
-        return
-    with counting("photos") as progress:
-        photos_read = collected(settings, progress)
-    print_retrained(finetune(settings, photos_read, print_epoch, tell))
+    place = out / "report"
+    check_folder(place)  # said before hours of training
+    if own:
+        with counting("photos") as progress:
+            photos_read = collected(settings, progress)
+        made = finetune(settings, photos_read, print_epoch, tell)
+        evaluation = judge(EvaluateSettings((str(out / TEST),), model=str(out), workers=settings.workers))
+    else:
+        made = make(settings, print_epoch, tell)
+        evaluation = evaluate_test_set(EvaluateSettings((), model=str(out), data=data))
+    write_folder(place, html_report(evaluation, history(str(out)), asked["command"]))
+    print_retrained(made, place / REPORT_FILE)
 
 
 @cli.command()

@@ -6,15 +6,15 @@ these rows, and these know only what `Tagger.decide` says.
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tagger import metrics
-from tagger.dataset import LABELS, fashion_mnist, kept_for_reporting
+from tagger import dataset, metrics
+from tagger.dataset import LABELS, kept_for_reporting
 from tagger.errors import DatasetError, SourceError
 from tagger.labelled import LABELS_FILE, labelled_items, place_of, plain
 from tagger.reading import Prepared, Scored
@@ -116,14 +116,27 @@ def evaluate(settings: EvaluateSettings) -> Evaluation:
     Raises `DatasetError` where a source has no photo that can be read, or none of them one with a known label, and
     `SourceError` where one cannot be read or is given twice.
     """
-    tagger = Tagger(settings.model, device=settings.device, batch_size=settings.batch_size, workers=settings.workers)
+    tagger = _tagger(settings)
     names = _names(settings.sources)
-    card = tagger.bundle.card
-    groups = {label: card.groups[label] for label in card.labels}
-    sources = {name: list(_judged(given, name, tagger, settings)) for name, given in names.items()}
-    evaluation = Evaluation(tagger.bundle.model, groups, tagger.min_confidence, sources)
+    evaluation = _evaluation(tagger, {name: list(_judged(given, name, tagger, settings)) for name, given in names.items()})
     _refuse_nothing(evaluation)
     return evaluation
+
+
+def evaluate_test_set(settings: EvaluateSettings) -> Evaluation:
+    """Return a row for every picture of Fashion-MNIST's test set, whatever the settings' sources and the files there are."""
+    tagger = _tagger(settings)
+    return _evaluation(tagger, {FASHION_MNIST: list(_rows(_test_set(tagger, settings), FASHION_MNIST, FASHION_MNIST, tagger))})
+
+
+def _tagger(settings: EvaluateSettings) -> Tagger:
+    return Tagger(settings.model, device=settings.device, batch_size=settings.batch_size, workers=settings.workers)
+
+
+def _evaluation(tagger: Tagger, sources: Mapping[str, Sequence[Judged]]) -> Evaluation:
+    card = tagger.bundle.card
+    groups = {label: card.groups[label] for label in card.labels}
+    return Evaluation(tagger.bundle.model, groups, tagger.min_confidence, sources)
 
 
 def figures_of(evaluation: Evaluation) -> dict[str, Any]:
@@ -204,13 +217,18 @@ def _is_test_set(given: str) -> bool:
 
 
 def _judged(given: str, name: str, tagger: Tagger, settings: EvaluateSettings) -> Iterator[Judged]:
-    """Yield the rows of one source; each item's columns are `label`, `kind` and `group`."""
-    groups = tagger.bundle.card.groups
-    spellings = {plain(label): label for label in groups}
+    """Yield the rows of one source."""
     if _is_test_set(given):
         scored = _test_set(tagger, settings)
     else:
         scored = tagger.score(labelled_items(given, settings.image_column, settings.label_column))
+    yield from _rows(scored, name, _folder_name(given), tagger)
+
+
+def _rows(scored: Iterable[Scored], name: str, folder: str, tagger: Tagger) -> Iterator[Judged]:
+    """Yield the rows of what is scored in a source and its folder; each item's columns are `label`, `kind` and `group`."""
+    groups = tagger.bundle.card.groups
+    spellings = {plain(label): label for label in groups}
     for one in scored:
         columns = {column: str(value) for column, value in one.item.columns.items()}
         # Folders cannot hold a /, and people vary the case: the bundle's own spelling is the one that counts.
@@ -223,14 +241,14 @@ def _judged(given: str, name: str, tagger: Tagger, settings: EvaluateSettings) -
             groups.get(label, ""),
             f"{name}/{group}",
             AMBIGUOUS in columns["kind"],
-            kept_for_reporting(_folder_name(given), group),
+            kept_for_reporting(folder, group),
             tagger.decide(one),
             one.outcome.pixels if one.item.file is None and isinstance(one.outcome, Garment) else None,
         )
 
 
 def _test_set(tagger: Tagger, settings: EvaluateSettings) -> Iterator[Scored]:
-    pictures = fashion_mnist("test", settings.data)
+    pictures = dataset.fashion_mnist("test", settings.data)
     pixels, labels = pictures.pixels[:, 0].numpy(), pictures.labels.tolist()
     return tagger.score_prepared(
         Prepared(

@@ -10,21 +10,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tagger import bundle, collection, metrics
+from tagger import bundle, collection, metrics, pretrained
 from tagger.calibrate import ENOUGH_TO_CALIBRATE, PHOTO_PRECISION, PRECISIONS, fit_temperature, threshold_for
 from tagger.card import Card, NetworkConfig, read
 from tagger.collection import Collection, Part
 from tagger.dataset import GROUPS
+from tagger.ensemble import train_members
 from tagger.errors import TrainingError
 from tagger.garment import VERSION
-from tagger.handover import CHECKPOINT, HeldOut, Retrained, check_floor, hand_over, objection_to
+from tagger.handover import HeldOut, Retrained, check_floor, hand_over, objection_to
 from tagger.lesson import checksum
 from tagger.network import Network, logits_of
 from tagger.output import write_file
 from tagger.predict import Predictor
 from tagger.recipes import SHAPES
 from tagger.settings import TrainSettings
-from tagger.train import EpochFigures, train
+from tagger.train import EpochFigures
 
 TEST = "test.csv"
 """The photos that only measured, as a table for `fmtag evaluate`, beside the bundle."""
@@ -58,22 +59,35 @@ def finetune(
         tell(sentence)
     start = bundle.load(settings.start) if settings.start else None
     teachers = [_teacher(name, photos.labels) for name in settings.recipe.teachers]
-    recipe = replace(settings.recipe, start=start.model if start else "", teachers=tuple(teacher.model for teacher in teachers))
+    begin, begun_with = _beginning(settings, start, photos.labels)
+    recipe = replace(settings.recipe, start=begun_with, teachers=tuple(teacher.model for teacher in teachers))
     settings = replace(settings, recipe=recipe)
-    begin = _begun_with(start, photos.labels, recipe.seed) if start else None
-    config = begin.config if begin else replace(SHAPES[recipe.network], classes=len(photos.labels))
-    network, history = train(
+    config = begin.config if begin else _shape(settings, photos.labels)
+    network, history = train_members(
         recipe,
         config,
         photos.training.pictures,
         photos.held_out.pictures,
-        settings.out / CHECKPOINT,
+        settings.out,
         settings.resume,
         report,
         begin,
         [teacher.network() for teacher in teachers],
     )
     return _handed_over(settings, photos, network, history, start, tell)
+
+
+def _shape(settings: TrainSettings, labels: Sequence[str]) -> NetworkConfig:
+    return replace(SHAPES[settings.recipe.network], classes=len(labels))
+
+
+def _beginning(settings: TrainSettings, start: bundle.Bundle | None, labels: Sequence[str]) -> tuple[Network | None, str]:
+    """Return the network that training begins with and what it is called; None and nothing for chance."""
+    seed = settings.recipe.seed
+    if settings.pretrained:
+        begun = pretrained.load(settings.pretrained, _shape(settings, labels), seed)
+        return begun.network, begun.name
+    return (_begun_with(start, labels, seed), start.model) if start else (None, "")
 
 
 def _teacher(name: str, labels: Sequence[str]) -> bundle.Bundle:

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from tagger import bundle
 from tagger.card import HISTORY_FILE, Card, Epoch
+from tagger.ensemble import checkpoints
 from tagger.errors import BundleError, TrainingError
 from tagger.network import Network, count_macs, count_parameters
 from tagger.output import as_csv, write_file, write_json
 from tagger.settings import TrainSettings
 from tagger.train import EpochFigures
 
-CHECKPOINT, METRICS = "checkpoint.pt", "metrics.json"
+METRICS = "metrics.json"
 
 BRIEF = ("accuracy", "macro_accuracy", "calibration_error", "n")
 """Figures of each part that stand in the card; `METRICS` has all of them."""
@@ -47,7 +48,7 @@ def check_floor(settings: TrainSettings, accuracy: float) -> None:
     if accuracy < settings.floor:
         raise TrainingError(
             f"Held-out accuracy is {accuracy:.4f}, below the floor of {settings.floor:.4f}; no bundle was written. "
-            f"The checkpoint is {settings.out / CHECKPOINT}."
+            f"The checkpoint is {checkpoints(settings.out, settings.recipe)[0]}."
         )
 
 
@@ -89,7 +90,8 @@ def hand_over(
     written = bundle.save(settings.out, replace(card, figures=figures), network)
     write_file(settings.out / HISTORY_FILE, _history(history))
     write_json(settings.out / METRICS, measured)
-    (settings.out / CHECKPOINT).unlink()
+    for checkpoint in checkpoints(settings.out, settings.recipe):
+        checkpoint.unlink()
     return Retrained(written, history)
 
 

@@ -1,19 +1,21 @@
 """The network: 28x28 grey pictures to one score a label. Knows no files and no devices."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from tagger import plain, residual
-from tagger.blocks import Parts
+from tagger.blocks import Parts, side_by_side
 from tagger.card import NetworkConfig
 
 
 def _parts(config: NetworkConfig) -> Parts:
-    """Return what the config's family makes of its shape."""
+    """Return what the config's family makes of its shape, as often as it has members."""
+    if config.members > 1:
+        return side_by_side([_parts(replace(config, members=1)) for _ in range(config.members)])
     if config.family == "residual":
         return residual.parts(config)
     if config.family == "plain":
@@ -40,6 +42,10 @@ class Network(nn.Module):
         self.channels = made.channels
         """Of the maps before and after the last stage."""
         self._last = made.last
+
+    def parts(self) -> Parts:
+        """Return what the network is built of, its very modules."""
+        return Parts(list(self.stages), self._last, self.neck, self.head.in_features, self.channels)
 
     def maps(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the maps before and after the last stage, float (n, channels, h', w') each.
@@ -72,6 +78,29 @@ class Network(nn.Module):
         """Return what `photo_logits` does, for pictures whose last `maps` are at hand."""
         logits: Tensor = (self.photo_head or self.head)(self.neck(maps))
         return logits
+
+
+def joined(networks: Sequence[Network]) -> Network:
+    """Return networks of one shape, with a single member each, as one in evaluation mode, whose logits are the mean of theirs.
+
+    So its probabilities are the members' geometric mean, but for a factor. The members' modules become its own.
+    """
+    whole = Network(replace(networks[0].config, members=len(networks)))
+    made = side_by_side([network.parts() for network in networks])
+    whole.stages, whole.neck = nn.Sequential(*made.layers), made.neck
+    photo_heads = [network.photo_head for network in networks if network.photo_head is not None]
+    whole.head = _mean_of_heads([network.head for network in networks])
+    whole.photo_head = _mean_of_heads(photo_heads) if photo_heads else None
+    return whole.eval()
+
+
+def _mean_of_heads(heads: Sequence[nn.Linear]) -> nn.Linear:
+    """Return the head that gives the mean of the heads' logits for all that they see side by side."""
+    mean = nn.Linear(sum(head.in_features for head in heads), heads[0].out_features)
+    with torch.no_grad():
+        mean.weight.copy_(torch.cat([head.weight for head in heads], 1) / len(heads))
+        mean.bias.copy_(torch.stack([head.bias for head in heads]).mean(0))
+    return mean
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from tagger.card import MOST_MEMBERS
 from tagger.errors import ConfigurationError
 from tagger.output import write_json
 from tagger.settings import Cycle, Recipe
@@ -33,6 +34,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "shift": (0, 14),
     "averaging": (0, 1),
     "patience": (0, 100_000),
+    "ensemble": (1, MOST_MEMBERS),
     "seed": (0, 2**40),
 }
 """Least and greatest value of each number with which training can begin at all."""

@@ -1,11 +1,11 @@
 """The networks that come with fmtag: the shape of each, and the recipe that makes it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from tagger.card import NetworkConfig
 from tagger.errors import ConfigurationError
-from tagger.settings import Cycle, NetworkName, Recipe
+from tagger.settings import Augmentation, Cycle, NetworkName, Recipe
 
 SHAPES: dict[NetworkName, NetworkConfig] = {
     "base": NetworkConfig(widths=(48, 64, 72), blocks=(2, 2, 1), stem=32, pooled=True),
@@ -125,12 +125,17 @@ def catalog_recipe(epochs: int | None = None, seed: int = Recipe.seed) -> Recipe
 
 
 def own_recipe(
-    network: NetworkName | None, epochs: int | None = None, seed: int = Recipe.seed, teachers: Sequence[str] = ()
+    network: NetworkName | None,
+    epochs: int | None = None,
+    seed: int = Recipe.seed,
+    teachers: Sequence[str] = (),
+    pretrained: bool = False,
 ) -> Recipe:
-    """Return the recipe for labels of one's own: a gentle one for a bundle's network, or for a named one from chance."""
-    cycle = replace(
-        OWN, epochs=epochs or OWN.epochs, peak=OWN.peak if network is None else 1.0, distillation=0.7 if teachers else 0.0
-    )
+    """Return the recipe for labels of one's own: a gentle one for what has learnt already, a bundle's network or a
+    pretrained one, and steeper for a network from chance.
+    """
+    peak = OWN.peak if network is None or pretrained else 1.0
+    cycle = replace(OWN, epochs=epochs or OWN.epochs, peak=peak, distillation=0.7 if teachers else 0.0)
     return Recipe((cycle,), batch_size=32, balanced=True, seed=seed, network=network or "residual", teachers=tuple(teachers))
 
 
@@ -140,3 +145,13 @@ def tuned(recipe: Recipe, batch_size: int | None = None, lr: float | None = None
     return replace(
         recipe, batch_size=batch_size or recipe.batch_size, sgd_lr=lr or recipe.sgd_lr, muon_lr=share * recipe.muon_lr
     )
+
+
+def augmented(recipe: Recipe, ways: Collection[Augmentation]) -> Recipe:
+    """Return the recipe with just these ways to change pictures, as far as it goes in each, else as far as most recipes do."""
+    cutout = "cutout" in ways
+    cycles = tuple(
+        replace(cycle, erase_share=(cycle.erase_share or Cycle.erase_share) if cutout else 0.0) for cycle in recipe.cycles
+    )
+    shift = (recipe.shift or Recipe.shift) if "shift" in ways else 0
+    return replace(recipe, cycles=cycles, shift=shift, mirrored="flip" in ways)

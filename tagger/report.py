@@ -258,8 +258,8 @@ def print_epoch(figures: EpochFigures) -> None:
     )
 
 
-def print_retrained(retrained: Retrained) -> None:
-    """Print the figures of a new bundle and its name."""
+def print_retrained(retrained: Retrained, report: Path | None = None) -> None:
+    """Print the figures of a new bundle and its name, and where its report lies."""
     figures = retrained.bundle.card.figures
     for part in (name for name in ("held_out", "test") if name in figures):
         row = figures[part]
@@ -267,6 +267,8 @@ def print_retrained(retrained: Retrained) -> None:
             f"{part:9} accuracy {row['accuracy']:.4f}, calibration error {row['calibration_error']:.4f}, n = {row['n']:,}"
         )
     click.echo(f"{retrained.bundle.model}: {figures['parameters']:,} parameters, {figures['macs']:,} MACs")
+    if report is not None:
+        click.echo(f"report: {report}")
 
 
 def print_trial(done: TrialFigures, best: TrialFigures, trials: int) -> None:

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tagger import bundle, dataset, metrics, mix
+from tagger import bundle, dataset, metrics, mix, pretrained
 from tagger.calibrate import PHOTO_PRECISION, PRECISION, PRECISIONS, fit_temperature, threshold_for
 from tagger.card import Card, NetworkConfig
+from tagger.ensemble import train_members
 from tagger.errors import TrainingError
 from tagger.garment import VERSION
-from tagger.handover import CHECKPOINT, HeldOut, Retrained, check_floor, hand_over, objection_to
+from tagger.handover import HeldOut, Retrained, check_floor, hand_over, objection_to
 from tagger.network import Network, logits_of
 from tagger.predict import native_answers, photo_probabilities
 from tagger.recipes import SHAPES, catalog_recipe, tuned
@@ -52,26 +53,22 @@ def retrain(
     whole = dataset.fashion_mnist("train", settings.data)
     pictures, held_out = dataset.hold_out(whole)
     test = dataset.fashion_mnist("test", settings.data)  # a missing file should be known before the hours of training
-    checkpoint = settings.out / CHECKPOINT
-    start = bundle.load(settings.start) if settings.start else None
+    begin, begun_with = _beginning(settings)
     teachers = [bundle.load(name) for name in settings.recipe.teachers]
     settings = replace(
         settings,
-        recipe=replace(
-            settings.recipe, start=start.model if start else "", teachers=tuple(teacher.model for teacher in teachers)
-        ),
+        recipe=replace(settings.recipe, start=begun_with, teachers=tuple(teacher.model for teacher in teachers)),
     )
-    begin = start.network() if start else None
     training, calibration, config = _learnt(settings, pictures, held_out, begin, tell)
     twin = _twin(settings, config) if settings.calibrated_by else None
     if twin is not None:
         training, settings = whole, replace(settings, calibrated_by=twin.model)
-    network, history = train(
+    network, history = train_members(
         settings.recipe,
         config,
         training,
         held_out if twin is None else None,
-        checkpoint,
+        settings.out,
         settings.resume,
         report,
         begin,
@@ -90,13 +87,26 @@ def retrain(
     return hand_over(settings, card_of(settings, network, calibrated), network, history, len(training), measured, objection)
 
 
+def _beginning(settings: TrainSettings) -> tuple[Network | None, str]:
+    """Return the network that training begins with and what it is called; None and nothing for chance."""
+    if settings.pretrained:
+        shape = SHAPES[settings.recipe.network]
+        begun = pretrained.load(settings.pretrained, shape, settings.recipe.seed)
+        return begun.network, begun.name
+    if settings.start:
+        start = bundle.load(settings.start)
+        return start.network(), start.model
+    return None, ""
+
+
 def _twin(settings: TrainSettings, config: NetworkConfig) -> bundle.Bundle:
     """Return the bundle that calibrates for the new one; raises `TrainingError` unless only the seed tells them apart."""
     twin = bundle.load(str(settings.calibrated_by))
     asked = json.loads(json.dumps(asdict(settings.recipe)))
     full = recipe_in_full(twin.card.recipe)
     made = {name: full.get(name) for name in asked}
-    if made | {"seed": 0} != asked | {"seed": 0} or twin.card.network != config or "held_out" not in twin.card.figures:
+    shape = replace(config, members=config.members * settings.recipe.ensemble)
+    if made | {"seed": 0} != asked | {"seed": 0} or twin.card.network != shape or "held_out" not in twin.card.figures:
         raise TrainingError(
             f"{twin.model} was not made by this recipe with the held-out images left out, so its temperature does not fit; "
             "make one, then give it to --calibrated-by."

@@ -40,8 +40,15 @@ NETWORKS: tuple[NetworkName, ...] = get_args(NetworkName)
 ORIGINALS: tuple[NetworkName, ...] = ("linear-conv", "conv-32-64", "deep-pool", "strided", "conv-dropout", "three-block")
 """Those that come from elsewhere with a recipe."""
 
+BORROWED: tuple[NetworkName, ...] = ("resnet18", "mobilenet-v3", "efficientnet-b0")
+"""Those that torchvision has, with weights that it offers."""
+
 RecipeName: TypeAlias = Literal["modern", "original"]
 RECIPES: tuple[RecipeName, ...] = get_args(RecipeName)
+
+Augmentation: TypeAlias = Literal["flip", "shift", "cutout"]
+AUGMENTATIONS: tuple[Augmentation, ...] = get_args(Augmentation)
+"""What may become of a picture each time that it is learnt: it is mirrored, moved, or a square of it is blackened."""
 
 Optimizer: TypeAlias = Literal["muon", "adam"]
 
@@ -94,12 +101,14 @@ class Recipe:
     patience: int = 0
     """Epochs without a lower held-out loss after which training ends, with the weights of the best one; 0 for never."""
     seed: int = 0
+    ensemble: int = 1
+    """Networks of which the bundle is made, trained one after another, each with the next seed."""
     mix: Mix = "fashion-mnist"
     """What is learnt: Fashion-MNIST as it is, or with all that the room `mix` makes of it."""
     network: NetworkName = "base"
     """The shape that is trained where it does not begin with a bundle's weights."""
     start: str = ""
-    """The bundle whose weights training begins with, as its `model` column names it; empty for chance."""
+    """The bundle or file whose weights training begins with, a bundle as its `model` column names it; empty for chance."""
     teachers: tuple[str, ...] = ()
     """The bundles that the network is taught by, named likewise; before training, as the user names them."""
 
@@ -143,6 +152,8 @@ class TrainSettings:
     resume: bool = False
     start: str | None = None
     """Name or folder of the bundle to begin with."""
+    pretrained: Path | None = None
+    """File of weights, in torchvision's form, to begin with."""
     photos: Path | None = None
     """Folder of labelled photos for the mix of `catalog`."""
     calibrated_by: str | None = None

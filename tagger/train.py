@@ -20,7 +20,7 @@ from tagger.muon import Muon
 from tagger.network import Network, logits_of, said_of_both_sides
 from tagger.settings import Cycle, Recipe
 
-CHECKPOINT_FORMAT = 5
+CHECKPOINT_FORMAT = 6
 
 SURE = 0.98
 """The least probability of its label, by those that have learnt it, at which a picture is easy."""

@@ -14,8 +14,8 @@ from tagger.card import NetworkConfig
 from tagger.cli import main
 from tagger.network import Network, count_macs, count_parameters
 from tagger.predict import coarse, coarse_count
-from tagger.recipes import SHAPES, original_recipe, recipe_of, tuned
-from tagger.settings import NETWORKS, ORIGINALS, Cycle, NetworkName, Recipe
+from tagger.recipes import SHAPES, augmented, original_recipe, recipe_of, tuned
+from tagger.settings import AUGMENTATIONS, NETWORKS, ORIGINALS, Cycle, NetworkName, Recipe
 from tagger.train import train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -71,6 +71,19 @@ def test_tuning_keeps_the_learning_rates_in_proportion() -> None:
     assert recipe == tuned(recipe)
     assert replace(recipe, sgd_lr=0.05, muon_lr=0.01) == tuned(recipe, lr=0.05)
     assert replace(recipe, batch_size=7) == tuned(recipe, batch_size=7)
+
+
+def test_augmenting_keeps_how_far_a_recipe_goes() -> None:
+    """What is named is done as far as the recipe does it, or as most do where it does not; what is not named is not done."""
+    recipe = replace(recipe_of("residual"), shift=1)
+    assert recipe == augmented(recipe, AUGMENTATIONS)
+    assert (0, False, {0.0}) == told(augmented(recipe, ()))
+    assert (1, False, {0.0}) == told(augmented(recipe, ["shift"]))
+    assert (2, True, {0.5}) == told(augmented(original_recipe("strided"), AUGMENTATIONS))
+
+
+def told(recipe: Recipe) -> tuple[int, bool, set[float]]:
+    return recipe.shift, recipe.mirrored, {cycle.erase_share for cycle in recipe.cycles}
 
 
 @pytest.mark.parametrize("name", ORIGINALS)

@@ -15,6 +15,7 @@ import torch
 from conftest import draw_photo, save_bundle
 
 from tagger import bundle, dataset, mix
+from tagger.borrowed import MAKERS
 from tagger.calibrate import PHOTO_PRECISION, PRECISIONS
 from tagger.card import NetworkConfig
 from tagger.cli import main
@@ -25,7 +26,7 @@ from tagger.predict import Predictor
 from tagger.recipes import SHAPES, catalog_recipe
 from tagger.records import Garment
 from tagger.report import print_epoch, print_retrained
-from tagger.retrain import CHECKPOINT, Retrained, retrain
+from tagger.retrain import Retrained, retrain
 from tagger.settings import Cycle, Recipe, TrainSettings
 from tagger.train import EpochFigures
 
@@ -79,7 +80,7 @@ def test_retrain_writes_a_bundle_that_says_all(tmp_path: Path) -> None:
     assert card.temperature > 0
     probabilities = Predictor(loaded, "cpu")(garments(bars(10)))
     assert np.allclose(1, probabilities.sum(axis=1), atol=1e-5)
-    assert not (tmp_path / "shop" / CHECKPOINT).exists()
+    assert not (tmp_path / "shop" / "checkpoint.pt").exists()
 
 
 def test_the_cards_figures_are_those_of_the_bundle(tmp_path: Path) -> None:
@@ -96,7 +97,7 @@ def test_a_bundle_below_the_floor_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"below the floor of 1\.0000") as caught:
         retrain(TrainSettings(tmp_path, RECIPE, floor=1.0))
     assert "\n" not in str(caught.value)
-    assert [CHECKPOINT] == [file.name for file in tmp_path.iterdir()]
+    assert ["checkpoint.pt"] == [file.name for file in tmp_path.iterdir()]
     epochs: list[int] = []
     retrain(TrainSettings(tmp_path, RECIPE, resume=True), lambda figures: epochs.append(figures.epoch))
     assert [] == epochs
@@ -125,6 +126,48 @@ def test_the_command_reports_each_epoch(tmp_path: Path, capsys: pytest.CaptureFi
     card = json.loads((tmp_path / "new" / "card.json").read_text())
     assert 5 == card["recipe"]["seed"]
     assert f"{card['figures']['test']['accuracy']:.4f}" in said
+
+
+def test_the_command_makes_an_ensemble_with_its_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--ensemble` makes one bundle of several networks, `--augment` says what becomes of pictures, and a report lies there."""
+    options = "--network tiny --distill-from base --epochs 1 --batch-size 50 --floor 0 --ensemble 2 --augment flip,cutout"
+    with pytest.raises(SystemExit) as caught:
+        main(["retrain", "--out", str(tmp_path / "new"), *options.split()])
+    assert not caught.value.code
+    made = bundle.load(str(tmp_path / "new"))
+    recipe = made.card.recipe
+    assert (2, replace(SHAPES["tiny"], members=2)) == (recipe["ensemble"], made.card.network)
+    assert (True, 0, 0.5) == (recipe["mirrored"], recipe["shift"], recipe["cycles"][0]["erase_share"])
+    assert np.allclose(1, Predictor(made, "cpu")(garments(bars(10))).sum(axis=1), atol=1e-5)
+    report = tmp_path / "new" / "report" / "report.html"
+    assert str(report) in capsys.readouterr().out
+    assert made.model in report.read_text()
+    assert [] == list((tmp_path / "new").glob("checkpoint*"))
+    with (tmp_path / "new" / "history.csv").open() as file:
+        assert ["1", "2"] == [row["epoch"] for row in csv.DictReader(file)]
+
+
+def test_a_folder_named_like_the_test_set_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The report is of the test set, also where a folder of its name lies in the working folder."""
+    (tmp_path / "fashion-mnist").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        main(["retrain", "--out", "new", *"--epochs 1 --batch-size 50 --floor 0".split()])
+    assert not caught.value.code
+    assert (tmp_path / "new" / "report" / "report.html").exists()
+
+
+def test_a_bundle_begins_with_a_file_of_weights(tmp_path: Path) -> None:
+    """The card names the file that training began with, by its hash, and the weights are in the first step's network."""
+    torch.manual_seed(3)
+    weights = MAKERS["mobilenet-v3"]().state_dict()
+    torch.save(weights, tmp_path / "mobile.pth")
+    recipe = replace(RECIPE, network="mobilenet-v3", sgd_lr=1e-9, muon_lr=1e-9, averaging=0.0)
+    made = retrain(TrainSettings(tmp_path / "new", recipe, pretrained=tmp_path / "mobile.pth")).bundle
+    assert str(made.card.recipe["start"]).startswith("mobile.pth@")
+    assert torch.allclose(weights["features.1.block.0.0.weight"], made.weights["stages.1.block.0.0.weight"], atol=1e-3)
 
 
 def test_another_network_by_its_own_recipe(tmp_path: Path) -> None:
@@ -409,6 +452,12 @@ def test_tiny_is_within_its_limits() -> None:
         (["--network", "tiny", "--start", "base"], "--network"),
         (["--network", "tiny", "--mix", "catalog"], "--network"),
         (["--distill-from", "base", "--mix", "catalog"], "--distill-from"),
+        (["--ensemble", "2", "--mix", "catalog"], "--ensemble"),
+        (["--ensemble", "0"], "--ensemble"),
+        (["--augment", "flip,twist"], "'twist'"),
+        (["--pretrained", "nowhere.pth", "--network", "resnet18"], "--pretrained"),
+        (["--pretrained", __file__, "--network", "tiny"], "resnet18, mobilenet-v3, efficientnet-b0"),
+        (["--pretrained", __file__], "resnet18, mobilenet-v3, efficientnet-b0"),
     ],
 )
 def test_wrong_usage_is_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], part: str) -> None:

@@ -1,0 +1,65 @@
+"""The members of an ensemble are trained one after another, each from a seed of its own, and become one network."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from torch import nn
+
+from tagger.card import NetworkConfig
+from tagger.dataset import Pictures
+from tagger.errors import TrainingError
+from tagger.network import Network, joined
+from tagger.settings import Recipe
+from tagger.train import EpochFigures, train
+
+
+def checkpoints(folder: Path, recipe: Recipe) -> list[Path]:
+    """Return where each member's training is kept, to go on from: that of the first, or only one, is `checkpoint.pt`."""
+    return [folder / f"checkpoint{f'-{number}' if number else ''}.pt" for number in range(recipe.ensemble)]
+
+
+def train_members(
+    recipe: Recipe,
+    config: NetworkConfig,
+    pictures: Pictures,
+    held_out: Pictures | None,
+    folder: Path,
+    resume: bool = False,
+    report: Callable[[EpochFigures], None] = lambda _: None,
+    start: Network | None = None,
+    teachers: Sequence[nn.Module] = (),
+) -> tuple[Network, list[EpochFigures]]:
+    """Return what `train` does, for as many networks as the recipe's `ensemble` says, which become one.
+
+    Seeds go up from the recipe's, and epochs are counted on from one member to the next. With `resume` members whose training
+    is over are taken as they are. Raises `TrainingError` where `train` does, and for an ensemble of ensembles.
+    """
+    if recipe.ensemble > 1 and config.members > 1:
+        raise TrainingError("Training begins with an ensemble already; leave --ensemble out.")
+    networks: list[Network] = []
+    history: list[EpochFigures] = []
+    for number, checkpoint in enumerate(checkpoints(folder, recipe)):
+        member = replace(recipe, seed=recipe.seed + number, ensemble=1)
+        going_on = resume and (number == 0 or checkpoint.exists())
+        told = _counted_on(report, recipe, number, len(history))
+        network, figures = train(member, config, pictures, held_out, checkpoint, going_on, told, start, teachers)
+        networks.append(network)
+        history += [replace(each, epoch=len(history) + each.epoch, epochs=recipe.ensemble * each.epochs) for each in figures]
+    return (joined(networks) if len(networks) > 1 else networks[0]), history
+
+
+def _counted_on(
+    report: Callable[[EpochFigures], None], recipe: Recipe, number: int, before: int
+) -> Callable[[EpochFigures], None]:
+    """Return a report of a member's epochs as those of the whole; the members to come take as long as this one."""
+    spent = 0.0
+
+    def told(figures: EpochFigures) -> None:
+        nonlocal spent
+        spent += figures.seconds
+        to_come = (recipe.ensemble - 1 - number) * (spent + figures.seconds_left)
+        epochs, left = recipe.ensemble * figures.epochs, figures.seconds_left + to_come
+        report(replace(figures, epoch=before + figures.epoch, epochs=epochs, seconds_left=left))
+
+    return told

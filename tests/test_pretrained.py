@@ -1,0 +1,94 @@
+"""Weights of torchvision's networks as the beginning of a training, from files as torchvision has them."""
+# ruff: noqa: SIM300 - what is expected stands first, as in every test here
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from tagger import pretrained
+from tagger.borrowed import MAKERS
+from tagger.errors import TrainingError
+from tagger.recipes import SHAPES
+from tagger.settings import BORROWED, NetworkName
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def weights() -> dict[str, dict[str, Tensor]]:
+    """Give each network's weights as torchvision has them, for a thousand classes."""
+    torch.manual_seed(0)
+    return {name: MAKERS[name](num_classes=1000).state_dict() for name in BORROWED}
+
+
+def file_of(weights: dict[str, Tensor], place: Path) -> Path:
+    """Return the file that holds the weights, of safetensors by its suffix."""
+    if place.suffix == ".safetensors":
+        save_file(weights, place)
+    else:
+        torch.save(weights, place)
+    return place
+
+
+def convolutions(network: nn.Module) -> list[Tensor]:
+    return [module.weight for module in network.modules() if isinstance(module, nn.Conv2d)]
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize("name", BORROWED)
+def test_training_begins_with_the_weights(
+    name: NetworkName, suffix: str, weights: dict[str, dict[str, Tensor]], tmp_path: Path
+) -> None:
+    """All but the first convolution is the file's; that one sees in a grey picture what the file's sees in three channels."""
+    file = file_of(weights[name], tmp_path / f"weights{suffix}")
+    begun = pretrained.load(file, SHAPES[name], 0)
+    whole = MAKERS[name](num_classes=1000)
+    whole.load_state_dict(weights[name])
+    (first, *others), (of_file, *of_files) = convolutions(begun.network), convolutions(whole)
+    grey = torch.rand(2, 1, 28, 28)
+    seen, expected = (
+        nn.functional.conv2d(picture, weight) for picture, weight in ((grey, first), (grey.expand(-1, 3, -1, -1), of_file))
+    )
+    assert torch.allclose(expected, seen, atol=1e-4)
+    assert len(others) == len(of_files)
+    assert all(torch.equal(one, other) for one, other in zip(others, of_files, strict=True))
+    assert begun.name.startswith(f"weights{suffix}@")
+    assert 10 == begun.network.head.out_features
+
+
+def test_old_files_do_not_count_batches(weights: dict[str, dict[str, Tensor]], tmp_path: Path) -> None:
+    """A file from before norms counted their batches is as good."""
+    old = {name: tensor for name, tensor in weights["resnet18"].items() if not name.endswith("num_batches_tracked")}
+    assert pretrained.load(file_of(old, tmp_path / "old.pth"), SHAPES["resnet18"], 0).network is not None
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights", b"PK\3\4" + bytes(100), b"\x80\x02}q\x00."])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_what_is_no_file_of_weights_is_refused(content: bytes, suffix: str, tmp_path: Path) -> None:
+    """Anything else is one sentence that names the file."""
+    file = tmp_path / f"weights{suffix}"
+    file.write_bytes(content)
+    with pytest.raises(TrainingError, match="weights") as caught:
+        pretrained.load(file, SHAPES["resnet18"], 0)
+    assert "\n" not in str(caught.value)
+    assert str(file) in str(caught.value)
+
+
+def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    """A pickled network, which only code could read, is not read."""
+    torch.save(nn.Sequential(nn.Linear(2, 2)), tmp_path / "whole.pth")
+    with pytest.raises(TrainingError, match=r"whole\.pth"):
+        pretrained.load(tmp_path / "whole.pth", SHAPES["resnet18"], 0)
+
+
+def test_weights_of_another_network_are_refused(weights: dict[str, dict[str, Tensor]], tmp_path: Path) -> None:
+    """Weights of another network, and some without a layer, are refused by name."""
+    file = file_of(weights["mobilenet-v3"], tmp_path / "mobile.pth")
+    with pytest.raises(TrainingError, match="resnet18"):
+        pretrained.load(file, SHAPES["resnet18"], 0)
+    some = {name: tensor for name, tensor in weights["resnet18"].items() if name != "layer2.0.conv1.weight"}
+    with pytest.raises(TrainingError, match=r"layer2\.0\.conv1\.weight is missing"):
+        pretrained.load(file_of(some, tmp_path / "some.pth"), SHAPES["resnet18"], 0)
