@@ -173,6 +173,29 @@ def classes(figures: Mapping[str, Mapping[str, float]]) -> bytes:
     return _png(draw, _WIDTH, 0.9 + 0.24 * len(parts[0]))
 
 
+def costs(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return accuracy on the test set against cost, a point with its name for each row of `Comparison.rows`.
+
+    A bar is the standard deviation over seeds, and an ensemble is a hollow square.
+    """
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.subplots()
+        for row in rows:
+            place = (row["macs"] / 1e6, 100 * row["accuracy"])
+            together = row["seeds"] > 1 and row["accuracy_deviation"] is None
+            marker, shade = ("s", "white") if together else ("o", "black")
+            deviation = 100 * (row["accuracy_deviation"] or 0)
+            axes.errorbar(*place, yerr=deviation, marker=marker, markerfacecolor=shade, color="black", capsize=2)
+            name = _short(row["name"].split(", ")[0])
+            axes.annotate(name, place, (5, 4), textcoords="offset points", fontsize=8)
+        axes.set(xscale="log", xlabel="million multiply-accumulates a picture", ylabel="accuracy on the test set, %")
+        axes.xaxis.set_major_formatter("{x:g}")  # powers would be written in a math that texts here are not read as
+        axes.margins(x=0.15)  # names stand to the right of their points
+
+    return _png(draw, _WIDTH, 4.5)
+
+
 def thumbnail(pixels: Pixels) -> bytes:
     """Return a photo, (height, width, 3) RGB, or a grey picture (height, width), of at most `SIDE` pixels.
 

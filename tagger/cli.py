@@ -399,6 +399,7 @@ def compare(
     another row says what they reach together.
     """
     from tagger import compare_report
+    from tagger.charts import costs
     from tagger.compare import compare as measure
     from tagger.output import write_file
     from tagger.report import print_comparison
@@ -412,7 +413,7 @@ def compare(
     if report is not None:
         write_file(report, compare_report.markdown(comparison, asked["command"]).encode())
     if chart is not None:
-        write_file(chart, compare_report.chart(comparison))
+        write_file(chart, costs(comparison.rows()))
 
 
 @cli.command()

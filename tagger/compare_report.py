@@ -1,6 +1,5 @@
-"""A comparison as people read it: tables in Markdown, a table for machines, and a chart of accuracy against cost."""
+"""A comparison as people read it, tables in Markdown; and a table for machines."""
 
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -104,34 +103,3 @@ def as_csv(comparison: Comparison) -> bytes:
 def as_json(comparison: Comparison) -> bytes:
     """Return rows and differences as JSON."""
     return output.as_json({"rows": comparison.rows(), "differences": comparison.differences()})
-
-
-def chart(comparison: Comparison) -> bytes:
-    """Return accuracy against cost as a PNG; each row is a point with its name, an ensemble a hollow one."""
-    from matplotlib.figure import Figure  # takes a second to import, and most comparisons draw nothing
-
-    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
-    axes = figure.subplots()
-    for row in comparison.rows():
-        together = row["seeds"] > 1 and row["accuracy_deviation"] is None
-        axes.errorbar(
-            row["macs"] / 1e6,
-            100 * row["accuracy"],
-            yerr=100 * (row["accuracy_deviation"] or 0),
-            marker="s" if together else "o",
-            markerfacecolor="white" if together else "black",
-            color="black",
-            capsize=2,
-        )
-        axes.annotate(
-            row["name"].split(", ")[0],
-            (row["macs"] / 1e6, 100 * row["accuracy"]),
-            (5, 4),
-            textcoords="offset points",
-            fontsize=8,
-        )
-    axes.set(xscale="log", xlabel="million multiply-accumulates a picture", ylabel="accuracy on the test set, %")
-    axes.grid(visible=True, alpha=0.3)
-    written = io.BytesIO()
-    figure.savefig(written, format="png", metadata={"Software": None})  # the same bytes whatever drew them
-    return written.getvalue()

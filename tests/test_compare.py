@@ -15,9 +15,10 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from tagger import bundle, dataset, garment
 from tagger.card import Card, NetworkConfig
+from tagger.charts import costs
 from tagger.cli import main
 from tagger.compare import Comparison, compare
-from tagger.compare_report import as_csv, as_json, chart, markdown
+from tagger.compare_report import as_csv, as_json, markdown
 from tagger.dataset import GROUPS, LABELS, Pictures
 from tagger.errors import BundleError
 from tagger.metrics import mcnemar
@@ -156,8 +157,8 @@ def test_files_say_the_same(saved: Callable[..., str]) -> None:
     assert "`fmtag compare one`" in lines
     for row in rows:
         assert any(line.startswith(f"| {row['name']} |") and f"{100 * row['accuracy']:.2f}" in line for line in lines)
-    drawn = chart(comparison)
-    assert drawn == chart(comparison)
+    drawn = costs(comparison.rows())
+    assert drawn == costs(comparison.rows())
     assert "PNG" == Image.open(io.BytesIO(drawn)).format
 
 
