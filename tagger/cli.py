@@ -354,12 +354,15 @@ def evaluate(
     from tagger.evaluate import evaluate as judge
     from tagger.evaluate import figures_of
     from tagger.html_report import html_report
-    from tagger.output import check_folder, write_file, write_folder, write_json
+    from tagger.labelled import place_of
+    from tagger.output import check_folder, check_places, write_file, write_folder, write_json
     from tagger.photo_report import photo_report
     from tagger.report import print_figures
 
     settings = EvaluateSettings(sources, **options)
-    folder = None if report is None or _is_markdown(report) else report
+    markdown = report if report is not None and _is_markdown(report) else None
+    check_places({"--out": out, "--report": markdown, "--sheet": sheet}, map(place_of, sources))
+    folder = None if markdown is not None else report
     history: list[card.Epoch] = []
     if folder is not None:  # what is wrong with it is said before minutes of measuring
         check_folder(folder)
@@ -368,8 +371,8 @@ def evaluate(
     figures = figures_of(evaluation)
     if folder is not None:
         write_folder(folder, html_report(evaluation, history, asked["command"]))
-    elif report is not None:
-        write_file(report, photo_report(evaluation, asked["command"]).encode())
+    elif markdown is not None:
+        write_file(markdown, photo_report(evaluation, asked["command"]).encode())
     if sheet is not None:
         write_file(sheet, contact_sheet(evaluation))
     print_figures(figures)

@@ -373,19 +373,9 @@ def _write_changes(out: str, report: Report, memory: Ledger) -> None:
 
 def _check_outputs(settings: RunSettings, place: Path | None) -> None:
     """Raise `OutputError` where a file that is to be written has no folder, is the source, or is another of them."""
-    taken: dict[str, str] = {}
-    if settings.source != "-" and Path(settings.source).is_file():
-        taken[os.path.realpath(settings.source)] = "the source itself"
+    sources = [] if settings.source == "-" else [Path(settings.source)]
     files = {"--out": settings.out, "--changes": settings.changes, "--report": settings.report, "--ledger": place}
-    for option, given in files.items():
-        if given is None or str(given) == "-":
-            continue
-        real = os.path.realpath(given)
-        if not os.path.isdir(os.path.dirname(real)):  # noqa: PTH112, PTH120
-            raise OutputError(f"{given} cannot be written: there is no folder {os.path.dirname(real)}; make it first.")  # noqa: PTH120
-        if real in taken:
-            raise OutputError(f"{given} is {taken[real]} and would be replaced; give {option} another name.")
-        taken[real] = f"what {option} names"
+    output.check_places(files, sources)
 
 
 def _write_garment(folder: Path, number: int, photo: Prepared) -> None:

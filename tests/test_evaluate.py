@@ -15,6 +15,7 @@ from conftest import ROOT, draw_photo
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
+from tagger.cli import main
 from tagger.contact_sheet import COLUMNS, contact_sheet
 from tagger.dataset import GROUPS, LABELS, Pictures
 from tagger.errors import DatasetError, SourceError
@@ -356,3 +357,17 @@ def test_a_sheet_of_no_errors_is_empty(judge: Judge, clear: Path, tmp_path: Path
     sheet = cv2.imdecode(np.frombuffer(contact_sheet(judge(tmp_path / "right")), np.uint8), cv2.IMREAD_COLOR)
     assert (120, COLUMNS * 180, 3) == sheet.shape
     assert 0 == sheet.max()
+
+
+@pytest.mark.parametrize("option", ["--out", "--report", "--sheet"])
+def test_what_is_measured_is_never_replaced(
+    option: str, shop: Path, small_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that is to be written and is a source's own table is refused before anything is measured, whatever it is named."""
+    (shop / "labels.md").symlink_to("labels.csv")
+    before = (shop / "labels.csv").read_bytes()
+    with pytest.raises(SystemExit) as caught:
+        main(["evaluate", str(shop), option, str(shop / "labels.md"), "--model", str(small_bundle)])
+    assert 1 == caught.value.code
+    assert f"give {option} another name" in capsys.readouterr().err
+    assert before == (shop / "labels.csv").read_bytes()
