@@ -42,6 +42,9 @@ TINY = (Cycle(epochs=130, small_epochs=50, distillation=0.7, easy_share=0.3),)
 # What networks that others have drawn get from us: a good teacher, and pictures moved, mirrored and cut out.
 MODERN = (Cycle(epochs=30, distillation=0.7, easy_share=0.3),)
 
+BATCHES: dict[NetworkName, int] = {"resnet18": 512}
+"""Sizes of batches that are not `Recipe`'s: with eleven million weights, Muon's step costs more than a small one's pictures."""
+
 CYCLES: dict[NetworkName, tuple[Cycle, ...]] = {"base": BASE, "tiny": TINY, "residual": RESIDUAL}
 """Of the networks that have a recipe of their own; the others have `MODERN`."""
 
@@ -69,7 +72,8 @@ def recipe_of(network: NetworkName, epochs: int | None = None, seed: int = Recip
         share = max(cycle.distillation for cycle in whole)
         cycles = tuple(replace(cycle, distillation=share) for cycle in cycles)
     taught_by = tuple(teachers) or TEACHERS.get(network, ("residual",))
-    return Recipe(cycles, seed=seed, network=network, teachers=taught_by)
+    batch_size = BATCHES.get(network, Recipe.batch_size)
+    return Recipe(cycles, batch_size, seed=seed, network=network, teachers=taught_by)
 
 
 def _in_epochs(cycles: tuple[Cycle, ...], epochs: int | None) -> tuple[Cycle, ...]:

@@ -157,3 +157,18 @@ def test_impossible_shapes_are_refused(damage: dict[str, object]) -> None:
     """A family that there is not, dense layers without width, or all dropped, are refused."""
     with pytest.raises(ValueError, match=r"must be|dropout"):
         NetworkConfig(**damage)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("tiny", True), ("resnet18", True), ("mobilenet-v3", False), ("efficientnet-b0", False)]
+)
+def test_depthwise_convolutions_learn_in_float32(name: NetworkName, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the processor computes in bfloat16 most networks do, but not those that take longer so; elsewhere none does."""
+    kinds: set[torch.dtype] = set()
+    network = Network(SHAPES[name])
+    network.head.register_forward_hook(lambda *seen: kinds.add(seen[-1].dtype))
+    for able in (True, False):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: {"avx512_bf16": able})
+        kinds.clear()
+        recipe_room._train_step(network, [], PICTURES.pixels[:4], PICTURES.labels[:4], Cycle(1))
+        assert {torch.bfloat16 if expected and able else torch.float32} == kinds
