@@ -42,7 +42,7 @@ TINY = (Cycle(epochs=130, small_epochs=50, distillation=0.7, easy_share=0.3),)
 # What networks that others have drawn get from us: a good teacher, and pictures moved, mirrored and cut out.
 MODERN = (Cycle(epochs=30, distillation=0.7, easy_share=0.3),)
 
-BATCHES: dict[NetworkName, int] = {"resnet18": 512}
+BATCHES: dict[NetworkName, int] = {"resnet18": 256}
 """Sizes of batches that are not `Recipe`'s: with eleven million weights, Muon's step costs more than a small one's pictures."""
 
 CYCLES: dict[NetworkName, tuple[Cycle, ...]] = {"base": BASE, "tiny": TINY, "residual": RESIDUAL}

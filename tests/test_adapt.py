@@ -163,6 +163,7 @@ def test_a_corrected_output_of_a_run_teaches_what_was_confirmed(
     assert f"{CATALOG - 20} rows are still flagged" in " ".join(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_a_folder_with_a_subfolder_a_class_teaches(adapt: Adapt, tmp_path: Path) -> None:
     """Labelled photos may lie outside the catalog, sorted into folders."""
     for number in range(24):
@@ -234,6 +235,7 @@ def test_labels_of_punctuation_alone_are_told_apart(catalog: Path, tmp_path: Pat
     assert "000.jpg" in " ".join(read.said)
 
 
+@pytest.mark.slow
 def test_a_table_of_none_alone_is_learnt(adapt: Adapt, tmp_path: Path) -> None:
     """Rows labelled - alone give no accuracy of any label to compare, and still teach what is none of them."""
     labels = table(tmp_path / "labels.csv", named(range(12), lambda _: "-"))

@@ -491,6 +491,7 @@ print(first, numbers == list(range(1, 20_000)), tracemalloc.get_traced_memory()[
 """
 
 
+@pytest.mark.slow
 def test_long_tables_stream_with_flat_memory(tmp_path: Path) -> None:
     """A table of 20,000 rows is read in a few megabytes, and each row once, in order."""
     rows = "".join(f"{number}.jpg,{number:013d},a product of the catalog\n" for number in range(20_000))
