@@ -56,6 +56,7 @@ def one_sentence(done: CompletedProcess[str]) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 def test_a_catalog_alone_makes_a_bundle_by_name(adapt: Adapt, fmtag: Fmtag, catalog: Path, tmp_path: Path) -> None:
     """The new bundle tags by its name, is listed with its parent, can be the default, and says on its card where it is from."""
     models = {"FMTAG_MODELS": str(tmp_path / "models")}

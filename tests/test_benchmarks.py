@@ -62,6 +62,7 @@ def cells(report: str, heading: str) -> dict[str, list[str]]:
     return rows
 
 
+@pytest.mark.slow
 def test_garment_prints_what_it_writes(tmp_path: Path, small_bundle: Path) -> None:
     """As a command: a line of cost for each folder with all its photos, and a line for each way with an accuracy."""
     shop = write_folder(tmp_path / "shop", [LABELS[at % 5] for at in range(14)], 0)
