@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 import platformdirs
 
 from tagger.errors import BundleError
-from tagger.settings import DEFAULT_MODEL
+from tagger.settings import DEFAULT_MODEL, MOST_MEMBERS
 
 FORMAT = 6
 """Grows when an older fmtag could not read the card."""
@@ -34,10 +34,6 @@ HISTORY_FILE = "history.csv"
 
 Family: TypeAlias = Literal["residual", "plain", "resnet18", "mobilenet-v3", "efficientnet-b0"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
-
-
-MOST_MEMBERS = 32
-"""Of an ensemble; the gain is in the first few."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from tagger.settings import (
     DEVICES,
     FORMATS,
     MIXES,
+    MOST_MEMBERS,
     NETWORKS,
     ONLY,
     ORIGINALS,
@@ -516,7 +517,7 @@ def _augment(context: click.Context, parameter: click.Parameter, value: str | No
 )
 @click.option(
     "--ensemble",
-    type=click.IntRange(1, 32),
+    type=click.IntRange(1, MOST_MEMBERS),
     default=Recipe.ensemble,
     show_default=True,
     metavar="N",

@@ -85,8 +85,7 @@ def _beginning(settings: TrainSettings, start: bundle.Bundle | None, labels: Seq
     """Return the network that training begins with and what it is called; None and nothing for chance."""
     seed = settings.recipe.seed
     if settings.pretrained:
-        begun = pretrained.load(settings.pretrained, _shape(settings, labels), seed)
-        return begun.network, begun.name
+        return pretrained.load(settings.pretrained, _shape(settings, labels), seed)
     return (_begun_with(start, labels, seed), start.model) if start else (None, "")
 
 

@@ -3,8 +3,8 @@
 import hashlib
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -17,8 +17,7 @@ from tagger.errors import TrainingError
 from tagger.network import Network
 
 
-@dataclass(frozen=True)
-class Pretrained:
+class Pretrained(NamedTuple):
     """A network with the weights of a file, and a head by chance."""
 
     network: Network

@@ -90,9 +90,7 @@ def retrain(
 def _beginning(settings: TrainSettings) -> tuple[Network | None, str]:
     """Return the network that training begins with and what it is called; None and nothing for chance."""
     if settings.pretrained:
-        shape = SHAPES[settings.recipe.network]
-        begun = pretrained.load(settings.pretrained, shape, settings.recipe.seed)
-        return begun.network, begun.name
+        return pretrained.load(settings.pretrained, SHAPES[settings.recipe.network], settings.recipe.seed)
     if settings.start:
         start = bundle.load(settings.start)
         return start.network(), start.model

@@ -43,6 +43,9 @@ ORIGINALS: tuple[NetworkName, ...] = ("linear-conv", "conv-32-64", "deep-pool", 
 BORROWED: tuple[NetworkName, ...] = ("resnet18", "mobilenet-v3", "efficientnet-b0")
 """Those that torchvision has, with weights that it offers."""
 
+MOST_MEMBERS = 32
+"""Of an ensemble; the gain is in the first few."""
+
 RecipeName: TypeAlias = Literal["modern", "original"]
 RECIPES: tuple[RecipeName, ...] = get_args(RecipeName)
 
