@@ -31,6 +31,7 @@ from tagger.settings import (
     OTHER_LABELS,
     RECIPES,
     RUNTIMES,
+    TRAINING_DEVICES,
     AdaptSettings,
     Augmentation,
     CompareSettings,
@@ -191,6 +192,14 @@ with_teachers = click.option(
     multiple=True,
     metavar="MODEL",
     help="Bundle to learn from beside the labels; may be given more than once.  [default: what the recipe names]",
+)
+
+with_training_device = click.option(
+    "--device",
+    type=click.Choice(TRAINING_DEVICES),
+    default="auto",
+    show_default=True,
+    help="Where to train: on a CUDA GPU, where there is one, or on the processor.",
 )
 
 READING = (
@@ -547,6 +556,7 @@ def _augment(context: click.Context, parameter: click.Parameter, value: str | No
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in the folder.")
 @with_image_column
 @click.option("--label-column", help="Column of a table that holds the labels.  [default: told by its name]")
+@with_training_device
 @with_workers
 @with_debug
 @click.pass_obj

@@ -86,6 +86,12 @@ class Pictures:
         photo = None if self.photo is None else self.photo[indices]
         return Pictures(self.pixels[indices], self.labels[indices], targets, photo)
 
+    def to(self, device: torch.device) -> "Pictures":
+        """Return the pictures on a device."""
+        targets = None if self.targets is None else self.targets.to(device)
+        photo = None if self.photo is None else self.photo.to(device)
+        return Pictures(self.pixels.to(device), self.labels.to(device), targets, photo)
+
 
 @dataclass(frozen=True)
 class LabelledPhoto:

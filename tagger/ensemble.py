@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from tagger.card import NetworkConfig
 from tagger.dataset import Pictures
+from tagger.device import CPU
 from tagger.errors import TrainingError
 from tagger.network import Network, joined
 from tagger.settings import Recipe
@@ -29,6 +31,7 @@ def train_members(
     report: Callable[[EpochFigures], None] = lambda _: None,
     start: Network | None = None,
     teachers: Sequence[nn.Module] = (),
+    device: torch.device = CPU,
 ) -> tuple[Network, list[EpochFigures]]:
     """Return what `train` does, for as many networks as the recipe's `ensemble` says, which become one.
 
@@ -43,7 +46,7 @@ def train_members(
         member = replace(recipe, seed=recipe.seed + number, ensemble=1)
         going_on = resume and (number == 0 or checkpoint.exists())
         told = _counted_on(report, recipe, number, len(history))
-        network, figures = train(member, config, pictures, held_out, checkpoint, going_on, told, start, teachers)
+        network, figures = train(member, config, pictures, held_out, checkpoint, going_on, told, start, teachers, device)
         networks.append(network)
         history += [replace(each, epoch=len(history) + each.epoch, epochs=recipe.ensemble * each.epochs) for each in figures]
     return (joined(networks) if len(networks) > 1 else networks[0]), history

@@ -15,6 +15,7 @@ from tagger.calibrate import ENOUGH_TO_CALIBRATE, PHOTO_PRECISION, PRECISIONS, f
 from tagger.card import Card, NetworkConfig, read
 from tagger.collection import Collection, Part
 from tagger.dataset import GROUPS
+from tagger.device import for_training
 from tagger.ensemble import train_members
 from tagger.errors import TrainingError
 from tagger.garment import VERSION
@@ -55,6 +56,7 @@ def finetune(
     `FmtagError`, and writes no bundle, where there is too little to learn from, the held-out accuracy is below
     `settings.floor`, or a better bundle is there already.
     """
+    device = for_training(settings.device)
     for sentence in photos.said:
         tell(sentence)
     start = bundle.load(settings.start) if settings.start else None
@@ -73,6 +75,7 @@ def finetune(
         report,
         begin,
         [teacher.network() for teacher in teachers],
+        device,
     )
     return _handed_over(settings, photos, network, history, start, tell)
 

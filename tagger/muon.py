@@ -33,8 +33,8 @@ class Muon(torch.optim.Optimizer):
         ahead = weight.grad.add(velocity, alpha=group["momentum"])  # type: ignore[union-attr]  # Nesterov's
         direction = orthogonalised(ahead.reshape(len(weight), -1), int(group["iterations"])).view_as(weight)
         length = len(weight) ** 0.5
-        steepness = direction.norm().item() or 1.0  # where nothing is to be learnt, nothing is
-        weight.mul_(length / weight.norm()).sub_(direction, alpha=group["lr"] * length / steepness)
+        steepness = direction.norm().clamp_min(1e-30)  # where nothing is to be learnt, nothing is
+        weight.mul_(length / weight.norm()).sub_(direction.mul_(group["lr"] * length / steepness))
 
 
 def orthogonalised(matrix: Tensor, iterations: int) -> Tensor:
@@ -47,5 +47,5 @@ def orthogonalised(matrix: Tensor, iterations: int) -> Tensor:
     x = x.T if tall else x
     for _ in range(iterations):
         gram = x @ x.T
-        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
     return x.T if tall else x

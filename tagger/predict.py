@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tagger.bundle import Bundle
-from tagger.errors import DeviceError
+from tagger.device import available
 from tagger.network import Network, logits_of
 from tagger.records import Garment
 from tagger.settings import Device
@@ -34,7 +34,7 @@ class Predictor:
     """A bundle's network, ready on a device."""
 
     def __init__(self, bundle: Bundle, device: Device = "auto") -> None:
-        self._device = _available(device)
+        self._device = available(device)
         self._card = bundle.card
         self._shop = bundle.shop
         network = bundle.network().eval()
@@ -174,16 +174,6 @@ def smaller(pixels: Tensor) -> Tensor:
     """Return pictures uint8 (n, 1, 28, 28) at nine tenths of their size, float, on 0."""
     shrunk = functional.interpolate(pixels.float(), (24, 24), mode="bilinear", antialias=True)
     return functional.pad(shrunk, (2, 2, 2, 2))
-
-
-def _available(device: Device) -> torch.device:
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        return torch.device(next(name for name in ("cuda", "mps", "cpu") if there[name]))
-    if not there[device]:
-        names = ", ".join(name for name, is_there in there.items() if is_there)
-        raise DeviceError(f"This machine has no {device} device that torch can use; it has: {names}.")
-    return torch.device(device)
 
 
 def fold_norms(module: nn.Module) -> None:

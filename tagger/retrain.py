@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tagger import bundle, dataset, metrics, mix, pretrained
 from tagger.calibrate import PHOTO_PRECISION, PRECISION, PRECISIONS, fit_temperature, threshold_for
 from tagger.card import Card, NetworkConfig
+from tagger.device import for_training
 from tagger.ensemble import train_members
 from tagger.errors import TrainingError
 from tagger.garment import VERSION
@@ -50,6 +51,7 @@ def retrain(
     """
     if settings.calibrated_by and settings.recipe.mix != "fashion-mnist":
         raise TrainingError("The mix of catalog is calibrated by photos of its own; leave --calibrated-by out.")
+    device = for_training(settings.device)
     whole = dataset.fashion_mnist("train", settings.data)
     pictures, held_out = dataset.hold_out(whole)
     test = dataset.fashion_mnist("test", settings.data)  # a missing file should be known before the hours of training
@@ -73,7 +75,10 @@ def retrain(
         report,
         begin,
         [teacher.network() for teacher in teachers],
+        device,
     )
+    network, held_out, test = network.to(device), held_out.to(device), test.to(device)
+    calibration = None if calibration is None else calibration.to(device)
     calibrated = calibrate_network(network, held_out, calibration) if twin is None else calibration_of(twin.card)
     measured: dict[str, dict[str, Any]] = {}
     judges = None
@@ -81,9 +86,10 @@ def retrain(
         said = _native(network, held_out, calibrated.temperature)
         measured["held_out"] = _measured(said, held_out)
         check_floor(settings, measured["held_out"]["accuracy"])
-        judges = HeldOut(dataset.LABELS, held_out.labels.numpy(), said.argmax(1), lambda old: _tags(old, held_out))
+        judges = HeldOut(dataset.LABELS, held_out.labels.cpu().numpy(), said.argmax(1), lambda old: _tags(old, held_out))
     objection = objection_to(settings, judges)
     measured["test"] = _measured(_native(network, test, calibrated.temperature), test)
+    network = network.cpu()
     return hand_over(settings, card_of(settings, network, calibrated), network, history, len(training), measured, objection)
 
 
@@ -137,7 +143,7 @@ def calibrate_network(network: Network, held_out: dataset.Pictures, photos: data
         photo_temperature = SHARPENED * fit_temperature(logits_of(network.photo_logits, photos.pixels), photos.labels)
         easier, precision = MIX_IS_EASIER, PHOTO_PRECISION
         said, labels = _photos(network, photos, photo_temperature), photos.labels
-    thresholds = {share: threshold_for(1 - easier * (1 - share), said, labels.numpy()) for share in PRECISIONS}
+    thresholds = {share: threshold_for(1 - easier * (1 - share), said, labels.cpu().numpy()) for share in PRECISIONS}
     return Calibrated(temperature, photo_temperature, thresholds, precision)
 
 
@@ -221,30 +227,31 @@ def _judge(
     seen = replace(seen, targets=targets, photo=torch.ones(len(seen), dtype=torch.bool))
     recipe = tuned(catalog_recipe(1, settings.recipe.seed), min(settings.recipe.batch_size, len(seen)))
     checked = pictures.take(torch.arange(min(500, len(pictures))))
-    network, _ = train(recipe, config, seen, checked, settings.out / JUDGE, start=start)
+    device = for_training(settings.device)
+    network, _ = train(recipe, config, seen, checked, settings.out / JUDGE, start=start, device=device)
     (settings.out / JUDGE).unlink()
     return network
 
 
 def _native(network: Network, pictures: dataset.Pictures, temperature: float) -> NDArray[np.float32]:
     """Return the calibrated probabilities, float32 (n, labels), of Fashion-MNIST's pictures."""
-    said: NDArray[np.float32] = native_answers(network, pictures.pixels, temperature).numpy()
+    said: NDArray[np.float32] = native_answers(network, pictures.pixels, temperature).cpu().numpy()
     return said
 
 
 def _photos(network: Network, pictures: dataset.Pictures, temperature: float) -> NDArray[np.float32]:
     """Return the calibrated probabilities, float32 (n, labels), of pictures that stand for photos."""
-    said: NDArray[np.float32] = logits_of(
-        lambda pixels: photo_probabilities(network, pixels, temperature), pictures.pixels
-    ).numpy()
+    said: NDArray[np.float32] = (
+        logits_of(lambda pixels: photo_probabilities(network, pixels, temperature), pictures.pixels).cpu().numpy()
+    )
     return said[:, : dataset.NONE]
 
 
 def _tags(asked: bundle.Bundle, pictures: dataset.Pictures) -> NDArray[np.int64]:
     """Return the numbers of the labels, (n,), that a bundle gives Fashion-MNIST's pictures."""
-    return np.asarray(_native(asked.network(), pictures, asked.card.temperature).argmax(1))
+    return np.asarray(_native(asked.network().to(pictures.pixels.device), pictures, asked.card.temperature).argmax(1))
 
 
 def _measured(said: NDArray[np.float32], pictures: dataset.Pictures) -> dict[str, Any]:
     """Return all figures of the probabilities (n, labels) of Fashion-MNIST's pictures."""
-    return metrics.measure(said.argmax(1), said.max(1), pictures.labels.numpy(), dataset.LABELS)
+    return metrics.measure(said.argmax(1), said.max(1), pictures.labels.cpu().numpy(), dataset.LABELS)

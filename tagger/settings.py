@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
 DEVICES: tuple[Device, ...] = get_args(Device)
+TRAINING_DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda")
 
 Format: TypeAlias = Literal["csv", "json", "jsonl", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -168,6 +169,8 @@ class TrainSettings:
     image_column: str | None = None
     label_column: str | None = None
     workers: int | None = None
+    device: Device = "auto"
+    """Where training computes; "auto" is a GPU where there is one."""
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel
 
 from tagger.atomic import replacing
+from tagger.averaging import Average
 from tagger.card import NetworkConfig
 from tagger.dataset import Pictures
+from tagger.device import CPU
+from tagger.distill import lesson
 from tagger.errors import TrainingError
 from tagger.muon import Muon
-from tagger.network import Network, logits_of, said_of_both_sides
+from tagger.network import Network, logits_of
+from tagger.replay import Step, replayed
 from tagger.settings import Cycle, Recipe
 
-CHECKPOINT_FORMAT = 6
+CHECKPOINT_FORMAT = 7
 
-SURE = 0.98
-"""The least probability of its label, by those that have learnt it, at which a picture is easy."""
+_KINDS = ("fused", "capturable", "foreach")
+"""What an optimizer is told of the device it is on, which may not be the one that a checkpoint is from."""
 
 # What loading a checkpoint that is none can raise; torch warns of a pickle before it refuses it.
 _DAMAGE = (
@@ -62,32 +65,38 @@ def train(
     report: Callable[[EpochFigures], None] = lambda _: None,
     start: Network | None = None,
     teachers: Sequence[nn.Module] = (),
+    device: torch.device = CPU,
 ) -> tuple[Network, list[EpochFigures]]:
     """Return the averaged network after `recipe.epochs` and the figures of every epoch.
 
     After each epoch `checkpoint` is replaced; with `resume` training goes on from it and ends in the same weights as
     without the interruption. Training begins with the weights of `start` as far as it has them. What `teachers` say, in
     evaluation mode, is learnt beside the labels where a cycle has a share of distillation. With `recipe.patience` it ends
-    early where the held-out loss no longer falls, and the network is that of the best epoch. Raises `TrainingError` where it
-    cannot.
+    early where the held-out loss no longer falls, and the network is that of the best epoch. It is computed on `device`, "cpu"
+    or "cuda", on the same views of the pictures, and returned on the processor. Raises `TrainingError` where it cannot.
     """
     if recipe.patience and held_out is None:
         raise TrainingError(
             "Nothing is held out, so nothing tells when to stop early; leave --patience or --calibrated-by out."
         )
     torch.manual_seed(recipe.seed)
-    network = Network(config).to(memory_format=torch.channels_last)
+    network = Network(config)
     if start is not None:
         _begin_with(network, start)
-    average = AveragedModel(network, multi_avg_fn=_averaging(recipe.averaging), use_buffers=True)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = Average(network, recipe.averaging)
     optimizers = _optimizers(network, recipe)
     history: list[EpochFigures] = []
     ends: list[dict[str, Tensor]] = []
     best: dict[str, Tensor] | None = None
     if resume:
         history, ends, best = _restore(checkpoint, recipe, config, network, average, optimizers)
+    _place_rates(optimizers, device)
 
     begun = len(history)
+    pictures = pictures.to(device)
+    held_out = None if held_out is None else held_out.to(device)
+    take, made_for = _step_of(network, optimizers, recipe.cycles[0], device), (-1, 0)
     weights = _class_weights(pictures.labels, config.classes) if recipe.balanced else None
     targets, easy = pictures.labels, torch.zeros(len(pictures), dtype=torch.bool)
     for epoch in range(begun, recipe.epochs):
@@ -95,12 +104,14 @@ def train(
             break
         cycle, first = recipe.cycle_at(epoch)
         if epoch in (begun, first):
-            targets, easy = _lesson(pictures, cycle, [*teachers, *(_ended(end, config) for end in ends)])
+            targets, easy = lesson(pictures, cycle, [*teachers, *(_ended(end, config) for end in ends)])
         steps_an_epoch = (int((~easy).sum()) + _easy_count(easy, cycle)) // recipe.batch_size
         if steps_an_epoch == 0:
             raise TrainingError(f"A batch of {recipe.batch_size} needs more than {len(pictures)} pictures; lower --batch-size.")
         started = time.monotonic()  # after the targets, made once a cycle: the time left is told from an epoch's own
         side = _side(recipe, epoch) if config.sees_any_side else 28
+        if (first, side) != made_for:
+            take, made_for = _step_of(network, optimizers, cycle, device), (first, side)
         losses = []
         torch.manual_seed(recipe.seed * 1_000_003 + epoch)  # dropout's chance, the same wherever training was interrupted
         network.train()
@@ -108,26 +119,24 @@ def train(
             share = cycle.peak
             if not recipe.steady:
                 share *= _schedule(step, steps_an_epoch * cycle.epochs, cycle.warmup_steps)
-            for optimizer in optimizers:
-                for group in optimizer.param_groups:
-                    group["lr"] = group["peak_lr"] * share
+            _set_rates(optimizers, share)
             photo = None if pictures.photo is None else pictures.photo[chosen]
             seen = _resized(pixels, side)
             weight = None if weights is None else weights[pictures.labels[chosen]]
-            losses.append(_train_step(network, optimizers, seen, targets[chosen], cycle, photo, weight))
-            average.update_parameters(network)
+            losses.append(take(seen, targets[chosen], photo, weight))
+            average.update()
         loss = torch.stack(losses).mean().item()
         if not loss < float("inf"):
             raise TrainingError("The loss is no longer a number; train with lower learning rates or another seed.")
 
         seconds = time.monotonic() - started
-        accuracy, held_out_loss = _measure(average.module, held_out, side) if held_out is not None else (None, None)
+        accuracy, held_out_loss = _measure(average.network, held_out, side) if held_out is not None else (None, None)
         left = _seconds_left(epoch, seconds, recipe)
         history.append(EpochFigures(epoch + 1, recipe.epochs, loss, accuracy, held_out_loss, seconds, left))
         if epoch + 1 == first + cycle.epochs:
-            ends.append(_copied(average.module))
+            ends.append(_copied(average.network))
         if recipe.patience and _best_epoch(history) == epoch + 1:
-            best = _copied(average.module)
+            best = _copied(average.network)
         _save(checkpoint, recipe, config, network, average, optimizers, history, ends, best)
         report(history[-1])
     return _ended(best or ends[-1], config), history
@@ -184,7 +193,9 @@ def _optimizers(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]
     """
     optimizers: list[torch.optim.Optimizer]
     if recipe.optimizer == "adam":
-        optimizers = [torch.optim.Adam(network.parameters(), lr=recipe.sgd_lr, weight_decay=recipe.weight_decay)]
+        on_cuda = _is_on_cuda(network)
+        weights, decay = network.parameters(), recipe.weight_decay
+        optimizers = [torch.optim.Adam(weights, lr=recipe.sgd_lr, weight_decay=decay, fused=on_cuda, capturable=on_cuda)]
     else:
         optimizers = _muon_and_sgd(network, recipe)
     for optimizer in optimizers:
@@ -203,44 +214,41 @@ def _muon_and_sgd(network: Network, recipe: Recipe) -> list[torch.optim.Optimize
         lr=recipe.sgd_lr,
         momentum=0.9,
         nesterov=True,
+        fused=_is_on_cuda(network),
     )
     return [sgd, Muon(inner, lr=recipe.muon_lr)] if inner else [sgd]
 
 
-def _averaging(share: float) -> Callable[[Any, Any, Any], None]:
-    """Return an exponential moving average that forgets the first, random weights quickly."""
+def _is_on_cuda(network: nn.Module) -> bool:
+    return next(network.parameters()).is_cuda
 
-    def average(averaged: list[Tensor], current: list[Tensor], count: int | Tensor) -> None:
-        new_share = 1 - min(share, (1 + int(count)) / (10 + int(count)))
-        for old, new in zip(averaged, current, strict=True):
-            if old.is_floating_point():
-                old.lerp_(new, new_share)
+
+def _place_rates(optimizers: Sequence[torch.optim.Optimizer], device: torch.device) -> None:
+    """Keep the learning rates on CUDA, where a recorded step reads them anew each time, or else in Python."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            rate = float(group["lr"])
+            group["lr"] = torch.tensor(rate, device=device) if device.type == "cuda" else rate
+
+
+def _set_rates(optimizers: Sequence[torch.optim.Optimizer], share: float) -> None:
+    """Set the learning rates to a share of their peaks."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            rate = group["peak_lr"] * share
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
             else:
-                old.copy_(new)
-
-    return average
+                group["lr"] = rate
 
 
-def _lesson(pictures: Pictures, cycle: Cycle, networks: Sequence[nn.Module]) -> tuple[Tensor, Tensor]:
-    """Return what to learn of each picture, and which of them are easy, bool (n,).
+def _step_of(network: Network, optimizers: list[torch.optim.Optimizer], cycle: Cycle, device: torch.device) -> Step:
+    """Return the step of a cycle, for pictures of one side, as a function of what changes from one step to the next."""
 
-    The first are the int64 labels (n,), or float32 (n, classes) where the cycle also learns from other networks. What these say
-    of each picture and its mirror image, on average, is better than any one of them, and softer than the labels where those are
-    doubtful ("Distilling the knowledge in a neural network", arXiv 1503.02531; of the ends of earlier cycles, "Snapshot
-    distillation", arXiv 1812.00123). They also know which pictures have nothing left to teach, as a proxy network does in the
-    airbench recipes (arXiv 2404.00498): half the work, spent on the other half.
-    """
-    easy = torch.zeros(len(pictures), dtype=torch.bool)
-    targets = pictures.labels if pictures.targets is None else pictures.targets
-    if cycle.distillation == 0 and cycle.easy_share == 1:
-        return targets, easy
-    ready = [network.to(memory_format=torch.channels_last) for network in networks]
-    said = torch.stack([said_of_both_sides(network, pictures.pixels) for network in ready]).mean(0)
-    if cycle.easy_share < 1:
-        easy = said[torch.arange(len(pictures)), pictures.labels] >= SURE
-    if cycle.distillation > 0:
-        targets = torch.lerp(functional.one_hot(pictures.labels, said.shape[1]).float(), said, cycle.distillation)
-    return targets, easy
+    def step(pixels: Tensor, targets: Tensor, photo: Tensor | None, weight: Tensor | None) -> Tensor:
+        return _train_step(network, optimizers, pixels, targets, cycle, photo, weight)
+
+    return replayed(step) if device.type == "cuda" else step
 
 
 def _easy_count(easy: Tensor, cycle: Cycle) -> int:
@@ -264,7 +272,7 @@ def _train_step(
 ) -> Tensor:
     """Take a step and return its loss; `photo` (n,) says which pictures stand for photos, `weight` (n,) what each counts."""
     smoothing = cycle.label_smoothing
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=_is_faster_in_bfloat16(network)):
+    with torch.autocast(pixels.device.type, dtype=torch.bfloat16, enabled=_is_faster_in_bfloat16(network)):
         features = network.features(pixels)
         native = network.head(features)
         of_photos = None if network.photo_head is None else network.photo_head(features)
@@ -287,10 +295,12 @@ def _train_step(
 
 
 def _is_faster_in_bfloat16(network: nn.Module) -> bool:
-    """Whether this processor computes in bfloat16 itself, and the network's convolutions are not depthwise.
+    """Whether the processor computes in bfloat16 itself, and the network's convolutions are not depthwise; or the GPU does.
 
-    Emulation is ten times slower, and depthwise convolutions take twice as long as in float32 (oneDNN 3, gradients).
+    Emulation is ten times slower, and on processors depthwise ones take twice as long as in float32 (oneDNN 3, gradients).
     """
+    if _is_on_cuda(network):
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
     depthwise = any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in network.modules())
     return not depthwise and bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
@@ -302,10 +312,11 @@ def _batches(pictures: Pictures, recipe: Recipe, epoch: int, easy: Tensor | None
     chance = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
     mirrored = torch.rand(len(pictures), generator=torch.Generator().manual_seed(recipe.seed)) < 0.5
     # Every picture both ways within two epochs: alternating flip, arXiv 2404.00498.
-    mirrored = (mirrored ^ (epoch % 2 == 1)) & recipe.mirrored
+    mirrored = ((mirrored ^ (epoch % 2 == 1)) & recipe.mirrored).to(pictures.pixels.device)
     order = torch.randperm(len(pictures), generator=chance)
     if easy is not None:
         order = order[~easy[order] | (easy[order].cumsum(0) <= _easy_count(easy, cycle))]
+    order = order.to(pictures.pixels.device)
     for start in range(0, len(order) - recipe.batch_size + 1, recipe.batch_size):
         chosen = order[start : start + recipe.batch_size]
         pixels = moved(pictures.pixels[chosen], mirrored[chosen], recipe.shift, chance)
@@ -315,22 +326,24 @@ def _batches(pictures: Pictures, recipe: Recipe, epoch: int, easy: Tensor | None
 def moved(pixels: Tensor, mirrored: Tensor, shift: int, chance: torch.Generator) -> Tensor:
     """Shift uint8 (n, 1, h, w) by up to `shift` pixels each way over background, and mirror where told."""
     n, _, height, width = pixels.shape
+    device = pixels.device
     padded = functional.pad(pixels, (shift, shift, shift, shift))
-    offsets = torch.randint(0, 2 * shift + 1, (2, n, 1), generator=chance)
-    rows = offsets[0] + torch.arange(height)
-    columns = offsets[1] + torch.arange(width)
+    offsets = torch.randint(0, 2 * shift + 1, (2, n, 1), generator=chance).to(device)
+    rows = offsets[0] + torch.arange(height, device=device)
+    columns = offsets[1] + torch.arange(width, device=device)
     columns = torch.where(mirrored[:, None], columns.flip(1), columns)
-    return padded[torch.arange(n)[:, None, None], 0, rows[:, :, None], columns[:, None, :]].unsqueeze(1)
+    return padded[torch.arange(n, device=device)[:, None, None], 0, rows[:, :, None], columns[:, None, :]].unsqueeze(1)
 
 
 def _erased(pixels: Tensor, share: float, side: int, chance: torch.Generator) -> Tensor:
     """Blacken a square of `side` pixels, cut at the edges, in a `share` of the pictures (cutout, arXiv 1708.04552)."""
     n, _, height, width = pixels.shape
-    rows = torch.randint(0, height, (n, 1), generator=chance)
-    columns = torch.randint(0, width, (n, 1), generator=chance)
-    inside_rows = (torch.arange(height) - rows).abs() <= side // 2
-    inside_columns = (torch.arange(width) - columns).abs() <= side // 2
-    chosen = torch.rand(n, generator=chance) < share
+    device = pixels.device
+    rows = torch.randint(0, height, (n, 1), generator=chance).to(device)
+    columns = torch.randint(0, width, (n, 1), generator=chance).to(device)
+    inside_rows = (torch.arange(height, device=device) - rows).abs() <= side // 2
+    inside_columns = (torch.arange(width, device=device) - columns).abs() <= side // 2
+    chosen = (torch.rand(n, generator=chance) < share).to(device)
     square = inside_rows[:, :, None] & inside_columns[:, None, :] & chosen[:, None, None]
     return pixels.masked_fill(square.unsqueeze(1), 0)
 
@@ -364,7 +377,7 @@ def _save(
     recipe: Recipe,
     config: NetworkConfig,
     network: nn.Module,
-    average: nn.Module,
+    average: Average,
     optimizers: list[torch.optim.Optimizer],
     history: list[EpochFigures],
     ends: list[dict[str, Tensor]],
@@ -391,12 +404,13 @@ def _restore(
     recipe: Recipe,
     config: NetworkConfig,
     network: nn.Module,
-    average: nn.Module,
+    average: Average,
     optimizers: list[torch.optim.Optimizer],
 ) -> tuple[list[EpochFigures], list[dict[str, Tensor]], dict[str, Tensor] | None]:
     try:
         # weights_only: a checkpoint is data, and loading it must not run code from the file.
-        state: dict[str, Any] = torch.load(path, weights_only=True)
+        device = next(network.parameters()).device
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
         if not isinstance(state, dict) or state.get("format") != CHECKPOINT_FORMAT:
             raise TrainingError(f"{path} is no checkpoint of this fmtag; leave --resume out to start anew.")
         if (state["recipe"], state["config"]) != (asdict(recipe), asdict(config)):
@@ -404,7 +418,10 @@ def _restore(
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            kinds = [{name: group.get(name) for name in _KINDS} for group in optimizer.param_groups]
             optimizer.load_state_dict(saved)
+            for group, kind in zip(optimizer.param_groups, kinds, strict=True):
+                group.update({name: value for name, value in kind.items() if name in group})
         return [EpochFigures(**figures) for figures in state["history"]], list(state["ends"]), state["best"]
     except FileNotFoundError:
         raise TrainingError(f"There is no {path} to resume from; leave --resume out to start anew.") from None

@@ -13,13 +13,14 @@ PACKAGE = Path(tagger.__file__).parent
 
 LAYERS = (
     "errors records atomic migrations",
-    "settings muon shop lock stopping",
-    "card ledger",
+    "settings muon shop lock stopping averaging replay",
+    "card ledger device",
     "explain recipes",
     "blocks",
     "residual plain borrowed",
     "network",
     "dataset bundle pretrained",
+    "distill",
     "source decode output decide figure",
     "garment predict metrics calibrate drawing labelled recipe_file",
     "reading charts",

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassCalibrationError
 
+from tagger import distill
 from tagger import train as recipe_room
 from tagger.calibrate import fit_temperature, threshold_for
 from tagger.card import NetworkConfig
@@ -191,14 +192,14 @@ TAUGHT = replace(RECIPE, cycles=(*CYCLES, Cycle(epochs=2, warmup_steps=2, distil
 def lessons(file: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, teachers: Sequence[Network] = ()) -> list[Tensor]:
     """Train, and return the targets of every cycle."""
     given: list[Tensor] = []
-    make = recipe_room._lesson
+    make = distill.lesson
 
     def spy(*arguments: object) -> tuple[Tensor, Tensor]:
         targets, easy = make(*arguments)
         given.append(targets)
         return targets, easy
 
-    monkeypatch.setattr(recipe_room, "_lesson", spy)
+    monkeypatch.setattr(recipe_room, "lesson", spy)
     trained(file, recipe, teachers=teachers)
     return given
 
@@ -260,9 +261,9 @@ def test_what_a_teacher_is_sure_of_is_easy(monkeypatch: pytest.MonkeyPatch) -> N
     said[torch.arange(80), PICTURES.labels] = 0.991
     said[:20] = said[:20].roll(1, dims=1)  # sure of another label
     said[20:40] = 0.1
-    monkeypatch.setattr(recipe_room, "said_of_both_sides", lambda network, pixels: said)
+    monkeypatch.setattr(distill, "said_of_both_sides", lambda network, pixels: said)
     for share, count in ((1.0, 0), (0.5, 40)):
-        targets, easy = recipe_room._lesson(PICTURES, Cycle(1, easy_share=share), [beginning()])
+        targets, easy = distill.lesson(PICTURES, Cycle(1, easy_share=share), [beginning()])
         assert count == easy.sum()
         assert not easy[:40].any()
         assert torch.equal(PICTURES.labels, targets)
