@@ -19,7 +19,7 @@ SHAPES: dict[NetworkName, NetworkConfig] = {
     "deep-pool": NetworkConfig((32, 64, 128), blocks=2, pooled=True, family="plain", norms=False, dense=(128,), dropout=0.3),
     "strided": NetworkConfig((16, 32, 64), family="plain", norms=False, dense=(64,), dropout=0.1),
     # The one of PyTorch's tutorials.
-    "conv-dropout": NetworkConfig((32,), pooled=True, family="plain", norms=False, dense=(128,), dropout=0.5),
+    "conv-dropout": NetworkConfig((32,), pooled=True, family="plain", norms=False, dense=(128,), dropout=0.3),
     # VGG's idea (Simonyan and Zisserman 2014, arXiv 1409.1556), small, with batch norms.
     "three-block": NetworkConfig((32, 64, 128), pooled=True, family="plain", dense=(256,), dropout=0.3),
     "resnet18": NetworkConfig(family="resnet18"),
@@ -42,10 +42,19 @@ TINY = (Cycle(epochs=130, small_epochs=50, distillation=0.7, easy_share=0.3),)
 # What networks that others have drawn get from us: a good teacher, and pictures moved, mirrored and cut out.
 MODERN = (Cycle(epochs=30, distillation=0.7, easy_share=0.3),)
 
+# Those of them that are too small to know every picture both ways and with holes: all pictures, and as they are.
+SMALL = (Cycle(epochs=30, distillation=0.7, erase_share=0.0),)
+UNCHANGED: tuple[NetworkName, ...] = ("linear-conv", "conv-dropout", "strided")
+
 BATCHES: dict[NetworkName, int] = {"resnet18": 256}
 """Sizes of batches that are not `Recipe`'s: with eleven million weights, Muon's step costs more than a small one's pictures."""
 
-CYCLES: dict[NetworkName, tuple[Cycle, ...]] = {"base": BASE, "tiny": TINY, "residual": RESIDUAL}
+CYCLES: dict[NetworkName, tuple[Cycle, ...]] = {
+    "base": BASE,
+    "tiny": TINY,
+    "residual": RESIDUAL,
+    **dict.fromkeys(UNCHANGED, SMALL),
+}
 """Of the networks that have a recipe of their own; the others have `MODERN`."""
 
 TEACHERS: dict[NetworkName, tuple[str, ...]] = {"base": ("residual", "tiny"), "residual": ()}
@@ -72,8 +81,8 @@ def recipe_of(network: NetworkName, epochs: int | None = None, seed: int = Recip
         share = max(cycle.distillation for cycle in whole)
         cycles = tuple(replace(cycle, distillation=share) for cycle in cycles)
     taught_by = tuple(teachers) or TEACHERS.get(network, ("residual",))
-    batch_size = BATCHES.get(network, Recipe.batch_size)
-    return Recipe(cycles, batch_size, seed=seed, network=network, teachers=taught_by)
+    recipe = Recipe(cycles, BATCHES.get(network, Recipe.batch_size), seed=seed, network=network, teachers=taught_by)
+    return replace(recipe, shift=0, mirrored=False) if network in UNCHANGED else recipe
 
 
 def _in_epochs(cycles: tuple[Cycle, ...], epochs: int | None) -> tuple[Cycle, ...]:

@@ -65,6 +65,15 @@ def test_every_recipe_fits_its_network(name: NetworkName) -> None:
     assert name == "residual" or recipe.teachers
 
 
+def test_small_networks_see_pictures_as_they_are() -> None:
+    """The three that are too small for more see all pictures unchanged, however many epochs and whoever teaches."""
+    small = ("linear-conv", "conv-dropout", "strided")
+    for recipe in (recipe_of(name, *more) for name in small for more in ((), (5, 3, ("tiny",)))):
+        assert (0, False, {0.0}) == told(recipe)
+        assert all(1 == cycle.easy_share and cycle.distillation for cycle in recipe.cycles)
+    assert all(told(recipe_of(name))[0] for name in NETWORKS if name not in small)
+
+
 def test_tuning_keeps_the_learning_rates_in_proportion() -> None:
     """Another learning rate moves Muon's along, another size of batches neither; without either the recipe is as it was."""
     recipe = recipe_of("strided")
