@@ -42,7 +42,7 @@ TINY = (Cycle(epochs=130, small_epochs=50, distillation=0.7, easy_share=0.3),)
 # What networks that others have drawn get from us: a good teacher, and pictures moved, mirrored and cut out.
 MODERN = (Cycle(epochs=30, distillation=0.7, easy_share=0.3),)
 
-# Those of them that are too small to know every picture both ways and with holes: all pictures, and as they are.
+# Those of them that are too small to know every picture both ways and with holes: all of them, and as they are.
 SMALL = (Cycle(epochs=30, distillation=0.7, erase_share=0.0),)
 UNCHANGED: tuple[NetworkName, ...] = ("linear-conv", "conv-dropout", "strided")
 
@@ -74,6 +74,7 @@ def recipe_of(network: NetworkName, epochs: int | None = None, seed: int = Recip
     """Return the recipe of a network for Fashion-MNIST.
 
     In another number of epochs it is a single cycle, as its first. Where `teachers` are named, every cycle learns from them.
+    Pictures are not moved for the family "plain", whose dense layers know where a product lies, as it always does.
     """
     whole = CYCLES.get(network, MODERN)
     cycles = _in_epochs(whole, epochs)
@@ -82,7 +83,9 @@ def recipe_of(network: NetworkName, epochs: int | None = None, seed: int = Recip
         cycles = tuple(replace(cycle, distillation=share) for cycle in cycles)
     taught_by = tuple(teachers) or TEACHERS.get(network, ("residual",))
     recipe = Recipe(cycles, BATCHES.get(network, Recipe.batch_size), seed=seed, network=network, teachers=taught_by)
-    return replace(recipe, shift=0, mirrored=False) if network in UNCHANGED else recipe
+    if SHAPES[network].family == "plain":
+        recipe = replace(recipe, shift=0, mirrored=network not in UNCHANGED)
+    return recipe
 
 
 def _in_epochs(cycles: tuple[Cycle, ...], epochs: int | None) -> tuple[Cycle, ...]:
