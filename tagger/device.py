@@ -1,5 +1,7 @@
 """Which of torch's devices there are here."""
 
+from collections.abc import Sequence
+
 import torch
 
 from tagger.errors import DeviceError
@@ -10,14 +12,17 @@ CPU = torch.device("cpu")
 
 def for_training(device: Device) -> torch.device:
     """Return the device to train on, "auto" being CUDA's where there is one, else the processor; raises `DeviceError`."""
-    return available("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else available(device)
+    return available(device, ("cuda", "cpu"))
 
 
-def available(device: Device) -> torch.device:
-    """Return the device that is asked for, "auto" being the fastest there is; raises `DeviceError` where it is not there."""
+def available(device: Device, fastest: Sequence[Device] = ("cuda", "mps", "cpu")) -> torch.device:
+    """Return the device that is asked for, "auto" being the first of `fastest` that there is.
+
+    Raises `DeviceError` where it is not there.
+    """
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
-        return torch.device(next(name for name in ("cuda", "mps", "cpu") if there[name]))
+        return torch.device(next(name for name in fastest if there[name]))
     if not there[device]:
         names = ", ".join(name for name, is_there in there.items() if is_there)
         raise DeviceError(f"This machine has no {device} device that torch can use; it has: {names}.")

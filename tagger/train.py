@@ -25,9 +25,6 @@ from tagger.settings import Cycle, Recipe
 
 CHECKPOINT_FORMAT = 7
 
-_KINDS = ("fused", "capturable", "foreach")
-"""What an optimizer is told of the device it is on, which may not be the one that a checkpoint is from."""
-
 # What loading a checkpoint that is none can raise; torch warns of a pickle before it refuses it.
 _DAMAGE = (
     AttributeError,
@@ -91,7 +88,6 @@ def train(
     best: dict[str, Tensor] | None = None
     if resume:
         history, ends, best = _restore(checkpoint, recipe, config, network, average, optimizers)
-    _place_rates(optimizers, device)
 
     begun = len(history)
     pictures = pictures.to(device)
@@ -201,6 +197,8 @@ def _optimizers(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["peak_lr"] = group["lr"]
+            if _is_on_cuda(network):  # where a recorded step reads it anew each time
+                group["lr"] = torch.tensor(group["lr"], device="cuda")
     return optimizers
 
 
@@ -221,14 +219,6 @@ def _muon_and_sgd(network: Network, recipe: Recipe) -> list[torch.optim.Optimize
 
 def _is_on_cuda(network: nn.Module) -> bool:
     return next(network.parameters()).is_cuda
-
-
-def _place_rates(optimizers: Sequence[torch.optim.Optimizer], device: torch.device) -> None:
-    """Keep the learning rates on CUDA, where a recorded step reads them anew each time, or else in Python."""
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            rate = float(group["lr"])
-            group["lr"] = torch.tensor(rate, device=device) if device.type == "cuda" else rate
 
 
 def _set_rates(optimizers: Sequence[torch.optim.Optimizer], share: float) -> None:
@@ -418,10 +408,9 @@ def _restore(
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-            kinds = [{name: group.get(name) for name in _KINDS} for group in optimizer.param_groups]
-            optimizer.load_state_dict(saved)
-            for group, kind in zip(optimizer.param_groups, kinds, strict=True):
-                group.update({name: value for name, value in kind.items() if name in group})
+            # Its numbers are the recipe's and this device's, which may not be the one that the checkpoint is from.
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": saved["state"], "param_groups": groups})
         return [EpochFigures(**figures) for figures in state["history"]], list(state["ends"]), state["best"]
     except FileNotFoundError:
         raise TrainingError(f"There is no {path} to resume from; leave --resume out to start anew.") from None
