@@ -1,6 +1,6 @@
 """The Muon optimizer for convolutions, scaled for weights that a normalisation follows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -21,31 +21,57 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Move every weight that has a gradient."""
         for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    self._move(weight, group)
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            if not weights:
+                continue
+            ahead = self._ahead(weights, group["momentum"])
+            for alike in _alike(weights):
+                self._move([weights[place] for place in alike], [ahead[place] for place in alike], group)
 
-    def _move(self, weight: Tensor, group: dict[str, float]) -> None:
-        state = self.state[weight]
-        if "velocity" not in state:
-            state["velocity"] = torch.zeros_like(weight)
-        velocity = state["velocity"].mul_(group["momentum"]).add_(weight.grad)
-        ahead = weight.grad.add(velocity, alpha=group["momentum"])  # type: ignore[union-attr]  # Nesterov's
-        direction = orthogonalised(ahead.reshape(len(weight), -1), int(group["iterations"])).view_as(weight)
-        length = len(weight) ** 0.5
-        steepness = direction.norm().clamp_min(1e-30)  # where nothing is to be learnt, nothing is
-        weight.mul_(length / weight.norm()).sub_(direction.mul_(group["lr"] * length / steepness))
+    def _ahead(self, weights: list[Tensor], momentum: float) -> list[Tensor]:
+        """Return where each velocity, brought up to date, and the gradient together point to: Nesterov's momentum."""
+        gradients: list[Tensor] = [weight.grad for weight in weights]  # type: ignore[misc]
+        for weight in weights:
+            if "velocity" not in self.state[weight]:
+                self.state[weight]["velocity"] = torch.zeros_like(weight)
+        velocities = [self.state[weight]["velocity"] for weight in weights]
+        torch._foreach_mul_(velocities, momentum)
+        torch._foreach_add_(velocities, gradients)
+        return list(torch._foreach_add(gradients, velocities, alpha=momentum))
+
+    def _move(self, weights: list[Tensor], ahead: list[Tensor], group: dict[str, float]) -> None:
+        """Move weights of one shape, in few operations: where networks are small, their number is the time."""
+        length = len(weights[0]) ** 0.5
+        matrices = torch.stack([one.reshape(len(one), -1) for one in ahead])
+        directions = orthogonalised(matrices, int(group["iterations"]))
+        steepness = _norms(directions).clamp_min(1e-30)  # where nothing is to be learnt, nothing is
+        steps = (directions * (group["lr"] * length / steepness)).unbind()
+        torch._foreach_mul_(weights, [length / norm for norm in torch._foreach_norm(weights)])
+        torch._foreach_sub_(weights, [step.view(weights[0].shape) for step in steps])
 
 
-def orthogonalised(matrix: Tensor, iterations: int) -> Tensor:
-    """Return roughly the orthogonal factor of float (rows, columns), singular values within 0.7..1.2.
+def _alike(weights: Sequence[Tensor]) -> list[list[int]]:
+    """Return the places of the weights, those of one shape together."""
+    places: dict[torch.Size, list[int]] = {}
+    for place, weight in enumerate(weights):
+        places.setdefault(weight.shape, []).append(place)
+    return list(places.values())
+
+
+def _norms(matrices: Tensor) -> Tensor:
+    norms: Tensor = torch.linalg.vector_norm(matrices, dim=(-2, -1), keepdim=True)
+    return norms
+
+
+def orthogonalised(matrices: Tensor, iterations: int) -> Tensor:
+    """Return roughly the orthogonal factors of float (n, rows, columns), singular values within 0.7..1.2.
 
     Newton-Schulz iteration of the fifth order with Muon's coefficients, which favour speed over exactness.
     """
-    x: Tensor = matrix / (matrix.norm() + 1e-7)
-    tall = len(x) > x.shape[1]
-    x = x.T if tall else x
+    x: Tensor = matrices / (_norms(matrices) + 1e-7)
+    tall = x.shape[1] > x.shape[2]
+    x = x.mT if tall else x
     for _ in range(iterations):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
-    return x.T if tall else x
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
+    return x.mT if tall else x

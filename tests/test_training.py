@@ -30,6 +30,7 @@ from tagger.metrics import (
     separation,
     share_interval,
 )
+from tagger.muon import Muon, orthogonalised
 from tagger.network import Network, count_macs, count_parameters
 from tagger.recipes import RESIDUAL, recipe_of
 from tagger.settings import Cycle, Recipe
@@ -150,6 +151,35 @@ def test_training_learns(tmp_path: Path) -> None:
     _, figures = train(recipe, CONFIG, bars(240), bars(100, seed=1), tmp_path / "checkpoint.pt")
     assert figures[-1].loss < figures[0].loss
     assert figures[-1].held_out_accuracy > 0.5
+
+
+# The optimizer
+
+
+def test_muon_moves_each_weight_as_if_it_were_alone() -> None:
+    """Weights of one shape are moved together, each as by itself, and all are held at the norm sqrt(output channels)."""
+    torch.manual_seed(0)
+    shapes = [(16, 8, 3, 3), (8, 16, 3, 3), (16, 8, 3, 3), (16, 16, 1, 1), (16, 8, 3, 3)]
+    together = [nn.Parameter(torch.randn(shape)) for shape in shapes]
+    alone = [nn.Parameter(weight.detach().clone()) for weight in together]
+    optimizers = [Muon(together, lr=0.05), *(Muon([weight], lr=0.05) for weight in alone)]
+    for _ in range(3):
+        for one, other in zip(together, alone, strict=True):
+            one.grad = torch.randn_like(one)
+            other.grad = one.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    for one, other in zip(together, alone, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+        assert abs(one.norm().item() / len(one) ** 0.5 - 1) < 0.1
+
+
+def test_muon_makes_singular_values_alike() -> None:
+    """The step's matrices are nearly orthogonal, tall and wide ones, however uneven the gradient."""
+    torch.manual_seed(0)
+    for shape in ((2, 8, 30), (2, 30, 8)):
+        values = torch.linalg.svdvals(orthogonalised(torch.randn(shape) * torch.linspace(0.2, 5, shape[2]), 5))
+        assert 0.6 < values.min() < values.max() < 1.3
 
 
 # The schedule
