@@ -9,7 +9,6 @@ import shlex
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -19,7 +18,6 @@ import click
 from tagger.errors import ConfigurationError, FmtagError, Interrupted
 from tagger.settings import (
     AUGMENTATIONS,
-    BORROWED,
     DEFAULT_MODEL,
     DEVICES,
     FORMATS,
@@ -27,7 +25,6 @@ from tagger.settings import (
     MOST_MEMBERS,
     NETWORKS,
     ONLY,
-    ORIGINALS,
     OTHER_LABELS,
     RECIPES,
     RUNTIMES,
@@ -38,8 +35,6 @@ from tagger.settings import (
     EvaluateSettings,
     ExportSettings,
     Format,
-    Mix,
-    NetworkName,
     Recipe,
     RecipeName,
     RunSettings,
@@ -560,37 +555,13 @@ def _augment(context: click.Context, parameter: click.Parameter, value: str | No
 @with_workers
 @with_debug
 @click.pass_obj
-def retrain(
-    asked: dict[str, Any],
-    /,
-    out: Path,
-    name: str | None,
-    data: Path | None,
-    floor: float | None,
-    mix: Mix,
-    network: NetworkName | None,
-    recipe: RecipeName | Path,
-    lr: float | None,
-    start: str | None,
-    pretrained: Path | None,
-    teachers: tuple[str, ...],
-    photos: Path | None,
-    calibrated_by: str | None,
-    epochs: int | None,
-    batch_size: int | None,
-    seed: int | None,
-    augment: tuple[Augmentation, ...] | None,
-    ensemble: int,
-    class_weights: bool | None,
-    patience: int | None,
-    **options: Any,
-) -> None:
+def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     """Train a network on Fashion-MNIST, on the mix for photos, or on labelled photos of your own, and write it as a bundle.
 
     The bundle is calibrated on what was held out and measured on what nothing has seen before; metrics.json, history.csv and
     report/report.html lie beside it. It replaces another one in the folder only if it is no worse.
     """
-    from tagger import dataset, recipe_file
+    from tagger.asked import Asked, settings_of
     from tagger.card import history
     from tagger.evaluate import evaluate as judge
     from tagger.evaluate import evaluate_test_set
@@ -598,80 +569,26 @@ def retrain(
     from tagger.html_report import REPORT_FILE, html_report
     from tagger.output import check_folder, write_folder
     from tagger.progress import counting
-    from tagger.recipes import augmented, catalog_recipe, original_recipe, overruled, own_recipe, recipe_of, tuned
     from tagger.report import print_epoch, print_retrained
     from tagger.retrain import retrain as make
 
-    own = data is not None and not dataset.holds_fashion_mnist(data)
-    if own and (mix == "catalog" or recipe != "modern" or calibrated_by is not None):
-        raise click.UsageError("--mix, --recipe and --calibrated-by are for Fashion-MNIST, not for your own photos.")
-    if photos is not None and mix != "catalog":
-        raise click.UsageError("--photos belongs to --mix catalog; Fashion-MNIST alone is learnt without any.")
-    if mix == "catalog" and class_weights:
-        raise click.UsageError("--class-weights has no say in --mix catalog, which is made as even as it is to be.")
-    if network is not None and (start is not None or mix == "catalog"):
-        raise click.UsageError(
-            "--network is for training from chance; otherwise the shape is that of the bundle it begins with."
-        )
-    if teachers and mix == "catalog":
-        raise click.UsageError("--distill-from belongs to --mix fashion-mnist; the mix has a judge of its own.")
-    if pretrained is not None and (network is None or network not in BORROWED):
-        raise click.UsageError(f"--pretrained is for --network {', '.join(BORROWED)}, whose weights are torchvision's.")
-    if ensemble > 1 and mix == "catalog":
-        raise click.UsageError("--ensemble belongs to --mix fashion-mnist and to your own photos; catalog is one network.")
-    if recipe == "original" and (teachers or network not in ORIGINALS):
-        raise click.UsageError(f"--recipe original is for {', '.join(ORIGINALS)}, and has no --distill-from.")
-    if own:
-        chosen = own_recipe(network, epochs, seed or Recipe.seed, teachers, pretrained is not None)
-        start = start or (None if network else DEFAULT_MODEL)
-    elif isinstance(recipe, Path):
-        written = recipe_file.read(recipe)
-        if mix == "catalog" or network not in (None, written.network):
-            raise click.UsageError(f"{recipe} is a recipe for the network {written.network} and the mix {written.mix}.")
-        chosen, start = overruled(written, epochs, seed, teachers), start or written.start or None
-    elif mix == "catalog":
-        chosen, start = catalog_recipe(epochs, seed or Recipe.seed), start or "residual"
-    elif recipe == "original":
-        chosen = original_recipe(network or "base", epochs, seed or Recipe.seed)
-    else:
-        chosen = recipe_of(network or "base", epochs, seed or Recipe.seed, teachers)
-    if augment is not None:
-        chosen = augmented(chosen, augment)
-    chosen = replace(
-        tuned(chosen, batch_size, lr),
-        ensemble=ensemble if ensemble > 1 else chosen.ensemble,
-        balanced=chosen.balanced if class_weights is None else class_weights,
-        patience=patience or chosen.patience,
-    )
-    if floor is None:
-        floor = 0.0 if own else 0.8 if recipe == "original" else 0.9
-    settings = TrainSettings(
-        out,
-        chosen,
-        data,
-        name,
-        floor,
-        start=start,
-        pretrained=pretrained,
-        photos=photos,
-        calibrated_by=calibrated_by,
-        **options,
-    )
+    given = Asked(**options)
+    settings = settings_of(given)
 
     def tell(text: str) -> None:
         click.echo(text, err=True)
 
-    place = out / "report"
+    place, out = settings.out / "report", str(settings.out)
     check_folder(place)  # said before hours of training
-    if own:
+    if given.own:
         with counting("photos") as progress:
             photos_read = collected(settings, progress)
         made = finetune(settings, photos_read, print_epoch, tell)
-        evaluation = judge(EvaluateSettings((str(out / TEST),), model=str(out), workers=settings.workers))
+        evaluation = judge(EvaluateSettings((str(settings.out / TEST),), model=out, workers=settings.workers))
     else:
         made = make(settings, print_epoch, tell)
-        evaluation = evaluate_test_set(EvaluateSettings((), model=str(out), data=data))
-    write_folder(place, html_report(evaluation, history(str(out)), asked["command"]))
+        evaluation = evaluate_test_set(EvaluateSettings((), model=out, data=settings.data))
+    write_folder(place, html_report(evaluation, history(out), asked["command"]))
     print_retrained(made, place / REPORT_FILE)
 
 

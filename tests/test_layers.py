@@ -29,7 +29,7 @@ LAYERS = (
     "run_report collection handover",
     "compare export evaluate retrain finetune tune adapt",
     "compare_report contact_sheet photo_report html_report progress",
-    "report",
+    "report asked",
     "cli",
     "__main__",
 )
