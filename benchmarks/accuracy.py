@@ -54,16 +54,6 @@ Run = dict[str, Any]
 # What is tried -----------------------------------------------------------------------------------------------------
 
 
-def nesterov(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Nesterov SGD for all weights, in Muon's place."""
-    weights = [{"params": [some for some in network.parameters() if some.ndim > 1], "weight_decay": recipe.weight_decay}]
-    vectors = [{"params": [some for some in network.parameters() if some.ndim == 1], "weight_decay": 0.0}]
-    optimizer = torch.optim.SGD(weights + vectors, lr=recipe.sgd_lr, momentum=0.9, nesterov=True)
-    for group in optimizer.param_groups:
-        group["peak_lr"] = group["lr"]
-    return [optimizer]
-
-
 def cosine(step: int, steps: int, warmup_steps: int) -> float:
     """The learning rate's share along a cosine, in the straight line's place."""
     return min(1.0, (step + 1) / warmup_steps) * (1 + cos(pi * step / steps)) / 2
@@ -104,8 +94,8 @@ VARIANTS: dict[str, Variant] = {
     "label smoothing 0.1": Variant(cycle={"label_smoothing": 0.1}),
     "no averaging of the weights": Variant(recipe={"averaging": 0.0}),
     "28 pixels from the start": Variant(cycle={"small_epochs": 0}),
-    "Nesterov SGD": Variant(functions={"_optimizers": nesterov}),
-    "Nesterov SGD, half the step": Variant(recipe={"sgd_lr": 0.05}, functions={"_optimizers": nesterov}),
+    "Nesterov SGD": Variant(recipe={"optimizer": "sgd"}),
+    "Nesterov SGD, half the step": Variant(recipe={"optimizer": "sgd", "sgd_lr": 0.05}),
     "cosine": Variant(functions={"_schedule": cosine}),
     "batches of 256": Variant(recipe={"batch_size": 256}),
     "taught by residual, 0.7": Variant(cycle={"distillation": 0.7}, recipe={"teachers": ("residual",)}),

@@ -54,7 +54,7 @@ Augmentation: TypeAlias = Literal["flip", "shift", "cutout"]
 AUGMENTATIONS: tuple[Augmentation, ...] = get_args(Augmentation)
 """What may become of a picture each time that it is learnt: it is mirrored, moved, or a square of it is blackened."""
 
-Optimizer: TypeAlias = Literal["muon", "adam"]
+Optimizer: TypeAlias = Literal["muon", "sgd", "adam"]
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,9 @@ class Recipe:
     muon_lr: float = 0.02
     """Relative step of the convolutions at its peak."""
     sgd_lr: float = 0.1
-    """Step of everything else at its peak; with Adam, of everything."""
+    """Step of everything else at its peak; without Muon, of everything."""
     optimizer: Optimizer = "muon"
-    """Muon beside Nesterov SGD, or Adam alone."""
+    """Muon beside Nesterov SGD, or one of SGD and Adam alone."""
     steady: bool = False
     """Whether the learning rates stay at their peak, instead of rising and falling."""
     mirrored: bool = True

@@ -185,7 +185,7 @@ def _ended(end: dict[str, Tensor], config: NetworkConfig) -> Network:
 def _optimizers(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """Muon for the convolutions inside; Nesterov SGD for the first one, dense layers, norms and biases (as airbench does).
 
-    Or Adam for all (Kingma and Ba 2014, arXiv 1412.6980).
+    Or Nesterov SGD for all, or Adam (Kingma and Ba 2014, arXiv 1412.6980).
     """
     optimizers: list[torch.optim.Optimizer]
     if recipe.optimizer == "adam":
@@ -203,10 +203,13 @@ def _optimizers(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]
 
 
 def _muon_and_sgd(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    named = list(network.named_parameters())
-    inner = [weight for _, weight in named if weight.ndim == 4 and weight.shape[1] > 1]
-    outer = [weight for _, weight in named if weight.ndim > 1 and not (weight.ndim == 4 and weight.shape[1] > 1)]
-    vectors = [weight for _, weight in named if weight.ndim == 1]
+    def by_muon(weight: Tensor) -> bool:
+        return recipe.optimizer == "muon" and weight.ndim == 4 and weight.shape[1] > 1
+
+    weights = list(network.parameters())
+    inner = [weight for weight in weights if by_muon(weight)]
+    outer = [weight for weight in weights if weight.ndim > 1 and not by_muon(weight)]
+    vectors = [weight for weight in weights if weight.ndim == 1]
     sgd = torch.optim.SGD(
         [{"params": outer, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
         lr=recipe.sgd_lr,

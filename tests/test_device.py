@@ -88,10 +88,10 @@ def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 @on_cuda
-@pytest.mark.parametrize("optimizer", ["muon", "adam"])
+@pytest.mark.parametrize("optimizer", ["muon", "sgd", "adam"])
 def test_recorded_steps_are_the_same_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str) -> None:
     """On a GPU, steps that are recorded and replayed lead where plain ones do, dropout and learning rates included."""
-    recipe = replace(RECIPE, optimizer=optimizer, sgd_lr=0.1 if optimizer == "muon" else 0.01)
+    recipe = replace(RECIPE, optimizer=optimizer, sgd_lr=0.01 if optimizer == "adam" else 0.1)
     recorded = trained(tmp_path / "recorded.pt", torch.device("cuda"), recipe)
     monkeypatch.setattr(recipe_room, "replayed", lambda step: step)
     assert apart(recorded, trained(tmp_path / "plain.pt", torch.device("cuda"), recipe)) < 1e-3

@@ -33,8 +33,8 @@ from tagger.metrics import (
 from tagger.muon import Muon, orthogonalised
 from tagger.network import Network, count_macs, count_parameters
 from tagger.recipes import RESIDUAL, recipe_of
-from tagger.settings import Cycle, Recipe
-from tagger.train import EpochFigures, _class_weights, train
+from tagger.settings import Cycle, Optimizer, Recipe
+from tagger.train import EpochFigures, _class_weights, _optimizers, train
 
 # Not narrower: the gradient of a 1x1 convolution with stride 2 over 4 channels corrupts the heap in torch 2.15's oneDNN.
 CONFIG = NetworkConfig(widths=(8, 16))
@@ -180,6 +180,16 @@ def test_muon_makes_singular_values_alike() -> None:
     for shape in ((2, 8, 30), (2, 30, 8)):
         values = torch.linalg.svdvals(orthogonalised(torch.randn(shape) * torch.linspace(0.2, 5, shape[2]), 5))
         assert 0.6 < values.min() < values.max() < 1.3
+
+
+@pytest.mark.parametrize(("optimizer", "names"), [("muon", ["SGD", "Muon"]), ("sgd", ["SGD"]), ("adam", ["Adam"])])
+def test_every_weight_has_an_optimizer(optimizer: Optimizer, names: list[str]) -> None:
+    """Whichever optimizers a recipe names, each weight is moved by just one of them."""
+    network = Network(CONFIG)
+    optimizers = _optimizers(network, replace(RECIPE, optimizer=optimizer))
+    moved = [id(weight) for each in optimizers for group in each.param_groups for weight in group["params"]]
+    assert names == [type(each).__name__ for each in optimizers]
+    assert sorted(moved) == sorted(id(weight) for weight in network.parameters())
 
 
 # The schedule

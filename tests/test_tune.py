@@ -477,7 +477,7 @@ def test_a_person_may_edit(tmp_path: Path) -> None:
         ("mirrored", 1, "recipe.mirrored must be true or false, not 1"),
         ("network", "huge", "recipe.network must be one of base, tiny"),
         ("network", ["tiny"], "recipe.network must be one of base, tiny"),
-        ("optimizer", None, "recipe.optimizer must be one of muon, adam, not null"),
+        ("optimizer", None, "recipe.optimizer must be one of muon, sgd, adam, not null"),
         ("mix", "catalog", "recipe.mix must be 'fashion-mnist'"),
         ("teachers", "residual", "recipe.teachers must be a list"),
         ("teachers", [1], "recipe.teachers[0] must be a text"),
