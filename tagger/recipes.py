@@ -21,7 +21,7 @@ SHAPES: dict[NetworkName, NetworkConfig] = {
     # The one of PyTorch's tutorials.
     "conv-dropout": NetworkConfig((32,), pooled=True, family="plain", norms=False, dense=(128,), dropout=0.3),
     # VGG's idea (Simonyan and Zisserman 2014, arXiv 1409.1556), small, with batch norms.
-    "three-block": NetworkConfig((32, 64, 128), pooled=True, family="plain", dense=(256,), dropout=0.3),
+    "three-block": NetworkConfig((32, 64, 128), pooled=True, family="plain", dense=(256,), dropout=0.15),
     "resnet18": NetworkConfig(family="resnet18"),
     "mobilenet-v3": NetworkConfig(family="mobilenet-v3"),
     "efficientnet-b0": NetworkConfig(family="efficientnet-b0"),
@@ -46,6 +46,9 @@ MODERN = (Cycle(epochs=30, distillation=0.7, easy_share=0.3),)
 SMALL = (Cycle(epochs=30, distillation=0.7, erase_share=0.0),)
 UNCHANGED: tuple[NetworkName, ...] = ("linear-conv", "conv-dropout", "strided")
 
+# One that goes on learning for longer than they do.
+LONGER = (replace(MODERN[0], epochs=90),)
+
 BATCHES: dict[NetworkName, int] = {"resnet18": 256}
 """Sizes of batches that are not `Recipe`'s: with eleven million weights, Muon's step costs more than a small one's pictures."""
 
@@ -53,6 +56,7 @@ CYCLES: dict[NetworkName, tuple[Cycle, ...]] = {
     "base": BASE,
     "tiny": TINY,
     "residual": RESIDUAL,
+    "three-block": LONGER,
     **dict.fromkeys(UNCHANGED, SMALL),
 }
 """Of the networks that have a recipe of their own; the others have `MODERN`."""
