@@ -42,7 +42,7 @@ class Asked:
     batch_size: int | None
     seed: int | None
     augment: tuple[Augmentation, ...] | None
-    ensemble: int
+    ensemble: int | None
     class_weights: bool | None
     patience: int | None
     floor: float | None
@@ -100,7 +100,7 @@ def _contradictions(asked: Asked) -> Iterator[str]:
         yield "--distill-from belongs to --mix fashion-mnist; the mix has a judge of its own."
     if asked.pretrained is not None and asked.network not in BORROWED:
         yield f"--pretrained is for --network {', '.join(BORROWED)}, whose weights are torchvision's."
-    if asked.ensemble > 1 and catalog:
+    if (asked.ensemble or 1) > 1 and catalog:
         yield "--ensemble belongs to --mix fashion-mnist and to your own photos; catalog is one network."
     if asked.recipe == "original" and (asked.teachers or asked.network not in ORIGINALS):
         yield f"--recipe original is for {', '.join(ORIGINALS)}, and has no --distill-from."
@@ -135,7 +135,7 @@ def _with_what_was_given(recipe: Recipe, asked: Asked) -> Recipe:
         recipe = augmented(recipe, asked.augment)
     return replace(
         recipe,
-        ensemble=asked.ensemble if asked.ensemble > 1 else recipe.ensemble,
+        ensemble=asked.ensemble or recipe.ensemble,
         balanced=recipe.balanced if asked.class_weights is None else asked.class_weights,
         patience=asked.patience or recipe.patience,
     )

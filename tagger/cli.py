@@ -522,10 +522,9 @@ def _augment(context: click.Context, parameter: click.Parameter, value: str | No
 @click.option(
     "--ensemble",
     type=click.IntRange(1, MOST_MEMBERS),
-    default=Recipe.ensemble,
-    show_default=True,
     metavar="N",
-    help="Train N networks, each with the next seed, and make one bundle of them; it costs N times as much, and tags so too.",
+    help="Train N networks, each with the next seed, and make one bundle of them; it costs N times as much, and tags so too.  "
+    "[default: 1, or the recipe file's]",
 )
 @click.option(
     "--class-weights/--no-class-weights",

@@ -18,6 +18,7 @@ from conftest import ROOT, save_bundle
 
 from tagger import bundle, dataset, recipe_file
 from tagger import tune as tune_room
+from tagger.asked import Asked, settings_of
 from tagger.card import NetworkConfig
 from tagger.cli import main
 from tagger.dataset import Pictures, hold_out
@@ -612,6 +613,16 @@ def test_what_does_not_go_with_a_file_is_refused(
     assert code == command("retrain", "--recipe", "recipe.json", "--out", "new", *options)
     assert part in capsys.readouterr().err.strip().splitlines()[-1]
     assert not Path("new").exists()
+
+
+@pytest.mark.parametrize(("ensemble", "members"), [(None, 3), (1, 1), (2, 2)])
+def test_a_files_ensemble_may_be_overruled(tmp_path: Path, ensemble: int | None, members: int) -> None:
+    """A file's number of networks holds where none is asked for, and one may be asked for as well as several."""
+    file = tmp_path / "recipe.json"
+    recipe_file.write(file, replace(one_cycle(Path("tiny")), ensemble=3), {})
+    left_open = dict.fromkeys(field.name for field in fields(Asked))
+    asked = Asked(**left_open | {"out": tmp_path, "mix": "fashion-mnist", "recipe": file, "ensemble": ensemble, "teachers": ()})
+    assert members == settings_of(asked).recipe.ensemble
 
 
 def test_teachers_need_a_share() -> None:
