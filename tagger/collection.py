@@ -170,10 +170,11 @@ def _labels(
         said.append(f"{', '.join(map(repr, few))}: fewer than {LEAST_TO_LEARN} photos to learn from, so left out.")
     kept = asked.difference(few)
     if len(kept) < 2:
-        raise DatasetError(
+        short = (
             f"{given} holds photos of {len(kept)} label{'s' * (len(kept) != 1)} that can be learnt from"
             f"{f' ({next(iter(kept))})' if kept else ''}; label photos of at least two, {LEAST_TO_LEARN} of each."
         )
+        raise DatasetError(" ".join([short, *said]))  # what was left out is why
     new = sorted(kept.difference(known))
     if new and known:
         said.append(f"New to the bundle that it begins with: {', '.join(new)}.")

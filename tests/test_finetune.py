@@ -152,12 +152,13 @@ def test_what_is_odd_is_said_by_name(tmp_path: Path) -> None:
 
 
 def test_one_class_is_refused(tmp_path: Path) -> None:
-    """A single label tells nothing apart."""
+    """A single label tells nothing apart; the error says what was left out that might have been another."""
     root = folder_of(tmp_path / "photos", 3)
     for file in (root / "scarf").iterdir():
         file.unlink()
-    with pytest.raises(DatasetError, match=r"1 label that can be learnt from \(hat\)"):
+    with pytest.raises(DatasetError, match=r"1 label that can be learnt from \(hat\)") as caught:
         collect(str(root))
+    assert "subfolders hold no photo and are no classes: scarf" in str(caught.value)
 
 
 def test_too_few_photos_are_refused(tmp_path: Path) -> None:
