@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import click
@@ -54,7 +55,7 @@ class Asked:
     device: Device
     workers: int | None
 
-    @property
+    @cached_property
     def own(self) -> bool:
         """Whether it is about labelled photos of one's own."""
         return self.data is not None and not dataset.holds_fashion_mnist(self.data)

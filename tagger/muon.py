@@ -1,6 +1,6 @@
 """The Muon optimizer for convolutions, scaled for weights that a normalisation follows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -21,12 +21,8 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Move every weight that has a gradient."""
         for group in self.param_groups:
-            weights = [weight for weight in group["params"] if weight.grad is not None]
-            if not weights:
-                continue
-            ahead = self._ahead(weights, group["momentum"])
-            for alike in _alike(weights):
-                self._move([weights[place] for place in alike], [ahead[place] for place in alike], group)
+            for alike in _alike(weight for weight in group["params"] if weight.grad is not None):
+                self._move(alike, group)
 
     def _ahead(self, weights: list[Tensor], momentum: float) -> list[Tensor]:
         """Return where each velocity, brought up to date, and the gradient together point to: Nesterov's momentum."""
@@ -39,10 +35,10 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_add_(velocities, gradients)
         return list(torch._foreach_add(gradients, velocities, alpha=momentum))
 
-    def _move(self, weights: list[Tensor], ahead: list[Tensor], group: dict[str, float]) -> None:
+    def _move(self, weights: list[Tensor], group: dict[str, float]) -> None:
         """Move weights of one shape, in few operations: where networks are small, their number is the time."""
         length = len(weights[0]) ** 0.5
-        matrices = torch.stack([one.reshape(len(one), -1) for one in ahead])
+        matrices = torch.stack([ahead.reshape(len(ahead), -1) for ahead in self._ahead(weights, group["momentum"])])
         directions = orthogonalised(matrices, int(group["iterations"]))
         steepness = _norms(directions).clamp_min(1e-30)  # where nothing is to be learnt, nothing is
         steps = (directions * (group["lr"] * length / steepness)).unbind()
@@ -50,12 +46,12 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_sub_(weights, [step.view(weights[0].shape) for step in steps])
 
 
-def _alike(weights: Sequence[Tensor]) -> list[list[int]]:
-    """Return the places of the weights, those of one shape together."""
-    places: dict[torch.Size, list[int]] = {}
-    for place, weight in enumerate(weights):
-        places.setdefault(weight.shape, []).append(place)
-    return list(places.values())
+def _alike(weights: Iterable[Tensor]) -> list[list[Tensor]]:
+    """Return the weights, those of one shape together."""
+    alike: dict[torch.Size, list[Tensor]] = {}
+    for weight in weights:
+        alike.setdefault(weight.shape, []).append(weight)
+    return list(alike.values())
 
 
 def _norms(matrices: Tensor) -> Tensor:
