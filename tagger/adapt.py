@@ -165,8 +165,8 @@ def _looked_at(
 
 def _unreadable(unreadable: Sequence[tuple[Item, Failed]], table: Table | None) -> list[str]:
     lost = [item.path for item, _ in unreadable if table and item.file is not None and Path(item.file) in table.photos]
-    said = [f"{len(unreadable)} photos cannot be read and are left out."] if unreadable else []
-    return [*said, listed("of them have a label", lost)] if lost else said
+    said = [f"Photos that cannot be read, left out: {len(unreadable)}."] if unreadable else []
+    return [*said, listed("Labelled ones among them", lost)] if lost else said
 
 
 def _caution(catalog: Catalog, with_labels: bool, settings: AdaptSettings, said: list[str]) -> bool:
@@ -180,8 +180,8 @@ def _caution(catalog: Catalog, with_labels: bool, settings: AdaptSettings, said:
     if not with_labels and not settings.force:
         if count < LEAST_PHOTOS:
             raise DatasetError(
-                f"{settings.catalog} holds {count} photos with a product; fewer than {LEAST_PHOTOS} say nothing of a shop. "
-                "Give more of them, or label some (--labels)."
+                f"{settings.catalog} holds too few photos with a product, {count}: fewer than {LEAST_PHOTOS} say nothing "
+                "of a shop. Give more of them, or label some (--labels)."
             )
         if foreign > MOSTLY_FOREIGN:
             raise DatasetError(

@@ -111,7 +111,7 @@ def _empty_classes(given: str) -> list[str]:
     if not folder.is_dir():
         return []
     empty = [one.name for one in sorted(folder.iterdir()) if _is_class(one) and not any(map(_is_image, one.rglob("*")))]
-    return [listed("subfolders hold no photo and are no classes", empty)] if empty else []
+    return [listed("Subfolders without a photo, so no classes", empty)] if empty else []
 
 
 def _is_class(path: Path) -> bool:
@@ -126,7 +126,7 @@ def _named(rows: Sequence[Labelled], known: Sequence[str], said: list[str]) -> l
     """Return the rows that have a label, each with the one spelling of it."""
     rest = [row for row in rows if row.label != NONE]
     if len(rest) < len(rows):
-        said.append(f"{len(rows) - len(rest)} photos of none of the labels ({NONE}) are left out; adapt can learn from them.")
+        said.append(f"Photos of none of the labels ({NONE}), left out: {len(rows) - len(rest)}; adapt can learn from them.")
     spellings = spelled([row.label for row in rest], known)
     said += merged(spellings)
     return [(row, spellings[row.label]) for row in rest]
@@ -153,9 +153,9 @@ def _seen(
             (unreadable if isinstance(outcome, Failed) else nothing).append(row.item.path)
         progress(number, len(named))
     if unreadable:
-        said.append(listed("photos cannot be read and are left out", unreadable))
+        said.append(listed("Photos that cannot be read, left out", unreadable))
     if nothing:
-        said.append(listed("photos show no product that stands out and are left out", nothing))
+        said.append(listed("Photos that show no product that stands out, left out", nothing))
     return seen
 
 

@@ -62,11 +62,11 @@ def read_table(given: str, catalog: str, image_column: str | None = None, label_
         file = _resolved(item, catalog)
         product = str(item.columns["group"])
         rows[file].append(Labelled(Item(item.path, file), label, product, bool(item.columns.get("flagged"))))
-    said = [listed("rows cannot be used", unusable)] if unusable else []
+    said = [listed("Rows that cannot be used", unusable)] if unusable else []
     torn = {file for file, row in rows.items() if len({plain(one.label) or one.label for one in row}) > 1}
     if torn:
         paths = [row[0].item.path for file, row in rows.items() if file in torn]
-        said.append(listed("photos have two different labels and teach nothing", paths))
+        said.append(listed("Photos with two different labels, which teach nothing", paths))
     photos = {file: row[0] for file, row in rows.items() if file not in torn}
     if not photos:
         raise DatasetError(f"{given} labels no photo; fill its label column in, or give a folder with one subfolder a class.")
@@ -136,9 +136,7 @@ def lesson_of(
         row.flagged and names[at] == tags[number] for at, (number, row) in enumerate(zip(numbers, rows, strict=True))
     ]
     if any(unconfirmed):
-        said.append(
-            f"{sum(unconfirmed)} rows are still flagged with the bundle's own tag: nobody has confirmed them; left out."
-        )
+        said.append(f"Rows still flagged with the bundle's own tag, which nobody has confirmed, left out: {sum(unconfirmed)}.")
     counts = Counter(name for name, left in zip(names, unconfirmed, strict=True) if not left)
     lonely = sorted(name for name, count in counts.items() if count == 1 and name not in (*bundle_labels, NONE))
     if lonely:
@@ -176,6 +174,6 @@ def _products(given: Sequence[str], directions: Tensor) -> NDArray[np.int64]:
 
 
 def listed(what: str, names: Sequence[str]) -> str:
-    """Return a sentence of how many there are of something, with the first few names."""
+    """Return a sentence of how many there are of something, with the first few names; it reads well for one, too."""
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"{len(names)} {what}: {', '.join(names[:5])}{more}."
+    return f"{what} ({len(names)}): {', '.join(names[:5])}{more}."

@@ -158,7 +158,7 @@ def test_one_class_is_refused(tmp_path: Path) -> None:
         file.unlink()
     with pytest.raises(DatasetError, match=r"1 label that can be learnt from \(hat\)") as caught:
         collect(str(root))
-    assert "subfolders hold no photo and are no classes: scarf" in str(caught.value)
+    assert "Subfolders without a photo, so no classes (1): scarf" in str(caught.value)
 
 
 def test_too_few_photos_are_refused(tmp_path: Path) -> None:
