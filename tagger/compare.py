@@ -1,8 +1,8 @@
 """Bundles beside each other on Fashion-MNIST's test set: how right and how sure of it, how large, how fast, what is chance."""
 
 import json
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -81,21 +81,31 @@ class Comparison:
 def compare(settings: CompareSettings, timed: bool = True) -> Comparison:
     """Return bundles beside each other on Fashion-MNIST's test set, and, where `timed`, how fast they are on this CPU.
 
-    What is asked are single views, as calibrated as the bundles are. Raises `BundleError` where there is no such bundle, or one
-    has other labels.
+    What is asked are single views, as calibrated as the bundles are; a bundle that is given twice counts once. Raises
+    `BundleError` where there is no such bundle, or one has other labels.
     """
-    alike: dict[str, list[str]] = defaultdict(list)
-    for name in settings.models:
-        signed = read(name)
+    cards = _cards(settings.models)
+    times = Counter(card.name for card in cards.values())
+    alike: dict[str, dict[str, str]] = defaultdict(dict)
+    for given, card in cards.items():
+        alike[_kind(card)][given] = card.name if times[card.name] == 1 else given
+    _, held_out = dataset.hold_out(dataset.fashion_mnist("train", settings.data))
+    test = dataset.fashion_mnist("test", settings.data)
+    families = tuple(_family(shown, held_out, test, timed) for shown in alike.values())
+    return Comparison(families, test.labels.numpy())
+
+
+def _cards(models: Sequence[str]) -> dict[str, Card]:
+    """Return the cards of the bundles, each bundle once, by the first name or folder that is given for it."""
+    first: dict[str, tuple[str, Card]] = {}
+    for given in models:
+        signed = read(given)
         if signed.card.labels != dataset.LABELS:
             raise BundleError(
                 f"{signed.model} has other labels than Fashion-MNIST, so its test set does not tell how right it is."
             )
-        alike[_kind(signed.card)].append(name)
-    _, held_out = dataset.hold_out(dataset.fashion_mnist("train", settings.data))
-    test = dataset.fashion_mnist("test", settings.data)
-    families = tuple(_family(names, held_out, test, timed) for names in alike.values())
-    return Comparison(families, test.labels.numpy())
+        first.setdefault(signed.fingerprint, (given, signed.card))
+    return dict(first.values())
 
 
 def said_by(member: bundle.Bundle, pictures: dataset.Pictures) -> Tensor:
@@ -108,17 +118,18 @@ def _kind(card: Card) -> str:
     return json.dumps([asdict(card.network), recipe_in_full(card.recipe) | {"seed": 0}], sort_keys=True)
 
 
-def _family(names: Sequence[str], held_out: dataset.Pictures, test: dataset.Pictures, timed: bool) -> Family:
-    members = [bundle.load(name) for name in names]
+def _family(shown: Mapping[str, str], held_out: dataset.Pictures, test: dataset.Pictures, timed: bool) -> Family:
+    """Return the bundles of one kind, by the name or folder of each and what it is called beside the others."""
+    members = [bundle.load(name) for name in shown]
     network = members[0].network()
     known, asked = ([said_by(member, pictures) for member in members] for pictures in (held_out, test))
     temperature = fit_temperature(torch.stack(known).mean(0).log(), held_out.labels)
     seconds = [member.card.figures["seconds"] for member in members if "seconds" in member.card.figures]
     return Family(
-        names=tuple(member.card.name for member in members),
+        names=tuple(shown.values()),
         parameters=count_parameters(network),
         macs=count_macs(network),
-        size=len(read(names[0]).weights()),
+        size=len(read(next(iter(shown))).weights()),
         seconds=float(np.mean(seconds)) if seconds else None,
         pictures_a_second=Predictor(members[0], "cpu").pictures_a_second(BATCHES) if timed else {},
         said=tuple(asked),

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tagger.augment import moved
 from tagger.learn import Lesson, anchored, learn
 from tagger.network import Network
 from tagger.predict import Look, coarse
 from tagger.shop import Shop
-from tagger.train import moved
 
 STEPS, PATIENCE, EVERY = 100, 3, 10
 """At most so many steps, and after how many checks without gain, one every so many steps, training stops."""

@@ -3,6 +3,7 @@
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -138,6 +139,22 @@ def test_other_labels_are_refused(saved: Callable[..., str]) -> None:
     with pytest.raises(BundleError, match="other labels") as caught:
         compared(name)
     assert "\n" not in str(caught.value)
+
+
+def test_a_bundle_given_twice_counts_once(saved: Callable[..., str]) -> None:
+    """The same bundle given again is neither another seed nor another row."""
+    one, two = saved("one", seed=0), saved("two", seed=1)
+    assert compared(one, two).rows() == compared(one, two, one, two).rows()
+
+
+def test_bundles_of_one_name_are_told_apart(saved: Callable[..., str], tmp_path: Path) -> None:
+    """Different bundles whose cards give them the same name go by where they lie, and each is held against the others."""
+    first, other = saved("one"), saved("wide", (16, 16))
+    second = shutil.copytree(saved("one", seed=1), tmp_path / "elsewhere")
+    saved("one")
+    said = compared(first, str(second), other)
+    assert [f"{first}, {second}", f"2 x {first}", "wide"] == [row["name"] for row in said.rows()]
+    assert 3 == len(said.differences())
 
 
 def test_speed_is_in_pictures_a_second(saved: Callable[..., str]) -> None:
