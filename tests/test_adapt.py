@@ -161,7 +161,7 @@ def test_a_corrected_output_of_a_run_teaches_what_was_confirmed(
     done = adapt("--out", "mine", "--labels", out, "--force")
     assert done.returncode == 0, done.stderr
     assert "20 labelled" in done.stderr
-    assert f"{CATALOG - 20} rows are still flagged" in " ".join(done.stdout.split())
+    assert f"which nobody has confirmed, left out: {CATALOG - 20}." in " ".join(done.stdout.split())
 
 
 @pytest.mark.slow
@@ -190,7 +190,7 @@ def test_the_network_itself_may_learn(adapt: Adapt, tmp_path: Path) -> None:
 def test_too_little_to_learn_from_is_refused(adapt: Adapt, photos: Callable[[int], Path], tmp_path: Path) -> None:
     """A few photos say nothing of a shop: nothing is written, unless insisted on."""
     few = photos(10)
-    assert "10 photos" in one_sentence(adapt("--out", "mine", source=few))
+    assert "too few photos with a product, 10:" in one_sentence(adapt("--out", "mine", source=few))
     assert not (tmp_path / "models").exists()
     assert adapt("--out", "mine", "--force", source=few).returncode == 0
 

@@ -145,7 +145,8 @@ def test_what_is_flagged_still_is_nobodys_word() -> None:
     rows = [row_of("Bag", flagged=True), row_of("T-shirt/top", flagged=True), row_of("Bag")]
     taught = taught_by(rows)
     assert [1, 2] == taught.lesson.photos.tolist()
-    assert "1 rows are still flagged" in taught.said[0]
+    assert "Rows still flagged" in taught.said[0]
+    assert "left out: 1." in taught.said[0]
 
 
 def test_products_are_the_tables_and_those_that_look_the_same() -> None:
@@ -298,7 +299,7 @@ def test_labels_that_cannot_be_read_are_named(catalog: Path, photo_bundle: Path,
     done = adapted(catalog, tmp_path / "mine", photo_bundle, table)
     assert (COUNT, 20) == (done.photos, done.labelled)
     said = " ".join(done.said)
-    assert "2 photos cannot be read" in said
+    assert "Photos that cannot be read, left out: 2." in said
     assert "broken.jpg" in said
     assert "gone.jpg" in said
     parent = bundle.load(str(photo_bundle))
