@@ -33,6 +33,7 @@ from torch.nn import functional
 
 from tagger import bundle, dataset, metrics
 from tagger import train as recipe_room
+from tagger.augment import moved
 from tagger.calibrate import fit_temperature
 from tagger.card import NetworkConfig
 from tagger.compare import compare
@@ -61,10 +62,7 @@ def cosine(step: int, steps: int, warmup_steps: int) -> float:
 
 def mirrored_at_random(pixels: Tensor, mirrored: Tensor, shift: int, chance: torch.Generator) -> Tensor:
     """Move pictures, and mirror each with a chance of one half, whatever was done in the epoch before."""
-    return _moved(pixels, torch.rand(len(mirrored), generator=chance) < 0.5, shift, chance)
-
-
-_moved = recipe_room.moved
+    return moved(pixels, torch.rand(len(mirrored), generator=chance) < 0.5, shift, chance)
 
 
 @dataclass(frozen=True)

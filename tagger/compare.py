@@ -4,6 +4,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -62,19 +63,17 @@ class Comparison:
 
     def differences(self) -> list[dict[str, Any]]:
         """Return a row for every two of: each family's first bundle, and its ensemble where it has several."""
-        right = {family.names[0]: _right(family.said[0], self.labels) for family in self.families}
-        right |= {_ensemble(family): _right(family.together, self.labels) for family in self.families if family.names[1:]}
-        names = list(right)
+        right = [(family.names[0], _right(family.said[0], self.labels)) for family in self.families]
+        right += [(_ensemble(family), _right(family.together, self.labels)) for family in self.families if family.names[1:]]
         return [
             {
                 "first": one,
                 "second": other,
-                "only_first_right": int((right[one] & ~right[other]).sum()),
-                "only_second_right": int((right[other] & ~right[one]).sum()),
-                "p": metrics.mcnemar(right[one], right[other]),
+                "only_first_right": int((by_one & ~by_other).sum()),
+                "only_second_right": int((by_other & ~by_one).sum()),
+                "p": metrics.mcnemar(by_one, by_other),
             }
-            for number, one in enumerate(names)
-            for other in names[number + 1 :]
+            for (one, by_one), (other, by_other) in combinations(right, 2)
         ]
 
 
