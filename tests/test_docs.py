@@ -1,6 +1,7 @@
 """The documentation names every command and option, its examples parse, and its links and paths resolve."""
 
 import re
+import runpy
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -145,6 +146,16 @@ def test_paths_of_the_repository_exist(page: Path) -> None:
     """A file in `examples/` or `benchmarks/` that the documentation names is there."""
     for name in re.findall(r"(?<![\w./-])(?:examples|benchmarks)/[\w.-]+\.\w+", text_of(page)):
         assert (ROOT / name).exists(), name
+
+
+def test_the_reference_lists_every_command_and_option() -> None:
+    """The page that is generated with the site has a section for each command, with all its options."""
+    hook = runpy.run_path(str(ROOT / "docs" / "reference" / "commands.py"))
+    page = hook["on_page_markdown"](text_of(ROOT / "docs" / "reference" / "cli.md"))
+    sections = dict(re.findall(r"^## `fmtag ([a-z ]+)`\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    assert sections.keys() == COMMANDS.keys()
+    for name, command in COMMANDS.items():
+        assert long_options(command) <= set(OPTION.findall(sections[name])), name
 
 
 def test_environment_variables_are_documented() -> None:
