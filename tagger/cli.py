@@ -3,19 +3,23 @@
 Every import that pulls torch, torchvision or pandas in stands inside a command, so that `fmtag --help` answers at once.
 """
 
-import difflib
+import io
 import json
+import math
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
 
-from tagger.errors import ConfigurationError, FmtagError, Interrupted
+from tagger.configuration import CONFIGURATION, configured, origin
+from tagger.errors import FmtagError, Interrupted
+from tagger.escaping import for_json, for_terminal
 from tagger.settings import (
     AUGMENTATIONS,
     DEFAULT_MODEL,
@@ -42,14 +46,6 @@ from tagger.settings import (
     TuneSettings,
 )
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-CONFIGURATION = "fmtag.toml"
-"""Looked for in the working folder; flags and the environment overrule it."""
-
 EXIT_FAILED_PHOTOS = 3
 EXIT_INTERRUPTED = 130
 EXIT_SIGNAL = 128
@@ -64,24 +60,26 @@ FILE_SUFFIXES = frozenset(
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Known = TypeVar("Known")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave with its exit code; an `FmtagError` is one sentence and exit 1."""
-    command = shlex.join(["fmtag", *(sys.argv[1:] if arguments is None else arguments)])
-    asked: dict[str, Any] = {"debug": False, "log_format": "text", "command": command}
+    """Run the command line and leave with its exit code; an `FmtagError` is one sentence and exit 1, as is any other error."""
+    given = sys.argv[1:] if arguments is None else arguments
+    asked: dict[str, Any] = {"debug": "--debug" in given, "log_format": "text", "command": shlex.join(["fmtag", *given])}
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter shows its number
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = cli.main(
             arguments,
             "fmtag",
             standalone_mode=False,
             auto_envvar_prefix="FMTAG",
-            default_map=_configured(Path(CONFIGURATION)),
+            default_map=configured(Path(CONFIGURATION), cli),
             obj=asked,
         )
     except click.ClickException as error:
-        error.show()
+        _show(error)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted; the output is as it was before.", err=True)
@@ -89,52 +87,48 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has left; there is nobody to tell
         code = 1
-    except FmtagError as error:
+    except Exception as error:
         if asked["debug"]:
             traceback.print_exc()
+        sentence = _sentence(error)
         as_json = asked["log_format"] == "json"
-        click.echo(json.dumps({"event": "error", "message": str(error)}) if as_json else f"Error: {error}", err=True)
-        code = error.exit_code
+        click.echo(
+            for_json(json.dumps({"event": "error", "message": sentence})) if as_json else f"Error: {for_terminal(sentence)}",
+            err=True,
+        )
+        code = error.exit_code if isinstance(error, FmtagError) else 1
     sys.exit(code)
 
 
-def _configured(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the defaults that the file `path` gives, by command and parameter; none where there is no file.
-
-    Its tables are named like the commands, its keys like the long options: `[run]` and then `top-k = 3`.
-    """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path} cannot be read as TOML ({error}); mend or remove it.") from error
-    defaults: dict[str, dict[str, Any]] = {}
-    for command, values in tables.items():
-        known = {
-            option[2:]: parameter.name for parameter in _known(command, cli.commands, path).params for option in parameter.opts
-        }
-        if not isinstance(values, dict):
-            raise ConfigurationError(f"{path}: {command} must be a table; write [{command}] above its options.")
-        defaults[command] = {str(_known(name.replace("_", "-"), known, path)): value for name, value in values.items()}
-    return defaults
+def _sentence(error: Exception) -> str:
+    """Return what is wrong and what to do, also where nobody has foreseen the error."""
+    if isinstance(error, FmtagError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this; close other programs, or give a smaller --batch-size or fewer --workers."
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, OSError):
+        return f"The operating system refused something that fmtag needs ({what}); --debug shows where."
+    return f"This is a bug in fmtag ({what}); give the command again with --debug, and report what it prints."
 
 
-def _known(name: str, among: Mapping[str, Known], path: Path) -> Known:
-    if name in among:
-        return among[name]
-    near = difflib.get_close_matches(name, among, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(among)}."
-    raise ConfigurationError(f"{path} names {name!r}, which there is not{hint}")
+def _show(error: click.ClickException) -> None:
+    """Print what is wrong with the command line, as click does, but escaped, and with its origin."""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        click.echo(f"{error.ctx.get_usage()}\nTry '{error.ctx.command_path} --help' for help.\n", err=True)
+    message = error.format_message()
+    if not isinstance(error, click.MissingParameter):  # whose lines are click's own
+        message = for_terminal(message + origin(error))
+    click.echo(f"Error: {message}", err=True)
 
 
 class _Finite(click.FloatRange):
-    """A number within a range; `nan` lies in every range by click's comparison, and in none by ours."""
+    """A number within a range; `nan` and infinities lie in every one by click's comparison, and in none by ours."""
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
         number = super().convert(value, parameter, context)
-        if number != number:
-            self.fail("nan is no number.", parameter, context)
+        if not math.isfinite(number):
+            self.fail(f"{number} is no number.", parameter, context)
         return number
 
 
@@ -314,8 +308,7 @@ def explain(path: str, ledger: Path, as_json: bool) -> None:
     from tagger import explain as explaining
 
     known = explaining.explain(path, ledger)
-    text = json.dumps(known, indent=2, ensure_ascii=False) if as_json else explaining.as_text(known)
-    click.echo(text.encode("utf-8", "backslashreplace"))
+    click.echo(for_json(json.dumps(known, indent=2, ensure_ascii=False)) if as_json else explaining.as_text(known))
 
 
 @cli.command()
@@ -566,26 +559,26 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     from tagger.evaluate import evaluate_test_set
     from tagger.finetune import TEST, collected, finetune
     from tagger.html_report import REPORT_FILE, html_report
+    from tagger.naming import check_name
     from tagger.output import check_folder, write_folder
     from tagger.progress import counting
     from tagger.report import print_epoch, print_retrained
     from tagger.retrain import retrain as make
+    from tagger.terminal import say
 
     given = Asked(**options)
     settings = settings_of(given)
 
-    def tell(text: str) -> None:
-        click.echo(text, err=True)
-
+    check_name(settings.name or settings.out.resolve().name)
     place, out = settings.out / "report", str(settings.out)
     check_folder(place)  # said before hours of training
     if given.own:
         with counting("photos") as progress:
             photos_read = collected(settings, progress)
-        made = finetune(settings, photos_read, print_epoch, tell)
+        made = finetune(settings, photos_read, print_epoch, partial(say, err=True))
         evaluation = judge(EvaluateSettings((str(settings.out / TEST),), model=out, workers=settings.workers))
     else:
-        made = make(settings, print_epoch, tell)
+        made = make(settings, print_epoch, partial(say, err=True))
         evaluation = evaluate_test_set(EvaluateSettings((), model=out, data=settings.data))
     write_folder(place, html_report(evaluation, history(out), asked["command"]))
     print_retrained(made, place / REPORT_FILE)
@@ -622,6 +615,7 @@ def tune(**options: Any) -> int:
     """
     from tagger.report import print_trial, print_tuned
     from tagger.stopping import Stopping
+    from tagger.terminal import say
     from tagger.tune import tune as search
 
     settings = TuneSettings(**options)
@@ -630,7 +624,7 @@ def tune(**options: Any) -> int:
             found = search(
                 settings,
                 lambda done, best: print_trial(done, best, settings.trials),
-                lambda text: click.echo(text, err=True),
+                partial(say, err=True),
             )
     except Interrupted as stop:
         click.echo("Interrupted; the trials that have ended are kept, and the same command goes on after them.", err=True)
@@ -695,10 +689,11 @@ def pick(count: int, out: str, **options: Any) -> None:
     """
     from tagger.adapt import write_picks
     from tagger.progress import counting
+    from tagger.terminal import say
 
     with counting("photos") as progress:
         picked, total = write_picks(AdaptSettings(out=out, **options), count, progress)
-    click.echo(f"{picked} of {total:,} photos to label. Written to {out}.", err=True)
+    say(f"{picked} of {total:,} photos to label. Written to {out}.", err=True)
 
 
 @cli.group(invoke_without_command=True)
@@ -707,9 +702,16 @@ def models(context: click.Context) -> None:
     """List the bundles at hand, shipped and your own; `models show NAME` prints a card, `models default NAME` sets one."""
     if context.invoked_subcommand is None:
         from tagger import card
+        from tagger.errors import BundleError
         from tagger.report import print_models
+        from tagger.terminal import say
 
-        print_models(card.shipped(), card.own(), card.default_model())
+        try:
+            chosen = card.default_model()
+        except BundleError as error:  # the bundles that there are can be listed all the same, to choose another
+            say(f"Warning: {error}", err=True)
+            chosen = ""
+        print_models(card.shipped(), card.own(), chosen)
 
 
 @models.command()
@@ -718,8 +720,9 @@ def models(context: click.Context) -> None:
 def default(name: str) -> None:
     """Let the bundle NAME tag wherever none is named."""
     from tagger import bundle
+    from tagger.terminal import say
 
-    click.echo(f"{bundle.set_default_model(name).model} tags from now on where no --model is given.", err=True)
+    say(f"{bundle.set_default_model(name).model} tags from now on where no --model is given.", err=True)
 
 
 @models.command()
@@ -733,5 +736,5 @@ def show(name: str) -> None:
     from tagger.report import print_layers
 
     loaded = bundle.load(name)
-    click.echo(json.dumps({"model": loaded.model, **asdict(loaded.card)}, indent=2, ensure_ascii=False))
+    click.echo(for_json(json.dumps({"model": loaded.model, **asdict(loaded.card)}, indent=2, ensure_ascii=False)))
     print_layers(loaded.network())
