@@ -51,6 +51,10 @@ EXIT_INTERRUPTED = 130
 EXIT_SIGNAL = 128
 """Shells add a signal's number to this."""
 
+MOST_SEED = 2**32 - 1
+
+MOST_EPOCHS = 100_000
+
 FILE_SUFFIXES = frozenset(
     ".bmp .csv .doc .docx .gif .htm .html .jpeg .jpg .json .jsonl .markdown .odt .parquet .pdf .png .rst .svg .tex .tsv .txt "
     ".webp .xhtml .xls .xlsx .xml .yaml .yml .zip".split()
@@ -114,6 +118,9 @@ def _sentence(error: Exception) -> str:
 
 def _show(error: click.ClickException) -> None:
     """Print what is wrong with the command line, as click does, but escaped, and with its origin."""
+    if error.__class__.__name__ == "NoArgsIsHelpError":  # which older versions of click lack; the message is the help
+        error.show()
+        return
     if isinstance(error, click.UsageError) and error.ctx is not None:
         click.echo(f"{error.ctx.get_usage()}\nTry '{error.ctx.command_path} --help' for help.\n", err=True)
     message = error.format_message()
@@ -244,7 +251,7 @@ def cli() -> None:
 )
 @click.option(
     "--give-up",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1_000_000),
     default=RunSettings.give_up,
     show_default=True,
     metavar="N",
@@ -503,9 +510,11 @@ def _augment(context: click.Context, parameter: click.Parameter, value: str | No
     metavar="MODEL",
     help="Learn all 60,000 images; temperature and thresholds are those of a bundle of the same recipe that held some out.",
 )
-@click.option("--epochs", type=click.IntRange(1), help="Passes over the images.  [default: those of the recipe]")
-@click.option("--batch-size", type=click.IntRange(2), help="Images a step.  [default: those of the recipe]")
-@click.option("--seed", type=click.IntRange(0), help=f"Start of all chance.  [default: {Recipe.seed}, or the recipe file's]")
+@click.option("--epochs", type=click.IntRange(1, MOST_EPOCHS), help="Passes over the images.  [default: those of the recipe]")
+@click.option("--batch-size", type=click.IntRange(2, 65536), help="Images a step.  [default: those of the recipe]")
+@click.option(
+    "--seed", type=click.IntRange(0, MOST_SEED), help=f"Start of all chance.  [default: {Recipe.seed}, or the recipe file's]"
+)
 @click.option(
     "--augment",
     callback=_augment,
@@ -525,7 +534,10 @@ def _augment(context: click.Context, parameter: click.Parameter, value: str | No
     help="Let rare classes weigh as much as frequent ones.  [default: for labelled photos]",
 )
 @click.option(
-    "--patience", type=click.IntRange(1), metavar="N", help="End when N epochs brought no lower held-out loss, with the best."
+    "--patience",
+    type=click.IntRange(1, MOST_EPOCHS),
+    metavar="N",
+    help="End when N epochs brought no lower held-out loss, with the best.",
 )
 @click.option(
     "--floor",
@@ -588,10 +600,18 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
 @click.option("--out", type=FILE, required=True, metavar="FILE.json", help="Recipe file to write.")
 @click.option("--network", type=click.Choice(NETWORKS), default=TuneSettings.network, show_default=True, help="Shape to train.")
 @click.option(
-    "--trials", type=click.IntRange(1), default=TuneSettings.trials, show_default=True, help="Trials in all, earlier ones too."
+    "--trials",
+    type=click.IntRange(1, 1_000_000),
+    default=TuneSettings.trials,
+    show_default=True,
+    help="Trials in all, earlier ones too.",
 )
 @click.option(
-    "--epochs", type=click.IntRange(1), default=TuneSettings.epochs, show_default=True, help="Passes over the images, a trial."
+    "--epochs",
+    type=click.IntRange(1, MOST_EPOCHS),
+    default=TuneSettings.epochs,
+    show_default=True,
+    help="Passes over the images, a trial.",
 )
 @click.option(
     "--images",
@@ -600,7 +620,7 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     show_default=True,
     help="Training images of a trial, the same ones in all, chosen by the seed.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=TuneSettings.seed, show_default=True, help="Of all chance.")
+@click.option("--seed", type=click.IntRange(0, MOST_SEED), default=TuneSettings.seed, show_default=True, help="Of all chance.")
 @with_teachers
 @click.option("--study", type=FILE, metavar="FILE.sqlite", help="The trials.  [default: beside --out, named like it]")
 @click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder of Fashion-MNIST's four files.")

@@ -101,7 +101,7 @@ def _known(name: str, among: Mapping[str, Known], path: Path, table: str) -> Kno
 
 
 def origin(error: click.ClickException) -> str:
-    """Return a sentence, after a blank, that names the variable or file a wrong value comes from; empty for the command line."""
+    """Return a sentence, after a blank, that names the variable or file of a wrong value; empty for the command line."""
     if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None or error.param.name is None:
         return ""
     match error.ctx.get_parameter_source(error.param.name):
