@@ -726,12 +726,13 @@ def models(context: click.Context) -> None:
         from tagger.report import print_models
         from tagger.terminal import say
 
+        shipped, own = card.shipped(), card.own()
         try:
             chosen = card.default_model()
         except BundleError as error:  # the bundles that there are can be listed all the same, to choose another
             say(f"Warning: {error}", err=True)
             chosen = ""
-        print_models(card.shipped(), card.own(), chosen)
+        print_models(shipped, own, chosen)
 
 
 @models.command()
