@@ -19,10 +19,10 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from tagger.atomic import replacing
+from tagger.bundle_name import DEFAULT_FILE
 from tagger.card import FORMAT, KIND, Card, damage_said, model_name, own, read, shipped, user_folder
 from tagger.errors import BundleError
 from tagger.escaping import for_terminal
-from tagger.naming import DEFAULT_FILE
 from tagger.network import Network
 from tagger.shop import PREFIX, Shop
 

@@ -566,12 +566,12 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     report/report.html lie beside it. It replaces another one in the folder only if it is no worse.
     """
     from tagger.asked import Asked, settings_of
+    from tagger.bundle_name import check_name
     from tagger.card import history
     from tagger.evaluate import evaluate as judge
     from tagger.evaluate import evaluate_test_set
     from tagger.finetune import TEST, collected, finetune
     from tagger.html_report import REPORT_FILE, html_report
-    from tagger.naming import check_name
     from tagger.output import check_folder, write_folder
     from tagger.progress import counting
     from tagger.report import print_epoch, print_retrained

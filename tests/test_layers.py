@@ -13,7 +13,7 @@ PACKAGE = Path(tagger.__file__).parent
 
 LAYERS = (
     "errors records atomic migrations escaping",
-    "settings augment muon shop lock stopping averaging replay terminal naming configuration",
+    "settings augment muon shop lock stopping averaging replay terminal bundle_name configuration",
     "card ledger device",
     "explain recipes",
     "blocks",
