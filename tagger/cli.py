@@ -6,6 +6,7 @@ Every import that pulls torch, torchvision or pandas in stands inside a command,
 import io
 import json
 import math
+import os
 import shlex
 import sys
 import traceback
@@ -112,7 +113,7 @@ def _sentence(error: Exception) -> str:
         return "There is not enough memory for this; close other programs, or give a smaller --batch-size or fewer --workers."
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, OSError):
-        return f"The operating system refused something that fmtag needs ({what}); --debug shows where."
+        return f"The operating system refused something that fmtag needs ({what}); mend that, or see with --debug where."
     return f"This is a bug in fmtag ({what}); give the command again with --debug, and report what it prints."
 
 
@@ -451,7 +452,7 @@ def _recipe(context: click.Context, parameter: click.Parameter, value: str) -> R
     for name in RECIPES:
         if value == name:
             return name
-    if not Path(value).is_file():
+    if not os.path.isfile(value):  # unlike Path's, false for names that no file can have
         raise click.BadParameter(f"{value!r} is none of {', '.join(RECIPES)}, and no file.", context, parameter)
     return Path(value)
 

@@ -132,9 +132,10 @@ def test_nonsense_in_a_variable_is_said(failed: Failed, monkeypatch: pytest.Monk
     assert "\x1b" not in sentence
 
 
-def test_a_seed_is_bounded(failed: Failed) -> None:
-    """Numbers that no generator takes are wrong usage."""
+def test_a_seed_and_a_name_of_a_file_are_bounded(failed: Failed) -> None:
+    """Numbers that no generator takes, and names that no file can have, are wrong usage."""
     assert "--seed" in failed("retrain", "--out", "x", "--seed", "100000000000000000000", code=2)
+    assert "--recipe" in failed("retrain", "--out", "x", "--recipe", "x" * 70_000, code=2)
 
 
 def test_configuration_that_is_no_small_file_is_said(failed: Failed, here: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import draw_photo
+from conftest import Fmtag, draw_photo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -230,6 +230,14 @@ def test_errors_are_one_line(call: Call, arguments: tuple[str, ...], tmp_path: P
     assert not ACTING.search(err)
     assert not [line for line in err.splitlines() if line.startswith(FORGED)]
     assert err.splitlines()[-1].startswith("Error: ")
+
+
+def test_a_terminal_without_a_letter_shows_its_number(fmtag: Fmtag, hostile_bundle: Path) -> None:
+    """Where standard output is ASCII, labels of another script are escaped, in a process of its own."""
+    done = fmtag("models", "show", hostile_bundle, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u9774\\u4e0b" in done.stdout
+    assert "Shoes [women]" in done.stdout
 
 
 # Tables that need long work: printed from values --------------------------------------------------------------------
