@@ -1,14 +1,16 @@
 """Names of files, labels and bundles are shown as they are, and act on no terminal, log, page or chart."""
 
+import io
 import json
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Fmtag, draw_photo
+from conftest import draw_photo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -232,12 +234,18 @@ def test_errors_are_one_line(call: Call, arguments: tuple[str, ...], tmp_path: P
     assert err.splitlines()[-1].startswith("Error: ")
 
 
-def test_a_terminal_without_a_letter_shows_its_number(fmtag: Fmtag, hostile_bundle: Path) -> None:
-    """Where standard output is ASCII, labels of another script are escaped, in a process of its own."""
-    done = fmtag("models", "show", hostile_bundle, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "\\u9774\\u4e0b" in done.stdout
-    assert "Shoes [women]" in done.stdout
+def test_a_terminal_without_a_letter_shows_its_number(
+    shop: Path, hostile_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where standard output is ASCII, tables with labels of another script are printed all the same."""
+    monkeypatch.setenv("COLUMNS", "300")
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii"))
+    with pytest.raises(SystemExit) as caught:
+        main(["evaluate", str(shop), "--model", str(hostile_bundle)])
+    assert not caught.value.code
+    sys.stdout.flush()
+    assert rb"S\xf6ckchen \u9774\u4e0b" in written.getvalue()
 
 
 # Tables that need long work: printed from values --------------------------------------------------------------------
