@@ -19,8 +19,10 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from tagger.atomic import replacing
-from tagger.card import DEFAULT_FILE, FORMAT, KIND, Card, damage_said, model_name, own, read, shipped, user_folder
+from tagger.bundle_name import DEFAULT_FILE
+from tagger.card import FORMAT, KIND, Card, damage_said, model_name, own, read, shipped, user_folder
 from tagger.errors import BundleError
+from tagger.escaping import for_terminal
 from tagger.network import Network
 from tagger.shop import PREFIX, Shop
 
@@ -110,10 +112,15 @@ def set_default_model(name: str) -> Bundle:
     loaded = load(name)
     named = any(folder.name == name for folder in (*own(), *shipped()))
     kept = name if named else str(Path(name).resolve())
+    if for_terminal(kept) != kept:
+        raise BundleError(f"The path {kept} cannot be kept in a line of text; rename the folder.")
+    place = user_folder() / DEFAULT_FILE
+    if place.is_dir():
+        raise BundleError(f"{place} is a folder, where the default bundle's name is kept; rename that folder.")
     try:
         user_folder().mkdir(parents=True, exist_ok=True)
-        with replacing(user_folder() / DEFAULT_FILE) as file:
+        with replacing(place) as file:
             file.write(f"{kept}\n".encode())
     except OSError as error:
-        raise BundleError(f"{user_folder()} cannot be written: {error.strerror or error}.") from error
+        raise BundleError(f"{place} cannot be written: {error.strerror or error}.") from error
     return loaded

@@ -17,7 +17,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import platformdirs
 
+from tagger.bundle_name import DEFAULT_FILE, check_name
 from tagger.errors import BundleError
+from tagger.escaping import for_terminal
 from tagger.settings import DEFAULT_MODEL, MOST_MEMBERS
 
 FORMAT = 6
@@ -25,9 +27,8 @@ FORMAT = 6
 
 KIND = "fmtag-bundle"
 
-DEFAULT_FILE = "default"
-"""File in the user's folder with the name of the bundle that tags where none is named."""
-
+_LONGEST_DEFAULT = 10_000
+"""Bytes of `DEFAULT_FILE`, which holds a name or a folder in one line."""
 
 HISTORY_FILE = "history.csv"
 """File in a bundle's folder that tells how its training went, a row an epoch; not every bundle has one."""
@@ -251,37 +252,68 @@ def shipped() -> list[Path]:
 def own() -> list[Path]:
     """Return the folders of the user's own bundles."""
     folder = user_folder()
-    return _bundles_in(folder) if folder.is_dir() else []
+    return _bundles_in(folder) if os.path.isdir(folder) else []  # noqa: PTH112 (which fails where it may not look)
 
 
 def _bundles_in(folder: Path) -> list[Path]:
-    return sorted(one for one in folder.iterdir() if (one / "card.json").is_file())
+    try:
+        return sorted(one for one in folder.iterdir() if os.path.isfile(one / "card.json"))
+    except OSError as error:
+        raise BundleError(f"The folder of bundles {folder} cannot be read: {error.strerror or error}.") from error
 
 
 def user_folder() -> Path:
-    """Return where a user's own bundles lie by name: `FMTAG_MODELS`, else the place for data that the system knows."""
+    """Return where a user's own bundles lie by name: `FMTAG_MODELS`, else the place for data that the system knows.
+
+    Raises `BundleError` where `FMTAG_MODELS` is a file.
+    """
     given = os.environ.get("FMTAG_MODELS")
+    if given and os.path.lexists(given) and not os.path.isdir(given):  # noqa: PTH112
+        raise BundleError(f"FMTAG_MODELS names {given}, which is no folder; let it name the folder of your own bundles.")
     return Path(given) if given else platformdirs.user_data_path("fmtag", appauthor=False) / "models"
 
 
 def place_for(out: str) -> Path:
     """Return the folder for a new bundle: a bare name is one in the user's folder, anything else a path.
 
-    Raises `BundleError` for the name of a shipped bundle, which would be hidden by it.
+    Raises `BundleError` for the name of a shipped bundle, which would be hidden by it, and where no bundle can be so named.
     """
     if Path(out).name != out or out in (".", ".."):
+        check_name(os.path.basename(os.path.realpath(out)))
         return Path(out)
+    check_name(out)
     if out in (folder.name for folder in shipped()):
         raise BundleError(f"{out} is the name of a bundle that comes with fmtag; give the new one another name.")
     return user_folder() / out
 
 
 def default_model() -> str:
-    """Return the bundle that tags where none is named: the one that the user has set, else the shipped one."""
-    try:
-        return (user_folder() / DEFAULT_FILE).read_text(encoding="utf-8").strip() or DEFAULT_MODEL
-    except OSError:
+    """Return the bundle that tags where none is named: the one that the user has set, else the shipped one.
+
+    Raises `BundleError` where the file that says so names no bundle.
+    """
+    place = user_folder() / DEFAULT_FILE
+    if not os.path.lexists(place):
         return DEFAULT_MODEL
+    remedy = f"set one by `fmtag models default NAME`, or remove {place}"
+    if not os.path.isfile(place):
+        raise BundleError(f"{place} should be a file with the name of a bundle and is none; rename or remove it.")
+    try:
+        with place.open("rb") as file:
+            content = file.read(_LONGEST_DEFAULT + 1)
+    except OSError as error:
+        raise BundleError(f"{place} cannot be read ({error.strerror or error}); {remedy}.") from error
+    try:
+        name = content.decode().strip() if len(content) <= _LONGEST_DEFAULT else ""
+    except UnicodeDecodeError:
+        name = ""
+    if not name or (Path(name).name != name and not Path(name).is_absolute()) or for_terminal(name) != name:
+        raise BundleError(f"{place} holds neither the name of a bundle nor a folder's whole path; {remedy}.")
+    try:
+        _find(name)
+    except BundleError as error:
+        raise BundleError(f"{place} names {name!r}, which is no bundle; {remedy}.") from error
+    return name
 
 
 def _shipped_folder() -> Path:

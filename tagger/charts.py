@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from tagger.card import Epoch
+from tagger.escaping import for_chart
 from tagger.metrics import Classes, Floats
 from tagger.records import Pixels
 
@@ -232,7 +233,7 @@ def _png(draw: "Callable[[Figure], None]", width: float, height: float) -> bytes
 
 def _short(label: str) -> str:
     """Return a label in one line that a chart has room for, without what cannot be drawn."""
-    line = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(label.split()))
+    line = for_chart(label)
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]}\u2026{line[1 - _LONGEST // 2 :]}"
 
 

@@ -3,19 +3,24 @@
 Every import that pulls torch, torchvision or pandas in stands inside a command, so that `fmtag --help` answers at once.
 """
 
-import difflib
+import io
 import json
+import math
+import os
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
 
-from tagger.errors import ConfigurationError, FmtagError, Interrupted
+from tagger.configuration import CONFIGURATION, configured, origin
+from tagger.errors import FmtagError, Interrupted
+from tagger.escaping import for_json, for_terminal
 from tagger.settings import (
     AUGMENTATIONS,
     DEFAULT_MODEL,
@@ -42,18 +47,14 @@ from tagger.settings import (
     TuneSettings,
 )
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-CONFIGURATION = "fmtag.toml"
-"""Looked for in the working folder; flags and the environment overrule it."""
-
 EXIT_FAILED_PHOTOS = 3
 EXIT_INTERRUPTED = 130
 EXIT_SIGNAL = 128
 """Shells add a signal's number to this."""
+
+MOST_SEED = 2**32 - 1
+
+MOST_EPOCHS = 100_000
 
 FILE_SUFFIXES = frozenset(
     ".bmp .csv .doc .docx .gif .htm .html .jpeg .jpg .json .jsonl .markdown .odt .parquet .pdf .png .rst .svg .tex .tsv .txt "
@@ -64,24 +65,26 @@ FILE_SUFFIXES = frozenset(
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Known = TypeVar("Known")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave with its exit code; an `FmtagError` is one sentence and exit 1."""
-    command = shlex.join(["fmtag", *(sys.argv[1:] if arguments is None else arguments)])
-    asked: dict[str, Any] = {"debug": False, "log_format": "text", "command": command}
+    """Run the command line and leave with its exit code; an `FmtagError` is one sentence and exit 1, as is any other error."""
+    given = sys.argv[1:] if arguments is None else arguments
+    asked: dict[str, Any] = {"debug": "--debug" in given, "log_format": "text", "command": shlex.join(["fmtag", *given])}
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter shows its number
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = cli.main(
             arguments,
             "fmtag",
             standalone_mode=False,
             auto_envvar_prefix="FMTAG",
-            default_map=_configured(Path(CONFIGURATION)),
+            default_map=configured(Path(CONFIGURATION), cli),
             obj=asked,
         )
     except click.ClickException as error:
-        error.show()
+        _show(error)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted; the output is as it was before.", err=True)
@@ -89,52 +92,51 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has left; there is nobody to tell
         code = 1
-    except FmtagError as error:
+    except Exception as error:
         if asked["debug"]:
             traceback.print_exc()
+        sentence = _sentence(error)
         as_json = asked["log_format"] == "json"
-        click.echo(json.dumps({"event": "error", "message": str(error)}) if as_json else f"Error: {error}", err=True)
-        code = error.exit_code
+        click.echo(
+            for_json(json.dumps({"event": "error", "message": sentence})) if as_json else f"Error: {for_terminal(sentence)}",
+            err=True,
+        )
+        code = error.exit_code if isinstance(error, FmtagError) else 1
     sys.exit(code)
 
 
-def _configured(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the defaults that the file `path` gives, by command and parameter; none where there is no file.
-
-    Its tables are named like the commands, its keys like the long options: `[run]` and then `top-k = 3`.
-    """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path} cannot be read as TOML ({error}); mend or remove it.") from error
-    defaults: dict[str, dict[str, Any]] = {}
-    for command, values in tables.items():
-        known = {
-            option[2:]: parameter.name for parameter in _known(command, cli.commands, path).params for option in parameter.opts
-        }
-        if not isinstance(values, dict):
-            raise ConfigurationError(f"{path}: {command} must be a table; write [{command}] above its options.")
-        defaults[command] = {str(_known(name.replace("_", "-"), known, path)): value for name, value in values.items()}
-    return defaults
+def _sentence(error: Exception) -> str:
+    """Return what is wrong and what to do, also where nobody has foreseen the error."""
+    if isinstance(error, FmtagError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this; close other programs, or give a smaller --batch-size or fewer --workers."
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, OSError):
+        return f"The operating system refused something that fmtag needs ({what}); mend that, or see with --debug where."
+    return f"This is a bug in fmtag ({what}); give the command again with --debug, and report what it prints."
 
 
-def _known(name: str, among: Mapping[str, Known], path: Path) -> Known:
-    if name in among:
-        return among[name]
-    near = difflib.get_close_matches(name, among, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(among)}."
-    raise ConfigurationError(f"{path} names {name!r}, which there is not{hint}")
+def _show(error: click.ClickException) -> None:
+    """Print what is wrong with the command line, as click does, but escaped, and with its origin."""
+    if error.__class__.__name__ == "NoArgsIsHelpError":  # which older versions of click lack; the message is the help
+        error.show()
+        return
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        click.echo(f"{error.ctx.get_usage()}\nTry '{error.ctx.command_path} --help' for help.\n", err=True)
+    message = error.format_message()
+    if not isinstance(error, click.MissingParameter):  # whose lines are click's own
+        message = for_terminal(message + origin(error))
+    click.echo(f"Error: {message}", err=True)
 
 
 class _Finite(click.FloatRange):
-    """A number within a range; `nan` lies in every range by click's comparison, and in none by ours."""
+    """A number within a range; `nan` and infinities lie in every one by click's comparison, and in none by ours."""
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
         number = super().convert(value, parameter, context)
-        if number != number:
-            self.fail("nan is no number.", parameter, context)
+        if not math.isfinite(number):
+            self.fail(f"{number} is no number.", parameter, context)
         return number
 
 
@@ -250,7 +252,7 @@ def cli() -> None:
 )
 @click.option(
     "--give-up",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1_000_000),
     default=RunSettings.give_up,
     show_default=True,
     metavar="N",
@@ -314,8 +316,7 @@ def explain(path: str, ledger: Path, as_json: bool) -> None:
     from tagger import explain as explaining
 
     known = explaining.explain(path, ledger)
-    text = json.dumps(known, indent=2, ensure_ascii=False) if as_json else explaining.as_text(known)
-    click.echo(text.encode("utf-8", "backslashreplace"))
+    click.echo(for_json(json.dumps(known, indent=2, ensure_ascii=False)) if as_json else explaining.as_text(known))
 
 
 @cli.command()
@@ -451,7 +452,7 @@ def _recipe(context: click.Context, parameter: click.Parameter, value: str) -> R
     for name in RECIPES:
         if value == name:
             return name
-    if not Path(value).is_file():
+    if not os.path.isfile(value):  # unlike Path's, false for names that no file can have
         raise click.BadParameter(f"{value!r} is none of {', '.join(RECIPES)}, and no file.", context, parameter)
     return Path(value)
 
@@ -510,9 +511,11 @@ def _augment(context: click.Context, parameter: click.Parameter, value: str | No
     metavar="MODEL",
     help="Learn all 60,000 images; temperature and thresholds are those of a bundle of the same recipe that held some out.",
 )
-@click.option("--epochs", type=click.IntRange(1), help="Passes over the images.  [default: those of the recipe]")
-@click.option("--batch-size", type=click.IntRange(2), help="Images a step.  [default: those of the recipe]")
-@click.option("--seed", type=click.IntRange(0), help=f"Start of all chance.  [default: {Recipe.seed}, or the recipe file's]")
+@click.option("--epochs", type=click.IntRange(1, MOST_EPOCHS), help="Passes over the images.  [default: those of the recipe]")
+@click.option("--batch-size", type=click.IntRange(2, 65536), help="Images a step.  [default: those of the recipe]")
+@click.option(
+    "--seed", type=click.IntRange(0, MOST_SEED), help=f"Start of all chance.  [default: {Recipe.seed}, or the recipe file's]"
+)
 @click.option(
     "--augment",
     callback=_augment,
@@ -532,7 +535,10 @@ def _augment(context: click.Context, parameter: click.Parameter, value: str | No
     help="Let rare classes weigh as much as frequent ones.  [default: for labelled photos]",
 )
 @click.option(
-    "--patience", type=click.IntRange(1), metavar="N", help="End when N epochs brought no lower held-out loss, with the best."
+    "--patience",
+    type=click.IntRange(1, MOST_EPOCHS),
+    metavar="N",
+    help="End when N epochs brought no lower held-out loss, with the best.",
 )
 @click.option(
     "--floor",
@@ -561,6 +567,7 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     report/report.html lie beside it. It replaces another one in the folder only if it is no worse.
     """
     from tagger.asked import Asked, settings_of
+    from tagger.bundle_name import check_name
     from tagger.card import history
     from tagger.evaluate import evaluate as judge
     from tagger.evaluate import evaluate_test_set
@@ -570,22 +577,21 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     from tagger.progress import counting
     from tagger.report import print_epoch, print_retrained
     from tagger.retrain import retrain as make
+    from tagger.terminal import say
 
     given = Asked(**options)
     settings = settings_of(given)
 
-    def tell(text: str) -> None:
-        click.echo(text, err=True)
-
+    check_name(settings.name or settings.out.resolve().name)
     place, out = settings.out / "report", str(settings.out)
     check_folder(place)  # said before hours of training
     if given.own:
         with counting("photos") as progress:
             photos_read = collected(settings, progress)
-        made = finetune(settings, photos_read, print_epoch, tell)
+        made = finetune(settings, photos_read, print_epoch, partial(say, err=True))
         evaluation = judge(EvaluateSettings((str(settings.out / TEST),), model=out, workers=settings.workers))
     else:
-        made = make(settings, print_epoch, tell)
+        made = make(settings, print_epoch, partial(say, err=True))
         evaluation = evaluate_test_set(EvaluateSettings((), model=out, data=settings.data))
     write_folder(place, html_report(evaluation, history(out), asked["command"]))
     print_retrained(made, place / REPORT_FILE)
@@ -595,10 +601,18 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
 @click.option("--out", type=FILE, required=True, metavar="FILE.json", help="Recipe file to write.")
 @click.option("--network", type=click.Choice(NETWORKS), default=TuneSettings.network, show_default=True, help="Shape to train.")
 @click.option(
-    "--trials", type=click.IntRange(1), default=TuneSettings.trials, show_default=True, help="Trials in all, earlier ones too."
+    "--trials",
+    type=click.IntRange(1, 1_000_000),
+    default=TuneSettings.trials,
+    show_default=True,
+    help="Trials in all, earlier ones too.",
 )
 @click.option(
-    "--epochs", type=click.IntRange(1), default=TuneSettings.epochs, show_default=True, help="Passes over the images, a trial."
+    "--epochs",
+    type=click.IntRange(1, MOST_EPOCHS),
+    default=TuneSettings.epochs,
+    show_default=True,
+    help="Passes over the images, a trial.",
 )
 @click.option(
     "--images",
@@ -607,7 +621,7 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     show_default=True,
     help="Training images of a trial, the same ones in all, chosen by the seed.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=TuneSettings.seed, show_default=True, help="Of all chance.")
+@click.option("--seed", type=click.IntRange(0, MOST_SEED), default=TuneSettings.seed, show_default=True, help="Of all chance.")
 @with_teachers
 @click.option("--study", type=FILE, metavar="FILE.sqlite", help="The trials.  [default: beside --out, named like it]")
 @click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder of Fashion-MNIST's four files.")
@@ -622,6 +636,7 @@ def tune(**options: Any) -> int:
     """
     from tagger.report import print_trial, print_tuned
     from tagger.stopping import Stopping
+    from tagger.terminal import say
     from tagger.tune import tune as search
 
     settings = TuneSettings(**options)
@@ -630,7 +645,7 @@ def tune(**options: Any) -> int:
             found = search(
                 settings,
                 lambda done, best: print_trial(done, best, settings.trials),
-                lambda text: click.echo(text, err=True),
+                partial(say, err=True),
             )
     except Interrupted as stop:
         click.echo("Interrupted; the trials that have ended are kept, and the same command goes on after them.", err=True)
@@ -695,10 +710,11 @@ def pick(count: int, out: str, **options: Any) -> None:
     """
     from tagger.adapt import write_picks
     from tagger.progress import counting
+    from tagger.terminal import say
 
     with counting("photos") as progress:
         picked, total = write_picks(AdaptSettings(out=out, **options), count, progress)
-    click.echo(f"{picked} of {total:,} photos to label. Written to {out}.", err=True)
+    say(f"{picked} of {total:,} photos to label. Written to {out}.", err=True)
 
 
 @cli.group(invoke_without_command=True)
@@ -707,9 +723,17 @@ def models(context: click.Context) -> None:
     """List the bundles at hand, shipped and your own; `models show NAME` prints a card, `models default NAME` sets one."""
     if context.invoked_subcommand is None:
         from tagger import card
+        from tagger.errors import BundleError
         from tagger.report import print_models
+        from tagger.terminal import say
 
-        print_models(card.shipped(), card.own(), card.default_model())
+        shipped, own = card.shipped(), card.own()
+        try:
+            chosen = card.default_model()
+        except BundleError as error:  # the bundles that there are can be listed all the same, to choose another
+            say(f"Warning: {error}", err=True)
+            chosen = ""
+        print_models(shipped, own, chosen)
 
 
 @models.command()
@@ -718,8 +742,9 @@ def models(context: click.Context) -> None:
 def default(name: str) -> None:
     """Let the bundle NAME tag wherever none is named."""
     from tagger import bundle
+    from tagger.terminal import say
 
-    click.echo(f"{bundle.set_default_model(name).model} tags from now on where no --model is given.", err=True)
+    say(f"{bundle.set_default_model(name).model} tags from now on where no --model is given.", err=True)
 
 
 @models.command()
@@ -733,5 +758,5 @@ def show(name: str) -> None:
     from tagger.report import print_layers
 
     loaded = bundle.load(name)
-    click.echo(json.dumps({"model": loaded.model, **asdict(loaded.card)}, indent=2, ensure_ascii=False))
+    click.echo(for_json(json.dumps({"model": loaded.model, **asdict(loaded.card)}, indent=2, ensure_ascii=False)))
     print_layers(loaded.network())

@@ -7,6 +7,7 @@ import pandas as pd
 
 from tagger import output
 from tagger.compare import BATCHES, Comparison
+from tagger.escaping import code_for_markdown, for_markdown
 
 TITLES = {
     "name": "bundle",
@@ -35,7 +36,7 @@ def markdown(comparison: Comparison, command: str) -> str:
 def _lines(comparison: Comparison, command: str) -> Iterator[str]:
     yield "# Networks on Fashion-MNIST"
     yield ""
-    yield f"`{command}`"
+    yield code_for_markdown(command)
     yield ""
     yield from tables(comparison)
 
@@ -87,11 +88,11 @@ def cell(row: dict[str, Any], key: str) -> str:
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a Markdown table, and an empty one."""
-    yield f"| {' | '.join(titles)} |"
+    """Yield the lines of a Markdown table of plain texts, and an empty one."""
+    yield f"| {' | '.join(map(for_markdown, titles))} |"
     yield f"|{'---|' * len(titles)}"
     for row in rows:
-        yield f"| {' | '.join(row)} |"
+        yield f"| {' | '.join(map(for_markdown, row))} |"
     yield ""
 
 

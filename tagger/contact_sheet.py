@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from tagger.decode import decode
+from tagger.escaping import for_terminal
 from tagger.evaluate import Evaluation, Judged
 from tagger.garment import garment
 from tagger.records import Failed, Pixels
@@ -44,5 +45,6 @@ def _tile(row: Judged, file: Path) -> Pixels:
         saw = cv2.resize(garment(photo).pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST)
         tile[:_SIDE, _SIDE + 6 : 2 * _SIDE + 6] = saw[:, :, None]
     for line, text in enumerate((f"{row.label} is called", f"{row.said or 'no product'} {row.confidence:.2f}")):
-        cv2.putText(tile, text, (3, 99 + 15 * line), cv2.FONT_HERSHEY_SIMPLEX, 0.38, (255, 255, 255), 1, cv2.LINE_AA)
+        written = for_terminal(text)
+        cv2.putText(tile, written, (3, 99 + 15 * line), cv2.FONT_HERSHEY_SIMPLEX, 0.38, (255, 255, 255), 1, cv2.LINE_AA)
     return tile

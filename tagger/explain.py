@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tagger.errors import LedgerError
+from tagger.escaping import for_terminal
 from tagger.ledger import migrate, said_of, storable, text_of
 
 NEAR = 5
@@ -40,7 +41,7 @@ def explain(path: str, ledger: Path) -> dict[str, Any]:
 
 
 def as_text(known: Mapping[str, Any]) -> str:
-    """Return what `explain` returned as a person reads it."""
+    """Return what `explain` returned as a person reads it on a terminal, each fact a line."""
     lines = [known["path"], f"  why: {known['why']}"]
     row = known["row"]
     if row is not None:
@@ -63,7 +64,7 @@ def as_text(known: Mapping[str, Any]) -> str:
         f" ({' '.join(filter(None, event['before'])) or '-'} -> {' '.join(filter(None, event['after'])) or '-'})"
         for event in known["history"]
     ]
-    return "\n".join(lines)
+    return "\n".join(map(for_terminal, lines))
 
 
 def _find(sql: sqlite3.Connection, path: str, ledger: Path) -> sqlite3.Row:

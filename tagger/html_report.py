@@ -5,7 +5,6 @@ The file needs nothing beside it: no network, no script, no font.
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from html import escape
 from string import Template
 from typing import Any, TypeAlias
 
@@ -14,6 +13,7 @@ import numpy as np
 from tagger import charts, metrics
 from tagger.card import HISTORY_FILE, Epoch
 from tagger.decode import decode
+from tagger.escaping import for_html
 from tagger.evaluate import Evaluation, Judged, figures_by_source
 from tagger.records import Photo, Pixels
 
@@ -42,13 +42,13 @@ def html_report(evaluation: Evaluation, history: Sequence[Epoch], command: str) 
     figures = figures_by_source(evaluation)
     body = [
         _element("h1", f"How right {evaluation.model} is"),
-        f"<p>Made by <code>{_text(command)}</code></p>",
+        f"<p>Made by <code>{for_html(command)}</code></p>",
         *_summary(evaluation, figures),
         *_training(files, history),
     ]
     for number, (name, rows) in enumerate(evaluation.sources.items(), 1):
         body += [_element("h2", f"{number}. {name}"), *_source(files, f"{number}-", rows, figures[name])]
-    page = _PAGE.substitute(title=_text(f"{evaluation.model}: report"), style=_STYLE, body="\n".join(body))
+    page = _PAGE.substitute(title=for_html(f"{evaluation.model}: report"), style=_STYLE, body="\n".join(body))
     return {**files, REPORT_FILE: page.encode()}
 
 
@@ -250,7 +250,7 @@ def _surest(files: Files, name: str, title: str, rows: Sequence[Judged]) -> Iter
             png = charts.thumbnail(pixels)
             files[f"{name}-{number:02}.png"] = png
             yield _image(png, f"{place}: {row.label}, called {said}", 1)
-        yield f"<div>true: <b>{_text(row.label)}</b></div><div>said: <b>{_text(said)}</b></div>"
+        yield f"<div>true: <b>{for_html(row.label)}</b></div><div>said: <b>{for_html(said)}</b></div>"
         yield f"<div>confidence {row.confidence:.4f}</div>{_element('small', place)}</li>"
     yield "</ul>"
 
@@ -285,42 +285,36 @@ def _shares(labels: Sequence[str], counts: metrics.Classes) -> str:
     return ", ".join(f"{labels[at]} {counts[at]:,} ({counts[at] / counts.sum():.1%})" for at in order)
 
 
-# HTML: whatever comes from outside goes through `_text` ------------------------------------------------------------
-
-
-def _text(text: str) -> str:
-    """Return text that is harmless between tags and in attributes, without characters that HTML or UTF-8 cannot hold."""
-    held = (letter if letter.isprintable() or letter in "\t\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)
-    return escape("".join(held))
+# HTML: whatever comes from outside goes through `for_html` ------------------------------------------------------------
 
 
 def _element(tag: str, text: str) -> str:
-    return f"<{tag}>{_text(text)}</{tag}>"
+    return f"<{tag}>{for_html(text)}</{tag}>"
 
 
 def _table(caption: str, titles: Sequence[str], rows: Iterable[Sequence[str]], texts: Sequence[int] = ()) -> str:
     """Return a table whose first column names the rows; the columns `texts` hold words, all others figures."""
     kinds = [' class="text"' if at in texts else "" for at in range(len(titles))]
-    head = "".join(f'<th scope="col"{kinds[at]}>{_text(title)}</th>' for at, title in enumerate(titles))
+    head = "".join(f'<th scope="col"{kinds[at]}>{for_html(title)}</th>' for at, title in enumerate(titles))
     lines = [
-        f'<tr><th scope="row">{_text(first)}</th>'
-        + "".join(f"<td{kinds[at]}>{_text(cell)}</td>" for at, cell in enumerate(cells, 1))
+        f'<tr><th scope="row">{for_html(first)}</th>'
+        + "".join(f"<td{kinds[at]}>{for_html(cell)}</td>" for at, cell in enumerate(cells, 1))
         + "</tr>"
         for first, *cells in rows
     ]
-    return _TABLE.substitute(caption=_text(caption), head=head, lines="\n".join(lines))
+    return _TABLE.substitute(caption=for_html(caption), head=head, lines="\n".join(lines))
 
 
 def _figure(files: Files, name: str, png: bytes, alt: str, caption: str) -> str:
     """Return a chart as the HTML that shows it, and add it to the files."""
     files[name] = png
-    return f"<figure>{_image(png, alt, charts.DPI / _CSS_DPI)}<figcaption>{_text(caption)}</figcaption></figure>"
+    return f"<figure>{_image(png, alt, charts.DPI / _CSS_DPI)}<figcaption>{for_html(caption)}</figcaption></figure>"
 
 
 def _image(png: bytes, alt: str, density: float) -> str:
     width, height = (round(side / density) for side in charts.size_of(png))
     data = base64.b64encode(png).decode()
-    return f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{_text(alt)}">'
+    return f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{for_html(alt)}">'
 
 
 # Templates ---------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import TypeAlias
 import numpy as np
 
 from tagger import metrics
+from tagger.escaping import code_for_markdown, for_markdown
 from tagger.evaluate import Evaluation, Judged
 
 Rows: TypeAlias = Sequence[Judged]
@@ -41,8 +42,8 @@ def _lines(evaluation: Evaluation, photos: Sets, command: str) -> Iterator[str]:
     clear = _clear(photos)
     together = {" + ".join(clear): _joined(clear)} if len(clear) > 1 else {}
     sets = {**photos, **together, **_unambiguous(photos)}
-    yield f"# Real photos, {evaluation.model}"
-    yield f"`{command}`"
+    yield f"# Real photos, {for_markdown(evaluation.model)}"
+    yield code_for_markdown(command)
     yield f"\nShares with 95 % intervals from {metrics.DRAWS:,} draws of whole groups; others: photos of none of the classes.\n"
     yield from _summaries(sets)
     yield "\n## The half that choices look at\n"
@@ -139,7 +140,7 @@ def _strangers(photos: Sets) -> Iterator[str]:
 
 
 def _by_class(name: str, known: Rows, labels: Sequence[str]) -> Iterator[str]:
-    yield f"\n## {name}: by class\n"
+    yield f"\n## {for_markdown(name)}: by class\n"
     yield from _head(["class", "n (groups)", "recall", "precision", "unflagged", "of these right", "mostly taken for"])
     there = {label: rows for label in labels if (rows := [row for row in known if row.label == label])}
     for label, mine in there.items():
@@ -166,11 +167,11 @@ def _by_class(name: str, known: Rows, labels: Sequence[str]) -> Iterator[str]:
 
 def _confidence(name: str, known: Rows) -> Iterator[str]:
     confidence, right = _judgements(known)
-    yield f"\n{name}: confidence and accuracy\n"
+    yield f"\nConfidence and accuracy, {for_markdown(name)}\n"
     yield from _head(["confidence", "n", "mean confidence", "accuracy"])
     for row in metrics.reliability_table(confidence, right):
         yield _line(f"{row['from']:.2f}-{row['to']:.2f}", f"{row['n']}", f"{row['confidence']:.3f}", f"{row['accuracy']:.3f}")
-    yield f"\n{name}: accuracy of the surest\n"
+    yield f"\nAccuracy of the surest, {for_markdown(name)}\n"
     yield from _head(["surest", "n", "accuracy", "least confidence"])
     for row in metrics.coverage_table(confidence, right):
         yield _line(f"{row['coverage']:.0%}", f"{row['n']}", f"{row['accuracy']:.3f}", f"{row['least_confidence']:.3f}")
@@ -185,7 +186,7 @@ def _head(names: Sequence[str]) -> Iterator[str]:
 
 
 def _line(*cells: str) -> str:
-    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+    return f"| {' | '.join(map(for_markdown, cells))} |"
 
 
 def _size(rows: Rows) -> str:

@@ -9,13 +9,15 @@ from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from tqdm import tqdm
 
+from tagger.escaping import for_json, for_terminal
 from tagger.pipeline import Report
 from tagger.records import Failed
 from tagger.run_report import counts
+from tagger.terminal import Terminal
 
 LogFormat: TypeAlias = Literal["text", "json"]
 
@@ -87,7 +89,7 @@ class Progress:
             return
         if self._bar is not None:
             self._bar.close()
-            Console(stderr=True).print(_tags_table(report))
+            Terminal(stderr=True).print(_tags_table(report))
         rate = report.found / report.seconds if report.seconds else 0.0
         settling = f" {report.settling:,} left out as they settle." if report.settling else ""
         ignored = f" {report.ignored:,} other entries ignored." if report.ignored else ""
@@ -104,7 +106,7 @@ class Progress:
         )
 
     def _say(self, text: str, **values: Any) -> None:
-        line = json.dumps(values) if self._json else text.encode(errors="backslashreplace").decode()
+        line = for_json(json.dumps(values)) if self._json else for_terminal(text)
         if self._bar is not None:
             self._bar.write(line, file=sys.stderr)
         else:
@@ -154,5 +156,5 @@ def _tags_table(report: Report) -> Table:
         table.add_row(tag, f"{count:,}")
     untagged = report.found - report.tags.total()
     if untagged:
-        table.add_row("[dim]no tag[/dim]", f"{untagged:,}")
+        table.add_row(Text("no tag", "dim"), f"{untagged:,}")
     return table

@@ -5,11 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
 from rich import box
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 from tqdm import tqdm
 
 from tagger import bundle
@@ -22,6 +20,7 @@ from tagger.export import CHECKED, Checked
 from tagger.handover import Retrained
 from tagger.metrics import Interval
 from tagger.network import Network, count_parameters, layers
+from tagger.terminal import Terminal, say
 from tagger.train import EpochFigures
 from tagger.tune import TrialFigures, Tuned
 
@@ -55,12 +54,15 @@ def print_figures(figures: dict[str, Any]) -> None:
 
 def _print_source(figures: dict[str, Any]) -> None:
     """Print one summary, then a table each of classes, confusion, reliability, coverage."""
-    console = Console()
+    console = Terminal()
     console.print(
-        f"[bold]accuracy {figures['accuracy']:.4f}[/bold], macro accuracy {figures['macro_accuracy']:.4f}, "
-        f"calibration error {figures['calibration_error']:.4f}, n = {figures['n']:,}, {figures['model']}"
+        Text(f"accuracy {figures['accuracy']:.4f}", "bold"),
+        f"macro accuracy {figures['macro_accuracy']:.4f}, calibration error {figures['calibration_error']:.4f}, "
+        f"n = {figures['n']:,}, {figures['model']}",
+        sep=", ",
     )
-    console.print(_photo_lines(figures))
+    for line in _photo_lines(figures):
+        console.print(line)
     classes = Table("class", "n", "precision", "recall", "F1", title="By class")
     for label, row in figures["per_class"].items():
         if row["n"]:
@@ -92,7 +94,7 @@ def _confusion_table(confusion: dict[str, Any]) -> Table:
     return table
 
 
-def _photo_lines(figures: dict[str, Any]) -> str:
+def _photo_lines(figures: dict[str, Any]) -> list[str]:
     accuracy = figures["unflagged_accuracy"]
     sure = "none" if accuracy is None else f"{accuracy:.4f} right"
     lines = [
@@ -113,18 +115,18 @@ def _photo_lines(figures: dict[str, Any]) -> str:
             f"left out, labels that the bundle does not know: {figures['other_labels']}; "
             f"{figures['other_labels_flagged']} of {total} flagged"
         )
-    return "\n".join(lines)
+    return lines
 
 
 def _print_sources(sources: dict[str, dict[str, Any]]) -> None:
     """Print a row for each source, and one more without the loosely mapped photos where it holds some."""
-    console = Console()
+    console = Terminal()
     console.print(next(iter(sources.values()))["model"])
     head = ("n", "macro\nacc.", "acc.", "group\nacc.", "calib.\nerror", "un-\nflagged", "these\nright", "others\nflagged")
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 0))
     table.add_column("source", overflow="fold")
     for name in head:
-        table.add_column(name, justify="right")
+        table.add_column(Text(name), justify="right")
     for name, figures in sources.items():
         table.add_row(name, *_source_cells(figures))
         if "unambiguous" in figures:
@@ -144,22 +146,20 @@ def _source_cells(figures: dict[str, Any]) -> list[str]:
 
 def print_comparison(comparison: Comparison) -> None:
     """Print a row a family of bundles, and the differences that are hardly chance."""
-    console = Console()
+    console = Terminal()
     rows = comparison.rows()
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 0))
     table.add_column("bundle", overflow="fold")
     for key in COMPARED:
-        table.add_column(TITLES[key].replace(" ", "\n"), justify="right")
+        table.add_column(Text(TITLES[key].replace(" ", "\n")), justify="right")
     for row in rows:
-        table.add_row(escape(row["name"]), *(cell(row, key) for key in COMPARED))
+        table.add_row(row["name"], *(cell(row, key) for key in COMPARED))
     console.print(table)
     for row in comparison.differences():
         if row["p"] < CHANCE:
             first_wins = row["only_first_right"] > row["only_second_right"]
             better, worse = (row["first"], row["second"]) if first_wins else (row["second"], row["first"])
-            console.print(
-                f"{better} is better than {worse}: p = {row['p']:.2g} (McNemar, exact)", highlight=False, markup=False
-            )
+            console.print(f"{better} is better than {worse}: p = {row['p']:.2g} (McNemar, exact)", highlight=False)
 
 
 def print_exported(rows: Sequence[Checked]) -> None:
@@ -167,17 +167,17 @@ def print_exported(rows: Sequence[Checked]) -> None:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("", overflow="fold")
     for title in ("kB", "zipped", "pict./s", "accuracy", f"same tags\nof {CHECKED:,}", "greatest\ndifference"):
-        table.add_column(title, justify="right")
+        table.add_column(Text(title), justify="right")
     for row in rows:
         table.add_row(
-            escape(row.name),
+            row.name,
             *(f"{size / 1000:,.0f}" for size in (row.size, row.compressed)),
             f"{row.pictures_a_second:,.0f}",
             f"{row.accuracy:.4f}",
             f"{row.same_tags:,}",
             f"{row.difference:.1e}",
         )
-    Console().print(table)
+    Terminal().print(table)
 
 
 def print_layers(network: Network) -> None:
@@ -191,7 +191,7 @@ def print_layers(network: Network) -> None:
         table.add_row(layer.name, layer.kind, shape, _count(layer.parameters), _count(layer.macs))
     table.add_section()
     table.add_row("all", "", "", f"{count_parameters(network):,}", f"{sum(layer.macs for layer in every):,}")
-    Console().print(table)
+    Terminal().print(table)
 
 
 def _count(value: int) -> str:
@@ -200,23 +200,23 @@ def _count(value: int) -> str:
 
 def print_adapted(adapted: Adapted, out: str) -> None:
     """Print what a shop has taught: by class with 95 % intervals, likely wrong labels, and all that was odd."""
-    console = Console()
+    console = Terminal()
     for sentence in adapted.said:
-        console.print(sentence, highlight=False, markup=False)
+        console.print(sentence, highlight=False)
     if adapted.gains:
         table = Table("label", "n", "right before", "right after", title="Cross-validated over products", box=box.SIMPLE_HEAD)
         for gain in adapted.gains:
-            table.add_row(escape(gain.label), str(gain.n), *map(_interval, (gain.before, gain.after)))
+            table.add_row(gain.label, str(gain.n), *map(_interval, (gain.before, gain.after)))
         console.print(table)
     if adapted.suspects:
         table = Table("photo", "label", "likely", "probability", title="Labels that are likely wrong", box=box.SIMPLE_HEAD)
         for suspect in adapted.suspects[:LISTED_SUSPECTS]:
-            table.add_row(*map(escape, (suspect.path, suspect.label, suspect.said)), f"{suspect.confidence:.2f}")
+            table.add_row(suspect.path, suspect.label, suspect.said, f"{suspect.confidence:.2f}")
         console.print(table)
         if len(adapted.suspects) > LISTED_SUSPECTS:
             console.print(f"... and {len(adapted.suspects) - LISTED_SUSPECTS} more.")
     if adapted.written is not None:
-        click.echo(
+        say(
             f"{adapted.photos:,} photos, {adapted.labelled:,} labelled; {adapted.changed:.1%} of the tags change. "
             f"{adapted.written.model}: fmtag run ... --model {out}",
             err=True,
@@ -235,10 +235,10 @@ def print_models(shipped: Iterable[Path], own: Iterable[Path], default: str) -> 
             try:
                 loaded = bundle.load(str(folder))
             except BundleError as error:
-                click.echo(f"{folder.name}  {error}")
+                say(f"{folder.name}  {error}")
                 continue
             mark = "  default" if folder.name == default or str(folder.resolve()) == default else ""
-            click.echo(f"{loaded.model}  {origin}, {_origin(loaded.card)}{mark}")
+            say(f"{loaded.model}  {origin}, {_origin(loaded.card)}{mark}")
 
 
 def _origin(card: Card) -> str:
@@ -253,7 +253,7 @@ def print_epoch(figures: EpochFigures) -> None:
     """Print one line on standard error."""
     left = tqdm.format_interval(figures.seconds_left)
     held_out = "" if figures.held_out_accuracy is None else f"held-out accuracy {figures.held_out_accuracy:.4f}  "
-    Console(stderr=True, highlight=False).print(
+    Terminal(stderr=True, highlight=False).print(
         f"epoch {figures.epoch}/{figures.epochs}  loss {figures.loss:.4f}  {held_out}{figures.seconds:.0f} s, {left} left"
     )
 
@@ -263,12 +263,10 @@ def print_retrained(retrained: Retrained, report: Path | None = None) -> None:
     figures = retrained.bundle.card.figures
     for part in (name for name in ("held_out", "test") if name in figures):
         row = figures[part]
-        click.echo(
-            f"{part:9} accuracy {row['accuracy']:.4f}, calibration error {row['calibration_error']:.4f}, n = {row['n']:,}"
-        )
-    click.echo(f"{retrained.bundle.model}: {figures['parameters']:,} parameters, {figures['macs']:,} MACs")
+        say(f"{part:9} accuracy {row['accuracy']:.4f}, calibration error {row['calibration_error']:.4f}, n = {row['n']:,}")
+    say(f"{retrained.bundle.model}: {figures['parameters']:,} parameters, {figures['macs']:,} MACs")
     if report is not None:
-        click.echo(f"report: {report}")
+        say(f"report: {report}")
 
 
 def print_trial(done: TrialFigures, best: TrialFigures, trials: int) -> None:
@@ -276,7 +274,7 @@ def print_trial(done: TrialFigures, best: TrialFigures, trials: int) -> None:
     figures = "" if done.loss is None else f"loss {done.loss:.4f}  accuracy {done.accuracy:.4f}  "
     early = f"  ended after epoch {done.epochs}: {done.why}" if done.why else ""
     own = "  the recipe as it stands" if done.number == 1 else ""
-    click.echo(
+    say(
         f"trial {done.number}/{trials}  {figures}{done.seconds:.0f} s  best {best.loss:.4f} (trial {best.number}){early}{own}",
         err=True,
     )
@@ -285,17 +283,17 @@ def print_trial(done: TrialFigures, best: TrialFigures, trials: int) -> None:
 def print_tuned(found: Tuned, out: Path) -> None:
     """Print the best of a study, how much better it is than the recipe as it stands, and the command that trains with it."""
     best, first = found.best, found.first
-    click.echo(
+    say(
         f"best of {found.trials}: trial {best.number}, held-out loss {best.loss:.4f}, accuracy {best.accuracy:.4f}, "
         f"n = {found.held_out:,}"
     )
     if best.number == first.number:
-        click.echo("That is the recipe as it stands: no trial was better.")
+        say("That is the recipe as it stands: no trial was better.")
     else:
         less, more = (first.loss or 0) - (best.loss or 0), (best.accuracy or 0) - (first.accuracy or 0)
-        click.echo(
+        say(
             f"The recipe as it stands: {first.loss:.4f}, {first.accuracy:.4f}. "
             f"The loss is {less:.4f} lower, the accuracy {more:+.4f}."
         )
     command = shlex.join(["fmtag", "retrain", "--recipe", str(out), "--out", f"my-{found.recipe.network}"])
-    click.echo(f"Train by it, in {found.recipe.epochs} epochs: {command}")
+    say(f"Train by it, in {found.recipe.epochs} epochs: {command}")

@@ -12,8 +12,8 @@ import tagger
 PACKAGE = Path(tagger.__file__).parent
 
 LAYERS = (
-    "errors records atomic migrations",
-    "settings augment muon shop lock stopping averaging replay",
+    "errors records atomic migrations escaping",
+    "settings augment muon shop lock stopping averaging replay terminal bundle_name configuration",
     "card ledger device",
     "explain recipes",
     "blocks",

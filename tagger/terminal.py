@@ -1,0 +1,28 @@
+"""What is printed for people: every text is escaped here, so that no name of a file, label or bundle acts on the terminal."""
+
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from tagger.escaping import for_terminal
+
+
+class Terminal(Console):
+    """Prints texts and tables of texts as they are: no markup, no emoji codes, each text one line.
+
+    What we style or break ourselves is a `rich.text.Text`, which is printed unchanged.
+    """
+
+    def __init__(self, stderr: bool = False, highlight: bool = True) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=highlight)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return the text that rich lays out: a cell, a title or what `print` was given."""
+        return super().render_str(for_terminal(text), **options)
+
+
+def say(text: str, err: bool = False) -> None:
+    """Print one line on standard output or standard error."""
+    click.echo(for_terminal(text), err=err)
