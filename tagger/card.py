@@ -205,6 +205,15 @@ def read(name: str) -> Signed:
         return Signed(folder, _card(raw), hashlib.sha256(content).hexdigest(), weights_file, weights_sha256)
 
 
+def files_of(name: str) -> list[Path]:
+    """Return the files of the bundle that `read` would find, which may be damaged; none where there is no such bundle."""
+    try:
+        folder = _find(name)
+    except BundleError:
+        return []
+    return [folder / "card.json", folder / HISTORY_FILE, *folder.glob("weights-*.safetensors")]
+
+
 def history(name: str) -> list[Epoch]:
     """Return the epochs of the training of the bundle that `read` would find; none where it has no history.
 

@@ -19,10 +19,11 @@ from typing import IO, TYPE_CHECKING
 import cv2
 
 from tagger import card, decide, ledger, output, source
-from tagger.atomic import remove_leftovers
+from tagger.atomic import remove_leftovers, replacing
 from tagger.errors import BundleError, LedgerDamagedError, LedgerError, OutputError, SourceError
 from tagger.garment import VERSION
 from tagger.ledger import Ledger, Listed, Unknown
+from tagger.output_paths import Input, Output, check_output_paths
 from tagger.reading import Prepared, pictures_of, prepare, with_results
 from tagger.records import FAILED_REASONS, Failed, Garment, Item, Result, Tag
 from tagger.settings import Format, RunSettings
@@ -151,9 +152,11 @@ def run(
         return source.open_source(settings.source, settings.image_column, stdin, ignored)
 
     try:
+        check_output_paths(outputs_of(settings), inputs_of(settings))
         format = output.format_of(settings.out, settings.format)
+        if settings.changes is not None:
+            output.format_of(settings.changes)
         place = ledger_place(settings)
-        _check_outputs(settings, place)
         found, signed = opened(), card.read(settings.model)
         threshold = signed.card.threshold(settings.precision) if settings.min_confidence is None else settings.min_confidence
         names = source.read_label_map(settings.label_map, signed.card.labels) if settings.label_map else {}
@@ -161,8 +164,8 @@ def run(
         found = _not_empty(found, job)
         with ledger.alone(place, settings.wait):
             for path in (settings.out, settings.changes, settings.report):
-                if path is not None and place is not None:
-                    remove_leftovers(Path(path))
+                if path not in (None, "-"):
+                    remove_leftovers(Path(str(path)))
             try:
                 _run(job, found, place)
             except LedgerDamagedError as error:
@@ -188,6 +191,28 @@ def ledger_place(settings: RunSettings) -> Path | None:
     if settings.out == "-" or (out.exists() and not out.is_file()):
         return None
     return out.with_suffix(ledger.SUFFIX)
+
+
+def outputs_of(settings: RunSettings) -> list[Output]:
+    """Return all files that a run writes, the report last, so that of two in one place it is the one to be refused."""
+    place = ledger_place(settings)
+    beside = [] if place is None else [ledger.lock_of(place), *(Path(f"{place.resolve()}{end}") for end in ledger.BESIDE)]
+    return [
+        Output("--out", settings.out),
+        Output("--changes", settings.changes),
+        *(Output("--ledger", file) for file in (place, *beside)),
+        Output("--debug-garments", settings.debug_garments, "pictures"),
+        Output("--report", settings.report),
+    ]
+
+
+def inputs_of(settings: RunSettings) -> list[Input]:
+    """Return all files that a run reads."""
+    return [
+        *([] if settings.source == "-" else [Input("the source itself", settings.source)]),
+        *([] if settings.label_map is None else [Input("the label map", settings.label_map)]),
+        *(Input("a file of the bundle that tags", file) for file in card.files_of(settings.model)),
+    ]
 
 
 def _run(job: _Job, opened: source.Source, place: Path | None) -> None:
@@ -371,20 +396,13 @@ def _write_changes(out: str, report: Report, memory: Ledger) -> None:
             writer.write(event._asdict() | {name: flag and flag == "true" for name, flag in flags.items()})
 
 
-def _check_outputs(settings: RunSettings, place: Path | None) -> None:
-    """Raise `OutputError` where a file that is to be written has no folder, is the source, or is another of them."""
-    sources = [] if settings.source == "-" else [Path(settings.source)]
-    files = {"--out": settings.out, "--changes": settings.changes, "--report": settings.report, "--ledger": place}
-    output.check_places(files, sources)
-
-
 def _write_garment(folder: Path, number: int, photo: Prepared) -> None:
     """Write what the network saw as a PNG named by the row and the photo."""
     if isinstance(photo.outcome, Garment):
         stem = Path(photo.item.path).stem[:60] or "photo"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            encoded = cv2.imencode(".png", photo.outcome.pixels)[1].tobytes()
-            (folder / f"{number:06d}-{stem}.png").write_bytes(encoded)
+            with replacing(folder / f"{number:06d}-{stem}.png") as file:
+                file.write(cv2.imencode(".png", photo.outcome.pixels)[1].tobytes())
         except OSError as error:
             raise OutputError(f"{folder} cannot be written ({error.strerror or error}).") from error

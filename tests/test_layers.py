@@ -22,7 +22,7 @@ LAYERS = (
     "dataset bundle pretrained",
     "distill",
     "source decode output decide figure",
-    "garment predict metrics calibrate drawing labelled recipe_file",
+    "garment predict metrics calibrate drawing labelled recipe_file output_paths",
     "reading charts",
     "compose shoes train learn scoring",
     "mix pick lesson deepen pipeline ensemble",
