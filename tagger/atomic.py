@@ -45,7 +45,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         with path.open("wb") as device:
             yield device
         return
-    path = path.resolve()
+    path = Path(os.path.realpath(path))
     temporary, file = _create_temporary(path)
     try:
         try:
@@ -70,7 +70,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 def remove_leftovers(path: Path) -> None:
     """Remove the temporary files of `path` that killed processes have left; those of living ones are locked, and stay."""
-    path = path.resolve()
+    path = Path(os.path.realpath(path))
     left = re.compile(re.escape(_prefix(path)) + r"[0-9a-f]{16}\.tmp")
     with suppress(OSError):
         for name in os.listdir(path.parent):

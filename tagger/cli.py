@@ -5,6 +5,7 @@ Every import that pulls torch, torchvision or pandas in stands inside a command,
 
 import difflib
 import json
+import os
 import shlex
 import sys
 import traceback
@@ -370,7 +371,7 @@ def evaluate(
     folder = None if markdown is not None else report
     inputs = [Input("the source itself", place_of(source)) for source in sources]
     inputs += [Input("a file of the bundle", file) for file in card.files_of(settings.model)]
-    if sheet is not None and sheet.is_file():  # an older sheet may be replaced, a photo may not
+    if sheet is not None and os.path.isfile(sheet):  # an older sheet may be replaced, a photo may not
         inputs += [Input("one of the photos", file) for file in photo_files(sources, settings.image_column)]
     check_output_paths(
         [

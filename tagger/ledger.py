@@ -143,7 +143,7 @@ def alone(path: Path | None, wait: float = 0.0) -> Iterator[None]:
 
 def lock_of(path: Path) -> Path:
     """Return the lock of the ledger in the file `path`: one for all the links that lead there."""
-    real = path.resolve()
+    real = Path(os.path.realpath(path))
     return real.with_name(f"{real.name}.lock")
 
 

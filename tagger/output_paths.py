@@ -99,7 +99,7 @@ def _on_a_photo(output: Output, folders: list[str]) -> str:
 
 def _unwritable(output: Output) -> str:
     """Return why the system will not let an output be written; empty where it will, as far as can be told beforehand."""
-    option, given = output.option, str(output.path)
+    option, given = output.option, str(output.path) or "."
     try:
         found = Path(given).stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -188,7 +188,7 @@ def ledger_place(settings: RunSettings) -> Path | None:
     if settings.ledger is not None:
         return settings.ledger
     out = Path(settings.out)
-    if settings.out == "-" or (out.exists() and not out.is_file()):
+    if settings.out == "-" or (os.path.exists(out) and not os.path.isfile(out)):
         return None
     return out.with_suffix(ledger.SUFFIX)
 
@@ -196,7 +196,9 @@ def ledger_place(settings: RunSettings) -> Path | None:
 def outputs_of(settings: RunSettings) -> list[Output]:
     """Return all files that a run writes, the report last, so that of two in one place it is the one to be refused."""
     place = ledger_place(settings)
-    beside = [] if place is None else [ledger.lock_of(place), *(Path(f"{place.resolve()}{end}") for end in ledger.BESIDE)]
+    beside = (
+        [] if place is None else [ledger.lock_of(place), *(Path(f"{os.path.realpath(place)}{end}") for end in ledger.BESIDE)]
+    )
     return [
         Output("--out", settings.out),
         Output("--changes", settings.changes),
