@@ -214,6 +214,16 @@ def files_of(name: str) -> list[Path]:
     return [folder / "card.json", folder / HISTORY_FILE, *folder.glob("weights-*.safetensors")]
 
 
+def check_replaceable(folder: Path) -> None:
+    """Raise `BundleError` where the folder for a new bundle holds the `card.json` of another program."""
+    try:
+        raw = json.loads((folder / "card.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return  # none, or a damaged one, which a new bundle mends
+    if not isinstance(raw, dict) or raw.get("kind") != KIND:
+        raise BundleError(f"{folder / 'card.json'} is no fmtag card and would be replaced; give --out another folder.")
+
+
 def history(name: str) -> list[Epoch]:
     """Return the epochs of the training of the bundle that `read` would find; none where it has no history.
 

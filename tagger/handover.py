@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger import bundle
-from tagger.card import HISTORY_FILE, Card, Epoch
+from tagger.card import HISTORY_FILE, Card, Epoch, check_replaceable
 from tagger.dataset import LABEL_TABLES, holds_fashion_mnist
 from tagger.ensemble import checkpoints
 from tagger.errors import BundleError, TrainingError
@@ -74,6 +74,7 @@ def check_places(settings: TrainSettings, recipe: Path | None = None) -> None:
         ],
         [*inputs, *fashion_mnist_files(settings.data)],
     )
+    check_replaceable(settings.out)
 
 
 def check_floor(settings: TrainSettings, accuracy: float) -> None:

@@ -84,7 +84,7 @@ def tune(
     `LockedError` where another search has it, `TrainingError` where the recipe as it stands cannot be trained.
     """
     path = settings.study or (settings.out.with_suffix(".sqlite") if settings.out.name else settings.out)
-    checkpoint, lock = (path.with_name(f"{path.name}.{end}") for end in ("checkpoint.pt", "lock"))
+    checkpoint, lock = (Path(f"{path}.{end}") for end in ("checkpoint.pt", "lock"))
     check_output_paths(
         [Output("--out", settings.out), *(Output("--study", file) for file in (path, checkpoint, lock))],
         [
