@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tagger import bundle, metrics, output, source
 from tagger.calibrate import ENOUGH_TO_CALIBRATE, fit_temperature, threshold_for
-from tagger.card import Card, check_replaceable, files_of
+from tagger.card import Card, files_of
 from tagger.deepen import deepened
 from tagger.errors import DatasetError, TrainingError
 from tagger.learn import USUAL_STRENGTH, Lesson, Trial, cross_validate, learn
@@ -105,7 +105,6 @@ def adapt(settings: AdaptSettings, progress: Callable[[int, int], None] = lambda
     there is too little to learn from, or tags would be less often right than before, unless the settings insist.
     """
     check_output_paths([Output("--out", settings.out, "folder")])
-    check_replaceable(Path(settings.out))
     parent = bundle.load(settings.start)
     if parent.shop is not None:
         first = parent.card.parent.partition("@")[0]
@@ -377,8 +376,6 @@ def _card(settings: AdaptSettings, parent: bundle.Bundle) -> Card:
         versions={"fmtag": version("fmtag"), "torch": torch.__version__, "python": platform.python_version()},
     )
 
-
-# Picking -----------------------------------------------------------------------------------------------------------
 
 PICK_COLUMNS = ("path", "label", "tag", "confidence")
 

@@ -286,13 +286,13 @@ def user_folder() -> Path:
 def place_for(out: str) -> Path:
     """Return the folder for a new bundle: a bare name is one in the user's folder, anything else a path.
 
-    Raises `BundleError` for the name of a shipped bundle, which would be hidden by it.
+    Raises `BundleError` for the name of a shipped bundle, which would be hidden by it, and as `check_replaceable` does.
     """
-    if Path(out).name != out or out in (".", ".."):
-        return Path(out)
-    if out in (folder.name for folder in shipped()):
+    if Path(out).name == out and out in (folder.name for folder in shipped()):
         raise BundleError(f"{out} is the name of a bundle that comes with fmtag; give the new one another name.")
-    return user_folder() / out
+    folder = Path(out) if Path(out).name != out or out in (".", "..") else user_folder() / out
+    check_replaceable(folder)
+    return folder
 
 
 def default_model() -> str:

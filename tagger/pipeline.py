@@ -19,13 +19,14 @@ from typing import IO, TYPE_CHECKING
 import cv2
 
 from tagger import card, decide, ledger, output, source
-from tagger.atomic import remove_leftovers, replacing
-from tagger.errors import BundleError, LedgerDamagedError, LedgerError, OutputError, SourceError
+from tagger.atomic import remove_leftovers
+from tagger.errors import BundleError, LedgerDamagedError, LedgerError, SourceError
 from tagger.garment import VERSION
 from tagger.ledger import Ledger, Listed, Unknown
-from tagger.output_paths import Input, Output, check_output_paths
+from tagger.output_paths import check_output_paths
 from tagger.reading import Prepared, pictures_of, prepare, with_results
 from tagger.records import FAILED_REASONS, Failed, Garment, Item, Result, Tag
+from tagger.run_files import inputs_of, ledger_place, outputs_of
 from tagger.settings import Format, RunSettings
 
 if TYPE_CHECKING:
@@ -181,40 +182,6 @@ def run(
     finally:
         report.seconds = time.monotonic() - started
     return report
-
-
-def ledger_place(settings: RunSettings) -> Path | None:
-    """Return the ledger's file: the one asked for, else the one beside the output, or None beside what is no file."""
-    if settings.ledger is not None:
-        return settings.ledger
-    out = Path(settings.out)
-    if settings.out == "-" or (os.path.exists(out) and not os.path.isfile(out)):
-        return None
-    return out.with_suffix(ledger.SUFFIX)
-
-
-def outputs_of(settings: RunSettings) -> list[Output]:
-    """Return all files that a run writes, the report last, so that of two in one place it is the one to be refused."""
-    place = ledger_place(settings)
-    beside = (
-        [] if place is None else [ledger.lock_of(place), *(Path(f"{os.path.realpath(place)}{end}") for end in ledger.BESIDE)]
-    )
-    return [
-        Output("--out", settings.out),
-        Output("--changes", settings.changes),
-        *(Output("--ledger", file) for file in (place, *beside)),
-        Output("--debug-garments", settings.debug_garments, "pictures"),
-        Output("--report", settings.report),
-    ]
-
-
-def inputs_of(settings: RunSettings) -> list[Input]:
-    """Return all files that a run reads."""
-    return [
-        *([] if settings.source == "-" else [Input("the source itself", settings.source)]),
-        *([] if settings.label_map is None else [Input("the label map", settings.label_map)]),
-        *(Input("a file of the bundle that tags", file) for file in card.files_of(settings.model)),
-    ]
 
 
 def _run(job: _Job, opened: source.Source, place: Path | None) -> None:
@@ -402,9 +369,5 @@ def _write_garment(folder: Path, number: int, photo: Prepared) -> None:
     """Write what the network saw as a PNG named by the row and the photo."""
     if isinstance(photo.outcome, Garment):
         stem = Path(photo.item.path).stem[:60] or "photo"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with replacing(folder / f"{number:06d}-{stem}.png") as file:
-                file.write(cv2.imencode(".png", photo.outcome.pixels)[1].tobytes())
-        except OSError as error:
-            raise OutputError(f"{folder} cannot be written ({error.strerror or error}).") from error
+        png = cv2.imencode(".png", photo.outcome.pixels)[1].tobytes()
+        output.write_folder(folder, {f"{number:06d}-{stem}.png": png})

@@ -12,7 +12,8 @@ from typing import Any
 from tagger.errors import FmtagError, Interrupted, LockedError, OutputError
 from tagger.output import write_file
 from tagger.output_paths import refusals
-from tagger.pipeline import Report, inputs_of, ledger_place, outputs_of
+from tagger.pipeline import Report
+from tagger.run_files import inputs_of, ledger_place, outputs_of
 from tagger.settings import RunSettings
 
 FORMAT = 1

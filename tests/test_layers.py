@@ -23,7 +23,7 @@ LAYERS = (
     "distill",
     "source decode output decide figure",
     "garment predict metrics calibrate drawing labelled recipe_file output_paths",
-    "reading charts",
+    "reading charts run_files",
     "compose shoes train learn scoring",
     "mix pick lesson deepen pipeline ensemble",
     "run_report collection handover",
