@@ -16,12 +16,13 @@ from torch import Tensor
 
 from tagger import bundle, metrics, output, source
 from tagger.calibrate import ENOUGH_TO_CALIBRATE, fit_temperature, threshold_for
-from tagger.card import Card
+from tagger.card import Card, files_of
 from tagger.deepen import deepened
 from tagger.errors import DatasetError, TrainingError
 from tagger.learn import USUAL_STRENGTH, Lesson, Trial, cross_validate, learn
 from tagger.lesson import Labelled, Table, Taught, checksum, lesson_of, listed, read_table
 from tagger.network import Network
+from tagger.output_paths import Input, Output, check_output_paths
 from tagger.pick import worth_labelling
 from tagger.predict import Look, Predictor
 from tagger.reading import prepare
@@ -103,6 +104,7 @@ def adapt(settings: AdaptSettings, progress: Callable[[int, int], None] = lambda
     `progress` is told how many photos have been looked at, and of how many. Raises an `FmtagError`, and writes nothing, where
     there is too little to learn from, or tags would be less often right than before, unless the settings insist.
     """
+    check_output_paths([Output("--out", settings.out, "folder")])
     parent = bundle.load(settings.start)
     if parent.shop is not None:
         first = parent.card.parent.partition("@")[0]
@@ -375,8 +377,6 @@ def _card(settings: AdaptSettings, parent: bundle.Bundle) -> Card:
     )
 
 
-# Picking -----------------------------------------------------------------------------------------------------------
-
 PICK_COLUMNS = ("path", "label", "tag", "confidence")
 
 
@@ -385,6 +385,8 @@ def write_picks(settings: AdaptSettings, count: int, progress: Callable[[int, in
 
     Its column `label` is empty; paths are absolute, so that the table may lie anywhere.
     """
+    bundle_files = (Input("a file of the bundle", file) for file in files_of(settings.start))
+    check_output_paths([Output("--out", settings.out)], [Input("the source itself", settings.catalog), *bundle_files])
     form = output.format_of(settings.out)
     loaded = bundle.load(settings.start)
     catalog, _ = _looked_at(settings, None, Predictor(loaded, settings.device), progress)

@@ -1,12 +1,37 @@
 """Files that are the old one or the new one, never half of one."""
 
 import os
-import shutil
+import re
+import secrets
+import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from glob import escape
 from pathlib import Path
 from typing import IO
+
+# None of these may open what somebody else has put there: a link would lead out of the folder, a pipe would never answer.
+_OPEN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_CREATE = _OPEN | os.O_WRONLY | os.O_CREAT | os.O_EXCL
+
+_LONGEST_PREFIX = 200
+"""Bytes of a file's name that its temporary file repeats: a name has 255 at most."""
+
+if sys.platform == "win32":
+
+    def _lock(handle: int) -> bool:
+        return True  # an open file cannot be removed there, which is all that the lock is for
+
+else:
+    import fcntl
+
+    def _lock(handle: int) -> bool:
+        """Lock an open file; return False where another process holds it, and raise `OSError` where files have no locks."""
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
 
 @contextmanager
@@ -16,26 +41,27 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     File and folder are synced to the disk. A link stays a link, the old file's permissions stay, and what is no regular
     file, such as a device, is written as it is. Raises `OSError` where that cannot be done.
     """
-    path = path.resolve()
     if path.exists() and not path.is_file():
-        with path.open("wb") as file:
-            yield file
+        with path.open("wb") as device:
+            yield device
         return
-    temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
+    path = Path(os.path.realpath(path))
+    temporary, file = _create_temporary(path)
     try:
-        file = temporary.open("wb")
         try:
             yield file
             file.flush()
             os.fsync(file.fileno())
+            if path.exists():
+                os.chmod(file.fileno() if os.chmod in os.supports_fd else temporary, _mode_of(path))  # noqa: PTH101 (a handle)
+            if sys.platform == "win32":
+                file.close()  # Windows renames no open file
+            os.replace(temporary, path)
         except BaseException:
             with suppress(OSError):  # on a full disk the last buffer has nowhere to go: the first error is the one to tell
                 file.close()
             raise
-        file.close()
-        if path.exists():
-            shutil.copymode(path, temporary)
-        os.replace(temporary, path)
+        file.close()  # not before it has its name: until then its lock keeps other processes from removing it
         _sync_folder(path.parent)
     finally:
         with suppress(OSError):
@@ -43,11 +69,61 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what runs that were killed outright left of `path`; only for who knows that nobody else is writing it."""
-    path = path.resolve()
-    for left in path.parent.glob(f".{escape(path.name[:200])}.*.tmp"):
-        with suppress(OSError):
-            left.unlink()
+    """Remove the temporary files of `path` that killed processes have left; those of living ones are locked, and stay."""
+    path = Path(os.path.realpath(path))
+    left = re.compile(re.escape(_prefix(path)) + r"[0-9a-f]{16}\.tmp")
+    with suppress(OSError):
+        for name in os.listdir(path.parent):
+            if left.fullmatch(name):
+                _remove_unlocked(path.parent / name)
+
+
+def _remove_unlocked(file: Path) -> None:
+    with suppress(OSError):
+        if sys.platform == "win32":
+            file.unlink()
+            return
+        handle = os.open(file, _OPEN | os.O_RDWR)  # for writing, too: network file systems lock exclusively only then
+        try:
+            if stat.S_ISREG(os.fstat(handle).st_mode) and _lock(handle):
+                file.unlink()
+        finally:
+            os.close(handle)
+
+
+def _create_temporary(path: Path) -> tuple[Path, IO[bytes]]:
+    """Return a new, locked file beside `path`, which nobody could have foreseen, and that file open for writing."""
+    mode = _mode_of(path) & 0o777 if path.exists() else 0o666  # less the umask
+    while True:
+        temporary = path.with_name(f"{_prefix(path)}{secrets.token_hex(8)}.tmp")
+        handle = os.open(temporary, _CREATE, mode)
+        try:
+            if _is_kept(handle):
+                return temporary, os.fdopen(handle, "wb")
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # taken for a leftover before it was locked, and so removed
+
+
+def _is_kept(handle: int) -> bool:
+    """Lock a new file and return whether it still has its name."""
+    try:
+        locked = _lock(handle)
+    except OSError:
+        locked = True  # a file system without locks, on which nobody removes leftovers either
+    return locked and os.fstat(handle).st_nlink > 0
+
+
+def _prefix(path: Path) -> str:
+    name = path.name
+    while len(os.fsencode(name)) > _LONGEST_PREFIX:
+        name = name[:-1]
+    return f".{name}.fmtag-"
+
+
+def _mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def _sync_folder(folder: Path) -> None:

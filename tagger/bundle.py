@@ -76,26 +76,43 @@ def save(folder: Path, card: Card, network: Network, shop: Shop | None = None) -
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     packed = save_tensors(tensors | (shop.tensors() if shop else {}))
     checksum = hashlib.sha256(packed).hexdigest()
-    weights_name = f"weights-{checksum[:8]}.safetensors"
+    weights = folder / _weights_name(checksum)
     raw = {
         "kind": KIND,
         "format": FORMAT,
         **{key: value for key, value in asdict(card).items() if key not in ("min_confidence", "precisions")},
         "thresholds": {"min_confidence": card.min_confidence, "precisions": card.precisions},
-        "weights": {"file": weights_name, "sha256": checksum},
+        "weights": {"file": weights.name, "sha256": checksum},
     }
+    replaced = _weights_in(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / weights_name) as file:
+        with replacing(weights) as file:
             file.write(packed)
         with replacing(folder / "card.json") as file:
             file.write((json.dumps(raw, indent=2, ensure_ascii=False) + "\n").encode())
-        for old in folder.glob("weights-*.safetensors"):
-            if old.name != weights_name:
-                old.unlink()
+        if replaced is not None and replaced != weights:
+            replaced.unlink(missing_ok=True)
     except OSError as error:
         raise BundleError(f"The bundle {folder} cannot be written: {error.strerror or error}.") from error
     return load(str(folder))
+
+
+def _weights_in(folder: Path) -> Path | None:
+    """Return the weights of the bundle in a folder, None where there is none: other files are not for a new one to remove."""
+    if not (folder / "card.json").is_file():
+        return None
+    try:
+        signed = read(str(folder.resolve()))
+        whole = hashlib.sha256(signed.weights()).hexdigest() == signed.weights_sha256
+    except (BundleError, OSError):
+        return None
+    own = signed.weights_file == _weights_name(signed.weights_sha256)
+    return folder / signed.weights_file if whole and own else None
+
+
+def _weights_name(sha256: str) -> str:
+    return f"weights-{sha256[:8]}.safetensors"
 
 
 def _check_shop(bundle: Bundle) -> None:

@@ -206,6 +206,25 @@ def read(name: str) -> Signed:
         return Signed(folder, _card(raw), hashlib.sha256(content).hexdigest(), weights_file, weights_sha256)
 
 
+def files_of(name: str) -> list[Path]:
+    """Return the files of the bundle that `read` would find, which may be damaged; none where there is no such bundle."""
+    try:
+        folder = _find(name)
+    except BundleError:
+        return []
+    return [folder / "card.json", folder / HISTORY_FILE, *folder.glob("weights-*.safetensors")]
+
+
+def check_replaceable(folder: Path) -> None:
+    """Raise `BundleError` where the folder for a new bundle holds the `card.json` of another program."""
+    try:
+        raw = json.loads((folder / "card.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return  # none, or a damaged one, which a new bundle mends
+    if not isinstance(raw, dict) or raw.get("kind") != KIND:
+        raise BundleError(f"{folder / 'card.json'} is no fmtag card and would be replaced; give --out another folder.")
+
+
 def history(name: str) -> list[Epoch]:
     """Return the epochs of the training of the bundle that `read` would find; none where it has no history.
 
@@ -276,15 +295,16 @@ def user_folder() -> Path:
 def place_for(out: str) -> Path:
     """Return the folder for a new bundle: a bare name is one in the user's folder, anything else a path.
 
-    Raises `BundleError` for the name of a shipped bundle, which would be hidden by it, and where no bundle can be so named.
+    Raises `BundleError` for the name of a shipped bundle, which would be hidden by it, where no bundle can be so named, and as
+    `check_replaceable` does.
     """
-    if Path(out).name != out or out in (".", ".."):
-        check_name(os.path.basename(os.path.realpath(out)))
-        return Path(out)
-    check_name(out)
-    if out in (folder.name for folder in shipped()):
+    is_name = Path(out).name == out and out not in (".", "..")
+    check_name(out if is_name else os.path.basename(os.path.realpath(out)))
+    if is_name and out in (folder.name for folder in shipped()):
         raise BundleError(f"{out} is the name of a bundle that comes with fmtag; give the new one another name.")
-    return user_folder() / out
+    folder = user_folder() / out if is_name else Path(out)
+    check_replaceable(folder)
+    return folder
 
 
 def default_model() -> str:

@@ -297,7 +297,7 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: str
             ending=stopping.ending,
         )
         try:
-            with stopping.listening(), reported(settings, report):
+            with stopping.listening(), reported(settings, report, progress.warned):
                 pipeline.run(settings, sys.stdin.buffer, watcher, report)
         except Interrupted as stop:
             progress.interrupted(report)
@@ -360,19 +360,28 @@ def evaluate(
     from tagger.evaluate import evaluate as judge
     from tagger.evaluate import figures_of
     from tagger.html_report import html_report
-    from tagger.labelled import place_of
-    from tagger.output import check_folder, check_places, write_file, write_folder, write_json
+    from tagger.labelled import photo_files, place_of
+    from tagger.output import write_file, write_folder, write_json
+    from tagger.output_paths import Input, Output, check_output_paths, fashion_mnist_files
     from tagger.photo_report import photo_report
     from tagger.report import print_figures
 
     settings = EvaluateSettings(sources, **options)
     markdown = report if report is not None and _is_markdown(report) else None
-    check_places({"--out": out, "--report": markdown, "--sheet": sheet}, map(place_of, sources))
     folder = None if markdown is not None else report
-    history: list[card.Epoch] = []
-    if folder is not None:  # what is wrong with it is said before minutes of measuring
-        check_folder(folder)
-        history = card.history(settings.model)
+    inputs = [Input("the source itself", place_of(source)) for source in sources]
+    inputs += [Input("a file of the bundle", file) for file in card.files_of(settings.model)]
+    if sheet is not None and os.path.isfile(sheet):  # an older sheet may be replaced, a photo may not
+        inputs += [Input("one of the photos", file) for file in photo_files(sources, settings.image_column)]
+    check_output_paths(
+        [
+            Output("--report", folder, "pictures"),
+            *(Output(option, path) for option, path in {"--out": out, "--report": markdown}.items()),
+            Output("--sheet", sheet, "picture"),
+        ],
+        [*inputs, *fashion_mnist_files(settings.data)],
+    )
+    history = [] if folder is None else card.history(settings.model)
     evaluation = judge(settings)
     figures = figures_of(evaluation)
     if folder is not None:
@@ -408,13 +417,20 @@ def compare(
     another row says what they reach together.
     """
     from tagger import compare_report
+    from tagger.card import files_of
     from tagger.charts import costs
     from tagger.compare import compare as measure
     from tagger.output import write_file
+    from tagger.output_paths import Input, Output, check_output_paths, fashion_mnist_files
     from tagger.report import print_comparison
 
     if out is not None and out.suffix not in (".csv", ".json"):
         raise click.UsageError(f"{out} ends neither in .csv nor in .json; give one of these to --out.")
+    inputs = [Input("a file of a bundle", file) for name in models for file in files_of(name)]
+    check_output_paths(
+        [Output("--out", out), Output("--report", report), Output("--chart", chart, "picture")],
+        [*inputs, *fashion_mnist_files(data)],
+    )
     comparison = measure(CompareSettings(models, data))
     print_comparison(comparison)
     if out is not None:
@@ -571,9 +587,10 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     from tagger.card import history
     from tagger.evaluate import evaluate as judge
     from tagger.evaluate import evaluate_test_set
-    from tagger.finetune import TEST, collected, finetune
+    from tagger.finetune import collected, finetune
+    from tagger.handover import REPORT, TEST, check_places
     from tagger.html_report import REPORT_FILE, html_report
-    from tagger.output import check_folder, write_folder
+    from tagger.output import write_folder
     from tagger.progress import counting
     from tagger.report import print_epoch, print_retrained
     from tagger.retrain import retrain as make
@@ -583,8 +600,8 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     settings = settings_of(given)
 
     check_name(settings.name or settings.out.resolve().name)
-    place, out = settings.out / "report", str(settings.out)
-    check_folder(place)  # said before hours of training
+    place, out = settings.out / REPORT, str(settings.out)
+    check_places(settings, given.recipe if isinstance(given.recipe, Path) else None)
     if given.own:
         with counting("photos") as progress:
             photos_read = collected(settings, progress)

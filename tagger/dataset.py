@@ -125,6 +125,9 @@ KINDS = {
 _LAYOUTS = (("labels.csv", "path", "group", ("",)), ("images.csv", "image", "sender_id", ("images", "images_original")))
 """Table, columns of the file and of whose it is, and folders of the photos: ours, and the clothing dataset's own."""
 
+LABEL_TABLES = tuple(name for name, *_ in _LAYOUTS)
+"""The tables that a folder of labelled photos may hold."""
+
 
 def labelled_photos(folder: Path) -> list[LabelledPhoto]:
     """Return the photos of a folder with a table of labels, such as the clothing dataset of Alexey Grigorev (CC0-1.0).

@@ -26,9 +26,10 @@ from torch.nn.utils import prune
 
 from tagger import bundle, dataset
 from tagger.atomic import replacing
-from tagger.card import read
+from tagger.card import files_of, read
 from tagger.errors import ExportError
 from tagger.network import Network
+from tagger.output_paths import Input, Output, check_output_paths, fashion_mnist_files
 from tagger.predict import fold_norms, native_probabilities, photo_probabilities
 from tagger.settings import ExportSettings
 
@@ -68,6 +69,8 @@ def export(settings: ExportSettings) -> tuple[Checked, Checked]:
     Raises `ExportError`, and leaves an older file as it was, where the bundle or the runtime cannot do it, or where what was
     neither pruned nor made int8 does not say the same.
     """
+    read_files = [Input("a file of the bundle", file) for file in files_of(settings.model)]
+    check_output_paths([Output("--out", settings.out)], [*read_files, *fashion_mnist_files(settings.data)])
     loaded = bundle.load(settings.model)
     if loaded.shop is not None:
         raise ExportError(

@@ -19,7 +19,7 @@ from tagger.device import for_training
 from tagger.ensemble import train_members
 from tagger.errors import TrainingError
 from tagger.garment import VERSION
-from tagger.handover import HeldOut, Retrained, check_floor, hand_over, objection_to
+from tagger.handover import TEST, HeldOut, Retrained, check_floor, hand_over, objection_to
 from tagger.lesson import checksum
 from tagger.network import Network, logits_of
 from tagger.output import write_file
@@ -27,9 +27,6 @@ from tagger.predict import Predictor
 from tagger.recipes import SHAPES
 from tagger.settings import TrainSettings
 from tagger.train import EpochFigures
-
-TEST = "test.csv"
-"""The photos that only measured, as a table for `fmtag evaluate`, beside the bundle."""
 
 OTHER = "other"
 """The group of labels that neither Fashion-MNIST nor the bundle begun with knows."""

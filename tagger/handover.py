@@ -1,22 +1,33 @@
 """A trained network takes its place as a bundle, held against the one that is there, with history and figures beside it."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagger import bundle
-from tagger.card import HISTORY_FILE, Card, Epoch
+from tagger.card import HISTORY_FILE, Card, Epoch, check_replaceable
+from tagger.dataset import LABEL_TABLES, holds_fashion_mnist
 from tagger.ensemble import checkpoints
 from tagger.errors import BundleError, TrainingError
+from tagger.labelled import place_of
 from tagger.network import Network, count_macs, count_parameters
 from tagger.output import as_csv, write_file, write_json
+from tagger.output_paths import Input, Output, check_output_paths, fashion_mnist_files
 from tagger.settings import TrainSettings
 from tagger.train import EpochFigures
 
 METRICS = "metrics.json"
+
+TEST = "test.csv"
+"""The photos of one's own that only measured, as a table for `fmtag evaluate`, beside the bundle."""
+
+REPORT = "report"
+"""Folder of the report beside the bundle."""
 
 BRIEF = ("accuracy", "macro_accuracy", "calibration_error", "n")
 """Figures of each part that stand in the card; `METRICS` has all of them."""
@@ -41,6 +52,29 @@ class HeldOut:
     """What the new bundle says of each picture (n,)."""
     ask: Callable[[bundle.Bundle], NDArray[np.int64]]
     """What another bundle says of each picture (n,), as numbers among its own card's labels."""
+
+
+def check_places(settings: TrainSettings, recipe: Path | None = None) -> None:
+    """Raise `OutputError` where the bundle's folder cannot be written, or a file in it that is replaced is one that is read.
+
+    `recipe` is the recipe's file, where there is one. Bundles that are read may be replaced: they are loaded before.
+    """
+    given = [("the recipe", recipe), ("the pretrained weights", settings.pretrained)]
+    given += [("a table of labels", settings.photos / name) for name in LABEL_TABLES] if settings.photos else []
+    if settings.data is not None and not holds_fashion_mnist(settings.data):
+        given.append(("the source itself", place_of(str(settings.data))))
+    inputs = [Input(name, path) for name, path in given if path is not None]
+    beside = [settings.out / name for name in ("card.json", HISTORY_FILE, METRICS, TEST)]
+    written = (file for file in (*beside, *checkpoints(settings.out, settings.recipe)) if os.path.lexists(file))
+    check_output_paths(
+        [
+            Output("--out", settings.out, "folder"),
+            Output("--out", settings.out / REPORT, "pictures"),
+            *(Output("--out", file) for file in written),
+        ],
+        [*inputs, *fashion_mnist_files(settings.data)],
+    )
+    check_replaceable(settings.out)
 
 
 def check_floor(settings: TrainSettings, accuracy: float) -> None:

@@ -2,11 +2,12 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from tagger import source
-from tagger.errors import DatasetError
+from tagger.errors import DatasetError, SourceError
 from tagger.records import Item
 
 LABELS_FILE = "labels.csv"
@@ -43,6 +44,14 @@ def labelled_items(given: str, image_column: str | None = None, label_column: st
                 "or give a table with an image and a label column."
             )
         yield Item(item.path, item.file, {"label": folder, "kind": "", "group": "", "flagged": False}, item.problem)
+
+
+def photo_files(sources: Iterable[str], image_column: str | None = None) -> Iterator[Path]:
+    """Yield the files of the photos of all sources that can be read; of others it is no matter here."""
+    for given in sources:
+        with suppress(SourceError):
+            items = source.open_source(str(place_of(given)), image_column).items
+            yield from (Path(item.file) for item in items if item.file is not None)
 
 
 def place_of(given: str) -> Path:

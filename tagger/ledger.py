@@ -33,6 +33,9 @@ APPLICATION = int.from_bytes(b"fmtg", "big")
 
 SUFFIX = ".ledger"
 
+BESIDE = ("-wal", "-shm")
+"""Ends of the names of the files that SQLite keeps beside a ledger."""
+
 CHUNK = 1_000
 """Rows that are made at once."""
 
@@ -134,8 +137,14 @@ def alone(path: Path | None, wait: float = 0.0) -> Iterator[None]:
 
     Raises `LockedError` where another run holds it after `wait` seconds, and `LedgerError` where there can be no lock.
     """
-    with nullcontext() if path is None else held(path.with_name(path.name + ".lock"), wait):
+    with nullcontext() if path is None else held(lock_of(path), wait):
         yield
+
+
+def lock_of(path: Path) -> Path:
+    """Return the lock of the ledger in the file `path`: one for all the links that lead there."""
+    real = Path(os.path.realpath(path))
+    return real.with_name(f"{real.name}.lock")
 
 
 @contextmanager
@@ -158,7 +167,7 @@ def put_aside(path: Path) -> Path:
     """Rename a damaged ledger, with what SQLite keeps beside it, and return its new name."""
     now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
     aside = path.with_name(f"{path.name}.damaged-{now}-{os.getpid()}")
-    for end in ("", "-wal", "-shm"):
+    for end in ("", *BESIDE):
         with suppress(FileNotFoundError):
             os.replace(f"{path}{end}", f"{aside}{end}")
     return aside

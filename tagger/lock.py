@@ -18,6 +18,11 @@ SECONDS_BETWEEN_TRIES = 0.1
 SECONDS_TO_SAY_WHO = 1.0
 """The holder writes who it is right after it got the lock; so long it may take on a busy machine."""
 
+_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+_FIRST = b'{"pid": '
+"""What the content of a lock begins with, as far as it had been written when its holder was killed."""
+
 if sys.platform == "win32":
     import msvcrt
 
@@ -44,14 +49,14 @@ else:
 
 
 @contextmanager
-def held(path: Path, wait: float = 0.0) -> Iterator[None]:
-    """Hold the lock on the file `path` while the block lasts; the file says who holds it, and is gone afterwards.
+def held(path: Path, wait: float = 0.0, option: str = "--ledger") -> Iterator[None]:
+    """Hold the lock, a file, while the block lasts; nobody else can, and it vanishes at the end.
 
-    Raises `LockedError`, which names the holder, where another has not let go of it after `wait` seconds, and `LedgerError`
-    where the file cannot be made or locked.
+    Raises `LockedError` where another still holds it after `wait` seconds, and names it as far as it can; `LedgerError`
+    where the file cannot be made or locked, or is something else, with `option` as what places it elsewhere.
     """
     end = time.monotonic() + wait
-    while (file := _opened(path)) is None:
+    while (file := _opened(path, option)) is None:
         if time.monotonic() >= end:
             raise LockedError(f"Another run is going on ({_holder(path)}); wait for it with --wait SECONDS, or stop it.")
         time.sleep(SECONDS_BETWEEN_TRIES)
@@ -68,12 +73,15 @@ def held(path: Path, wait: float = 0.0) -> Iterator[None]:
                 path.unlink()
 
 
-def _opened(path: Path) -> IO[bytes] | None:
+def _opened(path: Path, option: str) -> IO[bytes] | None:
     """Return the file, locked, or None where another holds it."""
     try:
-        file = path.open("ab")
+        if path.is_symlink():
+            raise LedgerError(f"{path} is a symbolic link, which no lock may be; remove it, or give {option} another file.")
+        file = os.fdopen(os.open(path, _FLAGS, 0o666), "r+b")
         try:
             if _taken(file) and _is_at(file, path):
+                _refuse_others(file, path, option)
                 return file
         except BaseException:
             file.close()
@@ -81,15 +89,23 @@ def _opened(path: Path) -> IO[bytes] | None:
         file.close()
     except OSError as error:
         raise LedgerError(
-            f"{path} cannot be made or locked ({error.strerror or error}); give --ledger a file in a folder where it can."
+            f"{path} cannot be made or locked ({error.strerror or error}); give {option} a file in a folder where it can."
         ) from error
     return None
+
+
+def _refuse_others(file: IO[bytes], path: Path, option: str) -> None:
+    """Raise `LedgerError` for a file that no lock has left there: it would lose its content, and then its name."""
+    file.seek(0)
+    first = file.read(len(_FIRST))
+    if os.fstat(file.fileno()).st_nlink > 1 or not _FIRST.startswith(first):
+        raise LedgerError(f"{path} is no lock, but another file; move it away, or give {option} another file.")
 
 
 def _is_at(file: IO[bytes], path: Path) -> bool:
     """Whether the locked file still lies there: its last holder may have removed it after it was opened here."""
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
     except FileNotFoundError:
         return False
 

@@ -182,24 +182,6 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         write_file(folder / name, content)
 
 
-def check_places(files: Mapping[str, str | Path | None], sources: Iterable[Path] = ()) -> None:
-    """Raise `OutputError` where a file that an option names has no folder, is a source, or is what another option names.
-
-    None is for an option that is not given, and - for standard output.
-    """
-    taken = {os.path.realpath(source): "the source itself" for source in sources if source.is_file()}
-    for option, given in files.items():
-        if given is None or str(given) == "-":
-            continue
-        real = os.path.realpath(given)
-        folder = os.path.dirname(real)  # noqa: PTH120
-        if not os.path.isdir(folder):  # noqa: PTH112
-            raise OutputError(f"{given} cannot be written: there is no folder {folder}; make it first.")
-        if real in taken:
-            raise OutputError(f"{given} is {taken[real]} and would be replaced; give {option} another name.")
-        taken[real] = f"what {option} names"
-
-
 @contextmanager
 def _said_of(out: str) -> Iterator[None]:
     """Turn the operating system's errors into one sentence; a reader that has left is the caller's matter."""

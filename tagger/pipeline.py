@@ -20,11 +20,13 @@ import cv2
 
 from tagger import card, decide, ledger, output, source
 from tagger.atomic import remove_leftovers
-from tagger.errors import BundleError, LedgerDamagedError, LedgerError, OutputError, SourceError
+from tagger.errors import BundleError, LedgerDamagedError, LedgerError, SourceError
 from tagger.garment import VERSION
 from tagger.ledger import Ledger, Listed, Unknown
+from tagger.output_paths import check_output_paths
 from tagger.reading import Prepared, pictures_of, prepare, with_results
 from tagger.records import FAILED_REASONS, Failed, Garment, Item, Result, Tag
+from tagger.run_files import inputs_of, ledger_place, outputs_of
 from tagger.settings import Format, RunSettings
 
 if TYPE_CHECKING:
@@ -151,9 +153,11 @@ def run(
         return source.open_source(settings.source, settings.image_column, stdin, ignored)
 
     try:
+        check_output_paths(outputs_of(settings), inputs_of(settings))
         format = output.format_of(settings.out, settings.format)
+        if settings.changes is not None:
+            output.format_of(settings.changes)
         place = ledger_place(settings)
-        _check_outputs(settings, place)
         found, signed = opened(), card.read(settings.model)
         threshold = signed.card.threshold(settings.precision) if settings.min_confidence is None else settings.min_confidence
         names = source.read_label_map(settings.label_map, signed.card.labels) if settings.label_map else {}
@@ -161,8 +165,8 @@ def run(
         found = _not_empty(found, job)
         with ledger.alone(place, settings.wait):
             for path in (settings.out, settings.changes, settings.report):
-                if path is not None and place is not None:
-                    remove_leftovers(Path(path))
+                if path not in (None, "-"):
+                    remove_leftovers(Path(str(path)))
             try:
                 _run(job, found, place)
             except LedgerDamagedError as error:
@@ -178,16 +182,6 @@ def run(
     finally:
         report.seconds = time.monotonic() - started
     return report
-
-
-def ledger_place(settings: RunSettings) -> Path | None:
-    """Return the ledger's file: the one asked for, else the one beside the output, or None beside what is no file."""
-    if settings.ledger is not None:
-        return settings.ledger
-    out = Path(settings.out)
-    if settings.out == "-" or (out.exists() and not out.is_file()):
-        return None
-    return out.with_suffix(ledger.SUFFIX)
 
 
 def _run(job: _Job, opened: source.Source, place: Path | None) -> None:
@@ -371,20 +365,9 @@ def _write_changes(out: str, report: Report, memory: Ledger) -> None:
             writer.write(event._asdict() | {name: flag and flag == "true" for name, flag in flags.items()})
 
 
-def _check_outputs(settings: RunSettings, place: Path | None) -> None:
-    """Raise `OutputError` where a file that is to be written has no folder, is the source, or is another of them."""
-    sources = [] if settings.source == "-" else [Path(settings.source)]
-    files = {"--out": settings.out, "--changes": settings.changes, "--report": settings.report, "--ledger": place}
-    output.check_places(files, sources)
-
-
 def _write_garment(folder: Path, number: int, photo: Prepared) -> None:
     """Write what the network saw as a PNG named by the row and the photo."""
     if isinstance(photo.outcome, Garment):
         stem = Path(photo.item.path).stem[:60] or "photo"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            encoded = cv2.imencode(".png", photo.outcome.pixels)[1].tobytes()
-            (folder / f"{number:06d}-{stem}.png").write_bytes(encoded)
-        except OSError as error:
-            raise OutputError(f"{folder} cannot be written ({error.strerror or error}).") from error
+        png = cv2.imencode(".png", photo.outcome.pixels)[1].tobytes()
+        output.write_folder(folder, {f"{number:06d}-{stem}.png": png})

@@ -2,9 +2,11 @@
 
 import json
 import platform
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -228,8 +230,8 @@ def _judge(
     recipe = tuned(catalog_recipe(1, settings.recipe.seed), min(settings.recipe.batch_size, len(seen)))
     checked = pictures.take(torch.arange(min(500, len(pictures))))
     device = for_training(settings.device)
-    network, _ = train(recipe, config, seen, checked, settings.out / JUDGE, start=start, device=device)
-    (settings.out / JUDGE).unlink()
+    with tempfile.TemporaryDirectory() as folder:
+        network, _ = train(recipe, config, seen, checked, Path(folder, JUDGE), start=start, device=device)
     return network
 
 

@@ -3,36 +3,49 @@
 import json
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
 
-from tagger.errors import FmtagError, Interrupted, LockedError
+from tagger.errors import FmtagError, Interrupted, LockedError, OutputError
 from tagger.output import write_file
-from tagger.pipeline import Report, ledger_place
+from tagger.output_paths import refusals
+from tagger.pipeline import Report
+from tagger.run_files import inputs_of, ledger_place, outputs_of
 from tagger.settings import RunSettings
 
 FORMAT = 1
 
 
 @contextmanager
-def reported(settings: RunSettings, report: Report) -> Iterator[None]:
-    """Write the report that was asked for when the block ends, however it ends, but for a run that another kept from running.
+def reported(settings: RunSettings, report: Report, warned: Callable[[str], None] = lambda sentence: None) -> Iterator[None]:
+    """Write the report when the block ends, however it ends, but for a run that another kept from running.
 
-    Raises `OutputError` where it cannot be written.
+    A place that a report may not be written to, such as that of the source, is left alone, as the block, which is `run`,
+    refuses it. Raises `OutputError` where the report of a run that was done cannot be written; where the run failed, its own
+    error is raised, and `warned` gets a sentence on the report.
     """
     started = datetime.now(timezone.utc)
+    refused = "--report" in dict(refusals(outputs_of(settings), inputs_of(settings)))
+
+    def failed(status: str, why: str) -> None:
+        if not refused:
+            try:
+                _write(settings, report, started, status, why)
+            except OutputError as error:
+                warned(f"There is no report of this run: {error}")
+
     try:
         yield
     except LockedError:
         raise  # the report is the other run's to write
     except Interrupted as stop:
-        _write(settings, report, started, "interrupted", f"signal {stop.signal}")
+        failed("interrupted", f"signal {stop.signal}")
         raise
     except FmtagError as error:
-        _write(settings, report, started, "failed", str(error))
+        failed("failed", str(error))
         raise
     _write(settings, report, started, "done", "")
 

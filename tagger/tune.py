@@ -18,8 +18,10 @@ from torch import Tensor, nn
 
 from tagger import bundle, dataset, recipe_file
 from tagger.atomic import remove_leftovers
-from tagger.errors import LedgerError, LockedError, OutputError, TrainingError, TuningError
+from tagger.card import files_of
+from tagger.errors import LedgerError, LockedError, TrainingError, TuningError
 from tagger.lock import held
+from tagger.output_paths import Input, Output, check_output_paths, fashion_mnist_files
 from tagger.recipes import SHAPES, recipe_of
 from tagger.settings import Recipe, TuneSettings
 from tagger.train import EpochFigures, train
@@ -81,13 +83,17 @@ def tune(
     than the trial in hand, and ends as if it had not been. Raises `TuningError` where the study cannot be gone on with,
     `LockedError` where another search has it, `TrainingError` where the recipe as it stands cannot be trained.
     """
-    path = settings.study or settings.out.with_suffix(".sqlite")
-    if path.resolve() == settings.out.resolve():
-        raise TuningError(f"{path} cannot be both the recipe and the study; give --study another file.")
-    if not settings.out.resolve().parent.is_dir():  # better known before the trials than after the first
-        raise OutputError(f"{settings.out} cannot be written (there is no such folder).")
+    path = settings.study or (settings.out.with_suffix(".sqlite") if settings.out.name else settings.out)
+    checkpoint, lock = (Path(f"{path}.{end}") for end in ("checkpoint.pt", "lock"))
+    check_output_paths(
+        [Output("--out", settings.out), *(Output("--study", file) for file in (path, checkpoint, lock))],
+        [
+            *(Input("a file of a teacher", file) for name in settings.teachers for file in files_of(name)),
+            *fashion_mnist_files(settings.data),
+        ],
+    )
     _library()
-    with _alone(path):
+    with _alone(path, lock):
         in_full = recipe_of(settings.network, None, settings.seed, settings.teachers)
         base = _short(recipe_of(settings.network, settings.epochs, settings.seed, settings.teachers), settings.images)
         loaded = [bundle.load(name) for name in base.teachers]
@@ -95,7 +101,6 @@ def tune(
         pictures, held_out = dataset.hold_out(whole)
         pictures = pictures.take(_chosen(len(pictures), settings))
         teachers = [_Remembered(teacher.network()) for teacher in loaded]
-        checkpoint = path.with_name(f"{path.name}.checkpoint.pt")
 
         def judged(recipe: Recipe, watch: Callable[[EpochFigures], None]) -> None:
             try:
@@ -310,15 +315,15 @@ def _forget_interrupted(study: "optuna.Study") -> None:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _alone(path: Path, lock: Path) -> Iterator[None]:
     """Let no other search have the study while the block lasts."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(held(path.with_name(f"{path.name}.lock")))
+            stack.enter_context(held(lock, option="--study"))
         except LockedError as error:
             raise LockedError(f"Another search goes on in {path}; wait for its end, or stop it.") from error
         except LedgerError as error:
-            raise TuningError(f"{path} cannot be made; give --study a file in a folder where it can.") from error
+            raise TuningError(str(error)) from error
         yield
 
 

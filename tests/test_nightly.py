@@ -640,9 +640,12 @@ def test_a_ledger_from_a_newer_fmtag_is_refused(night: Night, tmp_path: Path) ->
 
 
 def test_what_is_no_ledger_is_refused(night: Night, shop: Path, tmp_path: Path) -> None:
-    """A photo, or another program's database, given by mistake is neither written to nor put aside."""
+    """A file of another kind, or another program's database, given by mistake is neither written to nor put aside."""
+    shutil.copy(shop / "0000.jpg", tmp_path / "noise")
+    with (tmp_path / "noise").open("r+b") as file:
+        file.write(b"none")
     with pytest.raises(LedgerError, match="is no ledger"):
-        night(ledger=shop / "0000.jpg")
+        night(ledger=tmp_path / "noise")
     other = tmp_path / "other.db"
     with closing(sqlite3.connect(other)) as sql:
         sql.execute("CREATE TABLE mine (x)")

@@ -399,8 +399,8 @@ def test_a_file_that_is_no_study_is_left_alone(tmp_path: Path, small_bundle: Pat
 def test_places_that_cannot_be_are_refused_at_once(tmp_path: Path, small_bundle: Path) -> None:
     """A recipe in no folder, a study in none, and both in one file, are refused before the first trial."""
     said_by(OutputError, lambda: tune(asked(tmp_path / "none", small_bundle)))
-    said_by(TuningError, lambda: tune(asked(tmp_path, small_bundle, study=tmp_path / "none" / "study.sqlite")))
-    said_by(TuningError, lambda: tune(asked(tmp_path, small_bundle, study=tmp_path / "recipe.json")))
+    said_by(OutputError, lambda: tune(asked(tmp_path, small_bundle, study=tmp_path / "none" / "study.sqlite")))
+    said_by(OutputError, lambda: tune(asked(tmp_path, small_bundle, study=tmp_path / "recipe.json")))
     assert [] == list(tmp_path.iterdir())
 
 

@@ -1,0 +1,168 @@
+"""Check, before any work is done, that every output can be written and replaces neither an input nor another output."""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
+
+from tagger.errors import OutputError
+from tagger.source import IMAGE_SUFFIXES
+
+Kind: TypeAlias = Literal["file", "picture", "folder", "pictures"]
+"""A file, one that is an image, a folder, or one that image files are written into."""
+
+Key: TypeAlias = str | tuple[int, int]
+
+
+class Output(NamedTuple):
+    """A file or folder that a command writes."""
+
+    option: str
+    """The option that names it, such as `--out`."""
+    path: str | Path | None
+    """None where the option is not given; the text `-` is standard output."""
+    kind: Kind = "file"
+
+
+class Input(NamedTuple):
+    """A file that a command reads; a folder stands for all image files below it."""
+
+    name: str
+    """What it is, as in "the label map"."""
+    path: str | Path
+
+
+def check_output_paths(outputs: Iterable[Output], inputs: Iterable[Input] = ()) -> None:
+    """Raise `OutputError` for the first output that `refusals` has a sentence for."""
+    for _, sentence in refusals(outputs, inputs):
+        raise OutputError(sentence)
+
+
+def refusals(outputs: Iterable[Output], inputs: Iterable[Input] = ()) -> Iterator[tuple[str, str]]:
+    """Yield the option of each output that may not or cannot be written, and a sentence that says why and what to do.
+
+    Files are compared by what they are, not by their names: links, hard links and other spellings are the same file. Of two
+    outputs in one place the second one is refused. No output may replace a photo, whether it is one of the inputs or not.
+    """
+    inputs = list(inputs)
+    taken: dict[Key, str] = {key: name for name, path in inputs if os.path.isfile(path) for key in _keys(path)}
+    folders = [os.path.realpath(path) for _, path in inputs if Path(path).is_dir()]
+    written: dict[Key, str] = {}
+    for output in outputs:
+        if output.path is None:
+            continue
+        if sentence := _refusal(output, taken, folders, written):
+            yield output.option, sentence
+        for key in _keys(output.path, spelling=False):
+            written.setdefault(key, output.option)
+
+
+def fashion_mnist_files(folder: Path | None) -> list[Input]:
+    """Return the data set's files in a folder as inputs."""
+    return [Input("a file of Fashion-MNIST", file) for file in sorted(folder.glob("*-ubyte*"))] if folder else []
+
+
+def _refusal(output: Output, taken: dict[Key, str], folders: list[str], written: dict[Key, str]) -> str:
+    """Return why an output is refused; empty where it is not."""
+    option, given = output.option, output.path or ""
+    if given == "-":
+        if "-" in written:
+            return f"{written['-']} and {option} cannot both be standard output; give {option} a file."
+        return ""
+    if sentence := _unwritable(output):
+        return sentence
+    if _is_device(given):
+        return ""  # it keeps nothing
+    for name in (taken.get(key) for key in _keys(given)):
+        if name:
+            return f"{given} is {name} and would be replaced; give {option} another name."
+    for other in (written.get(key) for key in _keys(given, spelling=False)):
+        if other:
+            return f"{given} is what {other} names and would be replaced; give {option} another name."
+    return _on_a_photo(output, folders)
+
+
+def _on_a_photo(output: Output, folders: list[str]) -> str:
+    """Return why an output is refused that would replace a photo, or be taken for one of a source's the next time."""
+    real = os.path.realpath(str(output.path))
+    inside = [folder for folder in folders if real == folder or real.startswith(os.path.join(folder, ""))]
+    image = os.path.splitext(real)[1].lower() in IMAGE_SUFFIXES
+    if inside and output.kind == "pictures":
+        return f"{output.path} lies in {inside[0]}, whose photos are read, its own too; give {output.option} another folder."
+    if output.kind in ("file", "picture") and image and inside:
+        return f"{output.path} lies among the photos of {inside[0]}; give {output.option} a file elsewhere."
+    if output.kind == "file" and os.path.isfile(real) and (image or _holds_an_image(real)):
+        return f"{output.path} is a picture and would be replaced; give {output.option} another name."
+    return ""
+
+
+def _unwritable(output: Output) -> str:
+    """Return why the system will not let an output be written; empty where it will, as far as can be told beforehand."""
+    option, given = output.option, str(output.path) or "."
+    try:
+        found = Path(given).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        found = None
+    except (OSError, ValueError) as error:
+        return f"{given} cannot be written ({getattr(error, 'strerror', None) or error}); give {option} another place."
+    if output.kind in ("folder", "pictures"):
+        return _unwritable_folder(option, given)
+    if found is not None and stat.S_ISDIR(found.st_mode):
+        return f"{given} cannot be written: it is a folder; give {option} the name of a file."
+    if found is not None and not stat.S_ISREG(found.st_mode):
+        return "" if os.access(given, os.W_OK) else f"{given} may not be written; give {option} another place."
+    folder = Path(os.path.realpath(given)).parent
+    if not os.path.lexists(folder):
+        return f"{given} cannot be written: there is no folder {folder}; make it first, or give {option} another place."
+    if not folder.is_dir():
+        return f"{given} cannot be written: {folder} is no folder; give {option} another place."
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"{given} cannot be written: the folder {folder} may not be written; give {option} another place."
+    return ""
+
+
+def _unwritable_folder(option: str, given: str) -> str:
+    nearest = next(place for place in (Path(given), *Path(given).absolute().parents) if os.path.lexists(place))
+    if not nearest.is_dir():
+        return f"{nearest} is no folder, so nothing can be written into {given}; give {option} another place."
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return f"{nearest} may not be written, so nothing can be written into {given}; give {option} another place."
+    return ""
+
+
+def _is_device(path: str | Path) -> bool:
+    return os.path.exists(path) and not os.path.isfile(path) and not Path(path).is_dir()
+
+
+def _keys(path: str | Path, spelling: bool = True) -> list[Key]:
+    """Return what tells that two paths are one file: where they lead, and, for one that is there, its number on the disk.
+
+    Without `spelling`, names that differ in case alone are one: on many disks they are, and no file there is to ask yet.
+    """
+    if path == "-":
+        return ["-"]
+    try:
+        real = os.path.realpath(path)
+        keys: list[Key] = [real if spelling else real.casefold()]
+        found = Path(real).stat()
+    except FileNotFoundError:
+        return keys
+    except (OSError, ValueError):
+        return []
+    return [*keys, (found.st_dev, found.st_ino)]
+
+
+def _holds_an_image(path: str) -> bool:
+    """Whether a file begins as those of the common image formats do."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            first = file.read(16)
+    except OSError:
+        return False
+    return (
+        first.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*"))
+        or (first.startswith(b"RIFF") and first[8:12] == b"WEBP")
+        or first[4:8] == b"ftyp"  # HEIF and AVIF
+        or (first.startswith(b"BM") and first[6:10] == bytes(4))
+    )
