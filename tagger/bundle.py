@@ -8,6 +8,7 @@ The card is replaced last and atomically, so a bundle is the old one or the new 
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from torch import Tensor
 from tagger.atomic import replacing
 from tagger.card import DEFAULT_FILE, FORMAT, KIND, Card, damage_said, model_name, own, read, shipped, user_folder
 from tagger.errors import BundleError
+from tagger.names import escaped
 from tagger.network import Network
 from tagger.shop import PREFIX, Shop
 
@@ -87,7 +89,7 @@ def save(folder: Path, card: Card, network: Network, shop: Shop | None = None) -
         with replacing(folder / weights_name) as file:
             file.write(packed)
         with replacing(folder / "card.json") as file:
-            file.write((json.dumps(raw, indent=2, ensure_ascii=False) + "\n").encode())
+            file.write((escaped(json.dumps(raw, indent=2, ensure_ascii=False)) + "\n").encode())
         for old in folder.glob("weights-*.safetensors"):
             if old.name != weights_name:
                 old.unlink()
@@ -113,7 +115,7 @@ def set_default_model(name: str) -> Bundle:
     try:
         user_folder().mkdir(parents=True, exist_ok=True)
         with replacing(user_folder() / DEFAULT_FILE) as file:
-            file.write(f"{kept}\n".encode())
+            file.write(os.fsencode(f"{kept}\n"))
     except OSError as error:
         raise BundleError(f"{user_folder()} cannot be written: {error.strerror or error}.") from error
     return loaded

@@ -360,6 +360,7 @@ def evaluate(
     from tagger.evaluate import figures_of
     from tagger.html_report import html_report
     from tagger.labelled import place_of
+    from tagger.names import escaped
     from tagger.output import check_folder, check_places, write_file, write_folder, write_json
     from tagger.photo_report import photo_report
     from tagger.report import print_figures
@@ -377,7 +378,7 @@ def evaluate(
     if folder is not None:
         write_folder(folder, html_report(evaluation, history, asked["command"]))
     elif markdown is not None:
-        write_file(markdown, photo_report(evaluation, asked["command"]).encode())
+        write_file(markdown, escaped(photo_report(evaluation, asked["command"])).encode())
     if sheet is not None:
         write_file(sheet, contact_sheet(evaluation))
     print_figures(figures)
@@ -409,6 +410,7 @@ def compare(
     from tagger import compare_report
     from tagger.charts import costs
     from tagger.compare import compare as measure
+    from tagger.names import escaped
     from tagger.output import write_file
     from tagger.report import print_comparison
 
@@ -419,7 +421,7 @@ def compare(
     if out is not None:
         write_file(out, compare_report.as_csv(comparison) if out.suffix == ".csv" else compare_report.as_json(comparison))
     if report is not None:
-        write_file(report, compare_report.markdown(comparison, asked["command"]).encode())
+        write_file(report, escaped(compare_report.markdown(comparison, asked["command"])).encode())
     if chart is not None:
         write_file(chart, costs(comparison.rows()))
 

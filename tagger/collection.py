@@ -15,6 +15,7 @@ from tagger.dataset import Pictures
 from tagger.errors import DatasetError
 from tagger.labelled import place_of
 from tagger.lesson import NONE, Labelled, listed, merged, read_table, spelled
+from tagger.names import escaped
 from tagger.output import as_csv
 from tagger.reading import prepare
 from tagger.records import Failed, Garment, Item
@@ -68,7 +69,7 @@ class Part:
     def pictures(self) -> Pictures:
         """The photos as a network learns them."""
         pixels = np.stack([garment.pixels for garment in self.garments])[:, None]
-        return Pictures(torch.from_numpy(pixels), torch.from_numpy(self.classes))
+        return Pictures(torch.from_numpy(pixels), torch.from_numpy(self.classes), names=tuple(self.labels))
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def _parts(given: str, photos: Sequence[Shown], labels: Sequence[str], said: lis
 
 def _part(product: str) -> int:
     """Return 0 to learn from, 1 to hold out or 2 to test on, by the hash of a product's name."""
-    place = int.from_bytes(hashlib.sha256(product.encode()).digest()[:4], "big") / 2**32
+    place = int.from_bytes(hashlib.sha256(escaped(product).encode()).digest()[:4], "big") / 2**32
     return 2 if place < TESTED else 1 if place < TESTED + HELD_OUT else 0
 
 

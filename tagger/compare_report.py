@@ -7,6 +7,7 @@ import pandas as pd
 
 from tagger import output
 from tagger.compare import BATCHES, Comparison
+from tagger.names import escaped
 
 TITLES = {
     "name": "bundle",
@@ -97,7 +98,7 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]
 
 def as_csv(comparison: Comparison) -> bytes:
     """Return the rows as a CSV, all figures as they are: shares 0..1, whole numbers."""
-    return pd.DataFrame(comparison.rows()).to_csv(index=False, lineterminator="\n").encode()
+    return escaped(pd.DataFrame(comparison.rows()).to_csv(index=False, lineterminator="\n")).encode()
 
 
 def as_json(comparison: Comparison) -> bytes:

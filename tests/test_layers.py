@@ -12,7 +12,7 @@ import tagger
 PACKAGE = Path(tagger.__file__).parent
 
 LAYERS = (
-    "errors records atomic migrations",
+    "errors records atomic migrations names",
     "settings augment muon shop lock stopping averaging replay",
     "card ledger device",
     "explain recipes",
@@ -20,7 +20,7 @@ LAYERS = (
     "residual plain borrowed",
     "network",
     "dataset bundle pretrained",
-    "distill",
+    "distill checkpoint",
     "source decode output decide figure",
     "garment predict metrics calibrate drawing labelled recipe_file",
     "reading charts",

@@ -1,0 +1,32 @@
+"""File names that are not UTF-8, in tables and JSON that are: written with escapes, and found again when they are read back.
+
+Python holds such a name's other bytes as lone surrogates (PEP 383), which UTF-8 has no form for.
+"""
+
+import os
+import re
+from pathlib import Path
+
+_ESCAPE = re.compile(r"\\u(d[89a-f][0-9a-f]{2})")
+
+
+def escaped(text: str) -> str:
+    r"""Return text that UTF-8 can hold: lone surrogates become `\udcff`, which JSON reads as the same name again."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def unescaped(text: str) -> str:
+    r"""Return text with the lone surrogates that `escaped` wrote as `\udcff`."""
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+
+
+def file_named(folder: str | Path, text: str) -> Path:
+    """Return the file of `folder` that a table names: the one of just that name, or the one whose name `escaped` wrote so.
+
+    An absolute path stands for itself. Where no such file is there, the path is the one of just that name.
+    """
+    file = Path(folder, text)
+    if "\\ud" in text and not os.path.lexists(file):
+        meant = Path(folder, unescaped(text))
+        return meant if os.path.lexists(meant) else file
+    return file
