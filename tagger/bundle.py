@@ -20,6 +20,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from tagger.atomic import replacing
+from tagger.beside import remove_own
 from tagger.card import DEFAULT_FILE, FORMAT, KIND, Card, damage_said, model_name, own, read, shipped, user_folder
 from tagger.errors import BundleError
 from tagger.names import escaped
@@ -72,7 +73,10 @@ def load(name: str) -> Bundle:
 
 
 def save(folder: Path, card: Card, network: Network, shop: Shop | None = None) -> Bundle:
-    """Write a bundle into `folder`, replacing the one that is there, and return it as `load` would."""
+    """Write a bundle into `folder`, replacing the one that is there, and return it as `load` would.
+
+    What fmtag had written beside the old one, such as its history, is removed.
+    """
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     packed = save_tensors(tensors | (shop.tensors() if shop else {}))
     checksum = hashlib.sha256(packed).hexdigest()
@@ -84,6 +88,7 @@ def save(folder: Path, card: Card, network: Network, shop: Shop | None = None) -
         "thresholds": {"min_confidence": card.min_confidence, "precisions": card.precisions},
         "weights": {"file": weights_name, "sha256": checksum},
     }
+    replaced = (folder / "card.json").is_file()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(folder / weights_name) as file:
@@ -93,6 +98,8 @@ def save(folder: Path, card: Card, network: Network, shop: Shop | None = None) -
         for old in folder.glob("weights-*.safetensors"):
             if old.name != weights_name:
                 old.unlink()
+        if replaced:
+            remove_own(folder)
     except OSError as error:
         raise BundleError(f"The bundle {folder} cannot be written: {error.strerror or error}.") from error
     return load(str(folder))

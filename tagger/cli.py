@@ -563,11 +563,12 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     report/report.html lie beside it. It replaces another one in the folder only if it is no worse.
     """
     from tagger.asked import Asked, settings_of
+    from tagger.beside import REPORT, REPORT_FILE, TEST
     from tagger.card import history
     from tagger.evaluate import evaluate as judge
     from tagger.evaluate import evaluate_test_set
-    from tagger.finetune import TEST, collected, finetune
-    from tagger.html_report import REPORT_FILE, html_report
+    from tagger.finetune import collected, finetune
+    from tagger.html_report import html_report
     from tagger.output import check_folder, write_folder
     from tagger.progress import counting
     from tagger.report import print_epoch, print_retrained
@@ -579,7 +580,7 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     def tell(text: str) -> None:
         click.echo(text, err=True)
 
-    place, out = settings.out / "report", str(settings.out)
+    place, out = settings.out / REPORT, str(settings.out)
     check_folder(place)  # said before hours of training
     if given.own:
         with counting("photos") as progress:

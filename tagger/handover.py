@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger import bundle
+from tagger.beside import METRICS
 from tagger.card import HISTORY_FILE, Card, Epoch
 from tagger.ensemble import checkpoints
 from tagger.errors import BundleError, TrainingError
@@ -15,8 +16,6 @@ from tagger.network import Network, count_macs, count_parameters
 from tagger.output import as_csv, write_file, write_json
 from tagger.settings import TrainSettings
 from tagger.train import EpochFigures
-
-METRICS = "metrics.json"
 
 BRIEF = ("accuracy", "macro_accuracy", "calibration_error", "n")
 """Figures of each part that stand in the card; `METRICS` has all of them."""
@@ -41,6 +40,8 @@ class HeldOut:
     """What the new bundle says of each picture (n,)."""
     ask: Callable[[bundle.Bundle], NDArray[np.int64]]
     """What another bundle says of each picture (n,), as numbers among its own card's labels."""
+    knows_photos: bool = True
+    """Whether the new bundle has learnt photos."""
 
 
 def check_floor(settings: TrainSettings, accuracy: float) -> None:
@@ -106,6 +107,8 @@ def _objection(settings: TrainSettings, held_out: HeldOut | None) -> str:
         return f"No pictures are held out of both {old.model} and the new bundle, so nothing tells which is better."
     if set(old.card.labels) != set(held_out.labels):
         return f"{old.model} has other labels ({_some(old.card.labels)}) than the new bundle, so they cannot be compared."
+    if old.card.network.photo_classes and not held_out.knows_photos:
+        return f"{old.model} has learnt photos and the new bundle has not, so it would know photos less well."
     return _worse(old, held_out, settings.tolerance)
 
 

@@ -160,9 +160,12 @@ def _copied(network: nn.Module) -> dict[str, Tensor]:
 def _begin_with(network: Network, start: Network) -> None:
     """Take the weights of `start` over; a head for photos that it lacks begins as a copy of its only head.
 
-    The class "none of these", which no head before knew, begins as an unlikely one.
+    The class "none of these", which no head before knew, begins as an unlikely one. Where the network has no head for photos,
+    that of `start` is left out.
     """
     weights = dict(start.state_dict())
+    if network.photo_head is None:
+        weights = {name: tensor for name, tensor in weights.items() if not name.startswith("photo_head.")}
     if network.photo_head is not None and start.photo_head is None:
         none = network.config.photo_classes - network.config.classes
         weights["photo_head.weight"] = functional.pad(start.head.weight, (0, 0, 0, none)).detach()
