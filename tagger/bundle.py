@@ -8,7 +8,6 @@ The card is replaced last and atomically, so a bundle is the old one or the new 
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -122,7 +121,7 @@ def set_default_model(name: str) -> Bundle:
     try:
         user_folder().mkdir(parents=True, exist_ok=True)
         with replacing(user_folder() / DEFAULT_FILE) as file:
-            file.write(os.fsencode(f"{kept}\n"))
+            file.write(f"{kept}\n".encode())
     except OSError as error:
         raise BundleError(f"{user_folder()} cannot be written: {error.strerror or error}.") from error
     return loaded

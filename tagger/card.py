@@ -279,7 +279,7 @@ def place_for(out: str) -> Path:
 def default_model() -> str:
     """Return the bundle that tags where none is named: the one that the user has set, else the shipped one."""
     try:
-        return os.fsdecode((user_folder() / DEFAULT_FILE).read_bytes()).strip() or DEFAULT_MODEL
+        return (user_folder() / DEFAULT_FILE).read_text(encoding="utf-8").strip() or DEFAULT_MODEL
     except OSError:
         return DEFAULT_MODEL
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tagger.errors import DatasetError
-from tagger.names import escaped, file_named
+from tagger.names import escaped, file_meant
 
 LABELS = (
     "T-shirt/top",
@@ -181,7 +181,7 @@ def table_checksum(folder: Path) -> dict[str, str]:
 
 
 def _photo_file(place: Path, name: str) -> Path:
-    return file_named(place, name if Path(name).suffix else f"{name}.jpg")
+    return file_meant(place / name if Path(name).suffix else place / f"{name}.jpg")
 
 
 def kept_for_reporting(folder: str, group: str) -> bool:

@@ -22,6 +22,7 @@ from tagger.garment import VERSION
 from tagger.handover import HeldOut, Retrained, check_floor, hand_over, objection_to
 from tagger.heads import check_teacher
 from tagger.lesson import checksum
+from tagger.names import escaped
 from tagger.network import Network, logits_of
 from tagger.output import write_file
 from tagger.predict import Predictor
@@ -152,7 +153,7 @@ def _handed_over(
 def _card(settings: TrainSettings, labels: Sequence[str], network: NetworkConfig, start: bundle.Bundle | None) -> Card:
     groups = GROUPS | (dict(start.card.groups) if start else {})
     return Card(
-        name=settings.name or settings.out.resolve().name,
+        name=escaped(settings.name or settings.out.resolve().name),
         labels=tuple(labels),
         groups={label: groups.get(label, OTHER) for label in labels},
         network=network,

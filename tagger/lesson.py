@@ -15,7 +15,7 @@ from torch import Tensor
 from tagger.errors import DatasetError
 from tagger.labelled import labelled_items, place_of, plain
 from tagger.learn import Lesson
-from tagger.names import file_named
+from tagger.names import file_meant
 from tagger.records import Item
 from tagger.settings import OtherLabels
 
@@ -87,7 +87,7 @@ def _files(folder: Path) -> Iterator[str]:
 
 def _resolved(item: Item, catalog: str) -> Path:
     """Return the file of a row: rows of a run's output name photos within the catalog, wherever that output lies."""
-    within = file_named(catalog, item.path)
+    within = file_meant(Path(catalog, item.path))
     file = within if Path(catalog).is_dir() and within.is_file() else item.file
     return Path(os.path.realpath(file or item.path))
 

@@ -20,13 +20,9 @@ def unescaped(text: str) -> str:
     return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
 
 
-def file_named(folder: str | Path, text: str) -> Path:
-    """Return the file of `folder` that a table names: the one of just that name, or the one whose name `escaped` wrote so.
-
-    An absolute path stands for itself. Where no such file is there, the path is the one of just that name.
-    """
-    file = Path(folder, text)
-    if "\\ud" in text and not os.path.lexists(file):
-        meant = Path(folder, unescaped(text))
+def file_meant(file: Path) -> Path:
+    """Return a file that a table names: the one of just that name, or where none is, the one that `escaped` wrote so."""
+    if "\\ud" in (name := str(file)) and not os.path.lexists(file):
+        meant = Path(unescaped(name))
         return meant if os.path.lexists(meant) else file
     return file

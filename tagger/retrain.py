@@ -21,6 +21,7 @@ from tagger.errors import TrainingError
 from tagger.garment import VERSION
 from tagger.handover import HeldOut, Retrained, check_floor, hand_over, objection_to
 from tagger.heads import check_start, check_teacher
+from tagger.names import escaped
 from tagger.network import Network, logits_of
 from tagger.predict import Predictor, native_answers, photo_probabilities
 from tagger.recipes import SHAPES, catalog_recipe, tuned
@@ -53,7 +54,8 @@ def retrain(
     Choices, temperatures and thresholds rest on held-out pictures; the test set is opened once, at the end. With
     `settings.calibrated_by` the held-out pictures are learnt too, and temperature and thresholds are that bundle's. What `tell`
     gets is for the person who waits. Raises `TrainingError`, and writes no bundle, where the held-out accuracy is below
-    `settings.floor`; the checkpoint stays then.
+    `settings.floor`; the checkpoint stays then. Before any work it raises `TrainingError` for a bundle to begin with or to learn
+    from whose labels or heads are others, and `OutputError` where a file that fmtag did not write would be replaced.
     """
     if settings.calibrated_by and settings.recipe.mix != "fashion-mnist":
         raise TrainingError("The mix of catalog is calibrated by photos of its own; leave --calibrated-by out.")
@@ -181,7 +183,7 @@ def calibration_of(card: Card) -> Calibrated:
 def card_of(settings: TrainSettings, network: Network, calibrated: Calibrated) -> Card:
     """Return what the new bundle says of itself, before its figures."""
     return Card(
-        name=settings.name or settings.out.resolve().name,
+        name=escaped(settings.name or settings.out.resolve().name),
         labels=dataset.LABELS,
         groups=dataset.GROUPS,
         network=network.config,

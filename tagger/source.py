@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from tagger.errors import SourceError
-from tagger.names import file_named
+from tagger.names import file_meant
 from tagger.records import Failed, Item
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _listed(stdin: IO[bytes]) -> Iterator[Item]:
     """Yield the path on each line; an empty line is a row too, so that rows and lines stay side by side."""
     for line in stdin:
         path = os.fsdecode(line.rstrip(b"\r\n"))
-        yield _item(path, Path(), {})
+        yield _item(path, Path(path), {})
 
 
 # Tables ------------------------------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ def _separated_items(path: Path, separator: str, columns: list[str], column: str
                     row = dict(zip(columns, cells, strict=False))
                     too_long = any(cells[len(columns) :])
                     problem = Failed("bad_row", f"{path}: a row with more cells than columns") if too_long else None
-                    yield _item(row[column], path.parent, row, problem)
+                    yield _item(row[column], path.parent / row[column], row, problem)
     except pd.errors.EmptyDataError:
         return  # a header and nothing below it
     except (UnicodeDecodeError, pd.errors.ParserError) as error:
@@ -264,7 +264,7 @@ def _json_items(path: Path, columns: tuple[str, ...], column: str) -> Iterator[I
             continue
         image = value.get(column)
         text = image if isinstance(image, str) else ""
-        yield _item(text, path.parent, {name: value.get(name) for name in columns})
+        yield _item(text, path.parent / text, {name: value.get(name) for name in columns})
 
 
 def _parquet(path: Path, image_column: str | None) -> Source:
@@ -283,20 +283,20 @@ def _parquet(path: Path, image_column: str | None) -> Source:
             for batch in file.iter_batches(batch_size=CHUNK_ROWS):
                 for row in batch.to_pylist():
                     text = row[column] if isinstance(row[column], str) else ""
-                    yield _item(text, path.parent, row)
+                    yield _item(text, path.parent / text, row)
         except (pyarrow.ArrowException, OSError) as error:
             raise _not_a_table(path, error) from error
 
     return Source(items(), path.parent, tuple(columns), file.schema_arrow)
 
 
-def _item(text: str, folder: Path, columns: Mapping[str, object], problem: Failed | None = None) -> Item:
-    """Return the item of one row or line, its path relative to `folder`, with what is already known to be wrong with it."""
+def _item(text: str, file: Path, columns: Mapping[str, object], problem: Failed | None = None) -> Item:
+    """Return the item of one row or line, with what is already known to be wrong with it."""
     if problem is None and not text.strip():
         problem = Failed("bad_row", "a row without a path")
     if problem is None and re.match(r"\s*[a-z][a-z0-9+.-]*://", text, re.IGNORECASE):
         problem = Failed("bad_row", f"{text}: an address, not a file; fetch the photos first")
-    return Item(text, None if problem else file_named(folder, text), columns, problem)
+    return Item(text, None if problem else file_meant(file), columns, problem)
 
 
 def _image_column(path: Path, columns: Sequence[str], asked: str | None) -> str:

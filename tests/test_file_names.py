@@ -9,11 +9,11 @@ import pytest
 from conftest import draw_photo, rows_of, save_bundle
 from test_finetune import drawn
 
-from tagger import bundle, card
+from tagger import bundle
 from tagger.card import NetworkConfig
 from tagger.cli import main
 from tagger.lesson import read_table
-from tagger.names import escaped, file_named, unescaped
+from tagger.names import escaped, file_meant, unescaped
 from tagger.output import as_csv, as_json
 from tagger.source import open_source
 
@@ -101,13 +101,15 @@ def test_names_come_back_from_json_and_text() -> None:
     """JSON reads the escape as the same name again, and `unescaped` does for text."""
     assert {"file": ODD} == json.loads(as_json({"file": ODD}))
     assert ODD == unescaped(escaped(ODD))
-    assert Path("a") / "plain" == file_named("a", "plain")
+    assert Path("a/x\\udcff") == file_meant(Path("a/x\\udcff"))
 
 
-def test_the_default_bundle_may_lie_in_such_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`models default` keeps the folder, and what tags next finds it."""
-    monkeypatch.setenv("FMTAG_MODELS", str(tmp_path / "models"))
-    made = save_bundle(tmp_path / ODD, NetworkConfig((8, 16)))
-    bundle.set_default_model(str(made))
-    assert str(made) == card.default_model()
-    assert ODD == bundle.load(card.default_model()).card.name
+def test_a_bundle_in_such_a_folder_tags(photos: Path, tmp_path: Path) -> None:
+    """A bundle whose folder has such a name is named by text, so that its tags, and the ledger that keeps them, hold it."""
+    out = tmp_path / ODD
+    options = ("--from", save_bundle(tmp_path / "start", NetworkConfig((8, 16))), "--epochs", 1)
+    assert not command("retrain", "--data", photos, "--out", out, *options)
+    (tmp_path / "catalog").mkdir()
+    draw_photo(1).save(tmp_path / "catalog" / "one.png")
+    assert not command("run", tmp_path / "catalog", "--out", tmp_path / "tags.csv", "--model", out)
+    assert rows_of(tmp_path / "tags.csv")[0]["model"].startswith(f"{escaped(ODD)}@")

@@ -8,15 +8,14 @@ import pytest
 import torch
 from conftest import save_bundle
 from test_finetune import folder_of
-from test_retrain import CATALOG, RECIPE, bars
+from test_retrain import RECIPE
 from test_retrain import data as data  # a fixture that is used by its name
 
-from tagger import bundle, collection, dataset, tune
+from tagger import bundle, collection, dataset
 from tagger.card import NetworkConfig
 from tagger.cli import main
 from tagger.errors import TrainingError
 from tagger.network import Network
-from tagger.recipes import own_recipe
 from tagger.retrain import retrain
 from tagger.settings import TrainSettings
 from tagger.shop import Shop
@@ -37,10 +36,11 @@ def relabelled(folder: Path, labels: tuple[str, ...], config: NetworkConfig = SM
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     """Return the one sentence with which the command ends, having done nothing; the data must not even be opened."""
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as caught:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dataset, "fashion_mnist", None)
         patch.setattr(collection, "prepare", None)
-        main([*map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            main([*map(str, arguments)])
     said = capsys.readouterr().err.strip()
     assert 1 == caught.value.code, said
     assert 1 == len(said.splitlines())
@@ -97,7 +97,7 @@ def test_the_mix_needs_a_head_that_knows_none(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_fashion_mnist_alone_leaves_no_head_for_photos(tmp_path: Path) -> None:
-    """A bundle that begins with one for photos has, of Fashion-MNIST alone, just the head that was trained, also on its card."""
+    """A bundle that begins with one for photos has after Fashion-MNIST alone just the head that was trained."""
     start = save_bundle(tmp_path / "start", TWO_HEADS, photo_temperature=2.0)
     made = retrain(TrainSettings(tmp_path / "new", RECIPE, start=str(start))).bundle
     assert (SMALL, 1.0) == (made.card.network, made.card.photo_temperature)
@@ -108,7 +108,7 @@ def test_fashion_mnist_alone_leaves_no_head_for_photos(tmp_path: Path) -> None:
 
 
 def test_a_bundle_that_knows_photos_is_not_replaced_unasked(tmp_path: Path) -> None:
-    """Fashion-MNIST's held-out pictures tell nothing of photos, so a bundle that has learnt these is replaced by force alone."""
+    """Fashion-MNIST's held-out pictures tell nothing of photos, so a bundle that knows these is replaced by force alone."""
     out = save_bundle(tmp_path / "shop", TWO_HEADS)
     settings = TrainSettings(out, RECIPE, start=str(out))
     with pytest.raises(TrainingError, match="has learnt photos and the new bundle has not"):
