@@ -54,8 +54,8 @@ def retrain(
     Choices, temperatures and thresholds rest on held-out pictures; the test set is opened once, at the end. With
     `settings.calibrated_by` the held-out pictures are learnt too, and temperature and thresholds are that bundle's. What `tell`
     gets is for the person who waits. Raises `TrainingError`, and writes no bundle, where the held-out accuracy is below
-    `settings.floor`; the checkpoint stays then. Before any work it raises `TrainingError` for a bundle to begin with or to learn
-    from whose labels or heads are others, and `OutputError` where a file that fmtag did not write would be replaced.
+    `settings.floor`; the checkpoint stays then. Before any work it raises `TrainingError` where a bundle to begin with or to
+    learn from has other labels or heads, and `OutputError` where a file that fmtag did not write would be replaced.
     """
     if settings.calibrated_by and settings.recipe.mix != "fashion-mnist":
         raise TrainingError("The mix of catalog is calibrated by photos of its own; leave --calibrated-by out.")
