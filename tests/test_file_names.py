@@ -43,11 +43,11 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def made(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle that the command makes of them."""
+    """The bundle that the command makes of them, in a folder of such a name."""
     root = tmp_path_factory.mktemp("made")
     start = save_bundle(root / "start", NetworkConfig((8, 16)))
-    assert not command("retrain", "--data", photos, "--out", root / "new", "--from", start, "--epochs", 1)
-    return root / "new"
+    assert not command("retrain", "--data", photos, "--out", root / ODD, "--name", "odd", "--from", start, "--epochs", 1)
+    return root / ODD
 
 
 def test_training_goes_to_its_end(made: Path) -> None:
@@ -104,12 +104,9 @@ def test_names_come_back_from_json_and_text() -> None:
     assert Path("a/x\\udcff") == file_meant(Path("a/x\\udcff"))
 
 
-def test_a_bundle_in_such_a_folder_tags(photos: Path, tmp_path: Path) -> None:
-    """A bundle whose folder has such a name is named by text, so that its tags, and the ledger that keeps them, hold it."""
-    out = tmp_path / ODD
-    options = ("--from", save_bundle(tmp_path / "start", NetworkConfig((8, 16))), "--epochs", 1)
-    assert not command("retrain", "--data", photos, "--out", out, *options)
+def test_a_bundle_in_such_a_folder_tags(made: Path, tmp_path: Path) -> None:
+    """A bundle is found in a folder of such a name."""
     (tmp_path / "catalog").mkdir()
     draw_photo(1).save(tmp_path / "catalog" / "one.png")
-    assert not command("run", tmp_path / "catalog", "--out", tmp_path / "tags.csv", "--model", out)
-    assert rows_of(tmp_path / "tags.csv")[0]["model"].startswith(f"{escaped(ODD)}@")
+    assert not command("run", tmp_path / "catalog", "--out", tmp_path / "tags.csv", "--model", made)
+    assert rows_of(tmp_path / "tags.csv")[0]["model"].startswith("odd@")
