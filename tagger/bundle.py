@@ -19,10 +19,12 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from tagger.atomic import replacing
+from tagger.beside import remove_own
 from tagger.bundle_name import DEFAULT_FILE
 from tagger.card import FORMAT, KIND, Card, damage_said, model_name, own, read, shipped, user_folder
 from tagger.errors import BundleError
 from tagger.escaping import for_terminal
+from tagger.names import escaped
 from tagger.network import Network
 from tagger.shop import PREFIX, Shop
 
@@ -72,7 +74,10 @@ def load(name: str) -> Bundle:
 
 
 def save(folder: Path, card: Card, network: Network, shop: Shop | None = None) -> Bundle:
-    """Write a bundle into `folder`, replacing the one that is there, and return it as `load` would."""
+    """Write a bundle into `folder`, replacing the one that is there, and return it as `load` would.
+
+    What fmtag had written beside the old one, such as its history, is removed.
+    """
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     packed = save_tensors(tensors | (shop.tensors() if shop else {}))
     checksum = hashlib.sha256(packed).hexdigest()
@@ -84,15 +89,18 @@ def save(folder: Path, card: Card, network: Network, shop: Shop | None = None) -
         "thresholds": {"min_confidence": card.min_confidence, "precisions": card.precisions},
         "weights": {"file": weights.name, "sha256": checksum},
     }
+    is_replacement = (folder / "card.json").is_file()
     replaced = _weights_in(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(weights) as file:
             file.write(packed)
         with replacing(folder / "card.json") as file:
-            file.write((json.dumps(raw, indent=2, ensure_ascii=False) + "\n").encode())
+            file.write((escaped(json.dumps(raw, indent=2, ensure_ascii=False)) + "\n").encode())
         if replaced is not None and replaced != weights:
             replaced.unlink(missing_ok=True)
+        if is_replacement:
+            remove_own(folder)
     except OSError as error:
         raise BundleError(f"The bundle {folder} cannot be written: {error.strerror or error}.") from error
     return load(str(folder))

@@ -361,6 +361,7 @@ def evaluate(
     from tagger.evaluate import figures_of
     from tagger.html_report import html_report
     from tagger.labelled import photo_files, place_of
+    from tagger.names import escaped
     from tagger.output import write_file, write_folder, write_json
     from tagger.output_paths import Input, Output, check_output_paths, fashion_mnist_files
     from tagger.photo_report import photo_report
@@ -387,7 +388,7 @@ def evaluate(
     if folder is not None:
         write_folder(folder, html_report(evaluation, history, asked["command"]))
     elif markdown is not None:
-        write_file(markdown, photo_report(evaluation, asked["command"]).encode())
+        write_file(markdown, escaped(photo_report(evaluation, asked["command"])).encode())
     if sheet is not None:
         write_file(sheet, contact_sheet(evaluation))
     print_figures(figures)
@@ -420,6 +421,7 @@ def compare(
     from tagger.card import files_of
     from tagger.charts import costs
     from tagger.compare import compare as measure
+    from tagger.names import escaped
     from tagger.output import write_file
     from tagger.output_paths import Input, Output, check_output_paths, fashion_mnist_files
     from tagger.report import print_comparison
@@ -436,7 +438,7 @@ def compare(
     if out is not None:
         write_file(out, compare_report.as_csv(comparison) if out.suffix == ".csv" else compare_report.as_json(comparison))
     if report is not None:
-        write_file(report, compare_report.markdown(comparison, asked["command"]).encode())
+        write_file(report, escaped(compare_report.markdown(comparison, asked["command"])).encode())
     if chart is not None:
         write_file(chart, costs(comparison.rows()))
 
@@ -583,13 +585,14 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     report/report.html lie beside it. It replaces another one in the folder only if it is no worse.
     """
     from tagger.asked import Asked, settings_of
+    from tagger.beside import REPORT, REPORT_FILE, TEST
     from tagger.bundle_name import check_name
     from tagger.card import history
     from tagger.evaluate import evaluate as judge
     from tagger.evaluate import evaluate_test_set
     from tagger.finetune import collected, finetune
-    from tagger.handover import REPORT, TEST, check_places
-    from tagger.html_report import REPORT_FILE, html_report
+    from tagger.handover import check_places
+    from tagger.html_report import html_report
     from tagger.output import write_folder
     from tagger.progress import counting
     from tagger.report import print_epoch, print_retrained

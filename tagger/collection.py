@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tagger.beside import TEST_COLUMNS
 from tagger.dataset import Pictures
 from tagger.errors import DatasetError
 from tagger.labelled import place_of
 from tagger.lesson import NONE, Labelled, listed, merged, read_table, spelled
+from tagger.names import escaped
 from tagger.output import as_csv
 from tagger.reading import prepare
 from tagger.records import Failed, Garment, Item
@@ -68,7 +70,7 @@ class Part:
     def pictures(self) -> Pictures:
         """The photos as a network learns them."""
         pixels = np.stack([garment.pixels for garment in self.garments])[:, None]
-        return Pictures(torch.from_numpy(pixels), torch.from_numpy(self.classes))
+        return Pictures(torch.from_numpy(pixels), torch.from_numpy(self.classes), names=tuple(self.labels))
 
 
 @dataclass(frozen=True)
@@ -89,16 +91,19 @@ def collect(
     label_column: str | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    check: Callable[[Sequence[str]], None] = lambda labels: None,
 ) -> Collection:
     """Return the labelled photos of a table, or of a folder with one subfolder a class, read and split.
 
     The part of a product hangs on its name, or where no column `group` names it on what its picture shows, and on nothing else:
     what was tested on stays so when photos are added. Labels that differ from one another, or from `known` ones, in case and
-    punctuation alone are one. Raises `SourceError` or `DatasetError` where there is too little to learn from.
+    punctuation alone are one. `check` is given the labels of enough photos before the first
+    photo is opened. Raises `SourceError` or `DatasetError` where there is too little to learn from.
     """
     table = read_table(given, given, image_column, label_column)
     said = [*table.said, *_empty_classes(given)]
     named = _named(list(table.photos.values()), known, said)
+    check(_frequent(Counter(label for _, label in named), known))
     seen = _seen(named, workers, progress, said)
     labels = _labels(given, named, seen, known, said)
     photos = [shown for shown in seen if shown.label in labels]
@@ -175,10 +180,15 @@ def _labels(
             f"{f' ({next(iter(kept))})' if kept else ''}; label photos of at least two, {LEAST_TO_LEARN} of each."
         )
         raise DatasetError(" ".join([short, *said]))  # what was left out is why
-    new = sorted(kept.difference(known))
-    if new and known:
+    if known and (new := sorted(kept.difference(known))):
         said.append(f"New to the bundle that it begins with: {', '.join(new)}.")
-    return (*(label for label in known if label in kept), *new)
+    return _frequent(counts, known)
+
+
+def _frequent(counts: Mapping[str, int], known: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels that have enough photos: `known` ones first, in their order."""
+    kept = {label for label, count in counts.items() if count >= LEAST_TO_LEARN}
+    return (*(label for label in known if label in kept), *sorted(kept.difference(known)))
 
 
 def _parts(given: str, photos: Sequence[Shown], labels: Sequence[str], said: list[str]) -> tuple[Part, Part, Part]:
@@ -208,11 +218,11 @@ def _parts(given: str, photos: Sequence[Shown], labels: Sequence[str], said: lis
 
 def _part(product: str) -> int:
     """Return 0 to learn from, 1 to hold out or 2 to test on, by the hash of a product's name."""
-    place = int.from_bytes(hashlib.sha256(product.encode()).digest()[:4], "big") / 2**32
+    place = int.from_bytes(hashlib.sha256(escaped(product).encode()).digest()[:4], "big") / 2**32
     return 2 if place < TESTED else 1 if place < TESTED + HELD_OUT else 0
 
 
 def as_table(part: Part) -> bytes:
     """Return a CSV of the photos that `fmtag evaluate` takes: where they lie, their labels, whose product they show."""
     rows = ((shown.item.place, shown.label, shown.product) for shown in part.photos)
-    return as_csv([("image", "label", "group"), *rows])
+    return as_csv([TEST_COLUMNS, *rows])

@@ -8,6 +8,7 @@ import pandas as pd
 from tagger import output
 from tagger.compare import BATCHES, Comparison
 from tagger.escaping import code_for_markdown, for_markdown
+from tagger.names import escaped
 
 TITLES = {
     "name": "bundle",
@@ -98,7 +99,7 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]
 
 def as_csv(comparison: Comparison) -> bytes:
     """Return the rows as a CSV, all figures as they are: shares 0..1, whole numbers."""
-    return pd.DataFrame(comparison.rows()).to_csv(index=False, lineterminator="\n").encode()
+    return escaped(pd.DataFrame(comparison.rows()).to_csv(index=False, lineterminator="\n")).encode()
 
 
 def as_json(comparison: Comparison) -> bytes:

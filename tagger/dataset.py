@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tagger.errors import DatasetError
+from tagger.names import escaped, file_meant
 
 LABELS = (
     "T-shirt/top",
@@ -69,13 +70,14 @@ class Pictures:
     """Labelled pictures: `pixels` uint8 (n, 1, 28, 28) with 0 = background, `labels` int64 (n,).
 
     In a mix, `targets` float32 (n, classes) say how sure each label is, and `photo` bool (n,) which pictures stand for
-    photos; without them labels are certain and all pictures Fashion-MNIST's.
+    photos; without them labels are certain and all pictures of one kind. `names` are the classes' names in their order.
     """
 
     pixels: Tensor
     labels: Tensor
     targets: Tensor | None = None
     photo: Tensor | None = None
+    names: tuple[str, ...] = LABELS
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -84,13 +86,28 @@ class Pictures:
         """Return the pictures at `indices`, in their order."""
         targets = None if self.targets is None else self.targets[indices]
         photo = None if self.photo is None else self.photo[indices]
-        return Pictures(self.pixels[indices], self.labels[indices], targets, photo)
+        return Pictures(self.pixels[indices], self.labels[indices], targets, photo, self.names)
 
     def to(self, device: torch.device) -> "Pictures":
         """Return the pictures on a device."""
         targets = None if self.targets is None else self.targets.to(device)
         photo = None if self.photo is None else self.photo.to(device)
-        return Pictures(self.pixels.to(device), self.labels.to(device), targets, photo)
+        return Pictures(self.pixels.to(device), self.labels.to(device), targets, photo, self.names)
+
+    def fingerprint(self) -> str:
+        """Return the sha256 of pixels, labels and kinds in their order, 64 hexadecimal digits.
+
+        Targets are left out: networks computed them, whose last digits vary from one machine to the next.
+        """
+        whole = hashlib.sha256()
+        for tensor in (self.pixels, self.labels, self.photo):
+            if tensor is None:
+                whole.update(b"none")
+                continue
+            values = np.ascontiguousarray(tensor.cpu().numpy())
+            whole.update(f"{values.dtype.str}{values.shape}".encode())
+            whole.update(values.data)
+        return whole.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -167,17 +184,21 @@ def table_checksum(folder: Path) -> dict[str, str]:
 
 
 def _photo_file(place: Path, name: str) -> Path:
-    return place / name if Path(name).suffix else place / f"{name}.jpg"
+    return file_meant(place / name if Path(name).suffix else place / f"{name}.jpg")
 
 
 def kept_for_reporting(folder: str, group: str) -> bool:
     """Whether a group is in the half that no choice or training may look at, by its hash, so that it stays there for good."""
-    return hashlib.sha256(f"{folder}/{group}".encode()).digest()[0] % 2 == 1
+    return _hashed(folder, group)[0] % 2 == 1
 
 
 def kept_for_calibration(folder: str, group: str) -> bool:
     """Whether a group of the other half, about one in six, is kept out of training to calibrate by."""
-    return hashlib.sha256(f"{folder}/{group}".encode()).digest()[1] % 6 == 0
+    return _hashed(folder, group)[1] % 6 == 0
+
+
+def _hashed(folder: str, group: str) -> bytes:
+    return hashlib.sha256(escaped(f"{folder}/{group}").encode()).digest()
 
 
 def fashion_mnist(split: Literal["train", "test"], folder: Path | None = None) -> Pictures:

@@ -12,7 +12,7 @@ from tagger.dataset import Pictures
 from tagger.device import CPU
 from tagger.errors import TrainingError
 from tagger.network import Network, joined
-from tagger.settings import Recipe
+from tagger.settings import MOST_MEMBERS, Recipe
 from tagger.train import EpochFigures, train
 
 
@@ -36,10 +36,14 @@ def train_members(
     """Return what `train` does, for as many networks as the recipe's `ensemble` says, which become one.
 
     Seeds go up from the recipe's, and epochs are counted on from one member to the next. With `resume` members whose training
-    is over are taken as they are. Raises `TrainingError` where `train` does, and for an ensemble of ensembles.
+    is over are taken as they are; without it the checkpoints of members to come are removed, so that none of an earlier
+    training is taken for this one's. Raises `TrainingError` where `train` does, and for an ensemble of ensembles.
     """
     if recipe.ensemble > 1 and config.members > 1:
         raise TrainingError("Training begins with an ensemble already; leave --ensemble out.")
+    if not resume:
+        for checkpoint in checkpoints(folder, replace(recipe, ensemble=MOST_MEMBERS))[1:]:
+            checkpoint.unlink(missing_ok=True)
     networks: list[Network] = []
     history: list[EpochFigures] = []
     for number, checkpoint in enumerate(checkpoints(folder, recipe)):

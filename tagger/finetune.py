@@ -11,16 +11,18 @@ import torch
 from numpy.typing import NDArray
 
 from tagger import bundle, collection, metrics, pretrained
+from tagger.beside import TEST, WRITTEN, check_own
 from tagger.calibrate import ENOUGH_TO_CALIBRATE, PHOTO_PRECISION, PRECISIONS, fit_temperature, threshold_for
 from tagger.card import Card, NetworkConfig, read
 from tagger.collection import Collection, Part
 from tagger.dataset import GROUPS
 from tagger.device import for_training
 from tagger.ensemble import train_members
-from tagger.errors import TrainingError
 from tagger.garment import VERSION
-from tagger.handover import TEST, HeldOut, Retrained, check_floor, hand_over, objection_to
+from tagger.handover import HeldOut, Retrained, check_floor, hand_over, objection_to
+from tagger.heads import check_teacher
 from tagger.lesson import checksum
+from tagger.names import escaped
 from tagger.network import Network, logits_of
 from tagger.output import write_file
 from tagger.predict import Predictor
@@ -33,10 +35,21 @@ OTHER = "other"
 
 
 def collected(settings: TrainSettings, progress: Callable[[int, int], None] = lambda done, total: None) -> Collection:
-    """Return the labelled photos of `settings.data`, with labels spelled as by the bundle that training begins with."""
+    """Return the labelled photos of `settings.data`, with labels spelled as by the bundle that training begins with.
+
+    Raises `TrainingError`, before any photo is opened, where a bundle to learn from has other labels than the photos, and
+    `OutputError` where a file beside the new bundle would replace one that fmtag did not write.
+    """
     known = read(settings.start).card.labels if settings.start else tuple(GROUPS)
+    teachers = [read(name) for name in settings.recipe.teachers]
+    check_own(settings.out, (*WRITTEN, TEST))
+
+    def check(labels: Sequence[str]) -> None:
+        for teacher in teachers:
+            check_teacher(teacher.model, teacher.card, labels, of_photos=True)
+
     return collection.collect(
-        str(settings.data), known, settings.image_column, settings.label_column, settings.workers, progress
+        str(settings.data), known, settings.image_column, settings.label_column, settings.workers, progress, check
     )
 
 
@@ -54,10 +67,13 @@ def finetune(
     `settings.floor`, or a better bundle is there already.
     """
     device = for_training(settings.device)
+    check_own(settings.out, (*WRITTEN, TEST))
     for sentence in photos.said:
         tell(sentence)
     start = bundle.load(settings.start) if settings.start else None
-    teachers = [_teacher(name, photos.labels) for name in settings.recipe.teachers]
+    teachers = [bundle.load(name) for name in settings.recipe.teachers]
+    for teacher in teachers:
+        check_teacher(teacher.model, teacher.card, photos.labels, of_photos=True)
     begin, begun_with = _beginning(settings, start, photos.labels)
     recipe = replace(settings.recipe, start=begun_with, teachers=tuple(teacher.model for teacher in teachers))
     settings = replace(settings, recipe=recipe)
@@ -87,17 +103,6 @@ def _beginning(settings: TrainSettings, start: bundle.Bundle | None, labels: Seq
     if settings.pretrained:
         return pretrained.load(settings.pretrained, _shape(settings, labels), seed)
     return (_begun_with(start, labels, seed), start.model) if start else (None, "")
-
-
-def _teacher(name: str, labels: Sequence[str]) -> bundle.Bundle:
-    """Return a bundle to learn from, which has to have the same labels and one head for them."""
-    teacher = bundle.load(name)
-    if tuple(teacher.card.labels) != tuple(labels) or teacher.card.network.photo_classes or teacher.shop:
-        raise TrainingError(
-            f"{teacher.model} cannot teach {', '.join(labels)}: a teacher has just these labels; "
-            "make one from the same photos, with another --network perhaps."
-        )
-    return teacher
 
 
 def _begun_with(start: bundle.Bundle, labels: Sequence[str], seed: int) -> Network:
@@ -148,7 +153,7 @@ def _handed_over(
 def _card(settings: TrainSettings, labels: Sequence[str], network: NetworkConfig, start: bundle.Bundle | None) -> Card:
     groups = GROUPS | (dict(start.card.groups) if start else {})
     return Card(
-        name=settings.name or settings.out.resolve().name,
+        name=escaped(settings.name or settings.out.resolve().name),
         labels=tuple(labels),
         groups={label: groups.get(label, OTHER) for label in labels},
         network=network,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger import bundle
+from tagger.beside import METRICS, REPORT, TEST
 from tagger.card import HISTORY_FILE, Card, Epoch, check_replaceable
 from tagger.dataset import LABEL_TABLES, holds_fashion_mnist
 from tagger.ensemble import checkpoints
@@ -20,14 +21,6 @@ from tagger.output import as_csv, write_file, write_json
 from tagger.output_paths import Input, Output, check_output_paths, fashion_mnist_files
 from tagger.settings import TrainSettings
 from tagger.train import EpochFigures
-
-METRICS = "metrics.json"
-
-TEST = "test.csv"
-"""The photos of one's own that only measured, as a table for `fmtag evaluate`, beside the bundle."""
-
-REPORT = "report"
-"""Folder of the report beside the bundle."""
 
 BRIEF = ("accuracy", "macro_accuracy", "calibration_error", "n")
 """Figures of each part that stand in the card; `METRICS` has all of them."""
@@ -52,6 +45,8 @@ class HeldOut:
     """What the new bundle says of each picture (n,)."""
     ask: Callable[[bundle.Bundle], NDArray[np.int64]]
     """What another bundle says of each picture (n,), as numbers among its own card's labels."""
+    knows_photos: bool = True
+    """Whether the new bundle has learnt photos."""
 
 
 def check_places(settings: TrainSettings, recipe: Path | None = None) -> None:
@@ -140,6 +135,8 @@ def _objection(settings: TrainSettings, held_out: HeldOut | None) -> str:
         return f"No pictures are held out of both {old.model} and the new bundle, so nothing tells which is better."
     if set(old.card.labels) != set(held_out.labels):
         return f"{old.model} has other labels ({_some(old.card.labels)}) than the new bundle, so they cannot be compared."
+    if old.card.network.photo_classes and not held_out.knows_photos:
+        return f"{old.model} has learnt photos and the new bundle has not, so it would know photos less well."
     return _worse(old, held_out, settings.tolerance)
 
 

@@ -11,13 +11,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tagger import charts, metrics
+from tagger.beside import REPORT_FILE
 from tagger.card import HISTORY_FILE, Epoch
 from tagger.decode import decode
 from tagger.escaping import for_html
 from tagger.evaluate import Evaluation, Judged, figures_by_source
 from tagger.records import Photo, Pixels
-
-REPORT_FILE = "report.html"
 
 SUREST = 12
 """Right predictions that are shown of each source, and wrong ones."""

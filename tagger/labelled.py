@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tagger import source
 from tagger.errors import DatasetError, SourceError
+from tagger.names import escaped
 from tagger.records import Item
 
 LABELS_FILE = "labels.csv"
@@ -32,7 +33,7 @@ def labelled_items(given: str, image_column: str | None = None, label_column: st
                 "group": None if of_a_run else item.columns.get("group"),
             }
             # Parquet has None for what is missing among texts, and nan, which is no number, among numbers.
-            texts = {name: "" if cell is None or cell != cell else cell for name, cell in cells.items()}
+            texts = {name: "" if cell is None or cell != cell else _readable(cell) for name, cell in cells.items()}
             flagged = str(item.columns.get("low_confidence", "")).casefold() == "true"
             yield Item(item.path, item.file, {**texts, "flagged": flagged and of_a_run}, item.problem)
         return
@@ -43,7 +44,7 @@ def labelled_items(given: str, image_column: str | None = None, label_column: st
                 f"{given} holds {item.path} outside any subfolder; sort the photos into one subfolder a class, "
                 "or give a table with an image and a label column."
             )
-        yield Item(item.path, item.file, {"label": folder, "kind": "", "group": "", "flagged": False}, item.problem)
+        yield Item(item.path, item.file, {"label": escaped(folder), "kind": "", "group": "", "flagged": False}, item.problem)
 
 
 def photo_files(sources: Iterable[str], image_column: str | None = None) -> Iterator[Path]:
@@ -58,6 +59,11 @@ def place_of(given: str) -> Path:
     """Return the table or folder that a source names: a folder's own table where it holds one."""
     table = Path(given, LABELS_FILE)
     return table if os.path.isfile(table) else Path(given)
+
+
+def _readable(cell: object) -> object:
+    """Return a cell of which nothing is left that UTF-8 cannot hold: labels go into cards, groups into tables."""
+    return escaped(cell) if isinstance(cell, str) else cell
 
 
 def plain(label: str) -> str:

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from tagger.atomic import replacing
 from tagger.errors import OutputError
+from tagger.names import escaped
 from tagger.records import Item, Tag
 from tagger.settings import FORMATS, Format
 
@@ -148,15 +149,15 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def as_json(content: Mapping[str, Any]) -> bytes:
-    """Return JSON in UTF-8 that people can read too."""
-    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+    r"""Return JSON in UTF-8 that people can read too; file names that are not UTF-8 have their escapes, `\udcff`."""
+    return _encoded(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def as_csv(rows: Iterable[Iterable[object]]) -> bytes:
-    """Return rows, the first one with their titles, as a CSV; file names that are no UTF-8 keep their bytes."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode("utf-8", "surrogateescape")
+    """Return rows, the first one with their titles, as a CSV, with file names as `names.escaped` writes them."""
+    file = io.BytesIO()
+    csv.writer(_Encoded(file), lineterminator="\r\n").writerows(rows)  # quotes a lone \r in a cell, too
+    return file.getvalue()
 
 
 def check_folder(folder: Path) -> None:
@@ -289,7 +290,7 @@ class _Encoded:
 
 
 def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", errors="backslashreplace")
+    return escaped(text).encode()
 
 
 def _text(value: Any) -> str:

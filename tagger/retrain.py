@@ -14,20 +14,27 @@ import torch
 from numpy.typing import NDArray
 
 from tagger import bundle, dataset, metrics, mix, pretrained
+from tagger.beside import check_own
 from tagger.calibrate import PHOTO_PRECISION, PRECISION, PRECISIONS, fit_temperature, threshold_for
-from tagger.card import Card, NetworkConfig
+from tagger.card import Card, NetworkConfig, read
 from tagger.device import for_training
 from tagger.ensemble import train_members
 from tagger.errors import TrainingError
 from tagger.garment import VERSION
 from tagger.handover import HeldOut, Retrained, check_floor, hand_over, objection_to
+from tagger.heads import check_start, check_teacher
+from tagger.names import escaped
 from tagger.network import Network, logits_of
-from tagger.predict import native_answers, photo_probabilities
+from tagger.predict import Predictor, native_answers, photo_probabilities
 from tagger.recipes import SHAPES, catalog_recipe, tuned
+from tagger.records import Garment
 from tagger.settings import TrainSettings, recipe_in_full
 from tagger.train import EpochFigures, train
 
 JUDGE = "judge.pt"
+
+PHOTO_CLASSES = dataset.NONE + 1
+"""Of the head for photos: the labels, and none of them."""
 
 MIX_IS_EASIER = 0.8
 """Errors allowed on the mix that calibrates for each that is promised on photos, which are harder.
@@ -49,10 +56,13 @@ def retrain(
     Choices, temperatures and thresholds rest on held-out pictures; the test set is opened once, at the end. With
     `settings.calibrated_by` the held-out pictures are learnt too, and temperature and thresholds are that bundle's. What `tell`
     gets is for the person who waits. Raises `TrainingError`, and writes no bundle, where the held-out accuracy is below
-    `settings.floor`; the checkpoint stays then.
+    `settings.floor`; the checkpoint stays then. Before any work it raises `TrainingError` where a bundle to begin with or to
+    learn from has other labels or heads, and `OutputError` where a file that fmtag did not write would be replaced.
     """
     if settings.calibrated_by and settings.recipe.mix != "fashion-mnist":
         raise TrainingError("The mix of catalog is calibrated by photos of its own; leave --calibrated-by out.")
+    check_own(settings.out)
+    _check_bundles(settings)
     device = for_training(settings.device)
     whole = dataset.fashion_mnist("train", settings.data)
     pictures, held_out = dataset.hold_out(whole)
@@ -88,11 +98,27 @@ def retrain(
         said = _native(network, held_out, calibrated.temperature)
         measured["held_out"] = _measured(said, held_out)
         check_floor(settings, measured["held_out"]["accuracy"])
-        judges = HeldOut(dataset.LABELS, held_out.labels.cpu().numpy(), said.argmax(1), lambda old: _tags(old, held_out))
+        judges = HeldOut(
+            dataset.LABELS,
+            held_out.labels.cpu().numpy(),
+            said.argmax(1),
+            lambda old: _tags(old, held_out),
+            knows_photos=network.photo_head is not None,
+        )
     objection = objection_to(settings, judges)
     measured["test"] = _measured(_native(network, test, calibrated.temperature), test)
     network = network.cpu()
     return hand_over(settings, card_of(settings, network, calibrated), network, history, len(training), measured, objection)
+
+
+def _check_bundles(settings: TrainSettings) -> None:
+    """Raise `TrainingError` where a bundle to begin with, or to learn or take a calibration from, is not Fashion-MNIST's."""
+    if settings.start and not settings.pretrained:
+        photo_classes = PHOTO_CLASSES if settings.recipe.mix == "catalog" else 0
+        check_start(read(settings.start), dataset.LABELS, photo_classes)
+    for name in settings.recipe.teachers:
+        teacher = read(name)
+        check_teacher(teacher.model, teacher.card, dataset.LABELS)
 
 
 def _beginning(settings: TrainSettings) -> tuple[Network | None, str]:
@@ -112,7 +138,8 @@ def _twin(settings: TrainSettings, config: NetworkConfig) -> bundle.Bundle:
     full = recipe_in_full(twin.card.recipe)
     made = {name: full.get(name) for name in asked}
     shape = replace(config, members=config.members * settings.recipe.ensemble)
-    if made | {"seed": 0} != asked | {"seed": 0} or twin.card.network != shape or "held_out" not in twin.card.figures:
+    same = made | {"seed": 0} == asked | {"seed": 0} and twin.card.network == shape and twin.card.labels == dataset.LABELS
+    if not same or "held_out" not in twin.card.figures:
         raise TrainingError(
             f"{twin.model} was not made by this recipe with the held-out images left out, so its temperature does not fit; "
             "make one, then give it to --calibrated-by."
@@ -158,7 +185,7 @@ def calibration_of(card: Card) -> Calibrated:
 def card_of(settings: TrainSettings, network: Network, calibrated: Calibrated) -> Card:
     """Return what the new bundle says of itself, before its figures."""
     return Card(
-        name=settings.name or settings.out.resolve().name,
+        name=escaped(settings.name or settings.out.resolve().name),
         labels=dataset.LABELS,
         groups=dataset.GROUPS,
         network=network.config,
@@ -181,12 +208,15 @@ def _learnt(
     begin: Network | None,
     tell: Callable[[str], None],
 ) -> tuple[dataset.Pictures, dataset.Pictures | None, NetworkConfig]:
-    """Return the pictures to learn from, those that calibrate a head for photos, and the shape of the network."""
+    """Return the pictures to learn from, those that calibrate a head for photos, and the shape of the network.
+
+    Fashion-MNIST alone teaches no head for photos, so the network has none, whatever it begins with.
+    """
     if settings.recipe.mix == "fashion-mnist":
-        return pictures, None, begin.config if begin else SHAPES[settings.recipe.network]
+        return pictures, None, replace(begin.config if begin else SHAPES[settings.recipe.network], photo_classes=0)
     if begin is None:
         raise TrainingError("The mix of catalog is learnt by a network that knows Fashion-MNIST; give one with --start.")
-    config = replace(begin.config, photo_classes=dataset.NONE + 1)
+    config = replace(begin.config, photo_classes=PHOTO_CLASSES)
     return *_mixed(settings, pictures, held_out, begin, config, tell), config
 
 
@@ -250,7 +280,10 @@ def _photos(network: Network, pictures: dataset.Pictures, temperature: float) ->
 
 
 def _tags(asked: bundle.Bundle, pictures: dataset.Pictures) -> NDArray[np.int64]:
-    """Return the numbers of the labels, (n,), that a bundle gives Fashion-MNIST's pictures."""
+    """Return the numbers among its labels, (n,), of those that a bundle gives Fashion-MNIST's pictures."""
+    if asked.shop is not None:  # its labels are the shop's, and not those of the network
+        garments = [Garment(picture, found=True, native=True) for picture in pictures.pixels[:, 0].cpu().numpy()]
+        return np.asarray(Predictor(asked, "cpu")(garments).argmax(1))
     return np.asarray(_native(asked.network().to(pictures.pixels.device), pictures, asked.card.temperature).argmax(1))
 
 

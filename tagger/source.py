@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from tagger.errors import SourceError
+from tagger.names import file_meant
 from tagger.records import Failed, Item
 
 if TYPE_CHECKING:
@@ -295,7 +296,7 @@ def _item(text: str, file: Path, columns: Mapping[str, object], problem: Failed 
         problem = Failed("bad_row", "a row without a path")
     if problem is None and re.match(r"\s*[a-z][a-z0-9+.-]*://", text, re.IGNORECASE):
         problem = Failed("bad_row", f"{text}: an address, not a file; fetch the photos first")
-    return Item(text, None if problem else file, columns, problem)
+    return Item(text, None if problem else file_meant(file), columns, problem)
 
 
 def _image_column(path: Path, columns: Sequence[str], asked: str | None) -> str:

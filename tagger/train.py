@@ -1,8 +1,7 @@
 """The recipe that makes a network from labelled pictures, read from top to bottom."""
 
-import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tagger.atomic import replacing
 from tagger.augment import erased, moved
 from tagger.averaging import Average
 from tagger.card import NetworkConfig
+from tagger.checkpoint import damage_said, identity_of, load, save
 from tagger.dataset import Pictures
 from tagger.device import CPU
 from tagger.distill import lesson
@@ -23,21 +22,6 @@ from tagger.muon import Muon
 from tagger.network import Network, logits_of
 from tagger.replay import Step, replayed
 from tagger.settings import Cycle, Recipe
-
-CHECKPOINT_FORMAT = 7
-
-# What loading a checkpoint that is none can raise; torch warns of a pickle before it refuses it.
-_DAMAGE = (
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    Warning,
-    pickle.UnpicklingError,
-)
 
 
 @dataclass(frozen=True)
@@ -67,11 +51,12 @@ def train(
 ) -> tuple[Network, list[EpochFigures]]:
     """Return the averaged network after `recipe.epochs` and the figures of every epoch.
 
-    After each epoch `checkpoint` is replaced; with `resume` training goes on from it and ends in the same weights as
-    without the interruption. Training begins with the weights of `start` as far as it has them. What `teachers` say, in
-    evaluation mode, is learnt beside the labels where a cycle has a share of distillation. With `recipe.patience` it ends
-    early where the held-out loss no longer falls, and the network is that of the best epoch. It is computed on `device`, "cpu"
-    or "cuda", on the same views of the pictures, and returned on the processor. Raises `TrainingError` where it cannot.
+    After each epoch `checkpoint` is replaced; with `resume` training goes on from it, which has to be of the same recipe,
+    shape, labels and pictures, and ends in the same weights as without the interruption. Training begins with the weights of
+    `start` as far as the network has them. What `teachers` say, in evaluation mode, is learnt beside the labels where a cycle
+    has a share of distillation. With `recipe.patience` it ends early where the held-out loss no longer falls, and the network
+    is that of the best epoch. It is computed on `device`, "cpu" or "cuda", on the same views of the pictures, and returned on
+    the processor. Raises `TrainingError` where it cannot.
     """
     if recipe.patience and held_out is None:
         raise TrainingError(
@@ -87,8 +72,9 @@ def train(
     history: list[EpochFigures] = []
     ends: list[dict[str, Tensor]] = []
     best: dict[str, Tensor] | None = None
+    identity = identity_of(recipe, config, pictures, held_out)
     if resume:
-        history, ends, best = _restore(checkpoint, recipe, config, network, average, optimizers)
+        history, ends, best = _restore(checkpoint, identity, network, average, optimizers)
 
     begun = len(history)
     pictures = pictures.to(device)
@@ -134,7 +120,15 @@ def train(
             ends.append(_copied(average.network))
         if recipe.patience and _best_epoch(history) == epoch + 1:
             best = _copied(average.network)
-        _save(checkpoint, recipe, config, network, average, optimizers, history, ends, best)
+        state = {
+            "network": network.state_dict(),
+            "average": average.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+            "history": [asdict(figures) for figures in history],
+            "ends": ends,
+            "best": best,
+        }
+        save(checkpoint, identity, state)
         report(history[-1])
     return _ended(best or ends[-1], config), history
 
@@ -166,9 +160,12 @@ def _copied(network: nn.Module) -> dict[str, Tensor]:
 def _begin_with(network: Network, start: Network) -> None:
     """Take the weights of `start` over; a head for photos that it lacks begins as a copy of its only head.
 
-    The class "none of these", which no head before knew, begins as an unlikely one.
+    The class "none of these", which no head before knew, begins as an unlikely one. Where the network has no head for photos,
+    that of `start` is left out.
     """
     weights = dict(start.state_dict())
+    if network.photo_head is None:
+        weights = {name: tensor for name, tensor in weights.items() if not name.startswith("photo_head.")}
     if network.photo_head is not None and start.photo_head is None:
         none = network.config.photo_classes - network.config.classes
         weights["photo_head.weight"] = functional.pad(start.head.weight, (0, 0, 0, none)).detach()
@@ -341,49 +338,16 @@ def _seconds_left(epoch: int, seconds: float, recipe: Recipe) -> float:
     return seconds * left / _side(recipe, epoch) ** 2
 
 
-def _save(
-    path: Path,
-    recipe: Recipe,
-    config: NetworkConfig,
-    network: nn.Module,
-    average: Average,
-    optimizers: list[torch.optim.Optimizer],
-    history: list[EpochFigures],
-    ends: list[dict[str, Tensor]],
-    best: dict[str, Tensor] | None,
-) -> None:
-    state = {
-        "format": CHECKPOINT_FORMAT,
-        "recipe": asdict(recipe),
-        "config": asdict(config),
-        "network": network.state_dict(),
-        "average": average.state_dict(),
-        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-        "history": [asdict(figures) for figures in history],
-        "ends": ends,
-        "best": best,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        torch.save(state, file)
-
-
 def _restore(
     path: Path,
-    recipe: Recipe,
-    config: NetworkConfig,
+    identity: Mapping[str, Any],
     network: nn.Module,
     average: Average,
     optimizers: list[torch.optim.Optimizer],
 ) -> tuple[list[EpochFigures], list[dict[str, Tensor]], dict[str, Tensor] | None]:
-    try:
-        # weights_only: a checkpoint is data, and loading it must not run code from the file.
-        device = next(network.parameters()).device
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-        if not isinstance(state, dict) or state.get("format") != CHECKPOINT_FORMAT:
-            raise TrainingError(f"{path} is no checkpoint of this fmtag; leave --resume out to start anew.")
-        if (state["recipe"], state["config"]) != (asdict(recipe), asdict(config)):
-            raise TrainingError(f"{path} was begun with other settings; give the same ones, or leave --resume out.")
+    """Bring network, average and optimizers to where the checkpoint left them; return history, ends of cycles and best end."""
+    with damage_said(path):
+        state = load(path, identity, next(network.parameters()).device)
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
@@ -391,7 +355,3 @@ def _restore(
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": saved["state"], "param_groups": groups})
         return [EpochFigures(**figures) for figures in state["history"]], list(state["ends"]), state["best"]
-    except FileNotFoundError:
-        raise TrainingError(f"There is no {path} to resume from; leave --resume out to start anew.") from None
-    except _DAMAGE as error:
-        raise TrainingError(f"{path} is damaged or no checkpoint; leave --resume out to start anew.") from error

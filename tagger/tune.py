@@ -20,6 +20,7 @@ from tagger import bundle, dataset, recipe_file
 from tagger.atomic import remove_leftovers
 from tagger.card import files_of
 from tagger.errors import LedgerError, LockedError, TrainingError, TuningError
+from tagger.heads import check_teacher
 from tagger.lock import held
 from tagger.output_paths import Input, Output, check_output_paths, fashion_mnist_files
 from tagger.recipes import SHAPES, recipe_of
@@ -81,7 +82,8 @@ def tune(
 
     `report` gets each trial that ends, and the best so far. The test set is never opened. A study that is stopped loses no more
     than the trial in hand, and ends as if it had not been. Raises `TuningError` where the study cannot be gone on with,
-    `LockedError` where another search has it, `TrainingError` where the recipe as it stands cannot be trained.
+    `LockedError` where another search has it, `TrainingError` where the recipe as it stands cannot be trained or a teacher has
+    other labels.
     """
     path = settings.study or (settings.out.with_suffix(".sqlite") if settings.out.name else settings.out)
     checkpoint, lock = (Path(f"{path}.{end}") for end in ("checkpoint.pt", "lock"))
@@ -97,6 +99,8 @@ def tune(
         in_full = recipe_of(settings.network, None, settings.seed, settings.teachers)
         base = _short(recipe_of(settings.network, settings.epochs, settings.seed, settings.teachers), settings.images)
         loaded = [bundle.load(name) for name in base.teachers]
+        for teacher in loaded:
+            check_teacher(teacher.model, teacher.card, dataset.LABELS)
         whole = dataset.fashion_mnist("train", settings.data)
         pictures, held_out = dataset.hold_out(whole)
         pictures = pictures.take(_chosen(len(pictures), settings))

@@ -12,15 +12,16 @@ import tagger
 PACKAGE = Path(tagger.__file__).parent
 
 LAYERS = (
-    "errors records atomic migrations escaping",
+    "errors records atomic migrations escaping names",
     "settings augment muon shop lock stopping averaging replay terminal bundle_name configuration",
     "card ledger device",
+    "beside",
     "explain recipes",
     "blocks",
     "residual plain borrowed",
     "network",
     "dataset bundle pretrained",
-    "distill",
+    "distill checkpoint heads",
     "source decode output decide figure",
     "garment predict metrics calibrate drawing labelled recipe_file output_paths",
     "reading charts run_files",
