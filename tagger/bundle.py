@@ -19,7 +19,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from tagger.atomic import replacing
-from tagger.card import DEFAULT_FILE, FORMAT, KIND, Card, damage_said, model_name, own, read, shipped, user_folder
+from tagger.card import DEFAULT_FILE, FORMAT, KIND, Card, damage_said, is_folder, model_name, read, user_folder
 from tagger.errors import BundleError
 from tagger.network import Network
 from tagger.shop import PREFIX, Shop
@@ -48,10 +48,11 @@ class Bundle:
         return network.eval()
 
 
-def load(name: str) -> Bundle:
-    """Return the bundle in the folder `name`, or else the user's own of that name, or else the shipped one.
+def load(name: str | Path) -> Bundle:
+    """Return the bundle `name`: a name, or a folder where it is a `Path` or written with a separator (`./x`).
 
-    Raises `BundleError` where there is none, or it is damaged, foreign or from a newer fmtag.
+    Of two bundles of one name the user's own comes before the shipped one. Raises `BundleError` where there is none, or it is
+    damaged, foreign or from a newer fmtag.
     """
     signed = read(name)
     with damage_said(signed.folder):
@@ -93,7 +94,7 @@ def save(folder: Path, card: Card, network: Network, shop: Shop | None = None) -
                 old.unlink()
     except OSError as error:
         raise BundleError(f"The bundle {folder} cannot be written: {error.strerror or error}.") from error
-    return load(str(folder))
+    return load(folder)
 
 
 def _check_shop(bundle: Bundle) -> None:
@@ -108,8 +109,7 @@ def _check_shop(bundle: Bundle) -> None:
 def set_default_model(name: str) -> Bundle:
     """Make the bundle `name` the one that tags where none is named, and return it; raises `BundleError` if there is none."""
     loaded = load(name)
-    named = any(folder.name == name for folder in (*own(), *shipped()))
-    kept = name if named else str(Path(name).resolve())
+    kept = str(Path(name).resolve()) if is_folder(name) else name
     try:
         user_folder().mkdir(parents=True, exist_ok=True)
         with replacing(user_folder() / DEFAULT_FILE) as file:

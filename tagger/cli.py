@@ -210,7 +210,9 @@ def with_model(command: Command) -> Command:
     """Add the options of the commands that tag photos with a bundle."""
     options = [
         click.option(
-            "--model", callback=_model, help=f"Name or folder of the bundle.  [default: the user's, else {DEFAULT_MODEL}]"
+            "--model",
+            callback=_model,
+            help=f"Name of the bundle, or its folder as ./x.  [default: the user's, else {DEFAULT_MODEL}]",
         ),
         click.option("--batch-size", type=click.IntRange(1, 65536), default=256, show_default=True, help="Photos a step."),
         *READING,
@@ -403,8 +405,8 @@ def compare(
 ) -> None:
     """Hold bundles against each other on Fashion-MNIST's test set: right, believable, large, fast, and what is chance.
 
-    A MODEL is a bundle's name or folder. Bundles that differ in their seed alone are one row, with their mean and spread, and
-    another row says what they reach together.
+    A MODEL is a bundle's name, or its folder as ./x. Bundles that differ in their seed alone are one row, with their mean and
+    spread, and another row says what they reach together.
     """
     from tagger import compare_report
     from tagger.charts import costs
@@ -577,7 +579,7 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     def tell(text: str) -> None:
         click.echo(text, err=True)
 
-    place, out = settings.out / "report", str(settings.out)
+    place, out = settings.out / "report", settings.out
     check_folder(place)  # said before hours of training
     if given.own:
         with counting("photos") as progress:

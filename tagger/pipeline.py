@@ -311,7 +311,7 @@ class _Looking:
         if self._loaded is None:
             from tagger.scoring import Tagger
 
-            self._loaded = Tagger(str(self._job.signed.folder), device=self._settings.device)
+            self._loaded = Tagger(self._job.signed.folder, device=self._settings.device)
             if self._loaded.bundle.fingerprint != self._job.signed.fingerprint:
                 raise BundleError(f"The bundle {self._job.signed.folder} was replaced just now; run the command again.")
         return self._loaded
