@@ -4,23 +4,17 @@ import csv
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from tagger.errors import SourceError
+from tagger.kinds import IMAGE_SUFFIXES, JSON, TABLE_SUFFIXES, check_photo, check_table, is_empty
 from tagger.records import Failed, Item
 
 if TYPE_CHECKING:
     import pyarrow
-
-IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .avif .gif .bmp .dib .tif .tiff .heic .heif .hif".split()
-)
-"""What counts as an image in a folder, in any case; what such a file really is, `decode` tells by its content."""
-
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 IMAGE_COLUMNS = (
     "image image_path image_file image_filename image_src image_name product_image path file_path file filename "
@@ -31,6 +25,9 @@ IMAGE_COLUMNS = (
 LABEL_COLUMNS = ("label", "class", "category", "tag")
 
 CHUNK_ROWS = 2_000
+
+DEEPEST = 100
+"""A table's value may be nested so deep; a hundred times more and neither Python nor those who read the output get through."""
 
 SPARE_COLUMNS = 64
 """A row may have so many cells too many and still be a row, marked as bad; with more the table is damaged."""
@@ -58,7 +55,9 @@ def open_source(
 ) -> Source:
     """Return the photos that `source` names: a folder, a table by its suffix, `-` for paths on `stdin`, or an image.
 
-    Raises `SourceError` where there is no such thing, or a table has no image column or two columns of one name.
+    An image is one by its suffix or by its content. Raises `SourceError` where there is no such thing, a file is neither image
+    nor table, or a table is of another kind than its suffix says, has no image column or two columns of one name. Whatever goes
+    wrong while the items are read is a `SourceError` too, which names the source.
     """
     if source == "-":
         if stdin is None:
@@ -70,10 +69,14 @@ def open_source(
             return Source(_walked(path, ignored), path)
         if not path.exists():
             raise SourceError(f"There is no {source}; give a folder, an image, a table or - for paths on standard input.")
+        if not path.is_file():
+            raise SourceError(f"{source} is no regular file; pipe a list of paths into: fmtag run -")
     except OSError as error:
         raise SourceError(f"{source} cannot be read: {error.strerror or error}.") from error
     if path.suffix.lower() in TABLE_SUFFIXES:
         return _table(path, image_column)
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        check_photo(path)
     return Source(iter([Item(source, path)]), Path())
 
 
@@ -93,6 +96,7 @@ def read_label_map(path: Path, labels: Sequence[str]) -> dict[str, str]:
     Raises `SourceError` where it cannot be read, names a label that there is not, or lacks one that there is.
     """
     try:
+        check_table(path)
         separator = _separator(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = [row for row in csv.reader(file, delimiter=separator) if any(row)][1:]
@@ -173,14 +177,28 @@ def _listed(stdin: IO[bytes]) -> Iterator[Item]:
 
 
 def _table(path: Path, image_column: str | None) -> Source:
+    suffix = path.suffix.lower()
     try:
-        if path.suffix.lower() == ".parquet":
-            return _parquet(path, image_column)
-        if path.suffix.lower() == ".jsonl":
-            return _json_lines(path, image_column)
-        return _separated(path, image_column)
+        check_table(path)
+        if suffix == ".parquet":
+            opened = _parquet(path, image_column)
+        elif suffix in (".jsonl", ".ndjson"):
+            opened = _json_lines(path, image_column)
+        else:
+            opened = _separated(path, image_column)
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return replace(opened, items=_naming(path, opened.items))
+
+
+def _naming(path: Path, items: Iterator[Item]) -> Iterator[Item]:
+    """Yield the items of a table; whatever its reader raises becomes a sentence that names the table."""
+    try:
+        yield from items
+    except SourceError:
+        raise
+    except Exception as error:
+        raise _not_a_table(path, error) from error
 
 
 def _separated(path: Path, image_column: str | None) -> Source:
@@ -237,6 +255,8 @@ def _json_lines(path: Path, image_column: str | None) -> Source:
     for value in _json_values(path):
         if isinstance(value, dict):
             columns.update(dict.fromkeys(value))
+    if not columns and not is_empty(path):
+        raise SourceError(f"{path} holds no JSON object with a line of its own; {JSON.remedy}.")
     column = _image_column(path, list(columns), image_column)
     return Source(_json_items(path, tuple(columns), column), path.parent, tuple(columns))
 
@@ -261,9 +281,29 @@ def _json_items(path: Path, columns: tuple[str, ...], column: str) -> Iterator[I
             problem = Failed("bad_row", f"{path}: a line that is no JSON object")
             yield Item("", None, dict.fromkeys(columns), problem)
             continue
-        image = value.get(column)
-        text = image if isinstance(image, str) else ""
-        yield _item(text, path.parent / text, {name: value.get(name) for name in columns})
+        yield _typed_item(path, column, {name: value.get(name) for name in columns})
+
+
+def _typed_item(path: Path, column: str, cells: dict[str, object]) -> Item:
+    """Return the item of a row whose cells have types; one that is nested too deep makes it a bad row, and is left out."""
+    image = cells[column]
+    text = image if isinstance(image, str) else ""
+    deep = [name for name, cell in cells.items() if isinstance(cell, dict | list | tuple) and _is_too_deep(cell)]
+    problem = Failed("bad_row", f"{path}: a value of {deep[0]!r} is nested more than {DEEPEST} deep") if deep else None
+    return _item(text, path.parent / text, cells | dict.fromkeys(deep), problem)
+
+
+def _is_too_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [part for one in level if isinstance(one, dict | list | tuple) for part in _parts(one)]
+        if not level:
+            return False
+    return True
+
+
+def _parts(value: dict[Any, Any] | list[Any] | tuple[Any, ...]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def _parquet(path: Path, image_column: str | None) -> Source:
@@ -281,8 +321,7 @@ def _parquet(path: Path, image_column: str | None) -> Source:
         try:
             for batch in file.iter_batches(batch_size=CHUNK_ROWS):
                 for row in batch.to_pylist():
-                    text = row[column] if isinstance(row[column], str) else ""
-                    yield _item(text, path.parent / text, row)
+                    yield _typed_item(path, column, row)
         except (pyarrow.ArrowException, OSError) as error:
             raise _not_a_table(path, error) from error
 
@@ -327,5 +366,6 @@ def _plain(name: str) -> str:
 
 
 def _not_a_table(path: Path, error: Exception) -> SourceError:
-    reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"is damaged ({str(error).splitlines()[0]})"
+    said = next(iter(str(error).splitlines()), type(error).__name__)
+    reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"is damaged ({said})"
     return SourceError(f"{path} {reason}; export the table again as UTF-8 {path.suffix.lstrip('.')}.")
