@@ -8,6 +8,7 @@ import json
 import shlex
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -72,14 +73,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = shlex.join(["fmtag", *(sys.argv[1:] if arguments is None else arguments)])
     asked: dict[str, Any] = {"debug": False, "log_format": "text", "command": command}
     try:
-        code = cli.main(
-            arguments,
-            "fmtag",
-            standalone_mode=False,
-            auto_envvar_prefix="FMTAG",
-            default_map=_configured(Path(CONFIGURATION)),
-            obj=asked,
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL\.")  # what is wrong with a photo stands in its own row
+            code = cli.main(
+                arguments,
+                "fmtag",
+                standalone_mode=False,
+                auto_envvar_prefix="FMTAG",
+                default_map=_configured(Path(CONFIGURATION)),
+                obj=asked,
+            )
     except click.ClickException as error:
         error.show()
         code = error.exit_code

@@ -25,7 +25,8 @@ START = 4096
 PHOTO_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 """How the formats begin that fmtag reads; HEIC and AVIF are told by `is_heif`. Text may begin with two of them."""
 
-_BRANDS = (b"heic", b"heix", b"heim", b"mif1", b"avif", b"avis")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
 
 
 class Kind(NamedTuple):
@@ -105,7 +106,12 @@ def _start(path: Path) -> bytes:
 
 def is_heif(start: bytes) -> bool:
     """Return whether the bytes begin a HEIC or AVIF file."""
-    return start[4:8] == b"ftyp" and start[8:12] in _BRANDS
+    return is_heic(start) or (start[4:8] == b"ftyp" and start[8:12] in _AVIF_BRANDS)
+
+
+def is_heic(start: bytes) -> bool:
+    """Return whether the bytes begin a HEIC file."""
+    return start[4:8] == b"ftyp" and start[8:12] in _HEIC_BRANDS
 
 
 def is_photo(start: bytes) -> bool:

@@ -253,7 +253,8 @@ def _listed(job: _Job, items: Iterable[Item]) -> Iterator[Listed]:
             continue
         # A file from the future, as after a clock was set back, counts as still.
         settling = settle_ns > 0 and abs(time.time_ns() - found.st_mtime_ns) < settle_ns
-        yield Listed(path, found.st_size, found.st_mtime_ns, settling, None, None, columns or None)
+        mtime_ns = max(ledger.EARLIEST_NS, min(found.st_mtime_ns, ledger.LATEST_NS))
+        yield Listed(path, found.st_size, mtime_ns, settling, None, None, columns or None)
 
 
 class _Looking:

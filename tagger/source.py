@@ -334,7 +334,16 @@ def _item(text: str, file: Path, columns: Mapping[str, object], problem: Failed 
         problem = Failed("bad_row", "a row without a path")
     if problem is None and re.match(r"\s*[a-z][a-z0-9+.-]*://", text, re.IGNORECASE):
         problem = Failed("bad_row", f"{text}: an address, not a file; fetch the photos first")
+    if problem is None and not _may_name_a_file(text):
+        problem = Failed("bad_row", f"{text!r}: a path that no file can have")
     return Item(text, None if problem else file, columns, problem)
+
+
+def _may_name_a_file(path: str) -> bool:
+    try:
+        return b"\0" not in (path.encode() if path.isascii() else os.fsencode(path))
+    except UnicodeEncodeError:
+        return False
 
 
 def _image_column(path: Path, columns: Sequence[str], asked: str | None) -> str:
