@@ -149,7 +149,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def as_json(content: Mapping[str, Any]) -> bytes:
     """Return JSON in UTF-8 that people can read too."""
-    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+    return _encoded(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def as_csv(rows: Iterable[Iterable[object]]) -> bytes:
@@ -310,6 +310,11 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", errors="backslashreplace")
 
 
+def _valid(text: str) -> str:
+    """Return text that is Unicode, with the rest of it, such as half a pair of surrogates, as its escape."""
+    return text if text.isascii() else _encoded(text).decode()
+
+
 def _text(value: Any) -> str:
     match value:
         case None:
@@ -381,7 +386,8 @@ class _ParquetWriter:
 
         self._arrow = pyarrow
         self._typed = {name for name, column in named.items() if column is not None and source is not None}
-        self._schema = pyarrow.schema([(name, self._type(name, column, source)) for name, column in named.items()])
+        self._types = {name: self._type(name, column, source) for name, column in named.items()}
+        self._schema = pyarrow.schema([(_valid(name), type_) for name, type_ in self._types.items()])
         self._writer = parquet.ParquetWriter(file, self._schema)
         self._rows: list[Row] = []
 
@@ -393,14 +399,14 @@ class _ParquetWriter:
         return self._arrow.bool_() if column is None and name.startswith("low_confidence") else self._arrow.string()
 
     def write(self, row: Row) -> None:
-        self._rows.append({name: self._value(name, value) for name, value in row.items()})
+        self._rows.append({_valid(name): self._value(name, value) for name, value in row.items()})
         if len(self._rows) >= PARQUET_ROWS:
             self._flush()
 
     def _value(self, name: str, value: Any) -> Any:
-        if value is None or name in self._typed or not self._arrow.types.is_string(self._schema.field(name).type):
+        if value is None or name in self._typed or not self._arrow.types.is_string(self._types[name]):
             return value
-        return _encoded(_text(value)).decode()
+        return _valid(_text(value))
 
     def _flush(self) -> None:
         self._writer.write_table(self._arrow.Table.from_pylist(self._rows, self._schema))

@@ -4,7 +4,8 @@ import csv
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -284,26 +285,23 @@ def _json_items(path: Path, columns: tuple[str, ...], column: str) -> Iterator[I
         yield _typed_item(path, column, {name: value.get(name) for name in columns})
 
 
-def _typed_item(path: Path, column: str, cells: dict[str, object]) -> Item:
+def _typed_item(path: Path, column: str, cells: dict[str, object], fault: str = "") -> Item:
     """Return the item of a row whose cells have types; one that is nested too deep makes it a bad row, and is left out."""
     image = cells[column]
     text = image if isinstance(image, str) else ""
     deep = [name for name, cell in cells.items() if isinstance(cell, dict | list | tuple) and _is_too_deep(cell)]
-    problem = Failed("bad_row", f"{path}: a value of {deep[0]!r} is nested more than {DEEPEST} deep") if deep else None
+    if deep:
+        fault = f"the value of {deep[0]!r} is nested more than {DEEPEST} deep"
+    problem = Failed("bad_row", f"{path}: {fault}") if fault else None
     return _item(text, path.parent / text, cells | dict.fromkeys(deep), problem)
 
 
 def _is_too_deep(value: object) -> bool:
-    level = [value]
+    level: list[Any] = [value]
     for _ in range(DEEPEST + 1):
-        level = [part for one in level if isinstance(one, dict | list | tuple) for part in _parts(one)]
-        if not level:
-            return False
-    return True
-
-
-def _parts(value: dict[Any, Any] | list[Any] | tuple[Any, ...]) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value
+        several = [one for one in level if isinstance(one, dict | list | tuple)]
+        level = [part for one in several for part in (one.values() if isinstance(one, dict) else one)]
+    return bool(level)
 
 
 def _parquet(path: Path, image_column: str | None) -> Source:
@@ -320,12 +318,31 @@ def _parquet(path: Path, image_column: str | None) -> Source:
     def items() -> Iterator[Item]:
         try:
             for batch in file.iter_batches(batch_size=CHUNK_ROWS):
-                for row in batch.to_pylist():
-                    yield _typed_item(path, column, row)
+                for row, fault in _rows(batch):
+                    yield _typed_item(path, column, row, fault)
         except (pyarrow.ArrowException, OSError) as error:
             raise _not_a_table(path, error) from error
 
     return Source(items(), path.parent, tuple(columns), file.schema_arrow)
+
+
+def _rows(batch: "pyarrow.RecordBatch") -> Iterator[tuple[dict[str, object], str]]:
+    """Yield each row with what is wrong with it: a value that is no UTF-8, or a date that Python has not, becomes None."""
+    rows: list[dict[str, object]] | None = None
+    with suppress(Exception):  # in which row it is, is found out below
+        rows = batch.to_pylist()
+    if rows is not None:
+        yield from ((row, "") for row in rows)
+        return
+    for number in range(batch.num_rows):
+        row: dict[str, object] = dict.fromkeys(batch.schema.names)
+        fault = ""
+        for name, values in zip(batch.schema.names, batch.columns, strict=True):
+            try:
+                row[name] = values[number].as_py()
+            except Exception as error:
+                fault = f"the value of {name!r} cannot be read ({error or type(error).__name__})"
+        yield row, fault
 
 
 def _item(text: str, file: Path, columns: Mapping[str, object], problem: Failed | None = None) -> Item:
