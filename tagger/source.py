@@ -296,11 +296,11 @@ def _typed_item(path: Path, column: str, cells: dict[str, object], fault: str = 
     return _item(text, path.parent / text, cells | dict.fromkeys(deep), problem)
 
 
-def _is_too_deep(value: object) -> bool:
-    level: list[Any] = [value]
-    for _ in range(DEEPEST + 1):
-        several = [one for one in level if isinstance(one, dict | list | tuple)]
-        level = [part for one in several for part in (one.values() if isinstance(one, dict) else one)]
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        parts = [part for one in level for part in (one.values() if isinstance(one, dict) else one)]
+        level = [part for part in parts if isinstance(part, dict | list | tuple)]
     return bool(level)
 
 

@@ -13,6 +13,8 @@ from tagger.cli import cli
 from tagger.errors import BundleError
 from tagger.scoring import Tagger
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -23,6 +23,9 @@ from tagger.kinds import TABLE_SUFFIXES, is_photo, kind_of
 Run = Callable[..., tuple[int, str]]
 
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
 @pytest.fixture
 def run(tmp_path: Path, small_bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run `fmtag run SOURCE --out tags.csv` on a photo's folder that holds an older output; return its exit code and stderr."""
