@@ -382,7 +382,7 @@ def evaluate(
     if folder is not None:
         write_folder(folder, html_report(evaluation, history, asked["command"]))
     elif markdown is not None:
-        write_file(markdown, photo_report(evaluation, asked["command"]).encode())
+        write_file(markdown, photo_report(evaluation, asked["command"]).encode("utf-8", "backslashreplace"))
     if sheet is not None:
         write_file(sheet, contact_sheet(evaluation))
     print_figures(figures)
@@ -424,7 +424,8 @@ def compare(
     if out is not None:
         write_file(out, compare_report.as_csv(comparison) if out.suffix == ".csv" else compare_report.as_json(comparison))
     if report is not None:
-        write_file(report, compare_report.markdown(comparison, asked["command"]).encode())
+        text = compare_report.markdown(comparison, asked["command"])
+        write_file(report, text.encode("utf-8", "backslashreplace"))
     if chart is not None:
         write_file(chart, costs(comparison.rows()))
 

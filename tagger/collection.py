@@ -208,7 +208,7 @@ def _parts(given: str, photos: Sequence[Shown], labels: Sequence[str], said: lis
 
 def _part(product: str) -> int:
     """Return 0 to learn from, 1 to hold out or 2 to test on, by the hash of a product's name."""
-    place = int.from_bytes(hashlib.sha256(product.encode()).digest()[:4], "big") / 2**32
+    place = int.from_bytes(hashlib.sha256(product.encode("utf-8", "surrogatepass")).digest()[:4], "big") / 2**32
     return 2 if place < TESTED else 1 if place < TESTED + HELD_OUT else 0
 
 

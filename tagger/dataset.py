@@ -169,12 +169,12 @@ def _photo_file(place: Path, name: str) -> Path:
 
 def kept_for_reporting(folder: str, group: str) -> bool:
     """Whether a group is in the half that no choice or training may look at, by its hash, so that it stays there for good."""
-    return hashlib.sha256(f"{folder}/{group}".encode()).digest()[0] % 2 == 1
+    return hashlib.sha256(f"{folder}/{group}".encode("utf-8", "surrogatepass")).digest()[0] % 2 == 1
 
 
 def kept_for_calibration(folder: str, group: str) -> bool:
     """Whether a group of the other half, about one in six, is kept out of training to calibrate by."""
-    return hashlib.sha256(f"{folder}/{group}".encode()).digest()[1] % 6 == 0
+    return hashlib.sha256(f"{folder}/{group}".encode("utf-8", "surrogatepass")).digest()[1] % 6 == 0
 
 
 def fashion_mnist(split: Literal["train", "test"], folder: Path | None = None) -> Pictures:

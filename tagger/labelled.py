@@ -31,7 +31,7 @@ def labelled_items(given: str, image_column: str | None = None, label_column: st
                 "group": None if of_a_run else item.columns.get("group"),
             }
             # Parquet has None for what is missing among texts, and nan, which is no number, among numbers.
-            texts = {name: "" if cell is None or cell != cell else cell for name, cell in cells.items()}
+            texts = {name: "" if cell is None or cell != cell else _valid(cell) for name, cell in cells.items()}
             flagged = str(item.columns.get("low_confidence", "")).casefold() == "true"
             yield Item(item.path, item.file, {**texts, "flagged": flagged and of_a_run}, item.problem)
         return
@@ -42,7 +42,12 @@ def labelled_items(given: str, image_column: str | None = None, label_column: st
                 f"{given} holds {item.path} outside any subfolder; sort the photos into one subfolder a class, "
                 "or give a table with an image and a label column."
             )
-        yield Item(item.path, item.file, {"label": folder, "kind": "", "group": "", "flagged": False}, item.problem)
+        yield Item(item.path, item.file, {"label": _valid(folder), "kind": "", "group": "", "flagged": False}, item.problem)
+
+
+def _valid(cell: object) -> object:
+    """Return a cell whose text is Unicode: names of folders and values of JSON may be none, and a card holds nothing else."""
+    return cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell
 
 
 def place_of(given: str) -> Path:

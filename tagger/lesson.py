@@ -76,7 +76,7 @@ def read_table(given: str, catalog: str, image_column: str | None = None, label_
 def checksum(given: str) -> dict[str, str]:
     """Return the sha256 of a table by its name, or that of a labelled folder's listing."""
     place = place_of(given)
-    content = place.read_bytes() if place.is_file() else "\n".join(sorted(_files(place))).encode()
+    content = place.read_bytes() if place.is_file() else "\n".join(sorted(_files(place))).encode("utf-8", "surrogatepass")
     return {f"shop/{place.name or given}": hashlib.sha256(content).hexdigest()}
 
 
@@ -87,7 +87,7 @@ def _files(folder: Path) -> Iterator[str]:
 def _resolved(item: Item, catalog: str) -> Path:
     """Return the file of a row: rows of a run's output name photos within the catalog, wherever that output lies."""
     within = Path(catalog, item.path)
-    file = within if Path(catalog).is_dir() and within.is_file() else item.file
+    file = within if Path(catalog).is_dir() and os.path.isfile(within) else item.file
     return Path(os.path.realpath(file or item.path))
 
 

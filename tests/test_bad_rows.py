@@ -243,3 +243,31 @@ def test_what_a_reader_raises_names_the_table(run: Run, monkeypatch: pytest.Monk
     monkeypatch.setattr(source, "_typed_item", failing)
     with pytest.raises(SourceError, match=r"list\.jsonl is damaged \(nobody foresaw this\)"):
         next(source.open_source("list.jsonl").items)
+
+
+# Labels ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("report", ["report.md", "report"])
+def test_labels_and_groups_that_are_no_unicode_are_measured(run: Run, small_bundle: Path, report: str) -> None:
+    """Half a character in a label, a group, a kind or a path neither ends `evaluate` nor its reports."""
+    lines = [
+        {"image": "a.jpg", "label": "Dress", "group": "\ud800", "kind": "\udc80"},
+        {"image": "a.jpg", "label": "\ud800", "group": ["a list"]},
+        {"image": "\ud800.jpg", "label": "Bag"},
+    ]
+    Path("list.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    with pytest.raises(SystemExit) as left:
+        main(["evaluate", "list.jsonl", "--model", str(small_bundle), "--out", "metrics.json", "--report", report])
+    assert not left.value.code
+    assert json.loads(Path("metrics.json").read_text(encoding="utf-8"))
+
+
+def test_a_label_for_an_endless_path_ends_no_lesson(run: Run) -> None:
+    """Where a table of labels names a file that the system refuses to look for, that row has no photo, and the rest teaches."""
+    from tagger.lesson import read_table
+
+    long = "d/" * 3000 + "a.jpg"
+    lines = [{"image": name, "label": "Dress"} for name in (long, "a\0.jpg", "\ud800.jpg", "a.jpg")]
+    Path("labels.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert Path("a.jpg").resolve() in read_table("labels.jsonl", ".", None, None).photos

@@ -121,3 +121,11 @@ def test_new_bundles_go_where_their_folder_says(here: Path) -> None:
     made = save_bundle(Path("base"), NetworkConfig(widths=(8,), blocks=2))
     assert card.read("./base").card.network.blocks == card.read(made).card.network.blocks == 2
     assert card.read("base").card.network.blocks != 2
+
+
+def test_a_card_whose_labels_are_no_unicode_is_damaged(here: Path) -> None:
+    """Half a character in a label, which neither ledger nor output could hold, is said before any photo is read."""
+    file = here / "uploaded" / "card.json"
+    file.write_text(file.read_text().replace('"Sandal"', '"\\ud800"'))
+    with pytest.raises(BundleError, match="damaged"):
+        card.read("./uploaded")
