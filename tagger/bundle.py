@@ -21,7 +21,7 @@ from torch import Tensor
 from tagger.atomic import replacing
 from tagger.beside import remove_own
 from tagger.bundle_name import DEFAULT_FILE
-from tagger.card import FORMAT, KIND, Card, damage_said, model_name, own, read, shipped, user_folder
+from tagger.card import FORMAT, KIND, Card, damage_said, is_folder, model_name, read, user_folder
 from tagger.errors import BundleError
 from tagger.escaping import for_terminal
 from tagger.names import escaped
@@ -52,10 +52,11 @@ class Bundle:
         return network.eval()
 
 
-def load(name: str) -> Bundle:
-    """Return the bundle in the folder `name`, or else the user's own of that name, or else the shipped one.
+def load(name: str | Path) -> Bundle:
+    """Return the bundle `name`: a name, or a folder where it is a `Path` or written with a separator (`./x`).
 
-    Raises `BundleError` where there is none, or it is damaged, foreign or from a newer fmtag.
+    Of two bundles of one name the user's own comes before the shipped one. Raises `BundleError` where there is none, or it is
+    damaged, foreign or from a newer fmtag.
     """
     signed = read(name)
     with damage_said(signed.folder):
@@ -103,7 +104,7 @@ def save(folder: Path, card: Card, network: Network, shop: Shop | None = None) -
             remove_own(folder)
     except OSError as error:
         raise BundleError(f"The bundle {folder} cannot be written: {error.strerror or error}.") from error
-    return load(str(folder))
+    return load(folder)
 
 
 def _weights_in(folder: Path) -> Path | None:
@@ -111,7 +112,7 @@ def _weights_in(folder: Path) -> Path | None:
     if not (folder / "card.json").is_file():
         return None
     try:
-        signed = read(str(folder.resolve()))
+        signed = read(folder)
         whole = hashlib.sha256(signed.weights()).hexdigest() == signed.weights_sha256
     except (BundleError, OSError):
         return None
@@ -135,8 +136,7 @@ def _check_shop(bundle: Bundle) -> None:
 def set_default_model(name: str) -> Bundle:
     """Make the bundle `name` the one that tags where none is named, and return it; raises `BundleError` if there is none."""
     loaded = load(name)
-    named = any(folder.name == name for folder in (*own(), *shipped()))
-    kept = name if named else str(Path(name).resolve())
+    kept = str(Path(name).resolve()) if is_folder(name) else name
     if for_terminal(kept) != kept:
         raise BundleError(f"The path {kept} cannot be kept in a line of text; rename the folder.")
     place = user_folder() / DEFAULT_FILE

@@ -191,10 +191,11 @@ def model_name(card: Card, fingerprint: str) -> str:
     return f"{card.name}@{fingerprint[:8]}+g{card.garment_version}"
 
 
-def read(name: str) -> Signed:
-    """Return the card in the folder `name`, or else of the user's own bundle of that name, or else of the shipped one.
+def read(name: str | Path) -> Signed:
+    """Return the card of the bundle `name`: a name, or a folder where it is a `Path` or written with a separator (`./x`).
 
-    Raises `BundleError` where there is none, or it is damaged, foreign or from a newer fmtag.
+    Of two bundles of one name the user's own comes before the shipped one. Raises `BundleError` where there is none, or it is
+    damaged, foreign or from a newer fmtag.
     """
     folder = _find(name)
     with damage_said(folder):
@@ -206,7 +207,7 @@ def read(name: str) -> Signed:
         return Signed(folder, _card(raw), hashlib.sha256(content).hexdigest(), weights_file, weights_sha256)
 
 
-def files_of(name: str) -> list[Path]:
+def files_of(name: str | Path) -> list[Path]:
     """Return the files of the bundle that `read` would find, which may be damaged; none where there is no such bundle."""
     try:
         folder = _find(name)
@@ -225,7 +226,7 @@ def check_replaceable(folder: Path) -> None:
         raise BundleError(f"{folder / 'card.json'} is no fmtag card and would be replaced; give --out another folder.")
 
 
-def history(name: str) -> list[Epoch]:
+def history(name: str | Path) -> list[Epoch]:
     """Return the epochs of the training of the bundle that `read` would find; none where it has no history.
 
     Raises `BundleError` where there is no such bundle, or what it holds is no history.
@@ -298,13 +299,21 @@ def place_for(out: str) -> Path:
     Raises `BundleError` for the name of a shipped bundle, which would be hidden by it, where no bundle can be so named, and as
     `check_replaceable` does.
     """
-    is_name = Path(out).name == out and out not in (".", "..")
+    is_name = not is_folder(out)
     check_name(out if is_name else os.path.basename(os.path.realpath(out)))
     if is_name and out in (folder.name for folder in shipped()):
         raise BundleError(f"{out} is the name of a bundle that comes with fmtag; give the new one another name.")
     folder = user_folder() / out if is_name else Path(out)
     check_replaceable(folder)
     return folder
+
+
+def is_folder(name: str) -> bool:
+    """Return whether the text names a folder, as `./x`, `x/` and `..` do; anything without a separator is a bundle's name.
+
+    A name never means a folder of the working directory: else whoever can put a folder there would choose the network.
+    """
+    return Path(name).name != name or name == ".."
 
 
 def default_model() -> str:
@@ -327,7 +336,7 @@ def default_model() -> str:
         name = content.decode().strip() if len(content) <= _LONGEST_DEFAULT else ""
     except UnicodeDecodeError:
         name = ""
-    if not name or (Path(name).name != name and not Path(name).is_absolute()) or for_terminal(name) != name:
+    if not name or (is_folder(name) and not Path(name).is_absolute()) or for_terminal(name) != name:
         raise BundleError(f"{place} holds neither the name of a bundle nor a folder's whole path; {remedy}.")
     try:
         _find(name)
@@ -342,16 +351,29 @@ def _shipped_folder() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).resolve().parent.parent / "weights"
 
 
-def _find(name: str) -> Path:
-    for folder in (Path(name), user_folder() / name, _shipped_folder() / name):
-        if os.path.isfile(folder / "card.json"):
+def _find(name: str | Path) -> Path:
+    if name and (isinstance(name, Path) or is_folder(name)):
+        return _found_in_folder(Path(name))
+    for folder in (user_folder() / name, _shipped_folder() / name):
+        if name and _holds_card(folder):
             return folder
-    if os.path.exists(name):  # unlike Path's, false for names that no folder can have
-        raise BundleError(f"{name} is no bundle: it holds no card.json; give a bundle's folder or name.")
     known, made = (", ".join(folder.name for folder in some) or "none" for some in (shipped(), own()))
-    raise BundleError(
-        f"There is no bundle {name!r}; shipped with fmtag: {known}; your own: {made}. A bundle's folder works too."
-    )
+    hint = "A bundle's folder is written with a separator, as ./name is."
+    if name and _holds_card(Path(name)):
+        hint = f"There is a folder {name} here: write .{os.sep}{name} to use that."
+    raise BundleError(f"There is no bundle {str(name)!r}; shipped with fmtag: {known}; your own: {made}. {hint}")
+
+
+def _found_in_folder(folder: Path) -> Path:
+    if _holds_card(folder):
+        return folder
+    if os.path.exists(folder):  # unlike Path's, false for names that no folder can have
+        raise BundleError(f"{folder} is no bundle: it holds no card.json; give a bundle's folder or name.")
+    raise BundleError(f"There is no bundle in {str(folder)!r}, which does not exist; give a bundle's folder or name.")
+
+
+def _holds_card(folder: Path) -> bool:
+    return os.path.isfile(folder / "card.json")
 
 
 def _parsed(content: bytes, folder: Path) -> dict[str, Any]:
@@ -370,6 +392,7 @@ def _card(raw: dict[str, Any]) -> Card:
         if isinstance(network.get(several), list):
             network[several] = tuple(network[several])
     thresholds = raw["thresholds"]
+    "".join((str(raw["name"]), *map(str, raw["labels"]), *map(str, raw["groups"].values()))).encode()  # or no output takes them
     return Card(
         name=str(raw["name"]),
         labels=tuple(map(str, raw["labels"])),

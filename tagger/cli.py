@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -75,14 +76,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter shows its number
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = cli.main(
-            arguments,
-            "fmtag",
-            standalone_mode=False,
-            auto_envvar_prefix="FMTAG",
-            default_map=configured(Path(CONFIGURATION), cli),
-            obj=asked,
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL\.")  # what is wrong with a photo stands in its own row
+            code = cli.main(
+                arguments,
+                "fmtag",
+                standalone_mode=False,
+                auto_envvar_prefix="FMTAG",
+                default_map=configured(Path(CONFIGURATION), cli),
+                obj=asked,
+            )
     except click.ClickException as error:
         _show(error)
         code = error.exit_code
@@ -212,7 +215,9 @@ def with_model(command: Command) -> Command:
     """Add the options of the commands that tag photos with a bundle."""
     options = [
         click.option(
-            "--model", callback=_model, help=f"Name or folder of the bundle.  [default: the user's, else {DEFAULT_MODEL}]"
+            "--model",
+            callback=_model,
+            help=f"Name of the bundle, or its folder as ./x.  [default: the user's, else {DEFAULT_MODEL}]",
         ),
         click.option("--batch-size", type=click.IntRange(1, 65536), default=256, show_default=True, help="Photos a step."),
         *READING,
@@ -414,8 +419,8 @@ def compare(
 ) -> None:
     """Hold bundles against each other on Fashion-MNIST's test set: right, believable, large, fast, and what is chance.
 
-    A MODEL is a bundle's name or folder. Bundles that differ in their seed alone are one row, with their mean and spread, and
-    another row says what they reach together.
+    A MODEL is a bundle's name, or its folder as ./x. Bundles that differ in their seed alone are one row, with their mean and
+    spread, and another row says what they reach together.
     """
     from tagger import compare_report
     from tagger.card import files_of
@@ -603,7 +608,7 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     settings = settings_of(given)
 
     check_name(settings.name or settings.out.resolve().name)
-    place, out = settings.out / REPORT, str(settings.out)
+    place, out = settings.out / REPORT, settings.out
     check_places(settings, given.recipe if isinstance(given.recipe, Path) else None)
     if given.own:
         with counting("photos") as progress:

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from tagger.beside import TEST_COLUMNS
 from tagger.dataset import Pictures
 from tagger.errors import DatasetError
+from tagger.kinds import IMAGE_SUFFIXES
 from tagger.labelled import place_of
 from tagger.lesson import NONE, Labelled, listed, merged, read_table, spelled
 from tagger.names import escaped
 from tagger.output import as_csv
 from tagger.reading import prepare
 from tagger.records import Failed, Garment, Item
-from tagger.source import IMAGE_SUFFIXES
 
 HELD_OUT, TESTED = 0.15, 0.15
 """Shares of the products whose photos calibrate and choose, and whose photos only measure."""

@@ -5,17 +5,17 @@ import os
 import struct
 import threading
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from tagger.kinds import PHOTO_STARTS, is_heic, is_heif
 from tagger.records import Content, Failed, Photo
 
 SIDE = 160
@@ -30,25 +30,8 @@ MAX_BYTES = 250_000_000
 COARSEST_CLOCK_NS = 2_000_000_000
 """What is written to a file within this of its last change may bear the same time: FAT counts two seconds."""
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "HEIF")
-
-# What Pillow raises on damaged files; each was met in the wild (a broken PNG is a SyntaxError, a cut TIFF a struct.error).
-_DAMAGE = (
-    AttributeError,
-    EOFError,
-    IndexError,
-    KeyError,
-    MemoryError,
-    OSError,
-    OverflowError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    Warning,
-    ZeroDivisionError,
-    struct.error,
-)
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF")
+"""What Pillow is asked for; HEIC comes by the package that has it, and is not made known to all who use Pillow."""
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -61,15 +44,13 @@ _TURNS = {
 }
 """What undoes each EXIF orientation (EXIF 2.3, tag 0x0112)."""
 
-# What Pillow has to say of a damaged file stands in the photo's own row.
-warnings.filterwarnings("ignore", module=r"PIL\.")
-
 
 def decode(file: Path, allow_truncated: bool = False) -> Photo | Failed:
     """Return the photo in `file` with its longer side at most `SIDE` pixels, or why it cannot be had.
 
     The content tells the format, not the suffix. EXIF orientation is applied, transparency laid on white, of
-    animations the first frame taken. A truncated file fails, or with `allow_truncated` comes marked as truncated.
+    animations the first frame taken. A truncated file fails, or with `allow_truncated` comes marked as truncated. Nothing is
+    raised, whatever the file holds; of damage Pillow may warn, where the caller's filters let it.
     """
     got = read(file)
     return got if isinstance(got, Failed) else decode_bytes(got[0], str(file), allow_truncated)
@@ -92,8 +73,8 @@ def read(file: Path) -> tuple[bytes, Content] | Failed:
             after = os.fstat(opened.fileno())
     except FileNotFoundError:
         return Failed("missing", f"{file}: no such file")
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        return Failed("unreadable", f"{file}: {error}")
+    except Exception as error:  # ValueError: a null byte in the path
+        return Failed("unreadable", f"{file}: {error or type(error).__name__}")
     still = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) == (len(content), after.st_mtime_ns)
     telling = still and after.st_mtime_ns < now - COARSEST_CLOCK_NS
     return content, Content(hashlib.sha256(content).digest(), len(content), after.st_mtime_ns if telling else None)
@@ -111,22 +92,30 @@ def decode_bytes(content: bytes, name: str, allow_truncated: bool = False) -> Ph
 
 
 class _Mode:
-    """Keeps Pillow's switch for truncated files, which is global, from loosening what other threads decode meanwhile."""
+    """Keeps Pillow's switch for truncated files, which is global, from loosening what other threads decode meanwhile.
+
+    Before and after, it is as whoever else uses Pillow in this process has set it.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._strict = 0
+        self._before = False
 
     @contextmanager
     def strict(self) -> Iterator[None]:
         """Many may decode strictly at once."""
         with self._changed:
+            if not self._strict:
+                self._before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
             self._strict += 1
         try:
             yield
         finally:
             with self._changed:
                 self._strict -= 1
+                if not self._strict:
+                    ImageFile.LOAD_TRUNCATED_IMAGES = self._before
                 self._changed.notify_all()
 
     @contextmanager
@@ -134,11 +123,11 @@ class _Mode:
         """One may decode leniently while nobody else decodes."""
         with self._changed:
             self._changed.wait_for(lambda: self._strict == 0)
-            ImageFile.LOAD_TRUNCATED_IMAGES = True
+            before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, True
             try:
                 yield
             finally:
-                ImageFile.LOAD_TRUNCATED_IMAGES = False
+                ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 _mode = _Mode()
@@ -146,7 +135,7 @@ _mode = _Mode()
 
 def _decode_strictly(content: bytes, name: str) -> Photo | Failed:
     try:
-        with Image.open(BytesIO(content), formats=_formats()) as image:
+        with _opened(content) as image:
             if image.width * image.height > MAX_PIXELS:
                 return Failed("too_large", f"{name}: {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}")
             return Photo(_pixels(image))
@@ -154,9 +143,23 @@ def _decode_strictly(content: bytes, name: str) -> Photo | Failed:
         return Failed("too_large", f"{name}: {error}")
     except UnidentifiedImageError:
         return _unidentified(content, name)
-    except _DAMAGE as error:
+    except Exception as error:  # a decoder may raise anything on damage: AssertionError, struct.error, SyntaxError, ...
         cut = "truncated" in str(error) or isinstance(error, EOFError) or _ends_early(content)
         return Failed("truncated" if cut else "unreadable", f"{name}: {error or type(error).__name__}")
+
+
+def _opened(content: bytes) -> Image.Image:
+    try:
+        return Image.open(BytesIO(content), formats=_formats())
+    except UnidentifiedImageError:
+        reader = _heif_reader()
+        if reader is None or not is_heic(content):
+            raise
+        try:
+            opened: Image.Image = reader(BytesIO(content))
+        except (IndexError, SyntaxError, TypeError, struct.error) as error:  # what Pillow takes for another format
+            raise UnidentifiedImageError from error
+        return opened
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
@@ -182,7 +185,7 @@ def _fitted(size: tuple[int, int]) -> tuple[int, int]:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(0x0112, 1))
-    except _DAMAGE:  # a photo with a broken EXIF block is still a photo
+    except Exception:  # a photo with a broken EXIF block is still a photo
         return 1
 
 
@@ -196,7 +199,9 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     values = np.asarray(image, dtype=np.float32)
     hidden = values == image.info["transparency"] if isinstance(image.info.get("transparency"), int) else None
     top = 65535.0 if image.mode.startswith("I") else 1.0
-    top = top if values.max() <= top else float(values.max())
+    brightest = float(values.max(where=np.isfinite(values), initial=0))
+    top = max(top, brightest)
+    values = np.clip(np.nan_to_num(values, nan=0, posinf=top, neginf=0), 0, top)
     eight = np.clip(values * (255 / top) + 0.5, 0, 255).astype(np.uint8)
     if hidden is not None:
         eight[hidden] = 255
@@ -216,37 +221,30 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """Return the formats that this Pillow, with the extra for HEIC if installed, can read."""
-    if "HEIF" not in Image.OPEN:
-        _register_heif()
+    """Return the formats that this Pillow can read."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def _register_heif() -> None:
+@cache
+def _heif_reader() -> Any:
+    """Return the class that opens a HEIC file, or None where the extra for it is not installed."""
     try:
-        import pillow_heif
+        from pillow_heif import HeifImageFile
     except ImportError:
-        return
-    pillow_heif.register_heif_opener()
+        return None
+    return HeifImageFile
 
 
 def _unidentified(content: bytes, name: str) -> Failed:
     """Say why nothing could be made of `content`: cut in its header, of a kind not installed, or no image at all."""
     if not content:
         return Failed("truncated", f"{name}: an empty file")
-    if _is_heif(content) and "HEIF" not in _formats():
+    if is_heic(content) and _heif_reader() is None:
         return Failed("unreadable", f"{name}: a HEIC photo; install fmtag[heif] to read it")
-    if any(content.startswith(magic) for magic in _MAGIC) or _is_heif(content):
+    if content.startswith(PHOTO_STARTS) or is_heif(content):
         return Failed("truncated" if _ends_early(content) else "unreadable", f"{name}: its header is damaged")
     return Failed("not_an_image", f"{name}: not an image of a known kind")
-
-
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
-
-
-def _is_heif(content: bytes) -> bool:
-    return content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"heim", b"mif1", b"avif", b"avis")
 
 
 def _ends_early(content: bytes) -> bool:
@@ -263,7 +261,7 @@ def _ends_early(content: bytes) -> bool:
         return len(content) < int.from_bytes(content[2:6], "little")
     if content.startswith((b"II*\0", b"MM\0*")):
         return _directory_is_missing(content)
-    return _is_heif(content) and _boxes_overrun(content)
+    return is_heif(content) and _boxes_overrun(content)
 
 
 def _directory_is_missing(content: bytes) -> bool:

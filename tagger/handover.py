@@ -128,7 +128,7 @@ def _objection(settings: TrainSettings, held_out: HeldOut | None) -> str:
     if not (settings.out / "card.json").is_file():
         return ""
     try:
-        old = bundle.load(str(settings.out))
+        old = bundle.load(settings.out)
     except BundleError as error:
         return f"{error} So it cannot be compared with the new bundle."
     if held_out is None or old.card.recipe.get("calibrated_by"):

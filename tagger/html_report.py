@@ -48,7 +48,7 @@ def html_report(evaluation: Evaluation, history: Sequence[Epoch], command: str) 
     for number, (name, rows) in enumerate(evaluation.sources.items(), 1):
         body += [_element("h2", f"{number}. {name}"), *_source(files, f"{number}-", rows, figures[name])]
     page = _PAGE.substitute(title=for_html(f"{evaluation.model}: report"), style=_STYLE, body="\n".join(body))
-    return {**files, REPORT_FILE: page.encode()}
+    return {**files, REPORT_FILE: page.encode("utf-8", "backslashreplace")}
 
 
 # Sections ----------------------------------------------------------------------------------------------------------

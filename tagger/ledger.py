@@ -44,6 +44,9 @@ ROWS_AN_INSERT = 140
 
 CACHE_KILOBYTES = 32_000
 
+EARLIEST_NS, LATEST_NS = -(2**63), 2**63 - 1
+"""Times of files that SQLite can hold, in nanoseconds since 1970: from 1677 to 2262; damaged disks and copies have others."""
+
 Change: TypeAlias = Literal["new", "changed_tag", "changed_flag", "failed", "recovered", "vanished"]
 
 
@@ -70,6 +73,7 @@ class Listed(NamedTuple):
     size: int | None = None
     """None, as the time, where there is no such file."""
     mtime_ns: int | None = None
+    """From `EARLIEST_NS` to `LATEST_NS`."""
     left_out: bool = False
     """Whether it is to stay as it was, because its file is being written still."""
     failure: FailedReason | None = None
@@ -272,7 +276,7 @@ class Ledger:
         with self._transaction() as sql:
             for item, content, result in looked:
                 id_ = None if content is None else self._keep_content(content, result)
-                size, mtime_ns = (content.size, content.mtime_ns) if content else (item.size, item.mtime_ns)
+                size, mtime_ns = (content.size, _telling(content.mtime_ns)) if content else (item.size, item.mtime_ns)
                 failed = result.failed if result else None
                 reason, detail, tries = (failed.reason, storable(failed.detail), item.tries + 1) if failed else (None, None, 0)
                 sql.execute(
@@ -613,6 +617,11 @@ def said_of(name: str) -> Iterator[None]:
         raise
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise LedgerDamagedError(f"The ledger {name} is damaged ({error}).") from error
+
+
+def _telling(mtime_ns: int | None) -> int | None:
+    """Return a file's time, or None where it cannot be held, so that the file is looked at again the next time."""
+    return mtime_ns if mtime_ns is not None and EARLIEST_NS <= mtime_ns <= LATEST_NS else None
 
 
 def storable(text: str) -> str | bytes:

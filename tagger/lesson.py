@@ -88,7 +88,7 @@ def _files(folder: Path) -> Iterator[str]:
 def _resolved(item: Item, catalog: str) -> Path:
     """Return the file of a row: rows of a run's output name photos within the catalog, wherever that output lies."""
     within = file_meant(Path(catalog, item.path))
-    file = within if Path(catalog).is_dir() and within.is_file() else item.file
+    file = within if Path(catalog).is_dir() and os.path.isfile(within) else item.file
     return Path(os.path.realpath(file or item.path))
 
 

@@ -364,7 +364,8 @@ class _ParquetWriter:
 
         self._arrow = pyarrow
         self._typed = {name for name, column in named.items() if column is not None and source is not None}
-        self._schema = pyarrow.schema([(name, self._type(name, column, source)) for name, column in named.items()])
+        self._types = {name: self._type(name, column, source) for name, column in named.items()}
+        self._schema = pyarrow.schema([(escaped(name), type_) for name, type_ in self._types.items()])
         self._writer = parquet.ParquetWriter(file, self._schema)
         self._rows: list[Row] = []
 
@@ -376,14 +377,14 @@ class _ParquetWriter:
         return self._arrow.bool_() if column is None and name.startswith("low_confidence") else self._arrow.string()
 
     def write(self, row: Row) -> None:
-        self._rows.append({name: self._value(name, value) for name, value in row.items()})
+        self._rows.append({escaped(name): self._value(name, value) for name, value in row.items()})
         if len(self._rows) >= PARQUET_ROWS:
             self._flush()
 
     def _value(self, name: str, value: Any) -> Any:
-        if value is None or name in self._typed or not self._arrow.types.is_string(self._schema.field(name).type):
+        if value is None or name in self._typed or not self._arrow.types.is_string(self._types[name]):
             return value
-        return _encoded(_text(value)).decode()
+        return escaped(_text(value))
 
     def _flush(self) -> None:
         self._writer.write_table(self._arrow.Table.from_pylist(self._rows, self._schema))

@@ -247,7 +247,8 @@ def _listed(job: _Job, items: Iterable[Item]) -> Iterator[Listed]:
             continue
         # A file from the future, as after a clock was set back, counts as still.
         settling = settle_ns > 0 and abs(time.time_ns() - found.st_mtime_ns) < settle_ns
-        yield Listed(path, found.st_size, found.st_mtime_ns, settling, None, None, columns or None)
+        mtime_ns = max(ledger.EARLIEST_NS, min(found.st_mtime_ns, ledger.LATEST_NS))
+        yield Listed(path, found.st_size, mtime_ns, settling, None, None, columns or None)
 
 
 class _Looking:
@@ -305,7 +306,7 @@ class _Looking:
         if self._loaded is None:
             from tagger.scoring import Tagger
 
-            self._loaded = Tagger(str(self._job.signed.folder), device=self._settings.device)
+            self._loaded = Tagger(self._job.signed.folder, device=self._settings.device)
             if self._loaded.bundle.fingerprint != self._job.signed.fingerprint:
                 raise BundleError(f"The bundle {self._job.signed.folder} was replaced just now; run the command again.")
         return self._loaded

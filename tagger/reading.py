@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tagger.decode import decode_bytes, read
 from tagger.garment import garment
-from tagger.records import Content, Failed, Garment, Item, Result
+from tagger.records import Content, Failed, Garment, Item, Photo, Result
 
 READ_AHEAD = 4
 """Photos in the making for every worker, so that none waits and memory stays flat."""
@@ -56,11 +56,19 @@ def prepare(
         if known(content.sha256):
             return Prepared(item, None, content)
         photo = decode_bytes(encoded, str(item.file), allow_truncated)
-        return Prepared(item, photo if isinstance(photo, Failed) else garment(photo), content)
+        return Prepared(item, photo if isinstance(photo, Failed) else _cut(photo, str(item.file)), content)
 
     count = workers or _processors()
     with ThreadPoolExecutor(count, "photos") as pool:
         yield from _in_order(pool, work, items, READ_AHEAD * count)
+
+
+def _cut(photo: Photo, name: str) -> Garment | Failed:
+    """Return the garment of a photo; what goes wrong is that photo's failure, and not that of all the others."""
+    try:
+        return garment(photo)
+    except Exception as error:
+        return Failed("unreadable", f"{name}: nothing could be cut out ({error or type(error).__name__})")
 
 
 def _processors() -> int:

@@ -233,7 +233,7 @@ def print_models(shipped: Iterable[Path], own: Iterable[Path], default: str) -> 
     for origin, folders in (("shipped", shipped), ("own", own)):
         for folder in folders:
             try:
-                loaded = bundle.load(str(folder))
+                loaded = bundle.load(folder)
             except BundleError as error:
                 say(f"{folder.name}  {error}")
                 continue

@@ -15,7 +15,7 @@ class Tagger:
     """A bundle ready to tag photos: `Tagger().tag(["a.jpg", "b.png"])`.
 
     Args:
-        model: a shipped bundle's name or a bundle's folder.
+        model: a bundle's name, or its folder: a `Path`, or a text with a separator, as `./mine`.
         device: "auto", "cpu", "cuda" or "mps".
         min_confidence: tags below this probability are flagged; None takes the bundle's own threshold.
         precision: share of the unflagged tags that should be right, one of the card's table; it picks the threshold where
@@ -27,7 +27,7 @@ class Tagger:
 
     def __init__(
         self,
-        model: str = DEFAULT_MODEL,
+        model: str | Path = DEFAULT_MODEL,
         *,
         device: Device = "auto",
         min_confidence: float | None = None,

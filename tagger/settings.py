@@ -155,13 +155,13 @@ class TrainSettings:
     """Least accuracy on the held-out images, 0..1, for the bundle to be written."""
     resume: bool = False
     start: str | None = None
-    """Name or folder of the bundle to begin with."""
+    """The bundle to begin with: its name, or its folder written with a separator."""
     pretrained: Path | None = None
     """File of weights, in torchvision's form, to begin with."""
     photos: Path | None = None
     """Folder of labelled photos for the mix of `catalog`."""
     calibrated_by: str | None = None
-    """Name or folder of a bundle of the same recipe whose temperature the new one takes, which then learns all images."""
+    """A bundle, named likewise, of the same recipe whose temperature the new one takes, which then learns all images."""
     tolerance: float = 0.02
     """Share of a class's held-out pictures, 0..1, that may be right less often than by the bundle that is replaced."""
     force: bool = False
@@ -187,7 +187,7 @@ class TuneSettings:
     """Training images of a trial, the same ones in all, chosen by the seed."""
     seed: int = 0
     teachers: tuple[str, ...] = ()
-    """Names or folders of bundles to learn from; empty for those that the network's recipe names."""
+    """Bundles to learn from, named likewise; empty for those that the network's recipe names."""
     study: Path | None = None
     """SQLite file of the trials; None takes the file beside `out` that is named like it."""
     data: Path | None = None
@@ -288,7 +288,7 @@ class CompareSettings:
     """What `fmtag compare` was asked for."""
 
     models: tuple[str, ...]
-    """Names or folders of bundles; those of one shape and recipe, with other seeds, are one row."""
+    """Names of bundles, or folders written with a separator; those of one shape and recipe, with other seeds, are one row."""
     data: Path | None = None
     """Folder of Fashion-MNIST's four files."""
 
@@ -300,7 +300,7 @@ class EvaluateSettings:
     sources: tuple[str, ...]
     image_column: str | None = None
     label_column: str | None = None
-    model: str = DEFAULT_MODEL
+    model: str | Path = DEFAULT_MODEL
     device: Device = "auto"
     batch_size: int = 256
     workers: int | None = None

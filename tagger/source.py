@@ -5,23 +5,18 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from tagger.errors import SourceError
+from tagger.kinds import IMAGE_SUFFIXES, JSON, TABLE_SUFFIXES, check_photo, check_table, is_empty
 from tagger.names import file_meant
 from tagger.records import Failed, Item
 
 if TYPE_CHECKING:
     import pyarrow
-
-IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .avif .gif .bmp .dib .tif .tiff .heic .heif .hif".split()
-)
-"""What counts as an image in a folder, in any case; what such a file really is, `decode` tells by its content."""
-
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 IMAGE_COLUMNS = (
     "image image_path image_file image_filename image_src image_name product_image path file_path file filename "
@@ -32,6 +27,9 @@ IMAGE_COLUMNS = (
 LABEL_COLUMNS = ("label", "class", "category", "tag")
 
 CHUNK_ROWS = 2_000
+
+DEEPEST = 100
+"""A table's value may be nested so deep; a hundred times more and neither Python nor those who read the output get through."""
 
 SPARE_COLUMNS = 64
 """A row may have so many cells too many and still be a row, marked as bad; with more the table is damaged."""
@@ -59,7 +57,9 @@ def open_source(
 ) -> Source:
     """Return the photos that `source` names: a folder, a table by its suffix, `-` for paths on `stdin`, or an image.
 
-    Raises `SourceError` where there is no such thing, or a table has no image column or two columns of one name.
+    An image is one by its suffix or by its content. Raises `SourceError` where there is no such thing, a file is neither image
+    nor table, or a table is of another kind than its suffix says, has no image column or two columns of one name. Whatever goes
+    wrong while the items are read is a `SourceError` too, which names the source.
     """
     if source == "-":
         if stdin is None:
@@ -71,10 +71,14 @@ def open_source(
             return Source(_walked(path, ignored), path)
         if not path.exists():
             raise SourceError(f"There is no {source}; give a folder, an image, a table or - for paths on standard input.")
+        if not path.is_file():
+            raise SourceError(f"{source} is no regular file; pipe a list of paths into: fmtag run -")
     except OSError as error:
         raise SourceError(f"{source} cannot be read: {error.strerror or error}.") from error
     if path.suffix.lower() in TABLE_SUFFIXES:
         return _table(path, image_column)
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        check_photo(path)
     return Source(iter([Item(source, path)]), Path())
 
 
@@ -94,6 +98,7 @@ def read_label_map(path: Path, labels: Sequence[str]) -> dict[str, str]:
     Raises `SourceError` where it cannot be read, names a label that there is not, or lacks one that there is.
     """
     try:
+        check_table(path)
         separator = _separator(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = [row for row in csv.reader(file, delimiter=separator) if any(row)][1:]
@@ -174,14 +179,28 @@ def _listed(stdin: IO[bytes]) -> Iterator[Item]:
 
 
 def _table(path: Path, image_column: str | None) -> Source:
+    suffix = path.suffix.lower()
     try:
-        if path.suffix.lower() == ".parquet":
-            return _parquet(path, image_column)
-        if path.suffix.lower() == ".jsonl":
-            return _json_lines(path, image_column)
-        return _separated(path, image_column)
+        check_table(path)
+        if suffix == ".parquet":
+            opened = _parquet(path, image_column)
+        elif suffix in (".jsonl", ".ndjson"):
+            opened = _json_lines(path, image_column)
+        else:
+            opened = _separated(path, image_column)
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return replace(opened, items=_naming(path, opened.items))
+
+
+def _naming(path: Path, items: Iterator[Item]) -> Iterator[Item]:
+    """Yield the items of a table; whatever its reader raises becomes a sentence that names the table."""
+    try:
+        yield from items
+    except SourceError:
+        raise
+    except Exception as error:
+        raise _not_a_table(path, error) from error
 
 
 def _separated(path: Path, image_column: str | None) -> Source:
@@ -238,6 +257,8 @@ def _json_lines(path: Path, image_column: str | None) -> Source:
     for value in _json_values(path):
         if isinstance(value, dict):
             columns.update(dict.fromkeys(value))
+    if not columns and not is_empty(path):
+        raise SourceError(f"{path} holds no JSON object with a line of its own; {JSON.remedy}.")
     column = _image_column(path, list(columns), image_column)
     return Source(_json_items(path, tuple(columns), column), path.parent, tuple(columns))
 
@@ -262,9 +283,26 @@ def _json_items(path: Path, columns: tuple[str, ...], column: str) -> Iterator[I
             problem = Failed("bad_row", f"{path}: a line that is no JSON object")
             yield Item("", None, dict.fromkeys(columns), problem)
             continue
-        image = value.get(column)
-        text = image if isinstance(image, str) else ""
-        yield _item(text, path.parent / text, {name: value.get(name) for name in columns})
+        yield _typed_item(path, column, {name: value.get(name) for name in columns})
+
+
+def _typed_item(path: Path, column: str, cells: dict[str, object], fault: str = "") -> Item:
+    """Return the item of a row whose cells have types; one that is nested too deep makes it a bad row, and is left out."""
+    image = cells[column]
+    text = image if isinstance(image, str) else ""
+    deep = [name for name, cell in cells.items() if isinstance(cell, dict | list | tuple) and _is_too_deep(cell)]
+    if deep:
+        fault = f"the value of {deep[0]!r} is nested more than {DEEPEST} deep"
+    problem = Failed("bad_row", f"{path}: {fault}") if fault else None
+    return _item(text, path.parent / text, cells | dict.fromkeys(deep), problem)
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        parts = [part for one in level for part in (one.values() if isinstance(one, dict) else one)]
+        level = [part for part in parts if isinstance(part, dict | list | tuple)]
+    return bool(level)
 
 
 def _parquet(path: Path, image_column: str | None) -> Source:
@@ -281,13 +319,31 @@ def _parquet(path: Path, image_column: str | None) -> Source:
     def items() -> Iterator[Item]:
         try:
             for batch in file.iter_batches(batch_size=CHUNK_ROWS):
-                for row in batch.to_pylist():
-                    text = row[column] if isinstance(row[column], str) else ""
-                    yield _item(text, path.parent / text, row)
+                for row, fault in _rows(batch):
+                    yield _typed_item(path, column, row, fault)
         except (pyarrow.ArrowException, OSError) as error:
             raise _not_a_table(path, error) from error
 
     return Source(items(), path.parent, tuple(columns), file.schema_arrow)
+
+
+def _rows(batch: "pyarrow.RecordBatch") -> Iterator[tuple[dict[str, object], str]]:
+    """Yield each row with what is wrong with it: a value that is no UTF-8, or a date that Python has not, becomes None."""
+    rows: list[dict[str, object]] | None = None
+    with suppress(Exception):  # in which row it is, is found out below
+        rows = batch.to_pylist()
+    if rows is not None:
+        yield from ((row, "") for row in rows)
+        return
+    for number in range(batch.num_rows):
+        row: dict[str, object] = dict.fromkeys(batch.schema.names)
+        fault = ""
+        for name, values in zip(batch.schema.names, batch.columns, strict=True):
+            try:
+                row[name] = values[number].as_py()
+            except Exception as error:
+                fault = f"the value of {name!r} cannot be read ({error or type(error).__name__})"
+        yield row, fault
 
 
 def _item(text: str, file: Path, columns: Mapping[str, object], problem: Failed | None = None) -> Item:
@@ -296,7 +352,16 @@ def _item(text: str, file: Path, columns: Mapping[str, object], problem: Failed 
         problem = Failed("bad_row", "a row without a path")
     if problem is None and re.match(r"\s*[a-z][a-z0-9+.-]*://", text, re.IGNORECASE):
         problem = Failed("bad_row", f"{text}: an address, not a file; fetch the photos first")
+    if problem is None and not _may_name_a_file(text):
+        problem = Failed("bad_row", f"{text!r}: a path that no file can have")
     return Item(text, None if problem else file_meant(file), columns, problem)
+
+
+def _may_name_a_file(path: str) -> bool:
+    try:
+        return b"\0" not in (path.encode() if path.isascii() else os.fsencode(path))
+    except UnicodeEncodeError:
+        return False
 
 
 def _image_column(path: Path, columns: Sequence[str], asked: str | None) -> str:
@@ -328,5 +393,6 @@ def _plain(name: str) -> str:
 
 
 def _not_a_table(path: Path, error: Exception) -> SourceError:
-    reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"is damaged ({str(error).splitlines()[0]})"
+    said = next(iter(str(error).splitlines()), type(error).__name__)
+    reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"is damaged ({said})"
     return SourceError(f"{path} {reason}; export the table again as UTF-8 {path.suffix.lstrip('.')}.")

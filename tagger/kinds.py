@@ -1,0 +1,154 @@
+"""What kind of file some bytes begin: a photo, or what people give in place of one, each with what to do about it."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from tagger.errors import SourceError
+
+IMAGE_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .avif .gif .bmp .dib .tif .tiff .heic .heif .hif".split()
+)
+"""What counts as an image in a folder, in any case; what such a file really is, `decode` tells by its content."""
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+
+READ = (
+    "fmtag reads folders, photos (JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF, HEIC) and tables "
+    f"({' '.join(TABLE_SUFFIXES)}, all but Parquet in UTF-8)"
+)
+"""Says what may be a source, in a sentence about what is none."""
+
+START = 4096
+"""Bytes of a file's beginning that tell its kind."""
+
+PHOTO_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+"""How the formats begin that fmtag reads; HEIC and AVIF are told by `is_heif`. Text may begin with two of them."""
+
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
+
+
+class Kind(NamedTuple):
+    """A kind of file that is no photo."""
+
+    name: str
+    """With its article, as a sentence needs it."""
+    remedy: str
+    """What to do, so that fmtag can read what the file holds."""
+
+
+PARQUET = Kind("a Parquet table", "let its name end in .parquet")
+EMPTY = Kind("an empty file", "export or copy it again")
+TEXT = Kind(
+    "a text file",
+    "let the name of a table end in .csv, .tsv or .jsonl, or pipe a list of paths into: fmtag run -",
+)
+UNKNOWN = Kind("a file of an unknown kind", "convert a picture to JPEG or PNG, export a table as CSV")
+JSON = Kind("a JSON document", "write one object a line (JSON Lines, .jsonl), or export it as CSV")
+UTF16 = Kind("UTF-16 text", "export it as CSV in UTF-8")
+
+_SPREADSHEET = Kind("a spreadsheet", "export it as CSV (UTF-8)")
+_ARCHIVE = Kind("an archive", "unpack it and give the folder")
+_COMPRESSED = Kind("a compressed file", "decompress it first")
+_STARTS = (
+    (b"PAR1", PARQUET),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _SPREADSHEET),
+    (b"\x1f\x8b", _COMPRESSED),
+    (b"BZh", _COMPRESSED),
+    (b"\xfd7zXZ\0", _COMPRESSED),
+    (b"\x28\xb5\x2f\xfd", _COMPRESSED),
+    (b"7z\xbc\xaf\x27\x1c", _ARCHIVE),
+    (b"Rar!\x1a\x07", _ARCHIVE),
+    (b"SQLite format 3\0", Kind("a database", "give the photos or the table that it was made from")),
+    (b"%PDF", Kind("a PDF document", "export its photos as JPEG or PNG")),
+    (b"\xff\xfe", UTF16),
+    (b"\xfe\xff", UTF16),
+)
+_SHEET_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".ods", ".numbers")
+
+
+def check_photo(path: Path) -> None:
+    """Raise `SourceError` unless the file is a photo by its content."""
+    start = _start(path)
+    if not is_photo(start):
+        kind = kind_of(start, path.suffix)
+        raise SourceError(f"{path} is {kind.name}, not a photo; {kind.remedy}. {READ}.")
+
+
+def check_table(path: Path) -> None:
+    """Raise `SourceError` where a file is of another kind than the table that its suffix says, as far as its start tells."""
+    start, suffix = _start(path), path.suffix.lower()
+    if is_photo(start):
+        raise SourceError(f"{path} is a photo, not a table; let its name end as that of a photo. {READ}.")
+    kind, parquet, lines = kind_of(start, suffix), suffix == ".parquet", suffix in (".jsonl", ".ndjson")
+    fits = kind is PARQUET if parquet else kind in (TEXT, EMPTY) or (kind is JSON and lines)
+    nul = b"\0" in start.split(b"\n", 1)[0]  # in the names of columns: UTF-16 without its mark
+    if not parquet and (kind is UTF16 or (kind is UNKNOWN and nul)):
+        raise SourceError(f"{path} is not UTF-8 text; export the table again as UTF-8 {suffix.lstrip('.')}.")
+    if not fits and kind is not UNKNOWN:  # what is unknown may be a table with a fault, which its reader tells better
+        raise SourceError(f"{path} is {kind.name}, not the table that its name says; {kind.remedy}. {READ}.")
+
+
+def is_empty(path: Path) -> bool:
+    """Return whether a file holds nothing but spaces and line breaks as far as it is looked at."""
+    return kind_of(_start(path)) is EMPTY
+
+
+def _start(path: Path) -> bytes:
+    """Return the first `START` bytes of a file; raises `SourceError` where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(START)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def is_heif(start: bytes) -> bool:
+    """Return whether the bytes begin a HEIC or AVIF file."""
+    return is_heic(start) or (start[4:8] == b"ftyp" and start[8:12] in _AVIF_BRANDS)
+
+
+def is_heic(start: bytes) -> bool:
+    """Return whether the bytes begin a HEIC file."""
+    return start[4:8] == b"ftyp" and start[8:12] in _HEIC_BRANDS
+
+
+def is_photo(start: bytes) -> bool:
+    """Return whether the bytes begin a photo of a format that fmtag reads; text that happens to begin likewise is none."""
+    if start.startswith(b"RIFF"):
+        return start[8:12] == b"WEBP"
+    if start.startswith(b"BM"):
+        return len(start) >= 14 and start[6:10] == bytes(4)
+    return start.startswith((*PHOTO_STARTS, b"II+\0", b"MM\0+")) or is_heif(start)
+
+
+def kind_of(start: bytes, suffix: str = "") -> Kind:
+    """Return the kind of a file that is no photo, by its first `START` bytes and, between a few, by its suffix."""
+    for magic, kind in _STARTS:
+        if start.startswith(magic):
+            return kind
+    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        sheet = suffix.lower() in _SHEET_SUFFIXES or b"xl/" in start or b"opendocument.spreadsheet" in start
+        return _SPREADSHEET if sheet else _ARCHIVE
+    if start[257:262] == b"ustar":
+        return _ARCHIVE
+    if not start.strip():
+        return EMPTY
+    plain = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if re.match(rb"\{\s*[\"}]|\[\s*[\[{\"\]]", plain):
+        return JSON
+    if re.match(rb"<(\?xml|!doctype|html|table|svg)\b", plain, re.IGNORECASE):
+        return Kind("an XML or HTML document", "export it as CSV (UTF-8)")
+    return TEXT if _is_text(plain) else UNKNOWN
+
+
+def _is_text(start: bytes) -> bool:
+    """Return whether the bytes are UTF-8 without control characters, up to a character that the end cuts."""
+    if re.search(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]", start):
+        return False
+    try:
+        start.decode()
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data"
+    return True
