@@ -13,7 +13,7 @@ PACKAGE = Path(tagger.__file__).parent
 
 LAYERS = (
     "errors records atomic migrations",
-    "settings augment muon shop lock stopping averaging replay",
+    "settings augment muon neighbours shop lock stopping averaging replay",
     "card ledger device",
     "explain recipes",
     "blocks",
