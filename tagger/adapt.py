@@ -19,8 +19,8 @@ from tagger.calibrate import ENOUGH_TO_CALIBRATE, fit_temperature, threshold_for
 from tagger.card import Card, files_of
 from tagger.deepen import deepened
 from tagger.errors import DatasetError, TrainingError
-from tagger.learn import USUAL_STRENGTH, Lesson, Trial, cross_validate, learn
-from tagger.lesson import Labelled, Table, Taught, checksum, lesson_of, listed, read_table
+from tagger.learn import USUAL_STRENGTH, Lesson, Trial, confidence_keeping_temperature, cross_validate, learn
+from tagger.lesson import Labelled, Table, Taught, checksum, first_few, lesson_of, listed, read_table
 from tagger.network import Network
 from tagger.output_paths import Input, Output, check_output_paths
 from tagger.pick import worth_labelling
@@ -34,7 +34,7 @@ LEAST_PHOTOS = 50
 """Photos below which a catalog says nothing of a shop."""
 
 MOST_PHOTOS = 4_000
-"""Photos looked at and remembered at most; of a larger catalog, evenly spaced ones."""
+"""Photos looked at at most besides labelled ones, which all are; of a larger catalog, evenly spaced ones."""
 
 FOREIGN, MOSTLY_FOREIGN = 0.25, 0.75
 """Shares of a catalog that is none of the labels from which on neighbours count less, and nothing is learnt without labels."""
@@ -89,8 +89,9 @@ class Catalog:
     """The photos of a catalog in which a product was found, and how the bundle sees them."""
 
     items: Sequence[Item]
-    garments: Sequence[Garment]
     look: Look
+    garments: Sequence[Garment] = ()
+    """Kept only where the network itself learns from them."""
 
     @property
     def pixels(self) -> Tensor:
@@ -120,11 +121,16 @@ def adapt(settings: AdaptSettings, progress: Callable[[int, int], None] = lambda
     card = _card(settings, parent)
     if table is None:
         shop, network = learn(catalog.look, cautious=cautious), parent.network()
-        card = replace(card, shop_temperature=_keeping_doubt(catalog.look, shop))
+        card = replace(card, shop_temperature=confidence_keeping_temperature(catalog.look, shop))
     else:
         taught = _taught(settings, parent, catalog, table)
         adapted.said += taught.said
         shop, network, card = _with_labels(settings, parent, card, catalog, taught.lesson, cautious, adapted)
+    if len(shop.memory) < len(catalog.items):
+        adapted.said.append(
+            f"Of the {len(catalog.items):,} photos the bundle remembers {len(shop.memory):,}, as evenly of all labels as there "
+            "are photos; every label was learnt from."
+        )
     adapted.changed = _changed(parent, catalog, shop, card)
     adapted.written = bundle.save(Path(settings.out), card, network, shop)
     return adapted
@@ -162,7 +168,7 @@ def _looked_at(
         progress(number, max(expected, number))
     if not garments:
         raise DatasetError(f"{settings.catalog} holds no photo with a product in it that can be read; give the shop's photos.")
-    return Catalog(items, garments, predictor.look(garments)), unreadable
+    return Catalog(items, predictor.look(garments), garments if settings.deep else ()), unreadable
 
 
 def _unreadable(unreadable: Sequence[tuple[Item, Failed]], table: Table | None) -> list[str]:
@@ -198,21 +204,6 @@ def _caution(catalog: Catalog, with_labels: bool, settings: AdaptSettings, said:
 
 
 # Without labels ----------------------------------------------------------------------------------------------------
-
-
-def _keeping_doubt(look: Look, shop: Shop) -> float:
-    """Return the temperature at which the shop is on average as sure as the bundle that it began with.
-
-    A mean over neighbours is softer than each of them, and no label says that more is known, or less.
-    """
-    wanted = float(look.probabilities[:, :-1].amax(1).mean())
-    answered = shop.answer(look.probabilities, look.maps)
-    low, high = 0.1, 10.0
-    for _ in range(40):
-        middle = float((low * high) ** 0.5)
-        sure = float(tempered(answered, middle)[:, :-1].amax(1).mean())
-        low, high = (middle, high) if sure > wanted else (low, middle)
-    return float((low * high) ** 0.5)
 
 
 def _changed(parent: bundle.Bundle, catalog: Catalog, shop: Shop, card: Card) -> float:
@@ -293,7 +284,7 @@ def _too_few(lesson: Lesson) -> list[str]:
         for label, count in zip(lesson.labels, counts, strict=False)
         if 0 < count < WELL_TAUGHT // 2
     ]
-    return [f"Few labelled photos, so label more: {', '.join(few)}."] if few else []
+    return [f"Few labelled photos, so label more: {first_few(few, 20)}."] if few else []
 
 
 def _groups(parent: bundle.Bundle, look: Look, lesson: Lesson) -> dict[str, str]:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tagger.augment import moved
-from tagger.learn import Lesson, anchored, learn
+from tagger.learn import Lesson, anchored, fit_head
 from tagger.network import Network
 from tagger.predict import Look, coarse
 from tagger.shop import Shop
@@ -33,7 +33,7 @@ def deepened(
     judged, taught = split(lesson, seed)
     if not len(judged.photos):
         return network
-    shop = learn(look, taught, strength)
+    shop = fit_head(look, taught, strength)
     student = copy.deepcopy(network).eval()
     optimizer = torch.optim.AdamW(student.stages.parameters(), lr=RATE, weight_decay=0.0)
     chance = torch.Generator().manual_seed(seed)
@@ -66,16 +66,18 @@ def deepened(
 
 def split(lesson: Lesson, seed: int) -> tuple[Lesson, Lesson]:
     """Return the lesson of a fifth of the products at most, and that of the others, which keeps photos of every class."""
-    products = np.unique(lesson.products)
+    products, starts = np.unique(np.sort(lesson.products), return_index=True)
+    photos_of = dict(zip(products.tolist(), np.split(np.argsort(lesson.products, kind="stable"), starts[1:]), strict=False))
     left = np.bincount(lesson.classes)
     judged = np.zeros(len(lesson.photos), bool)
     wanted = len(products) // 5
-    for product in np.random.default_rng(seed).permutation(products):
-        whole = lesson.products == product
-        lost = np.bincount(lesson.classes[whole], minlength=len(left))
-        if wanted and (lost < left)[lost > 0].all():
-            judged |= whole
-            left = left - lost
+    for product in np.random.default_rng(seed).permutation(products).tolist():
+        if not wanted:
+            break
+        classes, lost = np.unique(lesson.classes[photos_of[product]], return_counts=True)
+        if (lost < left[classes]).all():
+            judged[photos_of[product]] = True
+            left[classes] -= lost
             wanted -= 1
     return lesson.take(np.flatnonzero(judged)), lesson.take(np.flatnonzero(~judged))
 

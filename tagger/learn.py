@@ -3,23 +3,26 @@
 The network stays as it is. Without labels, what it says of each photo is let settle among the photos that look most alike
 (label propagation, Zhou et al. 2003), and the bundle remembers them with what was settled. With labels, a translation of the
 network's labels and a head of the shop's own come first, and the labelled photos stand firm while the others settle.
-Everything here is computed on maps and probabilities at hand (`predict.Look`), in seconds, without chance.
+Everything here is computed on maps and probabilities at hand (`predict.Look`), without chance, in seconds for some thousands
+of photos and in minutes for 100,000: time grows nearly as their number, and memory is what their maps take, twice.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 from torch.nn import functional
 
 from tagger.calibrate import fit_temperature
+from tagger.neighbours import Neighbours
 from tagger.predict import Look
-from tagger.shop import LEAST, NEIGHBOURS, Shop, centre_and_spread
+from tagger.shop import BLOCK, LEAST, Shop, centre_and_spread, tempered
 
 SETTLING_WIDTH, SETTLING_OWN = 0.1, 0.15
 """As `shop.WIDTH` and `shop.OWN`, among the photos of the catalog itself, which are told apart less narrowly."""
@@ -41,6 +44,15 @@ USUAL_STRENGTH = 1e-3
 """The one where nothing can be cross-validated, or before it can be."""
 
 FOLDS = 5
+
+MOST_REMEMBERED = 10_000
+"""Photos that a bundle remembers at most: beyond, its file and the time for a photo would grow with a shop's labels."""
+
+MOST_TRIED = 20_000
+"""Labelled photos that the strength is chosen on at most; far fewer tell the same."""
+
+CLOSE_ENOUGH = 1e-6
+"""Greatest error of a settled probability, a hundredth of what the float16 that remembers it can tell."""
 
 Classes = NDArray[np.int64]
 
@@ -65,22 +77,61 @@ class Lesson:
 
 
 def learn(look: Look, lesson: Lesson | None = None, strength: float = STRENGTHS[0], cautious: bool = False) -> Shop:
-    """Return what a catalog of n photos teaches, of which all are remembered.
+    """Return what a catalog of n photos teaches, of which `MOST_REMEMBERED` are remembered at most.
 
     `cautious` lets neighbours count less.
     """
-    shop, directions = _prepared(look, lesson, strength)
+    shop = _translating(look, lesson) if lesson is None else fit_head(look, lesson, strength)
     own = CAUTIOUS_OWN if cautious else SETTLING_OWN
-    said = shop.said_by_head(look.probabilities, directions)
-    return replace(shop, memory=directions.half(), said=settle(said, directions, lesson, own).half())
+    settled = settle(_said_by_head(shop, look), look.neighbours, lesson, own)
+    kept = torch.from_numpy(evenly_chosen(settled.argmax(1).numpy(), MOST_REMEMBERED))
+    return replace(shop, memory=shop.direct(look.maps, kept).half(), said=settled[kept].half())
 
 
-def _prepared(look: Look, lesson: Lesson | None, strength: float) -> tuple[Shop, Tensor]:
-    """Return a shop that translates, with a head where there are labels and without a memory, and the catalog's directions."""
+def fit_head(look: Look, lesson: Lesson, strength: float) -> Shop:
+    """Fit the translation and the head of a shop to the labelled photos of a catalog; it remembers nothing."""
+    return next(_heads(look, lesson, [strength]))
+
+
+def evenly_chosen(classes: Classes, at_most: int) -> Classes:
+    """Choose at most so many of the photos of some classes (n,), and return their numbers, ascending.
+
+    Where there are more, frequent classes give some up until all that do have as many left; those kept are spread evenly over
+    the photos of the class, in the order of the catalog.
+    """
+    if len(classes) <= at_most:
+        return np.arange(len(classes))
+    names, counts = np.unique(classes, return_counts=True)
+    chosen, left = [], at_most
+    for done, place in enumerate(np.argsort(counts, kind="stable")):
+        photos = np.flatnonzero(classes == names[place])
+        wanted = min(len(photos), left // (len(names) - done))
+        left -= wanted
+        chosen.append(photos[np.linspace(0, len(photos) - 1, wanted).astype(int)])
+    return np.sort(np.concatenate(chosen))
+
+
+def confidence_keeping_temperature(look: Look, shop: Shop) -> float:
+    """Return the temperature at which a shop is on average as sure of a catalog's photos as the bundle that it began with.
+
+    A mean over neighbours is softer than each of them, and without labels nothing says that more is known, or less.
+    """
+    wanted = float(look.probabilities[:, :-1].amax(1).mean())
+    answered = shop.answer(look.probabilities, look.maps)
+    low, high = 0.1, 10.0
+    for _ in range(40):
+        middle = float((low * high) ** 0.5)
+        sure = float(tempered(answered, middle)[:, :-1].amax(1).mean())
+        low, high = (middle, high) if sure > wanted else (low, middle)
+    return float((low * high) ** 0.5)
+
+
+def _translating(look: Look, lesson: Lesson | None) -> Shop:
+    """Return a shop that only translates: without a head that adds anything, and without a memory."""
     ends = look.probabilities.shape[1] if lesson is None else len(lesson.labels) + 1
     d = look.maps.shape[1]
     centre, spread = centre_and_spread(look.maps)
-    shop = Shop(
+    return Shop(
         centre=centre,
         spread=spread,
         translation=torch.eye(ends) if lesson is None else translation(look.probabilities, lesson),
@@ -89,8 +140,12 @@ def _prepared(look: Look, lesson: Lesson | None, strength: float) -> tuple[Shop,
         memory=torch.zeros(0, d, dtype=torch.float16),
         said=torch.zeros(0, ends, dtype=torch.float16),
     )
-    directions = shop.direct(look.maps)
-    return (shop if lesson is None else _with_head(shop, look, directions, lesson, strength)), directions
+
+
+def _said_by_head(shop: Shop, look: Look, photos: Tensor | None = None) -> Tensor:
+    """Return what the head alone says of a catalog's photos (n, K + 1), or of those of these numbers (m,)."""
+    blocks = torch.split(torch.arange(len(look.maps)) if photos is None else photos, BLOCK)
+    return torch.cat([shop.said_by_head(look.probabilities[some], shop.direct(look.maps, some)) for some in blocks])
 
 
 def translation(probabilities: Tensor, lesson: Lesson) -> Tensor:
@@ -116,21 +171,26 @@ def translation(probabilities: Tensor, lesson: Lesson) -> Tensor:
 # The head ----------------------------------------------------------------------------------------------------------
 
 
-def _with_head(shop: Shop, look: Look, directions: Tensor, lesson: Lesson, strength: float) -> Shop:
-    """Return the shop with a head fitted to the labelled photos: which label, and where "none" is taught, whether any."""
+def _heads(look: Look, lesson: Lesson, strengths: Sequence[float]) -> Iterator[Shop]:
+    """Yield, for each strength, a shop with a head fitted to the labelled photos: which label, and where "none" is taught,
+    whether any.
+    """
+    shop = _translating(look, lesson)
     numbers, labels = anchored(look.probabilities, lesson)
     photos, classes = torch.from_numpy(numbers), torch.from_numpy(labels)
     translated = (look.probabilities[photos] @ shop.translation).clamp(LEAST, 1)
-    taught = directions[photos]
+    taught = shop.direct(look.maps, photos)
     none = classes == len(lesson.labels)
-    weight, bias = shop.weight.clone(), shop.bias.clone()
+    named = taught[~none] if none.any() else taught
     offset = translated[~none, :-1].log()
-    weight[:, :-1], bias[:-1] = _softmax_fit(taught[~none], offset, classes[~none], strength)
-    if none.any() and not none.all():
-        against = torch.stack([torch.zeros(len(photos)), torch.logit(translated[:, -1], LEAST)], 1)
-        both_weights, both_biases = _softmax_fit(taught, against, none.long(), strength)
-        weight[:, -1], bias[-1] = both_weights[:, 1] - both_weights[:, 0], both_biases[1] - both_biases[0]
-    return replace(shop, weight=weight, bias=bias)
+    for strength in strengths:
+        weight, bias = shop.weight.clone(), shop.bias.clone()
+        weight[:, :-1], bias[:-1] = _softmax_fit(named, offset, classes[~none], strength)
+        if none.any() and not none.all():
+            against = torch.stack([torch.zeros(len(photos)), torch.logit(translated[:, -1], LEAST)], 1)
+            both_weights, both_biases = _softmax_fit(taught, against, none.long(), strength)
+            weight[:, -1], bias[-1] = both_weights[:, 1] - both_weights[:, 0], both_biases[1] - both_biases[0]
+        yield replace(shop, weight=weight, bias=bias)
 
 
 def anchored(probabilities: Tensor, lesson: Lesson) -> tuple[Classes, Classes]:
@@ -177,26 +237,36 @@ def _softmax_fit(inputs: Tensor, offset: Tensor, classes: Tensor, strength: floa
 # Neighbours --------------------------------------------------------------------------------------------------------
 
 
-def settle(said: Tensor, directions: Tensor, lesson: Lesson | None = None, own: float = SETTLING_OWN) -> Tensor:
-    """Return what each photo says once it has heard its neighbours, and these theirs: (n, K + 1), for directions (n, d).
+def settle(said: Tensor, neighbours: Neighbours, lesson: Lesson | None = None, own: float = SETTLING_OWN) -> Tensor:
+    """Return what each photo says once it has heard its neighbours, and these theirs: float32 (n, K + 1).
 
     The fixed point of a weighted mean of a photo's own answer, of weight `own`, and its neighbours'; photos with a label do
-    not listen. Zhou et al. 2003, Learning with local and global consistency, with weights that fall with the distance.
+    not listen. Zhou et al. 2003, Learning with local and global consistency, with weights that fall with the distance. Found
+    by iteration, which converges as each photo's own answer has its weight.
     """
-    count = len(said)
-    alike = directions @ directions.T
-    alike.fill_diagonal_(-torch.inf)
-    near, which = alike.topk(min(NEIGHBOURS, count - 1), 1)
-    weights = ((near - 1) / SETTLING_WIDTH).exp()
-    heard = torch.zeros(count, count).scatter_(1, which, weights)
-    total = heard.sum(1, keepdim=True) + own
-    system, begin = torch.eye(count) - heard / total, own * said / total
+    count, k = neighbours.cosines.shape
+    weights = ((neighbours.cosines - 1) / SETTLING_WIDTH).exp().double()
+    total = weights.sum(1, keepdim=True) + own
+    firm = np.zeros(count, bool)
+    settled = said.double().numpy().copy()
     if lesson is not None:
-        firm = torch.from_numpy(lesson.photos)
-        system[firm], begin[firm] = 0.0, 0.0
-        system[firm, firm], begin[firm, torch.from_numpy(lesson.classes)] = 1.0, 1.0
-    settled: Tensor = torch.linalg.solve(system, begin)
-    return settled.clamp(0, 1)
+        firm[lesson.photos] = True
+        settled[firm] = 0.0
+        settled[lesson.photos, lesson.classes] = 1.0
+    places = neighbours.numbers.flatten().numpy(), np.arange(count + 1) * k
+    heard = csr_matrix(((weights / total).flatten().numpy(), *places), shape=(count, count))
+    free = np.flatnonzero(~firm)
+    if not len(free):
+        return torch.from_numpy(settled).float()
+    from_firm, from_free = heard[free][:, np.flatnonzero(firm)], heard[free][:, free]
+    constant = (own / total).numpy()[free] * settled[free] + from_firm @ settled[firm]
+    rate = float(from_free.sum(1).max())  # each round leaves at most this share of the error
+    now, change = settled[free], np.inf
+    while change * rate > CLOSE_ENOUGH * (1 - rate):
+        before, now = now, constant + from_free @ now
+        change = float(np.abs(now - before).max())
+    settled[free] = now
+    return torch.from_numpy(settled).float().clamp(0, 1)
 
 
 # Cross-validation --------------------------------------------------------------------------------------------------
@@ -224,7 +294,7 @@ def cross_validate(look_without: Callable[[Classes], Look], lesson: Lesson, caut
         return None
     looks = [look_without(left_out) for left_out in folds]
     taught = [lesson.take(np.setdiff1d(np.arange(len(lesson.photos)), left_out)) for left_out in folds]
-    strength = min(STRENGTHS, key=lambda some: _loss(looks, taught, lesson, folds, some))
+    strength = _best_strength(looks, lesson, folds)
     said = torch.zeros(len(lesson.photos), len(lesson.labels) + 1)
     for look, rest, left_out in zip(looks, taught, folds, strict=True):
         shop = learn(look, rest, strength, cautious)
@@ -250,18 +320,27 @@ def _folds(lesson: Lesson) -> list[Classes]:
         return [tried[left_out] for _, left_out in splits if len(left_out)]
 
 
-def _loss(looks: Sequence[Look], taught: Sequence[Lesson], lesson: Lesson, folds: Sequence[Classes], strength: float) -> float:
-    """Return the mean cross-entropy, over the classes, of what the head alone says of the photos left out.
+def _best_strength(looks: Sequence[Look], lesson: Lesson, folds: Sequence[Classes]) -> float:
+    """Return the strength whose heads alone have the least loss on the photos left out of each fold."""
+    tried = np.zeros(len(lesson.photos), bool)
+    tried[evenly_chosen(lesson.classes, MOST_TRIED)] = True
+    said: list[list[Tensor]] = [[] for _ in STRENGTHS]
+    truth = []
+    for look, left_out in zip(looks, folds, strict=True):
+        rest = lesson.take(np.setdiff1d(np.flatnonzero(tried), left_out))
+        judged = lesson.take(left_out[tried[left_out]])
+        truth.append(torch.from_numpy(judged.classes))
+        for of_strength, shop in zip(said, _heads(look, rest, STRENGTHS), strict=True):
+            of_strength.append(_said_by_head(shop, look, torch.from_numpy(judged.photos)))
+    losses = [_loss(torch.cat(of_strength), torch.cat(truth)) for of_strength in said]
+    return STRENGTHS[losses.index(min(losses))]
+
+
+def _loss(said: Tensor, truth: Tensor) -> float:
+    """Return the mean cross-entropy, over the classes, of probabilities (m, K + 1) for true classes (m,).
 
     At the temperature that suits it best, as the bundle gets one: else the strength would be chosen for its confidence.
     """
-    logarithms, classes = [], []
-    for look, rest, left_out in zip(looks, taught, folds, strict=True):
-        shop, directions = _prepared(look, rest, strength)
-        photos, truth = torch.from_numpy(lesson.photos[left_out]), torch.from_numpy(lesson.classes[left_out])
-        said = shop.said_by_head(look.probabilities[photos], directions[photos])
-        logarithms.append(said.clamp_min(LEAST).log())
-        classes.append(truth)
-    scores, truth = torch.cat(logarithms), torch.cat(classes)
+    scores = said.clamp_min(LEAST).log()
     losses = functional.cross_entropy(scores / fit_temperature(scores, truth), truth, reduction="none")
     return float(torch.stack([losses[truth == label].mean() for label in set(truth.tolist())]).mean())

@@ -9,21 +9,24 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from tagger.errors import DatasetError
 from tagger.labelled import labelled_items, place_of, plain
 from tagger.learn import Lesson
 from tagger.names import file_meant
+from tagger.neighbours import same_looking
 from tagger.records import Item
 from tagger.settings import OtherLabels
 
 NONE = "-"
 """The label of photos that show none of the labels."""
 
-ALIKE = 0.95
-"""Cosine of two photos' directions from which on they are taken to show one product, where no table tells."""
+MOST_LABELS = 1_000
+"""Different labels that can be learnt: memory is for each photo and label, and more are rather names or numbers of products."""
+
+NAMED = 5
+"""Names that a sentence lists at most."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def spelled(labels: Sequence[str], known: Sequence[str]) -> dict[str, str]:
 def merged(spellings: Mapping[str, str]) -> list[str]:
     """Return a sentence on the labels that go by another spelling, or nothing."""
     others = sorted(f"{label!r} as {name!r}" for label, name in spellings.items() if label != name)
-    return [f"Labels that differ in case or punctuation alone are one: {', '.join(others)}."] if others else []
+    return [f"Labels that differ in case or punctuation alone are one: {first_few(others)}."] if others else []
 
 
 @dataclass(frozen=True)
@@ -139,15 +142,16 @@ def lesson_of(
     if any(unconfirmed):
         said.append(f"Rows still flagged with the bundle's own tag, which nobody has confirmed, left out: {sum(unconfirmed)}.")
     counts = Counter(name for name, left in zip(names, unconfirmed, strict=True) if not left)
-    lonely = sorted(name for name, count in counts.items() if count == 1 and name not in (*bundle_labels, NONE))
+    lonely = {name for name, count in counts.items() if count == 1 and name not in (*bundle_labels, NONE)}
     if lonely:
-        said.append(f"{', '.join(map(repr, lonely))}: a single photo each, which teaches nothing; label at least one more.")
+        singles = first_few([repr(name) for name in sorted(lonely)])
+        said.append(f"{singles}: a single photo each, which teaches nothing; label at least one more.")
     used = [at for at, name in enumerate(names) if not unconfirmed[at] and name not in lonely]
-    own = list(dict.fromkeys(sorted(names[at] for at in used if names[at] != NONE)))
-    labels = _labels(own, bundle_labels, other_labels)
-    classes = np.array([len(labels) if names[at] == NONE else labels.index(names[at]) for at in used], np.int64)
+    labels = _labels(sorted({names[at] for at in used} - {NONE}), bundle_labels, other_labels)
+    class_of = {label: number for number, label in enumerate(labels)} | {NONE: len(labels)}
+    classes = np.array([class_of[names[at]] for at in used], np.int64)
     photos = np.array([numbers[at] for at in used], np.int64)
-    products = _products([rows[at].product for at in used], directions[photos])
+    products = same_looking(directions, photos, _numbered([rows[at].product for at in used]))
     known = tuple(bundle_labels.index(label) if label in bundle_labels else -1 for label in labels)
     return Taught(Lesson(tuple(labels), known, photos, classes, products), said)
 
@@ -158,23 +162,29 @@ def _labels(own: Sequence[str], bundle_labels: Sequence[str], other_labels: Othe
             f"The table's labels ({', '.join(own) or 'none'}) are none of the bundle's ({', '.join(bundle_labels)}); "
             "say with --other-labels whether to keep those too, or to drop them."
         )
-    kept = [label for label in bundle_labels if label in own or other_labels != "drop"]
-    labels = [*kept, *(label for label in own if label not in kept)]
+    kept = [label for label in bundle_labels if other_labels != "drop" or label in own]
+    labels = list(dict.fromkeys([*kept, *own]))
     if len(labels) < 2:
         raise DatasetError(f"One label alone ({', '.join(labels)}) tells nothing apart; label photos of another one too.")
+    if len(labels) > MOST_LABELS:
+        raise DatasetError(
+            f"The table has {len(own):,} different labels, and at most {MOST_LABELS:,} can be learnt; "
+            "name the column that holds them with --label-column."
+        )
     return labels
 
 
-def _products(given: Sequence[str], directions: Tensor) -> NDArray[np.int64]:
-    """Return a number for every product: the table's, and where it has none, that of photos which look the same."""
-    alike = (directions @ directions.T > ALIKE).numpy()
-    same = np.array([[bool(one) and one == other for other in given] for one in given]).reshape(len(given), len(given))
-    _, numbers = connected_components(alike | same, directed=False)
-    products: NDArray[np.int64] = np.asarray(numbers, np.int64)
-    return products
+def _numbered(products: Sequence[str]) -> NDArray[np.int64]:
+    """Return a number for each product that the table names, and -1 where it names none."""
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(filter(None, products)))}
+    return np.array([numbers.get(name, -1) for name in products], np.int64)
 
 
 def listed(what: str, names: Sequence[str]) -> str:
     """Return a sentence of how many there are of something, with the first few names; it reads well for one, too."""
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"{what} ({len(names)}): {', '.join(names[:5])}{more}."
+    return f"{what} ({len(names)}): {first_few(names)}."
+
+
+def first_few(names: Sequence[str], at_most: int = NAMED) -> str:
+    """Return the first names, and how many more there are."""
+    return ", ".join(names[:at_most]) + (f" and {len(names) - at_most} more" if len(names) > at_most else "")

@@ -3,11 +3,9 @@
 import torch
 from torch import Tensor
 
+from tagger.neighbours import SAME_PRODUCT
 from tagger.predict import Look
 from tagger.shop import directions_of
-
-ALIKE = 0.95
-"""Cosine from which on two photos show the same."""
 
 
 def worth_labelling(look: Look, count: int) -> list[int]:
@@ -24,11 +22,11 @@ def worth_labelling(look: Look, count: int) -> list[int]:
     while len(taken) < min(count, len(doubt)):
         worth = doubt * distance
         best = int(worth.argmax())
-        if distance[best] <= 1 - ALIKE:
+        if distance[best] <= 1 - SAME_PRODUCT:
             break
         taken.append(best)
         distance = torch.minimum(distance, 1 - directions @ directions[best]).clamp_min(0)
-        distance[distance <= 1 - ALIKE] = 0
+        distance[distance <= 1 - SAME_PRODUCT] = 0
     return taken
 
 

@@ -4,6 +4,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -15,9 +16,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tagger.bundle import Bundle
 from tagger.device import available
+from tagger.neighbours import Neighbours, nearest
 from tagger.network import Network, logits_of
 from tagger.records import Garment
 from tagger.settings import Device
+from tagger.shop import NEIGHBOURS, directions_of
 
 CHUNK = 64
 """Pictures in every forward pass, filled up with black: another batch shape may add in another order (pytorch#58128)."""
@@ -115,6 +118,11 @@ class Look:
     """Calibrated, float32 (n, labels + 1); the last one is that of none of the labels."""
     maps: Tensor
     """`coarse` maps, float32 (n, d), mean over the views."""
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """The `NEIGHBOURS` pictures most like each of them; found once, however often something is learnt from them."""
+        return nearest(directions_of(self.maps), NEIGHBOURS)
 
 
 def coarse(maps: tuple[Tensor, Tensor]) -> Tensor:

@@ -8,6 +8,7 @@ none of them keeps the head's answer. Knows no files and no devices.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -23,6 +24,9 @@ So narrow that only photos of nearly the same thing count: what helps within a c
 
 LEAST = 1e-4
 """No probability is taken to be less, as its logarithm is a feature."""
+
+BLOCK = 1_024
+"""Photos computed at once, so that memory grows with the photos alone and not with photos times remembered ones."""
 
 PREFIX = "shop."
 """Marks the tensors of a shop in a file that holds a network's too."""
@@ -75,9 +79,12 @@ class Shop:
         """Return the tensors by the names that `of_tensors` knows."""
         return {PREFIX + field.name: getattr(self, field.name).contiguous() for field in fields(self)}
 
-    def direct(self, maps: Tensor) -> Tensor:
-        """Return directions of length 1, float32 (n, d), in which the catalog's own maps (n, d) point all ways."""
-        return _directed(maps, self.centre, self.spread)
+    def direct(self, maps: Tensor, photos: Tensor | None = None) -> Tensor:
+        """Return directions of length 1, float32 (n, d), in which the catalog's own maps (n, d) point all ways.
+
+        With `photos`, numbers int64 (m,), those of these alone (m, d), without a copy of their maps.
+        """
+        return _directed(maps, self.centre, self.spread, photos)
 
     def scores(self, probabilities: Tensor, directions: Tensor) -> Tensor:
         """Return the head's scores (n, K + 1), for the network's probabilities (n, S + 1) and directions (n, d).
@@ -96,12 +103,21 @@ class Shop:
 
     def answer(self, probabilities: Tensor, maps: Tensor, temperature: float = 1.0) -> Tensor:
         """Return probabilities float32 (n, K + 1) for the network's (n, S + 1) and maps (n, d); rows sum to 1."""
+        blocks = zip(torch.split(probabilities, BLOCK), torch.split(maps, BLOCK), strict=True)
+        return torch.cat([self._answer(*block, temperature) for block in blocks])
+
+    def _answer(self, probabilities: Tensor, maps: Tensor, temperature: float) -> Tensor:
         directions = self.direct(maps)
         own = self.said_by_head(probabilities, directions)
-        near, which = (directions @ self.memory.float().T).topk(min(NEIGHBOURS, len(self.memory)), 1)
+        near, which = (directions @ self._memory.T).topk(min(NEIGHBOURS, len(self.memory)), 1)
         weights = ((near - 1) / WIDTH).exp()
-        told = (weights[:, :, None] * self.said.float()[which]).sum(1)
+        told = (weights[:, :, None] * self.said[which].float()).sum(1)
         return tempered((OWN * own + told) / (OWN + weights.sum(1, keepdim=True)), temperature)
+
+    @cached_property
+    def _memory(self) -> Tensor:
+        """The memory as float32, converted once and not with every batch."""
+        return self.memory.float()
 
 
 def centre_and_spread(maps: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,8 +130,13 @@ def directions_of(maps: Tensor) -> Tensor:
     return _directed(maps, *centre_and_spread(maps))
 
 
-def _directed(maps: Tensor, centre: Tensor, spread: Tensor) -> Tensor:
-    return functional.normalize((maps.float() - centre) / spread, dim=1)
+def _directed(maps: Tensor, centre: Tensor, spread: Tensor, photos: Tensor | None = None) -> Tensor:
+    directions = torch.empty(len(maps) if photos is None else len(photos), maps.shape[1])
+    for start in range(0, len(directions), BLOCK):
+        chosen = slice(start, start + BLOCK)
+        some = maps[chosen] if photos is None else maps[photos[chosen]]
+        directions[chosen] = functional.normalize((some.float() - centre) / spread, dim=1)
+    return directions
 
 
 def tempered(probabilities: Tensor, temperature: float) -> Tensor:

@@ -13,7 +13,7 @@ PACKAGE = Path(tagger.__file__).parent
 
 LAYERS = (
     "errors records atomic migrations escaping names",
-    "settings kinds augment muon shop lock stopping averaging replay terminal bundle_name configuration",
+    "settings kinds augment muon neighbours shop lock stopping averaging replay terminal bundle_name configuration",
     "card ledger device",
     "beside",
     "explain recipes",

@@ -1,0 +1,134 @@
+"""What `fmtag adapt` takes for a shop with many labels: time and peak memory over made-up features of N labelled photos.
+
+    python benchmarks/adapt_scale.py [--photos 1000 10000 100000] [--features 1088] [--threads 1] [--out adapt_scale.md]
+
+Features are as many as those of the bundle `catalog`. Products have three photos each and are of 200 kinds, which belong to ten
+labels; what the network says is right for 80 % of the photos. All photos are labelled, and which show one product has to be
+found. Reading and looking at photos, which is linear, is left out: see throughput.py.
+
+Every size has a process of its own, whose peak memory is what Linux tells (VmHWM), libraries included. Seconds are those of
+the processor (all threads together), which are the same on a busy machine; with one thread they are about the time that passes.
+"""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from reporting import hardware, write
+from torch import Tensor
+from torch.nn import functional
+
+from tagger.compare_report import table
+from tagger.dataset import LABELS
+from tagger.learn import cross_validate, learn
+from tagger.lesson import Labelled, lesson_of
+from tagger.predict import Look
+from tagger.records import Item
+from tagger.shop import BLOCK, directions_of
+
+HERE = Path(__file__).resolve().parent
+
+KINDS, LATENT, PHOTOS_PER_PRODUCT = 200, 48, 3
+
+STAGES = ("group by product", "find neighbours", "cross-validate", "fit", "tag all photos")
+
+
+def made_up(photos: int, features: int, seed: int = 0) -> tuple[Look, Tensor]:
+    """Return a look at that many photos, and their classes (n,), as described above; made in blocks, as photos are."""
+    rng = torch.Generator().manual_seed(seed)
+    kinds = torch.randn(KINDS, LATENT, generator=rng)
+    mix = torch.randn(LATENT, features, generator=rng) / LATENT**0.5
+    products = torch.randint(KINDS, (photos // PHOTOS_PER_PRODUCT + 1,), generator=rng)
+    own = 0.7 * torch.randn(len(products), LATENT, generator=rng)
+    kind = products.repeat_interleave(PHOTOS_PER_PRODUCT)[:photos]
+    maps = torch.empty(photos, features)
+    for start in range(0, photos, BLOCK):
+        numbers = torch.arange(start, min(start + BLOCK, photos))
+        latent = kinds[kind[numbers]] + own[numbers // PHOTOS_PER_PRODUCT]
+        maps[numbers] = functional.relu((latent + 0.2 * torch.randn(len(numbers), LATENT, generator=rng)) @ mix)
+    classes = kind % len(LABELS)
+    wrong = torch.rand(photos, generator=rng) < 0.2
+    said = torch.where(wrong, torch.randint(len(LABELS), (photos,), generator=rng), classes)
+    return Look(0.9 * functional.one_hot(said, len(LABELS) + 1) + 0.1 / (len(LABELS) + 1), maps), classes
+
+
+def peak_megabytes() -> float:
+    """Return the most memory that this process has held, in MB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
+def measure(photos: int, features: int) -> dict[str, float]:
+    """Return the seconds of every stage, the peak memory in MB, and the accuracy over cross-validation."""
+    look, classes = made_up(photos, features)
+    figures: dict[str, float] = {"features alone (MB)": look.maps.numel() * 4 / 2**20}
+
+    @contextmanager
+    def timed(stage: str) -> Iterator[None]:
+        begun = time.process_time()
+        yield
+        figures[stage] = time.process_time() - begun
+        print(f"{photos:,}: {stage} {figures[stage]:.1f} s, {peak_megabytes():,.0f} MB", file=sys.stderr, flush=True)
+
+    rows = [Labelled(Item(f"{number}.jpg", f"{number}.jpg"), LABELS[label], "", False) for number, label in enumerate(classes)]
+    with timed("group by product"):
+        lesson = lesson_of(range(photos), rows, LABELS, directions_of(look.maps), [""] * photos, None).lesson
+    with timed("find neighbours"):
+        assert len(look.neighbours.numbers) == photos
+    with timed("cross-validate"):
+        trial = cross_validate(lambda left_out: look, lesson)
+    assert trial is not None
+    with timed("fit"):
+        shop = learn(look, lesson, trial.strength)
+    with timed("tag all photos"):
+        shop.answer(look.probabilities, look.maps)
+    right = trial.said[trial.tried, :-1].argmax(1) == classes[trial.tried]
+    megabytes = sum(tensor.numel() * tensor.element_size() for tensor in shop.tensors().values()) / 2**20
+    return figures | {"peak (MB)": peak_megabytes(), "bundle (MB)": megabytes, "accuracy": float(right.double().mean())}
+
+
+def main() -> None:
+    """Measure each size in a process of its own, and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--features", type=int, default=1_088)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=HERE / "adapt_scale.md")
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    if given.one:
+        print(json.dumps(measure(given.photos[0], given.features)))
+        return
+    rows = []
+    for photos in given.photos:
+        command = [sys.executable, __file__, "--one", "--photos", str(photos), "--features", str(given.features)]
+        done = subprocess.run([*command, "--threads", str(given.threads)], stdout=subprocess.PIPE, check=True, text=True)
+        figures = json.loads(done.stdout)
+        seconds = [figures[stage] for stage in STAGES]
+        sizes = [f"{figures[name]:,.0f}" for name in ("features alone (MB)", "peak (MB)", "bundle (MB)")]
+        rows.append(
+            [f"{photos:,}", *(f"{some:,.1f}" for some in [*seconds, sum(seconds)]), *sizes, f"{figures['accuracy']:.3f}"]
+        )
+    head = ("labelled photos", *(f"{stage} (s)" for stage in STAGES), "all of these (s)")
+    report = [
+        "# A shop with many labels",
+        "",
+        f"`python benchmarks/adapt_scale.py {shlex.join(sys.argv[1:])}`".replace(" `", "`"),
+        "",
+        f"{hardware()}; threads: {given.threads}; torch {torch.__version__}. Made-up features, {given.features:,} a photo.",
+        "",
+        *table((*head, "features alone (MB)", "peak memory (MB)", "what a shop adds to a bundle (MB)", "accuracy"), rows),
+    ]
+    write(given.out, report)
+
+
+if __name__ == "__main__":
+    main()
