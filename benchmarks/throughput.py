@@ -19,7 +19,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tagger.kinds import IMAGE_SUFFIXES
+from tagger.file_kinds import IMAGE_SUFFIXES
 
 HERE = Path(__file__).resolve().parent
 FMTAG = [sys.executable, "-m", "tagger"]

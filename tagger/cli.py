@@ -287,7 +287,7 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: str
     from tagger import pipeline
     from tagger.progress import LogFormat, Progress
     from tagger.run_report import reported
-    from tagger.stopping import Stopping
+    from tagger.signals import Stopping
 
     settings = RunSettings(format=format_, **options)
     report, stopping = pipeline.Report(), Stopping()
@@ -364,9 +364,9 @@ def evaluate(
     from tagger.contact_sheet import contact_sheet
     from tagger.evaluate import evaluate as judge
     from tagger.evaluate import figures_of
+    from tagger.file_names import escaped
     from tagger.html_report import html_report
     from tagger.labelled import photo_files, place_of
-    from tagger.names import escaped
     from tagger.output import write_file, write_folder, write_json
     from tagger.output_paths import Input, Output, check_output_paths, fashion_mnist_files
     from tagger.photo_report import photo_report
@@ -426,7 +426,7 @@ def compare(
     from tagger.card import files_of
     from tagger.charts import costs
     from tagger.compare import compare as measure
-    from tagger.names import escaped
+    from tagger.file_names import escaped
     from tagger.output import write_file
     from tagger.output_paths import Input, Output, check_output_paths, fashion_mnist_files
     from tagger.report import print_comparison
@@ -660,7 +660,7 @@ def tune(**options: Any) -> int:
     another search has it.
     """
     from tagger.report import print_trial, print_tuned
-    from tagger.stopping import Stopping
+    from tagger.signals import Stopping
     from tagger.terminal import say
     from tagger.tune import tune as search
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from tagger.beside import TEST_COLUMNS
 from tagger.dataset import Pictures
 from tagger.errors import DatasetError
-from tagger.kinds import IMAGE_SUFFIXES
+from tagger.file_kinds import IMAGE_SUFFIXES
+from tagger.file_names import escaped
 from tagger.labelled import place_of
 from tagger.lesson import NONE, Labelled, listed, merged, read_table, spelled
-from tagger.names import escaped
 from tagger.output import as_csv
 from tagger.reading import prepare
 from tagger.records import Failed, Garment, Item

@@ -8,7 +8,7 @@ import pandas as pd
 from tagger import output
 from tagger.compare import BATCHES, Comparison
 from tagger.escaping import code_for_markdown, for_markdown
-from tagger.names import escaped
+from tagger.file_names import escaped
 
 TITLES = {
     "name": "bundle",

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tagger.errors import DatasetError
-from tagger.names import escaped, file_meant
+from tagger.file_names import escaped, file_meant
 
 LABELS = (
     "T-shirt/top",

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from tagger.kinds import PHOTO_STARTS, is_heic, is_heif
+from tagger.file_kinds import PHOTO_STARTS, is_heic, is_heif
 from tagger.records import Content, Failed, Photo
 
 SIDE = 160

@@ -18,11 +18,11 @@ from tagger.collection import Collection, Part
 from tagger.dataset import GROUPS
 from tagger.device import for_training
 from tagger.ensemble import train_members
+from tagger.file_names import escaped
 from tagger.garment import VERSION
 from tagger.handover import HeldOut, Retrained, check_floor, hand_over, objection_to
 from tagger.heads import check_teacher
 from tagger.lesson import checksum
-from tagger.names import escaped
 from tagger.network import Network, logits_of
 from tagger.output import write_file
 from tagger.predict import Predictor

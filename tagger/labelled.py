@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tagger import source
 from tagger.errors import DatasetError, SourceError
-from tagger.names import escaped
+from tagger.file_names import escaped
 from tagger.records import Item
 
 LABELS_FILE = "labels.csv"

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tagger.errors import DatasetError
+from tagger.file_names import file_meant
 from tagger.labelled import labelled_items, place_of, plain
 from tagger.learn import Lesson
-from tagger.names import file_meant
 from tagger.neighbours import same_looking
 from tagger.records import Item
 from tagger.settings import OtherLabels

@@ -12,9 +12,9 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from tagger.atomic import replacing
 from tagger.errors import OutputError
-from tagger.names import escaped
+from tagger.file_names import escaped
+from tagger.files import replacing
 from tagger.records import Item, Tag
 from tagger.settings import FORMATS, Format
 

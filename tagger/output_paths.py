@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 from tagger.errors import OutputError
-from tagger.kinds import IMAGE_SUFFIXES
+from tagger.file_kinds import IMAGE_SUFFIXES
 
 Kind: TypeAlias = Literal["file", "picture", "folder", "pictures"]
 """A file, one that is an image, a folder, or one that image files are written into."""

@@ -19,8 +19,8 @@ from typing import IO, TYPE_CHECKING
 import cv2
 
 from tagger import card, decide, ledger, output, source
-from tagger.atomic import remove_leftovers
 from tagger.errors import BundleError, LedgerDamagedError, LedgerError, SourceError
+from tagger.files import remove_leftovers
 from tagger.garment import VERSION
 from tagger.ledger import Ledger, Listed, Unknown
 from tagger.output_paths import check_output_paths

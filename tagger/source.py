@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tagger.errors import SourceError
-from tagger.kinds import IMAGE_SUFFIXES, JSON, TABLE_SUFFIXES, check_photo, check_table, is_empty
-from tagger.names import file_meant
+from tagger.file_kinds import IMAGE_SUFFIXES, JSON, TABLE_SUFFIXES, check_photo, check_table, is_empty
+from tagger.file_names import file_meant
 from tagger.records import Failed, Item
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from conftest import Fmtag, rows_of, write_photos
 
-from tagger import atomic
-from tagger.atomic import remove_leftovers, replacing
+from tagger import files
+from tagger.files import remove_leftovers, replacing
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tagger.atomic import replacing
+from tagger.files import replacing
 with replacing(Path(sys.argv[1])) as file:
     file.write(b"half")
     file.flush()
@@ -152,7 +152,7 @@ def test_a_folder_that_is_not_there_has_no_leftovers(tmp_path: Path) -> None:
 
 def test_a_file_removed_before_it_was_locked_is_made_anew(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another run may take it for a leftover in between."""
-    lock = atomic._lock
+    lock = files._lock
     removed: list[str] = []
 
     def late(handle: int) -> bool:
@@ -161,7 +161,7 @@ def test_a_file_removed_before_it_was_locked_is_made_anew(out: Path, monkeypatch
             remove_leftovers_by_force(out)
         return lock(handle)
 
-    monkeypatch.setattr(atomic, "_lock", late)
+    monkeypatch.setattr(files, "_lock", late)
     write(out)
     assert len(removed) == 1
     assert out.read_bytes() == b"new"
@@ -179,7 +179,7 @@ def test_without_locks_files_are_replaced_and_leftovers_stay(out: Path, monkeypa
     def none(handle: int) -> bool:
         raise OSError("No locks available")
 
-    monkeypatch.setattr(atomic, "_lock", none)
+    monkeypatch.setattr(files, "_lock", none)
     with replacing(out) as file:
         remove_leftovers(out)
         assert len(temporaries(out)) == 1

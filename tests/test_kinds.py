@@ -18,7 +18,7 @@ from conftest import draw_photo, rows_of
 from pyarrow import parquet
 
 from tagger.cli import main
-from tagger.kinds import TABLE_SUFFIXES, is_photo, kind_of
+from tagger.file_kinds import TABLE_SUFFIXES, is_photo, kind_of
 
 Run = Callable[..., tuple[int, str]]
 
