@@ -23,9 +23,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tagger import bundle, dataset, figure, garment, metrics, mix, predict
-from tagger.calibrate import fit_temperature
+from tagger import bundle, dataset, figure, garment, mix, predict
 from tagger.evaluate import Evaluation, Judged, evaluate
+from tagger.metrics import classification
+from tagger.metrics.calibration import fit_temperature
 from tagger.network import Network, logits_of
 from tagger.recipes import catalog_recipe
 from tagger.settings import EvaluateSettings
@@ -56,14 +57,16 @@ def figures(evaluation: Evaluation, unseen: str) -> list[str]:
     first = next(iter(known.values()))
     footwear = [row for row in first if row.true_group == "footwear"]
     area = (
-        metrics.separation(*(np.array([row.confidence for row in rows]) for rows in (shops, strangers))) if strangers else None
+        classification.separation(*(np.array([row.confidence for row in rows]) for rows in (shops, strangers)))
+        if strangers
+        else None
     )
     cells = [macro, f"{np.mean([row.group_right for row in shops]):.3f}", f"{_macro(footwear):.3f}" if footwear else "-"]
     return [*cells, "-" if area is None else f"{area:.3f}", f"{_coverage(shops):.3f}"]
 
 
 def _macro(rows: Sequence[Judged]) -> float:
-    return metrics.macro_accuracy([row.right for row in rows], [row.label for row in rows])
+    return classification.macro_accuracy([row.right for row in rows], [row.label for row in rows])
 
 
 def _coverage(rows: Sequence[Judged]) -> float:

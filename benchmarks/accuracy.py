@@ -31,13 +31,14 @@ from reporting import hardware, write
 from torch import Tensor
 from torch.nn import functional
 
-from tagger import bundle, dataset, metrics
+from tagger import bundle, dataset
 from tagger import train as recipe_room
 from tagger.augment import moved
-from tagger.calibrate import fit_temperature
 from tagger.card import NetworkConfig
 from tagger.compare import compare
 from tagger.compare_report import table, tables
+from tagger.metrics import classification
+from tagger.metrics.calibration import fit_temperature
 from tagger.network import Network, count_macs, count_parameters, logits_of
 from tagger.recipes import SHAPES
 from tagger.settings import CompareSettings, Cycle, Recipe
@@ -198,7 +199,7 @@ def _ablation(run: Run, reference: Run) -> list[str]:
     n = sum(run[name]["n"] for name in sets)
     right, theirs = (np.concatenate([_right(some[name]) for name in sets]) for some in (run, reference))
     entropy = sum(run[name]["cross_entropy"] * run[name]["n"] for name in sets) / n
-    beside = f"{100 * (right.mean() - theirs.mean()):+.2f} points, p = {metrics.mcnemar(right, theirs):.2g}"
+    beside = f"{100 * (right.mean() - theirs.mean()):+.2f} points, p = {classification.mcnemar(right, theirs):.2g}"
     return [
         run["variant"],
         f"{run['parameters']:,}",

@@ -32,13 +32,14 @@ from numpy.typing import NDArray
 from reporting import hardware, write
 from torch import Tensor
 
-from tagger import bundle, metrics
-from tagger.calibrate import fit_temperature
+from tagger import bundle
 from tagger.compare_report import table
 from tagger.dataset import GROUPS, LABELS, NONE, kept_for_reporting
 from tagger.decode import decode
 from tagger.garment import garment
 from tagger.learn import STRENGTHS, Lesson, cross_validate, learn
+from tagger.metrics import classification
+from tagger.metrics.calibration import fit_temperature
 from tagger.pick import worth_labelling
 from tagger.predict import Look, Predictor
 from tagger.records import Failed, Garment
@@ -253,7 +254,7 @@ class Said:
     @property
     def accuracy(self) -> float:
         """Macro accuracy."""
-        return metrics.macro_accuracy(self.right, self.classes)
+        return classification.macro_accuracy(self.right, self.classes)
 
 
 def before(shots: Shots, scored: Flags) -> Said:
@@ -381,7 +382,10 @@ def confidence_rows(folders: Sequence[Folder], draws: int) -> Rows:
         for count in (None, 5, 20):
             case = draws_of(folder.shots, count, draws, calibrated=True)
             for name, saids in (("the catalog's own", case.own), ("new", case.new)):
-                errors = [metrics.calibration_error(metrics.reliability_table(said.confidence, said.right)) for said in saids]
+                errors = [
+                    classification.calibration_error(classification.reliability_table(said.confidence, said.right))
+                    for said in saids
+                ]
                 yield (
                     folder.name,
                     "none" if count is None else str(count),
@@ -540,7 +544,7 @@ def _separations(saids: Sequence[Said]) -> str:
     if any(said.classes.max() < NONE for said in saids):
         return "-"
     pairs = [(said.confidence, said.classes < NONE) for said in saids]
-    return spread([metrics.separation(confidence[known], confidence[~known]) for confidence, known in pairs])
+    return spread([classification.separation(confidence[known], confidence[~known]) for confidence, known in pairs])
 
 
 # Picks and time ----------------------------------------------------------------------------------------------------
@@ -663,7 +667,7 @@ def _confidence(folders: Sequence[Folder], draws: int) -> Iterator[str]:
     yield "## Confidence\n"
     yield (
         "Of the scored photos, at the temperature that cross-validation finds, which is 1 without labels. The error is that of "
-        f"{metrics.BINS} bins of one draw, which is above 0 by chance alone where n is small.\n"
+        f"{classification.BINS} bins of one draw, which is above 0 by chance alone where n is small.\n"
     )
     titles = ["folder", "labels a class", "photos", "n", "mean confidence", "accuracy", "calibration error"]
     yield from table(titles, confidence_rows(folders, draws))

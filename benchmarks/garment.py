@@ -35,8 +35,9 @@ import numpy as np
 import torch
 from reporting import hardware, write
 
-from tagger import bundle, decode, garment, metrics
+from tagger import bundle, decode, garment
 from tagger.evaluate import Judged, evaluate
+from tagger.metrics import classification
 from tagger.predict import Predictor
 from tagger.records import Garment, Photo, Pixels
 from tagger.settings import EvaluateSettings
@@ -198,14 +199,14 @@ def outcomes(taken: Sequence[Taken], ways: Mapping[str, Swaps]) -> dict[str, Out
     return {name: Outcome(garments[name], seconds[name] * 1000 / len(taken)) for name in ways}
 
 
-def accuracy(taken: Sequence[Taken], outcome: Outcome, predictor: Predictor, labels: Sequence[str]) -> metrics.Interval:
+def accuracy(taken: Sequence[Taken], outcome: Outcome, predictor: Predictor, labels: Sequence[str]) -> classification.Interval:
     """Return the macro accuracy with its interval; a photo without a product is wrong."""
     said = predictor(outcome.garments).argmax(axis=1)
     right = [
         found.found and labels[number] == row.label
         for (row, _), found, number in zip(taken, outcome.garments, said, strict=True)
     ]
-    return metrics.macro_interval(right, [row.label for row, _ in taken], [row.group for row, _ in taken])
+    return classification.macro_interval(right, [row.label for row, _ in taken], [row.group for row, _ in taken])
 
 
 # The report --------------------------------------------------------------------------------------------------------

@@ -42,10 +42,11 @@ from torch.nn import functional
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import rotate
 
-from tagger import bundle, dataset, metrics, mix
+from tagger import bundle, dataset, mix
 from tagger.decode import decode
 from tagger.evaluate import Evaluation, Judged, evaluate
 from tagger.garment import garment
+from tagger.metrics import classification
 from tagger.predict import photo_probabilities, photo_views, smaller
 from tagger.records import Photo
 from tagger.settings import EvaluateSettings
@@ -356,7 +357,7 @@ def _best_first(scores: Mapping[str, Score], photos: Shown, compared: Sequence[C
 
 def _area(values: Floats, one: Comparison, half: NDArray[np.bool_]) -> float | None:
     known, strangers = values[one.known & half], values[one.strangers & half]
-    return metrics.separation(known, strangers) if len(known) and len(strangers) else None
+    return classification.separation(known, strangers) if len(known) and len(strangers) else None
 
 
 def _flagged(values: Floats, one: Comparison, half: NDArray[np.bool_]) -> float | None:

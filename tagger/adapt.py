@@ -14,13 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tagger import bundle, metrics, output, source
-from tagger.calibrate import ENOUGH_TO_CALIBRATE, fit_temperature, threshold_for
+from tagger import bundle, output, source
 from tagger.card import Card, files_of
 from tagger.deepen import deepened
 from tagger.errors import DatasetError, TrainingError
 from tagger.learn import USUAL_STRENGTH, Lesson, Trial, confidence_keeping_temperature, cross_validate, learn
 from tagger.lesson import Labelled, Table, Taught, checksum, first_few, lesson_of, listed, read_table
+from tagger.metrics import classification
+from tagger.metrics.calibration import ENOUGH_TO_CALIBRATE, fit_temperature, threshold_for
 from tagger.network import Network
 from tagger.output_paths import Input, Output, check_output_paths
 from tagger.pick import worth_labelling
@@ -56,8 +57,8 @@ class Gain:
     label: str
     """A label, or "all"."""
     n: int
-    before: metrics.Interval
-    after: metrics.Interval
+    before: classification.Interval
+    after: classification.Interval
 
 
 @dataclass(frozen=True)
@@ -332,8 +333,8 @@ def _measure(adapted: Adapted, parent: bundle.Bundle, catalog: Catalog, lesson: 
         chosen = np.flatnonzero((truth == label) | (label == "all"))
         if len(chosen):
             groups = [products[number] for number in chosen]
-            before = metrics.share_interval((old == truth)[chosen].tolist(), groups)
-            after = metrics.share_interval((new == truth)[chosen].tolist(), groups)
+            before = classification.share_interval((old == truth)[chosen].tolist(), groups)
+            after = classification.share_interval((new == truth)[chosen].tolist(), groups)
             adapted.gains.append(Gain(label, len(chosen), before, after))
     for number, photo in enumerate(photos):
         confidence = float(said[number, :-1].max())
@@ -345,7 +346,11 @@ def _measure(adapted: Adapted, parent: bundle.Bundle, catalog: Catalog, lesson: 
 
 def _as_figures(adapted: Adapted) -> dict[str, Any]:
     return {
-        gain.label: {"n": gain.n, "before": metrics.rounded(gain.before[0]), "after": metrics.rounded(gain.after[0])}
+        gain.label: {
+            "n": gain.n,
+            "before": classification.rounded(gain.before[0]),
+            "after": classification.rounded(gain.after[0]),
+        }
         for gain in adapted.gains
     }
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from tagger.card import Epoch
 from tagger.escaping import for_chart
-from tagger.metrics import Classes, Floats
+from tagger.metrics.classification import Classes, Floats
 from tagger.records import Pixels
 
 if TYPE_CHECKING:

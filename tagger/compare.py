@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from tagger import bundle, dataset, metrics
-from tagger.calibrate import fit_temperature
+from tagger import bundle, dataset
 from tagger.card import Card, read
 from tagger.errors import BundleError
+from tagger.metrics import classification
+from tagger.metrics.calibration import fit_temperature
 from tagger.network import count_macs, count_parameters
 from tagger.predict import Predictor, native_answers
 from tagger.settings import CompareSettings, recipe_in_full
@@ -71,7 +72,7 @@ class Comparison:
                 "second": other,
                 "only_first_right": int((by_one & ~by_other).sum()),
                 "only_second_right": int((by_other & ~by_one).sum()),
-                "p": metrics.mcnemar(by_one, by_other),
+                "p": classification.mcnemar(by_one, by_other),
             }
             for (one, by_one), (other, by_other) in combinations(right, 2)
         ]
@@ -142,8 +143,8 @@ def _row(family: Family, said: Sequence[Tensor], labels: NDArray[np.int64]) -> d
     return {
         "name": ", ".join(family.names),
         "seeds": len(said),
-        **{name: metrics.rounded(np.mean([figures[name] for figures in every])) for name in every[0]},
-        "accuracy_deviation": metrics.rounded(np.std([figures["accuracy"] for figures in every], ddof=1))
+        **{name: classification.rounded(np.mean([figures[name] for figures in every])) for name in every[0]},
+        "accuracy_deviation": classification.rounded(np.std([figures["accuracy"] for figures in every], ddof=1))
         if every[1:]
         else None,
         "parameters": family.parameters,
@@ -173,7 +174,7 @@ def _ensemble(family: Family) -> str:
 
 def _figures(said: Tensor, labels: NDArray[np.int64]) -> dict[str, float]:
     """Return accuracy, macro precision, recall and F1, calibration error, accuracy at two coverages, cross-entropy in nats."""
-    measured = metrics.measure(said.argmax(1).numpy(), said.amax(1).numpy(), labels, dataset.LABELS)
+    measured = classification.measure(said.argmax(1).numpy(), said.amax(1).numpy(), labels, dataset.LABELS)
     classes = measured["per_class"].values()
     coverage = {row["coverage"]: row["accuracy"] for row in measured["coverage"]}
     return {

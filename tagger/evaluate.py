@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from tagger import dataset, metrics
+from tagger import dataset
 from tagger.dataset import LABELS, kept_for_reporting
 from tagger.errors import DatasetError, SourceError
 from tagger.labelled import LABELS_FILE, labelled_items, place_of, plain
+from tagger.metrics import classification
 from tagger.reading import Prepared, Scored
 from tagger.records import FAILED_REASONS, Garment, Item, Pixels, Tag
 from tagger.scoring import Tagger
@@ -176,8 +177,8 @@ def _figures(rows: Sequence[Judged], evaluation: Evaluation) -> dict[str, Any]:
 
 def _measured(known: Sequence[Judged], evaluation: Evaluation) -> dict[str, Any]:
     numbers = {label: number for number, label in enumerate(evaluation.labels)}
-    return metrics.measure(
-        np.array([numbers.get(row.said, metrics.NO_TAG) for row in known]),
+    return classification.measure(
+        np.array([numbers.get(row.said, classification.NO_TAG) for row in known]),
         np.array([row.confidence for row in known]),
         np.array([numbers[row.label] for row in known]),
         evaluation.labels,
@@ -187,9 +188,9 @@ def _measured(known: Sequence[Judged], evaluation: Evaluation) -> dict[str, Any]
 def _flags(known: Sequence[Judged]) -> dict[str, float | None]:
     sure = [row.right for row in known if row.unflagged]
     return {
-        "group_accuracy": metrics.rounded(np.mean([row.group_right for row in known])),
-        "unflagged_share": metrics.rounded(len(sure) / len(known)),
-        "unflagged_accuracy": metrics.rounded(np.mean(sure)) if sure else None,
+        "group_accuracy": classification.rounded(np.mean([row.group_right for row in known])),
+        "unflagged_share": classification.rounded(len(sure) / len(known)),
+        "unflagged_accuracy": classification.rounded(np.mean(sure)) if sure else None,
     }
 
 

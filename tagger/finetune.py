@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tagger import bundle, collection, metrics, pretrained
+from tagger import bundle, collection, pretrained
 from tagger.beside import TEST, WRITTEN, check_own
-from tagger.calibrate import ENOUGH_TO_CALIBRATE, PHOTO_PRECISION, PRECISIONS, fit_temperature, threshold_for
 from tagger.card import Card, NetworkConfig, read
 from tagger.collection import Collection, Part
 from tagger.dataset import GROUPS
@@ -23,6 +22,8 @@ from tagger.garment import VERSION
 from tagger.handover import HeldOut, Retrained, check_floor, hand_over, objection_to
 from tagger.heads import check_teacher
 from tagger.lesson import checksum
+from tagger.metrics import classification
+from tagger.metrics.calibration import ENOUGH_TO_CALIBRATE, PHOTO_PRECISION, PRECISIONS, fit_temperature, threshold_for
 from tagger.network import Network, logits_of
 from tagger.output import write_file
 from tagger.predict import Predictor
@@ -180,4 +181,4 @@ def _answers(asked: bundle.Bundle, part: Part) -> NDArray[np.float32]:
 
 def _measured(said: NDArray[np.float32], part: Part) -> dict[str, Any]:
     """Return all figures of the probabilities (n, labels) of a part's photos."""
-    return metrics.measure(said.argmax(1), said.max(1), part.classes, part.labels)
+    return classification.measure(said.argmax(1), said.max(1), part.classes, part.labels)

@@ -1,4 +1,4 @@
-"""What was measured as one HTML file with its pictures: the rows come from `evaluate`, the figures from `metrics`.
+"""What was measured as one HTML file with its pictures: the rows come from `evaluate`, the figures from `classification`.
 
 The file needs nothing beside it: no network, no script, no font.
 """
@@ -10,12 +10,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tagger import charts, metrics
+from tagger import charts
 from tagger.beside import REPORT_FILE
 from tagger.card import HISTORY_FILE, Epoch
 from tagger.decode import decode
 from tagger.escaping import for_html
 from tagger.evaluate import Evaluation, Judged, figures_by_source
+from tagger.metrics import classification
 from tagger.records import Photo, Pixels
 
 SUREST = 12
@@ -67,7 +68,7 @@ def _summary(evaluation: Evaluation, figures: Mapping[str, Figures]) -> Iterator
     yield _element(
         "p",
         f"Unflagged are tags of a confidence of {evaluation.min_confidence:.4f} or more. In brackets are 95 % intervals, from "
-        f"{metrics.DRAWS:,} draws of whole groups of photos that hang together.",
+        f"{classification.DRAWS:,} draws of whole groups of photos that hang together.",
     )
     titles = ("source", "n", "accuracy", "macro accuracy", "calibration error", "unflagged", "of these right")
     yield _table(f"Figures of {evaluation.model}", titles, rows)
@@ -79,8 +80,8 @@ def _summary_cells(known: Sequence[Judged], figures: Figures) -> list[str]:
     right, labels, groups = ([getattr(row, name) for row in known] for name in ("right", "label", "group"))
     return [
         f"{figures['n']:,}",
-        _interval(metrics.share_interval(right, groups)),
-        _interval(metrics.macro_interval(right, labels, groups)),
+        _interval(classification.share_interval(right, groups)),
+        _interval(classification.macro_interval(right, labels, groups)),
         f"{figures['calibration_error']:.3f}",
         f"{figures['unflagged_share']:.1%}",
         "-" if figures["unflagged_accuracy"] is None else f"{figures['unflagged_accuracy']:.3f}",
@@ -132,7 +133,7 @@ def _left_out(figures: Figures) -> Iterator[str]:
 
 def _confusion(files: Files, prefix: str, figures: Figures) -> Iterator[str]:
     confusion, n = figures["confusion"], figures["n"]
-    pairs = metrics.confused_pairs(confusion)
+    pairs = classification.confused_pairs(confusion)
     counts = np.column_stack([confusion["counts"], confusion["without_tag"]])
     labels = [*confusion["labels"], "no tag"]
     totals, right = counts.sum(axis=1), np.diag(counts)
@@ -212,7 +213,7 @@ def _confidence(files: Files, prefix: str, known: Sequence[Judged], figures: Fig
         if right is not None
         else ("the bundle's own threshold lets nothing pass")
     )
-    curve = metrics.coverage_curve(np.array([row.confidence for row in known]), np.array([row.right for row in known]))
+    curve = classification.coverage_curve(np.array([row.confidence for row in known]), np.array([row.right for row in known]))
     yield _element("h3", "Accuracy against coverage")
     yield _figure(
         files,
@@ -265,7 +266,7 @@ def _pixels(row: Judged) -> Pixels | None:
 # Words: not escaped yet --------------------------------------------------------------------------------------------
 
 
-def _interval(interval: metrics.Interval) -> str:
+def _interval(interval: classification.Interval) -> str:
     share, low, high = interval
     return f"{share:.3f} ({low:.3f} to {high:.3f})"
 
@@ -278,7 +279,7 @@ def _said(pair: Mapping[str, Any]) -> str:
     return f"{pair['true']} is called {pair['said'] or 'no tag'}, {pair['n']:,} times"
 
 
-def _shares(labels: Sequence[str], counts: metrics.Classes) -> str:
+def _shares(labels: Sequence[str], counts: classification.Classes) -> str:
     """Return what was said of one class, the most frequent first."""
     order = [at for at in np.argsort(-counts, kind="stable") if counts[at]]
     return ", ".join(f"{labels[at]} {counts[at]:,} ({counts[at] / counts.sum():.1%})" for at in order)

@@ -19,7 +19,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 from torch.nn import functional
 
-from tagger.calibrate import fit_temperature
+from tagger.metrics.calibration import fit_temperature
 from tagger.neighbours import Neighbours
 from tagger.predict import Look
 from tagger.shop import BLOCK, LEAST, Shop, centre_and_spread, tempered

@@ -18,7 +18,7 @@ from tagger.compare_report import TITLES, cell
 from tagger.errors import BundleError
 from tagger.export import CHECKED, Checked
 from tagger.handover import Retrained
-from tagger.metrics import Interval
+from tagger.metrics.classification import Interval
 from tagger.network import Network, count_parameters, layers
 from tagger.terminal import Terminal, say
 from tagger.train import EpochFigures

@@ -13,9 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tagger import bundle, dataset, metrics, mix, pretrained
+from tagger import bundle, dataset, mix, pretrained
 from tagger.beside import check_own
-from tagger.calibrate import PHOTO_PRECISION, PRECISION, PRECISIONS, fit_temperature, threshold_for
 from tagger.card import Card, NetworkConfig, read
 from tagger.device import for_training
 from tagger.ensemble import train_members
@@ -24,6 +23,8 @@ from tagger.file_names import escaped
 from tagger.garment import VERSION
 from tagger.handover import HeldOut, Retrained, check_floor, hand_over, objection_to
 from tagger.heads import check_start, check_teacher
+from tagger.metrics import classification
+from tagger.metrics.calibration import PHOTO_PRECISION, PRECISION, PRECISIONS, fit_temperature, threshold_for
 from tagger.network import Network, logits_of
 from tagger.predict import Predictor, native_answers, photo_probabilities
 from tagger.recipes import SHAPES, catalog_recipe, tuned
@@ -289,4 +290,4 @@ def _tags(asked: bundle.Bundle, pictures: dataset.Pictures) -> NDArray[np.int64]
 
 def _measured(said: NDArray[np.float32], pictures: dataset.Pictures) -> dict[str, Any]:
     """Return all figures of the probabilities (n, labels) of Fashion-MNIST's pictures."""
-    return metrics.measure(said.argmax(1), said.max(1), pictures.labels.cpu().numpy(), dataset.LABELS)
+    return classification.measure(said.argmax(1), said.max(1), pictures.labels.cpu().numpy(), dataset.LABELS)

@@ -22,7 +22,7 @@ from tagger.compare import Comparison, compare
 from tagger.compare_report import as_csv, as_json, markdown
 from tagger.dataset import GROUPS, LABELS, Pictures
 from tagger.errors import BundleError
-from tagger.metrics import mcnemar
+from tagger.metrics.classification import mcnemar
 from tagger.network import Network, count_parameters
 from tagger.predict import Predictor
 from tagger.settings import CompareSettings

@@ -15,12 +15,13 @@ import pytest
 import torch
 from conftest import ROOT, draw_photo
 
-from tagger import card, charts, metrics
+from tagger import card, charts
 from tagger.card import Epoch
 from tagger.dataset import LABELS, Pictures
 from tagger.errors import BundleError, OutputError
 from tagger.evaluate import Evaluation, Judged, evaluate, figures_of
 from tagger.html_report import MOST_PAIRS, REPORT_FILE, SUREST, html_report
+from tagger.metrics import classification
 from tagger.output import write_folder
 from tagger.records import Tag
 from tagger.settings import EvaluateSettings
@@ -167,7 +168,7 @@ def test_the_page_says_what_the_figures_say(plain_report: Report) -> None:
         assert [f"{expected['n']}", *(f"{expected[key]:.3f}" for key in ("precision", "recall", "f1"))] == row[1:]
     assert [str(row["n"]) for row in figures["reliability"]] == [row[1] for row in page.rows("Reliability by bins")]
     assert [f"{row['accuracy']:.3f}" for row in figures["coverage"]] == [row[2] for row in page.rows("Accuracy of the surest")]
-    pairs = metrics.confused_pairs(figures["confusion"])
+    pairs = classification.confused_pairs(figures["confusion"])
     assert MOST_PAIRS < len(pairs)
     assert [[pair["true"], pair["said"] or "no tag", str(pair["n"])] for pair in pairs[:MOST_PAIRS]] == [
         row[:3] for row in page.rows(f"The {MOST_PAIRS} most frequent of {len(pairs)}")
@@ -351,7 +352,7 @@ def test_the_curve_has_what_every_threshold_lets_pass() -> None:
     """For each confidence that occurs, the share at least as sure and how many of these are right."""
     chance = np.random.default_rng(3)
     confidence, right = chance.integers(0, 30, 200) / 30, chance.random(200) < 0.7
-    shares, accuracies = metrics.coverage_curve(confidence, right)
+    shares, accuracies = classification.coverage_curve(confidence, right)
     thresholds = sorted(set(confidence), reverse=True)
     assert [np.mean(confidence >= threshold) for threshold in thresholds] == pytest.approx(shares.tolist())
     assert [right[confidence >= threshold].mean() for threshold in thresholds] == pytest.approx(accuracies.tolist())
@@ -359,13 +360,13 @@ def test_the_curve_has_what_every_threshold_lets_pass() -> None:
 
 def test_pairs_are_counted_by_true_class() -> None:
     """Pairs are what was said instead, also no tag, as shares of the true class, and right ones are none."""
-    truth, said = np.array([0, 0, 0, 0, 1, 1, 2]), np.array([1, 1, metrics.NO_TAG, 0, 1, 2, 2])
-    figures = metrics.measure(said, np.full(7, 0.5), truth, ("a", "b", "c"))
+    truth, said = np.array([0, 0, 0, 0, 1, 1, 2]), np.array([1, 1, classification.NO_TAG, 0, 1, 2, 2])
+    figures = classification.measure(said, np.full(7, 0.5), truth, ("a", "b", "c"))
     assert [
         {"true": "a", "said": "b", "n": 2, "share": 0.5},
         {"true": "a", "said": "", "n": 1, "share": 0.25},
         {"true": "b", "said": "c", "n": 1, "share": 0.5},
-    ] == metrics.confused_pairs(figures["confusion"])
+    ] == classification.confused_pairs(figures["confusion"])
 
 
 # The folder --------------------------------------------------------------------------------------------------------

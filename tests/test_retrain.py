@@ -16,11 +16,11 @@ from conftest import draw_photo, save_bundle
 
 from tagger import bundle, dataset, mix
 from tagger.borrowed import MAKERS
-from tagger.calibrate import PHOTO_PRECISION, PRECISIONS
 from tagger.card import NetworkConfig
 from tagger.cli import main
 from tagger.dataset import LABELS, Pictures, hold_out, kept_for_calibration, kept_for_reporting, labelled_photos
 from tagger.errors import DatasetError, TrainingError
+from tagger.metrics.calibration import PHOTO_PRECISION, PRECISIONS
 from tagger.network import Network, count_macs, count_parameters
 from tagger.predict import Predictor
 from tagger.recipes import SHAPES, catalog_recipe

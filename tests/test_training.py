@@ -14,11 +14,11 @@ from torchmetrics.classification import MulticlassCalibrationError
 
 from tagger import distill
 from tagger import train as recipe_room
-from tagger.calibrate import fit_temperature, threshold_for
 from tagger.card import NetworkConfig
 from tagger.dataset import HELD_OUT, Pictures, checksums, fashion_mnist, hold_out
 from tagger.errors import DatasetError, TrainingError
-from tagger.metrics import (
+from tagger.metrics.calibration import fit_temperature, threshold_for
+from tagger.metrics.classification import (
     BINS,
     NO_TAG,
     calibration_error,

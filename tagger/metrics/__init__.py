@@ -1,0 +1,1 @@
+"""Classification, calibration and significance metrics as pure functions."""
