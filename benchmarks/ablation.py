@@ -23,11 +23,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tagger import bundle, dataset, figure, garment, mix, predict
+from tagger import bundle, dataset, mix, predict
 from tagger.evaluate import Evaluation, Judged, evaluate
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature
 from tagger.network import Network, logits_of
+from tagger.photos import person, product
 from tagger.recipes import catalog_recipe
 from tagger.settings import EvaluateSettings
 from tagger.train import train
@@ -80,21 +81,21 @@ def _coverage(rows: Sequence[Judged]) -> float:
 @contextmanager
 def without_figure() -> Iterator[None]:
     """Leave people whole."""
-    with patch.object(garment, "worn", lambda pixels, mask: None):
+    with patch.object(product, "worn", lambda pixels, mask: None):
         yield
 
 
 @contextmanager
 def without_lift() -> Iterator[None]:
     """Leave pale products pale."""
-    with patch.object(garment, "LEAST_TONE", 0):
+    with patch.object(product, "LEAST_TONE", 0):
         yield
 
 
 @contextmanager
 def without_hem() -> Iterator[None]:
     """Leave what is worn below the hips where it is."""
-    with patch.object(figure, "_hem", lambda *anything: None):
+    with patch.object(person, "_hem", lambda *anything: None):
         yield
 
 
@@ -197,7 +198,7 @@ class Kitchen:
         card = replace(
             bundle.load("residual").card,
             network=network.config,
-            garment_version=garment.VERSION,
+            garment_version=product.VERSION,
             photo_temperature=fit_temperature(logits_of(network.photo_logits, calibration.pixels), calibration.labels),
         )
         held_out = (logits_of(network, self.held_out.pixels).argmax(1) == self.held_out.labels).float().mean().item()

@@ -35,11 +35,11 @@ from torch import Tensor
 from tagger import bundle
 from tagger.compare_report import table
 from tagger.dataset import GROUPS, LABELS, NONE, kept_for_reporting
-from tagger.decode import decode
-from tagger.garment import garment
 from tagger.learn import STRENGTHS, Lesson, cross_validate, learn
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature
+from tagger.photos.decode import decode
+from tagger.photos.product import garment
 from tagger.pick import worth_labelling
 from tagger.predict import Look, Predictor
 from tagger.records import Failed, Garment

@@ -3,7 +3,7 @@
     python benchmarks/garment.py FOLDERS... [--model catalog] [--passes 5] [--sweep] [--out benchmarks/garment.md]
 
 Each folder has a labels.csv (path,label,kind,group). Photos are decoded first, no larger than `decode.SIDE`; what is timed is
-`garment` alone, on one thread, in processor time, which other programs on the machine bend less than the clock's.
+`product` alone, on one thread, in processor time, which other programs on the machine bend less than the clock's.
 
 The ways replace `garment.product_mask`, `worn` or `_lifted` and leave all else as it is: each mask is cleaned, freed of small
 parts, cut, shrunk and sharpened in the same steps. Accuracy is that of one bundle, which learnt from cuts of ours, so it leans
@@ -35,9 +35,10 @@ import numpy as np
 import torch
 from reporting import hardware, write
 
-from tagger import bundle, decode, garment
+from tagger import bundle
 from tagger.evaluate import Judged, evaluate
 from tagger.metrics import classification
+from tagger.photos import decode, product
 from tagger.predict import Predictor
 from tagger.records import Garment, Photo, Pixels
 from tagger.settings import EvaluateSettings
@@ -45,7 +46,7 @@ from tagger.settings import EvaluateSettings
 HERE = Path(__file__).resolve().parent
 
 Swaps: TypeAlias = Mapping[str, Callable[..., Any]]
-"""What of the module `garment` a way replaces."""
+"""What of the module `product` a way replaces."""
 
 Taken: TypeAlias = tuple[Judged, Photo]
 
@@ -57,8 +58,8 @@ def cleaned(apart: Pixels) -> Pixels | None:
     """Return what stands out, uint8 (h, w) 0 or 255, as `product_mask` leaves its own: without specks and small parts."""
     opened = cv2.dilate(cv2.erode(apart, np.ones((2, 2)), anchor=(1, 1)), np.ones((2, 2)), anchor=(0, 0))
     closed = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, np.ones((5, 5)))
-    mask = garment._large_parts(np.asarray(closed, np.uint8), garment.LEAST_PART)
-    return mask if np.count_nonzero(mask) >= garment.LEAST_AREA * mask.size else None
+    mask = product._large_parts(np.asarray(closed, np.uint8), product.LEAST_PART)
+    return mask if np.count_nonzero(mask) >= product.LEAST_AREA * mask.size else None
 
 
 def by_grabcut(pixels: Pixels, margin: float = 0.02, rounds: int = 2) -> Pixels | None:
@@ -108,7 +109,7 @@ def by_canny(pixels: Pixels, low: int = 30, high: int = 90, size: int = 7) -> Pi
     # With room around, or what touches the border would stay open there.
     room = cv2.copyMakeBorder(edges, size, size, size, size, cv2.BORDER_CONSTANT, value=0)
     closed = np.asarray(cv2.morphologyEx(room, cv2.MORPH_CLOSE, disc), np.uint8)
-    return cleaned(np.ascontiguousarray(garment._holes_filled(closed)[size:-size, size:-size]))
+    return cleaned(np.ascontiguousarray(product._holes_filled(closed)[size:-size, size:-size]))
 
 
 OURS = "fmtag's garment"
@@ -142,15 +143,15 @@ SWEEP: dict[str, Swaps] = {
 
 @contextmanager
 def swapped(swaps: Swaps) -> Iterator[None]:
-    """Replace names in the module `garment` for a while."""
-    originals = {name: getattr(garment, name) for name in swaps}
+    """Replace names in the module `product` for a while."""
+    originals = {name: getattr(product, name) for name in swaps}
     try:
         for name, replacement in swaps.items():
-            setattr(garment, name, replacement)
+            setattr(product, name, replacement)
         yield
     finally:
         for name, original in originals.items():
-            setattr(garment, name, original)
+            setattr(product, name, original)
 
 
 # Measuring ---------------------------------------------------------------------------------------------------------
@@ -181,7 +182,7 @@ def milliseconds(taken: Sequence[Taken], passes: int) -> float:
     for _ in range(passes):
         started = time.process_time()
         for _, photo in taken:
-            garment.garment(photo)
+            product.garment(photo)
         means.append((time.process_time() - started) * 1000 / len(taken))
     return statistics.median(means)
 
@@ -194,7 +195,7 @@ def outcomes(taken: Sequence[Taken], ways: Mapping[str, Swaps]) -> dict[str, Out
         for name, swaps in ways.items():
             with swapped(swaps):
                 started = time.process_time()
-                garments[name].append(garment.garment(photo))
+                garments[name].append(product.garment(photo))
                 seconds[name] += time.process_time() - started
     return {name: Outcome(garments[name], seconds[name] * 1000 / len(taken)) for name in ways}
 
@@ -223,7 +224,7 @@ def report(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _costs(sources: Mapping[str, Sequence[Judged]], passes: int) -> Iterator[str]:
-    yield f"## Cost of `garment`, median of {passes} passes\n"
+    yield f"## Cost of `product`, median of {passes} passes\n"
     yield "| photos | n | ms a photo |"
     yield "|---|---|---|"
     for name, rows in sources.items():

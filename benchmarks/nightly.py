@@ -24,7 +24,7 @@ import click
 import numpy as np
 
 from tagger import card, decide, ledger, output
-from tagger.garment import VERSION
+from tagger.photos.product import VERSION
 from tagger.settings import DEFAULT_MODEL
 
 LONG_AGO = 1_700_000_000

@@ -43,10 +43,10 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import rotate
 
 from tagger import bundle, dataset, mix
-from tagger.decode import decode
 from tagger.evaluate import Evaluation, Judged, evaluate
-from tagger.garment import garment
 from tagger.metrics import classification
+from tagger.photos.decode import decode
+from tagger.photos.product import garment
 from tagger.predict import photo_probabilities, photo_views, smaller
 from tagger.records import Photo
 from tagger.settings import EvaluateSettings

@@ -24,9 +24,9 @@ from tagger.metrics import classification
 from tagger.metrics.calibration import ENOUGH_TO_CALIBRATE, fit_temperature, threshold_for
 from tagger.network import Network
 from tagger.output_paths import Input, Output, check_output_paths
+from tagger.photos.loader import prepare
 from tagger.pick import worth_labelling
 from tagger.predict import Look, Predictor
-from tagger.reading import prepare
 from tagger.records import Failed, Garment, Item
 from tagger.settings import AdaptSettings
 from tagger.shop import Shop, directions_of, tempered

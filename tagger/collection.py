@@ -19,7 +19,7 @@ from tagger.file_names import escaped
 from tagger.labelled import place_of
 from tagger.lesson import NONE, Labelled, listed, merged, read_table, spelled
 from tagger.output import as_csv
-from tagger.reading import prepare
+from tagger.photos.loader import prepare
 from tagger.records import Failed, Garment, Item
 
 HELD_OUT, TESTED = 0.15, 0.15

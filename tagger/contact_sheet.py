@@ -5,10 +5,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tagger.decode import decode
 from tagger.escaping import for_terminal
 from tagger.evaluate import Evaluation, Judged
-from tagger.garment import garment
+from tagger.photos.decode import decode
+from tagger.photos.product import garment
 from tagger.records import Failed, Pixels
 
 COLUMNS = 10

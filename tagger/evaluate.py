@@ -18,7 +18,7 @@ from tagger.dataset import LABELS, kept_for_reporting
 from tagger.errors import DatasetError, SourceError
 from tagger.labelled import LABELS_FILE, labelled_items, place_of, plain
 from tagger.metrics import classification
-from tagger.reading import Prepared, Scored
+from tagger.photos.loader import Prepared, Scored
 from tagger.records import FAILED_REASONS, Garment, Item, Pixels, Tag
 from tagger.scoring import Tagger
 from tagger.settings import EvaluateSettings

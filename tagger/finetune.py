@@ -18,7 +18,6 @@ from tagger.dataset import GROUPS
 from tagger.device import for_training
 from tagger.ensemble import train_members
 from tagger.file_names import escaped
-from tagger.garment import VERSION
 from tagger.handover import HeldOut, Retrained, check_floor, hand_over, objection_to
 from tagger.heads import check_teacher
 from tagger.lesson import checksum
@@ -26,6 +25,7 @@ from tagger.metrics import classification
 from tagger.metrics.calibration import ENOUGH_TO_CALIBRATE, PHOTO_PRECISION, PRECISIONS, fit_temperature, threshold_for
 from tagger.network import Network, logits_of
 from tagger.output import write_file
+from tagger.photos.product import VERSION
 from tagger.predict import Predictor
 from tagger.recipes import SHAPES
 from tagger.settings import TrainSettings

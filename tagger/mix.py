@@ -27,10 +27,10 @@ from tagger.compose import (
     toned,
 )
 from tagger.dataset import LABELS, NONE, LabelledPhoto, Pictures
-from tagger.decode import decode
 from tagger.drawing import CANVAS, Chance, bag, stranger
-from tagger.garment import SIDE, centred, product
 from tagger.network import Network, logits_of, said_of_both_sides
+from tagger.photos.decode import decode
+from tagger.photos.product import SIDE, centred, product
 from tagger.records import Failed, Pixels
 from tagger.shoes import shoes
 

@@ -21,10 +21,10 @@ import cv2
 from tagger import card, decide, ledger, output, source
 from tagger.errors import BundleError, LedgerDamagedError, LedgerError, SourceError
 from tagger.files import remove_leftovers
-from tagger.garment import VERSION
 from tagger.ledger import Ledger, Listed, Unknown
 from tagger.output_paths import check_output_paths
-from tagger.reading import Prepared, pictures_of, prepare, with_results
+from tagger.photos.loader import Prepared, pictures_of, prepare, with_results
+from tagger.photos.product import VERSION
 from tagger.records import FAILED_REASONS, Failed, Garment, Item, Result, Tag
 from tagger.run_files import inputs_of, ledger_place, outputs_of
 from tagger.settings import Format, RunSettings

@@ -20,12 +20,12 @@ from tagger.device import for_training
 from tagger.ensemble import train_members
 from tagger.errors import TrainingError
 from tagger.file_names import escaped
-from tagger.garment import VERSION
 from tagger.handover import HeldOut, Retrained, check_floor, hand_over, objection_to
 from tagger.heads import check_start, check_teacher
 from tagger.metrics import classification
 from tagger.metrics.calibration import PHOTO_PRECISION, PRECISION, PRECISIONS, fit_temperature, threshold_for
 from tagger.network import Network, logits_of
+from tagger.photos.product import VERSION
 from tagger.predict import Predictor, native_answers, photo_probabilities
 from tagger.recipes import SHAPES, catalog_recipe, tuned
 from tagger.records import Garment

@@ -5,8 +5,8 @@ from itertools import islice
 from pathlib import Path
 
 from tagger import bundle, decide
+from tagger.photos.loader import Prepared, Scored, pictures_of, prepare, with_results
 from tagger.predict import Predictor
-from tagger.reading import Prepared, Scored, pictures_of, prepare, with_results
 from tagger.records import Item, Tag
 from tagger.settings import DEFAULT_MODEL, Device
 

@@ -15,8 +15,8 @@ from PIL import Image
 
 from tagger import bundle, dataset
 from tagger.card import Card, NetworkConfig
-from tagger.garment import VERSION
 from tagger.network import Network
+from tagger.photos.product import VERSION
 
 ROOT = Path(__file__).resolve().parent.parent
 

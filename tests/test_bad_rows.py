@@ -16,10 +16,11 @@ from conftest import draw_photo
 from PIL import Image
 from pyarrow import parquet
 
-from tagger import reading, source
+from tagger import source
 from tagger.cli import main
 from tagger.errors import SourceError
 from tagger.ledger import EARLIEST_NS, LATEST_NS
+from tagger.photos import loader
 from tagger.settings import FORMATS
 
 Run = Callable[..., tuple[int, list[dict[str, Any]]]]
@@ -87,7 +88,7 @@ def test_whatever_a_decoder_or_the_cut_raises_is_one_row(
     Path("photos").mkdir()
     for number, side in enumerate((60, 61, 62)):
         draw_photo(number, (side, 80)).save(f"photos/{number}.jpg")
-    load, cut = Image.Image.getexif, reading.garment
+    load, cut = Image.Image.getexif, loader.garment
 
     def failing(image: Image.Image) -> Any:
         if image.width == 60:
@@ -100,14 +101,14 @@ def test_whatever_a_decoder_or_the_cut_raises_is_one_row(
         return cut(photo)
 
     monkeypatch.setattr(Image.Image, "has_transparency_data", property(lambda image: failing(image) and False))
-    monkeypatch.setattr(reading, "garment", not_cutting)
+    monkeypatch.setattr(loader, "garment", not_cutting)
     code, rows = run("photos")
     assert (code, [row["reason"] == "unreadable" for row in rows]) == (3, [True, True, False])
 
 
 def test_a_signal_is_no_failure_of_a_photo(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while a photo is decoded ends the run; it is not taken for damage."""
-    from tagger.decode import decode_bytes
+    from tagger.photos.decode import decode_bytes
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

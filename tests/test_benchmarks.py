@@ -15,10 +15,11 @@ import pytest
 import torch
 from conftest import ROOT, draw_photo
 
-from tagger import bundle, dataset, garment
+from tagger import bundle, dataset
 from tagger.card import Card, NetworkConfig
 from tagger.dataset import GROUPS, LABELS, NONE, Pictures, kept_for_calibration, kept_for_reporting
 from tagger.network import Network
+from tagger.photos import product
 from tagger.records import Photo
 
 INTERVAL = re.compile(r"[01]\.\d{3} \([01]\.\d{3}-[01]\.\d{3}\)")
@@ -102,19 +103,19 @@ def test_every_way_finds_a_plain_product(way: str) -> None:
 
 
 def test_swaps_last_no_longer_than_asked() -> None:
-    """Within, `garment` uses the replacement; afterwards its own again, even if something failed."""
-    benchmark, own = loaded("garment"), garment.product_mask
+    """Within, `product` uses the replacement; afterwards its own again, even if something failed."""
+    benchmark, own = loaded("garment"), product.product_mask
     photo = Photo(np.asarray(draw_photo(1)))
 
     def fail_within() -> None:
         with benchmark.swapped({"product_mask": lambda pixels: None}):
-            assert not garment.garment(photo).found
+            assert not product.garment(photo).found
             raise RuntimeError("within")
 
     with pytest.raises(RuntimeError, match="within"):
         fail_within()
-    assert own is garment.product_mask
-    assert garment.garment(photo).found
+    assert own is product.product_mask
+    assert product.garment(photo).found
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def two_headed(tmp_path: Path) -> Path:
     torch.manual_seed(3)
     config = NetworkConfig(widths=(8, 16), photo_classes=NONE + 1)
     network = Network(config)
-    card = Card("two", LABELS, GROUPS, config, garment.VERSION, temperature=1.0, min_confidence=0.5)
+    card = Card("two", LABELS, GROUPS, config, product.VERSION, temperature=1.0, min_confidence=0.5)
     bundle.save(tmp_path / "two", card, network)
     return tmp_path / "two"
 
@@ -131,7 +132,7 @@ def two_headed(tmp_path: Path) -> Path:
 @pytest.fixture
 def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put drawn blobs in the place of Fashion-MNIST's held-out pictures."""
-    drawn = [garment.garment(Photo(np.asarray(draw_photo(900 + at)))).pixels for at in range(40)]
+    drawn = [product.garment(Photo(np.asarray(draw_photo(900 + at)))).pixels for at in range(40)]
     held_out = Pictures(torch.from_numpy(np.stack(drawn))[:, None], torch.arange(40) % NONE)
     monkeypatch.setattr(dataset, "fashion_mnist", lambda split, folder=None: held_out)
     monkeypatch.setattr(dataset, "hold_out", lambda pictures: (pictures, pictures))

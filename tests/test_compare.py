@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from sklearn.metrics import precision_recall_fscore_support
 
-from tagger import bundle, dataset, garment
+from tagger import bundle, dataset
 from tagger.card import Card, NetworkConfig
 from tagger.charts import costs
 from tagger.cli import main
@@ -24,6 +24,7 @@ from tagger.dataset import GROUPS, LABELS, Pictures
 from tagger.errors import BundleError
 from tagger.metrics.classification import mcnemar
 from tagger.network import Network, count_parameters
+from tagger.photos import product
 from tagger.predict import Predictor
 from tagger.settings import CompareSettings
 
@@ -48,7 +49,7 @@ def saved(tmp_path: Path) -> Callable[..., str]:
         torch.manual_seed(seed + 100)
         config = NetworkConfig(widths=widths)
         options = {"recipe": {"seed": seed, "epochs": 3}, "labels": LABELS, "groups": GROUPS} | more
-        card = Card(name=name, network=config, garment_version=garment.VERSION, temperature=1.0, min_confidence=0.5, **options)
+        card = Card(name=name, network=config, garment_version=product.VERSION, temperature=1.0, min_confidence=0.5, **options)
         bundle.save(tmp_path / name, card, Network(config).eval())
         return str(tmp_path / name)
 

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from tagger import decode as decode_module
-from tagger.decode import MAX_PIXELS, SIDE, decode, decode_bytes
+from tagger.photos import decode as decode_module
+from tagger.photos.decode import MAX_PIXELS, SIDE, decode, decode_bytes
 from tagger.records import FAILED_REASONS, Failed, Photo
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from people import Person, draw_person
 
-from tagger.garment import LEAST_TONE, MOST_LIFT, SIDE, centred, garment, product, product_mask
+from tagger.photos.product import LEAST_TONE, MOST_LIFT, SIDE, centred, garment, product, product_mask
 from tagger.records import Garment, Photo, Pixels
 
 Box = tuple[int, int, int, int]

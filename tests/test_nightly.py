@@ -21,10 +21,11 @@ import pytest
 from conftest import ROOT, Fmtag, draw_photo, rows_of, save_bundle, write_photos
 from PIL import Image
 
-from tagger import card, decode, explain, ledger, lock, migrations, pipeline
+from tagger import card, explain, ledger, lock, migrations, pipeline
 from tagger.card import NetworkConfig
 from tagger.dataset import LABELS
 from tagger.errors import LedgerError, LockedError, SourceError
+from tagger.photos import decode
 from tagger.pipeline import Report, Watcher, run
 from tagger.settings import RunSettings
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import draw_photo
 from PIL import Image, ImageFile
 
-from tagger.decode import decode_bytes
+from tagger.photos.decode import decode_bytes
 from tagger.records import Failed, Photo
 
 SHARED = """

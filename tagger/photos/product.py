@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.figure import worn
+from tagger.photos.person import worn
 from tagger.records import Garment, Photo, Pixels
 
 VERSION = 2

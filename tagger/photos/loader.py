@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.decode import decode_bytes, read
-from tagger.garment import garment
+from tagger.photos.decode import decode_bytes, read
+from tagger.photos.product import garment
 from tagger.records import Content, Failed, Garment, Item, Photo, Result
 
 READ_AHEAD = 4
