@@ -23,7 +23,8 @@ from statistics import median
 import click
 import numpy as np
 
-from tagger import card, decide, ledger, output
+from tagger import card, decide, ledger
+from tagger.catalog import output
 from tagger.photos.product import VERSION
 from tagger.settings import DEFAULT_MODEL
 

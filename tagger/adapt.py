@@ -14,8 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tagger import bundle, output, source
+from tagger import bundle
 from tagger.card import Card, files_of
+from tagger.catalog import output, source
+from tagger.catalog.output_paths import Input, Output, check_output_paths
 from tagger.deepen import deepened
 from tagger.errors import DatasetError, TrainingError
 from tagger.learn import USUAL_STRENGTH, Lesson, Trial, confidence_keeping_temperature, cross_validate, learn
@@ -23,7 +25,6 @@ from tagger.lesson import Labelled, Table, Taught, checksum, first_few, lesson_o
 from tagger.metrics import classification
 from tagger.metrics.calibration import ENOUGH_TO_CALIBRATE, fit_temperature, threshold_for
 from tagger.network import Network
-from tagger.output_paths import Input, Output, check_output_paths
 from tagger.photos.loader import prepare
 from tagger.pick import worth_labelling
 from tagger.predict import Look, Predictor

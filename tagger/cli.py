@@ -361,14 +361,14 @@ def evaluate(
     with and without those.
     """
     from tagger import card
+    from tagger.catalog.labelled import photo_files, place_of
+    from tagger.catalog.output import write_file, write_folder, write_json
+    from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
     from tagger.contact_sheet import contact_sheet
     from tagger.evaluate import evaluate as judge
     from tagger.evaluate import figures_of
     from tagger.file_names import escaped
     from tagger.html_report import html_report
-    from tagger.labelled import photo_files, place_of
-    from tagger.output import write_file, write_folder, write_json
-    from tagger.output_paths import Input, Output, check_output_paths, fashion_mnist_files
     from tagger.photo_report import photo_report
     from tagger.report import print_figures
 
@@ -424,11 +424,11 @@ def compare(
     """
     from tagger import compare_report
     from tagger.card import files_of
+    from tagger.catalog.output import write_file
+    from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
     from tagger.charts import costs
     from tagger.compare import compare as measure
     from tagger.file_names import escaped
-    from tagger.output import write_file
-    from tagger.output_paths import Input, Output, check_output_paths, fashion_mnist_files
     from tagger.report import print_comparison
 
     if out is not None and out.suffix not in (".csv", ".json"):
@@ -593,12 +593,12 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     from tagger.beside import REPORT, REPORT_FILE, TEST
     from tagger.bundle_name import check_name
     from tagger.card import history
+    from tagger.catalog.output import write_folder
     from tagger.evaluate import evaluate as judge
     from tagger.evaluate import evaluate_test_set
     from tagger.finetune import collected, finetune
     from tagger.handover import check_places
     from tagger.html_report import html_report
-    from tagger.output import write_folder
     from tagger.progress import counting
     from tagger.report import print_epoch, print_retrained
     from tagger.retrain import retrain as make

@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from tagger.beside import TEST_COLUMNS
+from tagger.catalog.labelled import place_of
+from tagger.catalog.output import as_csv
 from tagger.dataset import Pictures
 from tagger.errors import DatasetError
 from tagger.file_kinds import IMAGE_SUFFIXES
 from tagger.file_names import escaped
-from tagger.labelled import place_of
 from tagger.lesson import NONE, Labelled, listed, merged, read_table, spelled
-from tagger.output import as_csv
 from tagger.photos.loader import prepare
 from tagger.records import Failed, Garment, Item
 

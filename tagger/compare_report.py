@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from tagger import output
+from tagger.catalog import output
 from tagger.compare import BATCHES, Comparison
 from tagger.escaping import code_for_markdown, for_markdown
 from tagger.file_names import escaped

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from tagger import dataset
+from tagger.catalog.labelled import LABELS_FILE, labelled_items, place_of, plain
 from tagger.dataset import LABELS, kept_for_reporting
 from tagger.errors import DatasetError, SourceError
-from tagger.labelled import LABELS_FILE, labelled_items, place_of, plain
 from tagger.metrics import classification
 from tagger.photos.loader import Prepared, Scored
 from tagger.records import FAILED_REASONS, Garment, Item, Pixels, Tag

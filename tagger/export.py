@@ -26,10 +26,10 @@ from torch.nn.utils import prune
 
 from tagger import bundle, dataset
 from tagger.card import files_of, read
+from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
 from tagger.errors import ExportError
 from tagger.files import replacing
 from tagger.network import Network
-from tagger.output_paths import Input, Output, check_output_paths, fashion_mnist_files
 from tagger.predict import fold_norms, native_probabilities, photo_probabilities
 from tagger.settings import ExportSettings
 

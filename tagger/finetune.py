@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tagger import bundle, collection, pretrained
 from tagger.beside import TEST, WRITTEN, check_own
 from tagger.card import Card, NetworkConfig, read
+from tagger.catalog.output import write_file
 from tagger.collection import Collection, Part
 from tagger.dataset import GROUPS
 from tagger.device import for_training
@@ -24,7 +25,6 @@ from tagger.lesson import checksum
 from tagger.metrics import classification
 from tagger.metrics.calibration import ENOUGH_TO_CALIBRATE, PHOTO_PRECISION, PRECISIONS, fit_temperature, threshold_for
 from tagger.network import Network, logits_of
-from tagger.output import write_file
 from tagger.photos.product import VERSION
 from tagger.predict import Predictor
 from tagger.recipes import SHAPES

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from tagger import bundle
 from tagger.beside import METRICS, REPORT, TEST
 from tagger.card import HISTORY_FILE, Card, Epoch, check_replaceable
+from tagger.catalog.labelled import place_of
+from tagger.catalog.output import as_csv, write_file, write_json
+from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
 from tagger.dataset import LABEL_TABLES, holds_fashion_mnist
 from tagger.ensemble import checkpoints
 from tagger.errors import BundleError, TrainingError
-from tagger.labelled import place_of
 from tagger.network import Network, count_macs, count_parameters
-from tagger.output import as_csv, write_file, write_json
-from tagger.output_paths import Input, Output, check_output_paths, fashion_mnist_files
 from tagger.settings import TrainSettings
 from tagger.train import EpochFigures
 

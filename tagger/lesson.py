@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tagger.catalog.labelled import labelled_items, place_of, plain
 from tagger.errors import DatasetError
 from tagger.file_names import file_meant
-from tagger.labelled import labelled_items, place_of, plain
 from tagger.learn import Lesson
 from tagger.neighbours import same_looking
 from tagger.records import Item

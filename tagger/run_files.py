@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from tagger import card, ledger
-from tagger.output_paths import Input, Output
+from tagger.catalog.output_paths import Input, Output
 from tagger.settings import RunSettings
 
 

@@ -9,9 +9,9 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
 
+from tagger.catalog.output import write_file
+from tagger.catalog.output_paths import refusals
 from tagger.errors import FmtagError, Interrupted, LockedError, OutputError
-from tagger.output import write_file
-from tagger.output_paths import refusals
 from tagger.pipeline import Report
 from tagger.run_files import inputs_of, ledger_place, outputs_of
 from tagger.settings import RunSettings

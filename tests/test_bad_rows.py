@@ -16,7 +16,7 @@ from conftest import draw_photo
 from PIL import Image
 from pyarrow import parquet
 
-from tagger import source
+from tagger.catalog import source
 from tagger.cli import main
 from tagger.errors import SourceError
 from tagger.ledger import EARLIEST_NS, LATEST_NS

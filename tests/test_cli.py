@@ -17,9 +17,9 @@ import pytest
 from conftest import Fmtag, draw_photo
 from PIL import Image
 
+from tagger.catalog.output import COLUMNS
 from tagger.cli import main
 from tagger.dataset import LABELS
-from tagger.output import COLUMNS
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 

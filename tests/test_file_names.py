@@ -11,11 +11,11 @@ from test_finetune import drawn
 
 from tagger import bundle
 from tagger.card import NetworkConfig
+from tagger.catalog.output import as_csv, as_json
+from tagger.catalog.source import open_source
 from tagger.cli import main
 from tagger.file_names import escaped, file_meant, unescaped
 from tagger.lesson import read_table
-from tagger.output import as_csv, as_json
-from tagger.source import open_source
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

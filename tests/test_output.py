@@ -19,8 +19,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from tagger.catalog.output import COLUMNS, columns, format_of, open_output, row
 from tagger.errors import OutputError
-from tagger.output import COLUMNS, columns, format_of, open_output, row
 from tagger.records import Item, Tag
 from tagger.settings import FORMATS, Format
 
@@ -408,7 +408,7 @@ from pathlib import Path
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 from tagger.errors import OutputError
-from tagger.output import columns, open_output, row
+from tagger.catalog.output import columns, open_output, row
 from tagger.records import Item, Tag
 named, tag = columns([], 1), Tag((("Bag", 0.5),), False, "", "accessory", 0.5)
 for name in sys.argv[1:]:

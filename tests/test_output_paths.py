@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import Fmtag, draw_photo, rows_of, write_photos
 
-from tagger import output_paths
+from tagger.catalog import output_paths
 from tagger.cli import main
 
 Ended = tuple[int, str]

@@ -17,9 +17,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from tagger.catalog.source import CHUNK_ROWS, label_column, open_source
 from tagger.errors import SourceError
 from tagger.records import Item
-from tagger.source import CHUNK_ROWS, label_column, open_source
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -484,7 +484,7 @@ def test_late_json_keys_are_columns(tmp_path: Path) -> None:
 # Prints the first row's path, whether the others come in order, and the peak in bytes of reading these.
 READING = """
 import sys, tracemalloc
-from tagger.source import open_source
+from tagger.catalog.source import open_source
 items = open_source(sys.argv[1]).items
 first = next(items).path  # what reading tables imports is none of their memory
 tracemalloc.start()

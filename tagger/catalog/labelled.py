@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from tagger import source
+from tagger.catalog import source
 from tagger.errors import DatasetError, SourceError
 from tagger.file_names import escaped
 from tagger.records import Item

@@ -1,0 +1,1 @@
+"""Catalogs: sources of items, tables of labels, and the rows that are written."""
