@@ -23,11 +23,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tagger import bundle, dataset, mix, predict
+from tagger import dataset, mix, predict
 from tagger.evaluate import Evaluation, Judged, evaluate
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature
-from tagger.network import Network, logits_of
+from tagger.models import bundle
+from tagger.models.network import Network, logits_of
 from tagger.photos import person, product
 from tagger.recipes import catalog_recipe
 from tagger.settings import EvaluateSettings

@@ -31,15 +31,16 @@ from reporting import hardware, write
 from torch import Tensor
 from torch.nn import functional
 
-from tagger import bundle, dataset
+from tagger import dataset
 from tagger import train as recipe_room
 from tagger.augment import moved
-from tagger.card import NetworkConfig
 from tagger.compare import compare
 from tagger.compare_report import table, tables
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature
-from tagger.network import Network, count_macs, count_parameters, logits_of
+from tagger.models import bundle
+from tagger.models.card import NetworkConfig
+from tagger.models.network import Network, count_macs, count_parameters, logits_of
 from tagger.recipes import SHAPES
 from tagger.settings import CompareSettings, Cycle, Recipe
 

@@ -32,12 +32,12 @@ from numpy.typing import NDArray
 from reporting import hardware, write
 from torch import Tensor
 
-from tagger import bundle
 from tagger.compare_report import table
 from tagger.dataset import GROUPS, LABELS, NONE, kept_for_reporting
 from tagger.learn import STRENGTHS, Lesson, cross_validate, learn
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature
+from tagger.models import bundle
 from tagger.photos.decode import decode
 from tagger.photos.product import garment
 from tagger.pick import worth_labelling

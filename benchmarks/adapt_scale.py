@@ -29,9 +29,9 @@ from tagger.compare_report import table
 from tagger.dataset import LABELS
 from tagger.learn import cross_validate, learn
 from tagger.lesson import Labelled, lesson_of
+from tagger.models.adapter import BLOCK, directions_of
 from tagger.predict import Look
 from tagger.records import Item
-from tagger.shop import BLOCK, directions_of
 
 HERE = Path(__file__).resolve().parent
 

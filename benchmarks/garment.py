@@ -35,9 +35,9 @@ import numpy as np
 import torch
 from reporting import hardware, write
 
-from tagger import bundle
 from tagger.evaluate import Judged, evaluate
 from tagger.metrics import classification
+from tagger.models import bundle
 from tagger.photos import decode, product
 from tagger.predict import Predictor
 from tagger.records import Garment, Photo, Pixels

@@ -23,8 +23,9 @@ from statistics import median
 import click
 import numpy as np
 
-from tagger import card, decide, ledger
+from tagger import decide, ledger
 from tagger.catalog import output
+from tagger.models import card
 from tagger.photos.product import VERSION
 from tagger.settings import DEFAULT_MODEL
 

@@ -42,9 +42,10 @@ from torch.nn import functional
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import rotate
 
-from tagger import bundle, dataset, mix
+from tagger import dataset, mix
 from tagger.evaluate import Evaluation, Judged, evaluate
 from tagger.metrics import classification
+from tagger.models import bundle
 from tagger.photos.decode import decode
 from tagger.photos.product import garment
 from tagger.predict import photo_probabilities, photo_views, smaller

@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from tagger import bundle
+from tagger.models import bundle
 
 
 def main(folder: str, out: str) -> None:

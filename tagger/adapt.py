@@ -14,8 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tagger import bundle
-from tagger.card import Card, files_of
 from tagger.catalog import output, source
 from tagger.catalog.output_paths import Input, Output, check_output_paths
 from tagger.deepen import deepened
@@ -24,13 +22,15 @@ from tagger.learn import USUAL_STRENGTH, Lesson, Trial, confidence_keeping_tempe
 from tagger.lesson import Labelled, Table, Taught, checksum, first_few, lesson_of, listed, read_table
 from tagger.metrics import classification
 from tagger.metrics.calibration import ENOUGH_TO_CALIBRATE, fit_temperature, threshold_for
-from tagger.network import Network
+from tagger.models import bundle
+from tagger.models.adapter import Shop, directions_of, tempered
+from tagger.models.card import Card, files_of
+from tagger.models.network import Network
 from tagger.photos.loader import prepare
 from tagger.pick import worth_labelling
 from tagger.predict import Look, Predictor
 from tagger.records import Failed, Garment, Item
 from tagger.settings import AdaptSettings
-from tagger.shop import Shop, directions_of, tempered
 
 LEAST_PHOTOS = 50
 """Photos below which a catalog says nothing of a shop."""

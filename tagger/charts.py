@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from tagger.card import Epoch
 from tagger.escaping import for_chart
 from tagger.metrics.classification import Classes, Floats
+from tagger.models.card import Epoch
 from tagger.records import Pixels
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from tagger.card import NetworkConfig
 from tagger.dataset import Pictures
 from tagger.errors import TrainingError
 from tagger.files import replacing
+from tagger.models.card import NetworkConfig
 from tagger.settings import Recipe
 
 CHECKPOINT_FORMAT = 8

@@ -173,7 +173,7 @@ def _model(context: click.Context, parameter: click.Parameter, value: str | None
     """Return the bundle's name: the one given, else the user's default."""
     if value is not None:
         return value
-    from tagger import card
+    from tagger.models import card
 
     return card.default_model()
 
@@ -360,7 +360,6 @@ def evaluate(
     product, and intervals are by group; "(ambiguous)" in its column `kind` marks loosely mapped photos, and figures come
     with and without those.
     """
-    from tagger import card
     from tagger.catalog.labelled import photo_files, place_of
     from tagger.catalog.output import write_file, write_folder, write_json
     from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
@@ -369,6 +368,7 @@ def evaluate(
     from tagger.evaluate import figures_of
     from tagger.file_names import escaped
     from tagger.html_report import html_report
+    from tagger.models import card
     from tagger.photo_report import photo_report
     from tagger.report import print_figures
 
@@ -423,12 +423,12 @@ def compare(
     spread, and another row says what they reach together.
     """
     from tagger import compare_report
-    from tagger.card import files_of
     from tagger.catalog.output import write_file
     from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
     from tagger.charts import costs
     from tagger.compare import compare as measure
     from tagger.file_names import escaped
+    from tagger.models.card import files_of
     from tagger.report import print_comparison
 
     if out is not None and out.suffix not in (".csv", ".json"):
@@ -590,15 +590,15 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     report/report.html lie beside it. It replaces another one in the folder only if it is no worse.
     """
     from tagger.asked import Asked, settings_of
-    from tagger.beside import REPORT, REPORT_FILE, TEST
-    from tagger.bundle_name import check_name
-    from tagger.card import history
     from tagger.catalog.output import write_folder
     from tagger.evaluate import evaluate as judge
     from tagger.evaluate import evaluate_test_set
     from tagger.finetune import collected, finetune
     from tagger.handover import check_places
     from tagger.html_report import html_report
+    from tagger.models.bundle_name import check_name
+    from tagger.models.card import history
+    from tagger.models.side_files import REPORT, REPORT_FILE, TEST
     from tagger.progress import counting
     from tagger.report import print_epoch, print_retrained
     from tagger.retrain import retrain as make
@@ -713,8 +713,8 @@ def adapt(out: str, **options: Any) -> None:
     The catalog is anything that `run` takes. Labels may be the bundle's, or any others, and `-` is for photos of none of
     them. What was gained is said, by cross-validation over whole products, before anything is replaced.
     """
-    from tagger import card
     from tagger.adapt import adapt as learn
+    from tagger.models import card
     from tagger.progress import counting
     from tagger.report import print_adapted
 
@@ -747,8 +747,8 @@ def pick(count: int, out: str, **options: Any) -> None:
 def models(context: click.Context) -> None:
     """List the bundles at hand, shipped and your own; `models show NAME` prints a card, `models default NAME` sets one."""
     if context.invoked_subcommand is None:
-        from tagger import card
         from tagger.errors import BundleError
+        from tagger.models import card
         from tagger.report import print_models
         from tagger.terminal import say
 
@@ -766,7 +766,7 @@ def models(context: click.Context) -> None:
 @with_debug
 def default(name: str) -> None:
     """Let the bundle NAME tag wherever none is named."""
-    from tagger import bundle
+    from tagger.models import bundle
     from tagger.terminal import say
 
     say(f"{bundle.set_default_model(name).model} tags from now on where no --model is given.", err=True)
@@ -779,7 +779,7 @@ def show(name: str) -> None:
     """Print the card and the layers of the bundle NAME, with what each puts out and costs."""
     from dataclasses import asdict
 
-    from tagger import bundle
+    from tagger.models import bundle
     from tagger.report import print_layers
 
     loaded = bundle.load(name)

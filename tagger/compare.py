@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from tagger import bundle, dataset
-from tagger.card import Card, read
+from tagger import dataset
 from tagger.errors import BundleError
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature
-from tagger.network import count_macs, count_parameters
+from tagger.models import bundle
+from tagger.models.card import Card, read
+from tagger.models.network import count_macs, count_parameters
 from tagger.predict import Predictor, native_answers
 from tagger.settings import CompareSettings, recipe_in_full
 

@@ -9,9 +9,9 @@ from torch.nn import functional
 
 from tagger.augment import moved
 from tagger.learn import Lesson, anchored, fit_head
-from tagger.network import Network
+from tagger.models.adapter import Shop
+from tagger.models.network import Network
 from tagger.predict import Look, coarse
-from tagger.shop import Shop
 
 STEPS, PATIENCE, EVERY = 100, 3, 10
 """At most so many steps, and after how many checks without gain, one every so many steps, training stops."""

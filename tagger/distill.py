@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tagger.dataset import Pictures
-from tagger.network import said_of_both_sides
+from tagger.models.network import said_of_both_sides
 from tagger.settings import Cycle
 
 SURE = 0.98

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tagger.card import NetworkConfig
 from tagger.dataset import Pictures
 from tagger.device import CPU
 from tagger.errors import TrainingError
-from tagger.network import Network, joined
+from tagger.models.card import NetworkConfig
+from tagger.models.network import Network, joined
 from tagger.settings import MOST_MEMBERS, Recipe
 from tagger.train import EpochFigures, train
 

@@ -24,12 +24,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
-from tagger import bundle, dataset
-from tagger.card import files_of, read
+from tagger import dataset
 from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
 from tagger.errors import ExportError
 from tagger.files import replacing
-from tagger.network import Network
+from tagger.models import bundle
+from tagger.models.card import files_of, read
+from tagger.models.network import Network
 from tagger.predict import fold_norms, native_probabilities, photo_probabilities
 from tagger.settings import ExportSettings
 

@@ -10,9 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tagger import bundle, collection, pretrained
-from tagger.beside import TEST, WRITTEN, check_own
-from tagger.card import Card, NetworkConfig, read
+from tagger import collection
 from tagger.catalog.output import write_file
 from tagger.collection import Collection, Part
 from tagger.dataset import GROUPS
@@ -24,7 +22,10 @@ from tagger.heads import check_teacher
 from tagger.lesson import checksum
 from tagger.metrics import classification
 from tagger.metrics.calibration import ENOUGH_TO_CALIBRATE, PHOTO_PRECISION, PRECISIONS, fit_temperature, threshold_for
-from tagger.network import Network, logits_of
+from tagger.models import bundle, pretrained
+from tagger.models.card import Card, NetworkConfig, read
+from tagger.models.network import Network, logits_of
+from tagger.models.side_files import TEST, WRITTEN, check_own
 from tagger.photos.product import VERSION
 from tagger.predict import Predictor
 from tagger.recipes import SHAPES

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from tagger.card import Card, Signed
 from tagger.errors import TrainingError
+from tagger.models.card import Card, Signed
 
 
 def check_start(start: Signed, labels: Sequence[str], photo_classes: int = 0) -> None:

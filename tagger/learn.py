@@ -20,9 +20,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from tagger.metrics.calibration import fit_temperature
-from tagger.neighbours import Neighbours
+from tagger.models.adapter import BLOCK, LEAST, Shop, centre_and_spread, tempered
+from tagger.models.neighbours import Neighbours
 from tagger.predict import Look
-from tagger.shop import BLOCK, LEAST, Shop, centre_and_spread, tempered
 
 SETTLING_WIDTH, SETTLING_OWN = 0.1, 0.15
 """As `shop.WIDTH` and `shop.OWN`, among the photos of the catalog itself, which are told apart less narrowly."""

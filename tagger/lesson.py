@@ -15,7 +15,7 @@ from tagger.catalog.labelled import labelled_items, place_of, plain
 from tagger.errors import DatasetError
 from tagger.file_names import file_meant
 from tagger.learn import Lesson
-from tagger.neighbours import same_looking
+from tagger.models.neighbours import same_looking
 from tagger.records import Item
 from tagger.settings import OtherLabels
 

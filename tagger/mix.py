@@ -28,7 +28,7 @@ from tagger.compose import (
 )
 from tagger.dataset import LABELS, NONE, LabelledPhoto, Pictures
 from tagger.drawing import CANVAS, Chance, bag, stranger
-from tagger.network import Network, logits_of, said_of_both_sides
+from tagger.models.network import Network, logits_of, said_of_both_sides
 from tagger.photos.decode import decode
 from tagger.photos.product import SIDE, centred, product
 from tagger.records import Failed, Pixels

@@ -18,12 +18,13 @@ from typing import IO, TYPE_CHECKING
 
 import cv2
 
-from tagger import card, decide, ledger
+from tagger import decide, ledger
 from tagger.catalog import output, source
 from tagger.catalog.output_paths import check_output_paths
 from tagger.errors import BundleError, LedgerDamagedError, LedgerError, SourceError
 from tagger.files import remove_leftovers
 from tagger.ledger import Ledger, Listed, Unknown
+from tagger.models import card
 from tagger.photos.loader import Prepared, pictures_of, prepare, with_results
 from tagger.photos.product import VERSION
 from tagger.records import FAILED_REASONS, Failed, Garment, Item, Result, Tag

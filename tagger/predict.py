@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from tagger.bundle import Bundle
 from tagger.device import available
-from tagger.neighbours import Neighbours, nearest
-from tagger.network import Network, logits_of
+from tagger.models.adapter import NEIGHBOURS, directions_of
+from tagger.models.bundle import Bundle
+from tagger.models.neighbours import Neighbours, nearest
+from tagger.models.network import Network, logits_of
 from tagger.records import Garment
 from tagger.settings import Device
-from tagger.shop import NEIGHBOURS, directions_of
 
 CHUNK = 64
 """Pictures in every forward pass, filled up with black: another batch shape may add in another order (pytorch#58128)."""

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from tagger.card import NetworkConfig
 from tagger.errors import ConfigurationError
+from tagger.models.card import NetworkConfig
 from tagger.settings import Augmentation, Cycle, NetworkName, Recipe
 
 SHAPES: dict[NetworkName, NetworkConfig] = {

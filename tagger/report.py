@@ -10,16 +10,16 @@ from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
 
-from tagger import bundle
 from tagger.adapt import Adapted
-from tagger.card import Card
 from tagger.compare import Comparison
 from tagger.compare_report import TITLES, cell
 from tagger.errors import BundleError
 from tagger.export import CHECKED, Checked
 from tagger.handover import Retrained
 from tagger.metrics.classification import Interval
-from tagger.network import Network, count_parameters, layers
+from tagger.models import bundle
+from tagger.models.card import Card
+from tagger.models.network import Network, count_parameters, layers
 from tagger.terminal import Terminal, say
 from tagger.train import EpochFigures
 from tagger.tune import TrialFigures, Tuned

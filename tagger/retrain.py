@@ -13,9 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tagger import bundle, dataset, mix, pretrained
-from tagger.beside import check_own
-from tagger.card import Card, NetworkConfig, read
+from tagger import dataset, mix
 from tagger.device import for_training
 from tagger.ensemble import train_members
 from tagger.errors import TrainingError
@@ -24,7 +22,10 @@ from tagger.handover import HeldOut, Retrained, check_floor, hand_over, objectio
 from tagger.heads import check_start, check_teacher
 from tagger.metrics import classification
 from tagger.metrics.calibration import PHOTO_PRECISION, PRECISION, PRECISIONS, fit_temperature, threshold_for
-from tagger.network import Network, logits_of
+from tagger.models import bundle, pretrained
+from tagger.models.card import Card, NetworkConfig, read
+from tagger.models.network import Network, logits_of
+from tagger.models.side_files import check_own
 from tagger.photos.product import VERSION
 from tagger.predict import Predictor, native_answers, photo_probabilities
 from tagger.recipes import SHAPES, catalog_recipe, tuned

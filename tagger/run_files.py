@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
-from tagger import card, ledger
+from tagger import ledger
 from tagger.catalog.output_paths import Input, Output
+from tagger.models import card
 from tagger.settings import RunSettings
 
 

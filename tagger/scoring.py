@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from tagger import bundle, decide
+from tagger import decide
+from tagger.models import bundle
 from tagger.photos.loader import Prepared, Scored, pictures_of, prepare, with_results
 from tagger.predict import Predictor
 from tagger.records import Item, Tag

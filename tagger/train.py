@@ -12,14 +12,14 @@ from torch.nn import functional
 
 from tagger.augment import erased, moved
 from tagger.averaging import Average
-from tagger.card import NetworkConfig
 from tagger.checkpoint import damage_said, identity_of, load, save
 from tagger.dataset import Pictures
 from tagger.device import CPU
 from tagger.distill import lesson
 from tagger.errors import TrainingError
+from tagger.models.card import NetworkConfig
+from tagger.models.network import Network, logits_of
 from tagger.muon import Muon
-from tagger.network import Network, logits_of
 from tagger.replay import Step, replayed
 from tagger.settings import Cycle, Recipe
 

@@ -16,13 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tagger import bundle, dataset, recipe_file
-from tagger.card import files_of
+from tagger import dataset, recipe_file
 from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
 from tagger.errors import LedgerError, LockedError, TrainingError, TuningError
 from tagger.files import remove_leftovers
 from tagger.heads import check_teacher
 from tagger.lock import held
+from tagger.models import bundle
+from tagger.models.card import files_of
 from tagger.recipes import SHAPES, recipe_of
 from tagger.settings import Recipe, TuneSettings
 from tagger.train import EpochFigures, train

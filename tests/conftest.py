@@ -13,9 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from tagger import bundle, dataset
-from tagger.card import Card, NetworkConfig
-from tagger.network import Network
+from tagger import dataset
+from tagger.models import bundle
+from tagger.models.card import Card, NetworkConfig
+from tagger.models.network import Network
 from tagger.photos.product import VERSION
 
 ROOT = Path(__file__).resolve().parent.parent

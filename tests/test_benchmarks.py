@@ -15,10 +15,11 @@ import pytest
 import torch
 from conftest import ROOT, draw_photo
 
-from tagger import bundle, dataset
-from tagger.card import Card, NetworkConfig
+from tagger import dataset
 from tagger.dataset import GROUPS, LABELS, NONE, Pictures, kept_for_calibration, kept_for_reporting
-from tagger.network import Network
+from tagger.models import bundle
+from tagger.models.card import Card, NetworkConfig
+from tagger.models.network import Network
 from tagger.photos import product
 from tagger.records import Photo
 

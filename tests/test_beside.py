@@ -11,11 +11,11 @@ from conftest import save_bundle, write_photos
 from test_finetune import folder_of
 from test_retrain import data as data  # a fixture that is used by its name
 
-from tagger import bundle
-from tagger.beside import check_own, remove_own
-from tagger.card import NetworkConfig, history
 from tagger.cli import main
 from tagger.errors import OutputError
+from tagger.models import bundle
+from tagger.models.card import NetworkConfig, history
+from tagger.models.side_files import check_own, remove_own
 
 TRAINED = {"history.csv", "metrics.json", "test.csv", "report/report.html"}
 

@@ -15,12 +15,12 @@ import pytest
 import torch
 from conftest import ROOT
 
-from tagger import card as card_room
-from tagger.bundle import Bundle, load, save
-from tagger.card import FORMAT, NetworkConfig
 from tagger.dataset import GROUPS, LABELS
 from tagger.errors import BundleError, DeviceError
-from tagger.network import Network
+from tagger.models import card as card_room
+from tagger.models.bundle import Bundle, load, save
+from tagger.models.card import FORMAT, NetworkConfig
+from tagger.models.network import Network
 from tagger.predict import CHUNK, Predictor, photo_probabilities
 from tagger.records import Garment
 

@@ -7,10 +7,11 @@ import torch
 from click.testing import CliRunner, Result
 from conftest import draw_photo, rows_of, save_bundle
 
-from tagger import bundle, card, dataset
-from tagger.card import NetworkConfig
+from tagger import dataset
 from tagger.cli import cli
 from tagger.errors import BundleError
+from tagger.models import bundle, card
+from tagger.models.card import NetworkConfig
 from tagger.scoring import Tagger
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tagger.bundle import load, save
+from tagger.models.bundle import load, save
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from conftest import save_bundle
 from test_finetune import drawn, folder_of
 from test_training import CONFIG, OTHERS, PICTURES, RECIPE, interrupted, trained
 
-from tagger.card import NetworkConfig
 from tagger.cli import main
 from tagger.dataset import Pictures
 from tagger.ensemble import checkpoints, train_members
 from tagger.errors import TrainingError
+from tagger.models.card import NetworkConfig
 from tagger.settings import Recipe
 from tagger.train import train
 

@@ -14,8 +14,7 @@ import torch
 from PIL import Image
 from sklearn.metrics import precision_recall_fscore_support
 
-from tagger import bundle, dataset
-from tagger.card import Card, NetworkConfig
+from tagger import dataset
 from tagger.charts import costs
 from tagger.cli import main
 from tagger.compare import Comparison, compare
@@ -23,7 +22,9 @@ from tagger.compare_report import as_csv, as_json, markdown
 from tagger.dataset import GROUPS, LABELS, Pictures
 from tagger.errors import BundleError
 from tagger.metrics.classification import mcnemar
-from tagger.network import Network, count_parameters
+from tagger.models import bundle
+from tagger.models.card import Card, NetworkConfig
+from tagger.models.network import Network, count_parameters
 from tagger.photos import product
 from tagger.predict import Predictor
 from tagger.settings import CompareSettings

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from conftest import draw_photo
 
-from tagger.card import place_for
 from tagger.cli import main
 from tagger.configuration import CONFIGURATION, MOST_CONFIGURATION
 from tagger.errors import BundleError
+from tagger.models.card import place_for
 
 Failed = Callable[..., str]
 

@@ -9,11 +9,11 @@ import torch
 from conftest import save_bundle
 from test_training import OTHERS, PICTURES, PowerCutError, same_weights, stop_after
 
-from tagger import bundle
-from tagger.card import NetworkConfig
 from tagger.ensemble import checkpoints, train_members
 from tagger.errors import TrainingError
-from tagger.network import Network, count_macs, count_parameters, joined, layers
+from tagger.models import bundle
+from tagger.models.card import NetworkConfig
+from tagger.models.network import Network, count_macs, count_parameters, joined, layers
 from tagger.predict import coarse, coarse_count, fold_norms
 from tagger.recipes import SHAPES
 from tagger.settings import NETWORKS, Cycle, NetworkName, Recipe

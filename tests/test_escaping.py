@@ -15,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tagger import bundle, dataset
+from tagger import dataset
 from tagger.adapt import Adapted, Gain, Suspect
 from tagger.cli import main
 from tagger.compare_report import table
 from tagger.escaping import code_for_markdown, for_chart, for_html, for_json, for_markdown, for_terminal
+from tagger.models import bundle
 from tagger.report import print_adapted, print_comparison
 
 ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

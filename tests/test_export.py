@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from tagger import bundle, dataset
+from tagger import dataset
 from tagger.cli import main
 from tagger.dataset import LABELS, Pictures
 from tagger.errors import ExportError
 from tagger.export import CHECKED, export, pruned
+from tagger.models import bundle
 from tagger.predict import photo_probabilities
 from tagger.settings import ExportSettings, Runtime
 

@@ -12,12 +12,12 @@ import torch
 from conftest import save_bundle
 from PIL import Image, ImageDraw
 
-from tagger import bundle
-from tagger.card import NetworkConfig
 from tagger.cli import main
 from tagger.collection import Part, collect
 from tagger.errors import DatasetError, TrainingError
 from tagger.finetune import collected, finetune
+from tagger.models import bundle
+from tagger.models.card import NetworkConfig
 from tagger.recipes import own_recipe
 from tagger.scoring import Tagger
 from tagger.settings import Cycle, Recipe, TrainSettings

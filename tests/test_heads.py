@@ -11,14 +11,15 @@ from test_finetune import folder_of
 from test_retrain import RECIPE
 from test_retrain import data as data  # a fixture that is used by its name
 
-from tagger import bundle, collection, dataset
-from tagger.card import NetworkConfig
+from tagger import collection, dataset
 from tagger.cli import main
 from tagger.errors import TrainingError
-from tagger.network import Network
+from tagger.models import bundle
+from tagger.models.adapter import Shop
+from tagger.models.card import NetworkConfig
+from tagger.models.network import Network
 from tagger.retrain import retrain
 from tagger.settings import TrainSettings
-from tagger.shop import Shop
 
 SMALL = NetworkConfig((8, 16))
 TWO_HEADS = replace(SMALL, photo_classes=11)

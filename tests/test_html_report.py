@@ -15,14 +15,15 @@ import pytest
 import torch
 from conftest import ROOT, draw_photo
 
-from tagger import card, charts
-from tagger.card import Epoch
+from tagger import charts
 from tagger.catalog.output import write_folder
 from tagger.dataset import LABELS, Pictures
 from tagger.errors import BundleError, OutputError
 from tagger.evaluate import Evaluation, Judged, evaluate, figures_of
 from tagger.html_report import MOST_PAIRS, REPORT_FILE, SUREST, html_report
 from tagger.metrics import classification
+from tagger.models import card
+from tagger.models.card import Epoch
 from tagger.records import Tag
 from tagger.settings import EvaluateSettings
 

@@ -13,22 +13,23 @@ from conftest import write_photos
 from torch import Tensor
 from torch.nn import functional
 
-from tagger import bundle, deepen
+from tagger import deepen
 from tagger import learn as learn_room
 from tagger.adapt import LEAST_PHOTOS, Adapted, adapt
-from tagger.bundle import set_default_model
-from tagger.card import default_model, own, place_for, shipped, user_folder
 from tagger.dataset import LABELS
 from tagger.deepen import deepened
 from tagger.errors import BundleError, DatasetError, TrainingError
 from tagger.learn import Lesson, cross_validate, learn, translation
 from tagger.lesson import Labelled, Taught, lesson_of, read_table
+from tagger.models import bundle
+from tagger.models.adapter import Shop
+from tagger.models.bundle import set_default_model
+from tagger.models.card import default_model, own, place_for, shipped, user_folder
 from tagger.pick import worth_labelling
 from tagger.predict import Look, Predictor, coarse
 from tagger.records import Garment, Item
 from tagger.scoring import Tagger
 from tagger.settings import DEFAULT_MODEL, AdaptSettings, OtherLabels
-from tagger.shop import Shop
 
 WIDTH = 64
 COUNT = 24

@@ -15,7 +15,6 @@ from PIL import Image
 from torch import Tensor
 
 from tagger import compose, drawing, mix, shoes
-from tagger.card import NetworkConfig
 from tagger.compose import Worn
 from tagger.dataset import (
     KINDS,
@@ -30,7 +29,8 @@ from tagger.dataset import (
 from tagger.drawing import CANVAS, Chance
 from tagger.errors import DatasetError
 from tagger.mix import SHIRT, TEACHING, TOP, Cut, calibration_mix, cuts_of, drawings, on_canvas, training_mix, variants_of
-from tagger.network import Network
+from tagger.models.card import NetworkConfig
+from tagger.models.network import Network
 from tagger.records import Pixels
 
 DRAWN = 24

@@ -12,14 +12,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from tagger import learn as learn_room
-from tagger import neighbours
 from tagger.errors import DatasetError
 from tagger.learn import Lesson, evenly_chosen, learn, settle
 from tagger.lesson import MOST_LABELS, Labelled, lesson_of
-from tagger.neighbours import SAME_PRODUCT, nearest, same_looking
+from tagger.models import neighbours
+from tagger.models.adapter import BLOCK, directions_of
+from tagger.models.neighbours import SAME_PRODUCT, nearest, same_looking
 from tagger.predict import Look
 from tagger.records import Item
-from tagger.shop import BLOCK, directions_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

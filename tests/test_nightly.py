@@ -21,10 +21,11 @@ import pytest
 from conftest import ROOT, Fmtag, draw_photo, rows_of, save_bundle, write_photos
 from PIL import Image
 
-from tagger import card, explain, ledger, lock, migrations, pipeline
-from tagger.card import NetworkConfig
+from tagger import explain, ledger, lock, migrations, pipeline
 from tagger.dataset import LABELS
 from tagger.errors import LedgerError, LockedError, SourceError
+from tagger.models import card
+from tagger.models.card import NetworkConfig
 from tagger.photos import decode
 from tagger.pipeline import Report, Watcher, run
 from tagger.settings import RunSettings
@@ -689,7 +690,7 @@ def test_a_bundle_replaced_in_mid_run_is_said(night: Night, monkeypatch: pytest.
         return replace(read(name), fingerprint="0" * 64)
 
     monkeypatch.setattr(pipeline.card, "read", another)
-    monkeypatch.setattr("tagger.bundle.read", read)
+    monkeypatch.setattr("tagger.models.bundle.read", read)
     with pytest.raises(Exception, match="was replaced just now"):
         night()
 

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from tagger import pretrained
-from tagger.borrowed import MAKERS
 from tagger.errors import TrainingError
+from tagger.models import pretrained
+from tagger.models.torchvision_backbones import MAKERS
 from tagger.recipes import SHAPES
 from tagger.settings import BORROWED, NetworkName
 

@@ -14,14 +14,15 @@ import pytest
 import torch
 from conftest import draw_photo, save_bundle
 
-from tagger import bundle, dataset, mix
-from tagger.borrowed import MAKERS
-from tagger.card import NetworkConfig
+from tagger import dataset, mix
 from tagger.cli import main
 from tagger.dataset import LABELS, Pictures, hold_out, kept_for_calibration, kept_for_reporting, labelled_photos
 from tagger.errors import DatasetError, TrainingError
 from tagger.metrics.calibration import PHOTO_PRECISION, PRECISIONS
-from tagger.network import Network, count_macs, count_parameters
+from tagger.models import bundle
+from tagger.models.card import NetworkConfig
+from tagger.models.network import Network, count_macs, count_parameters
+from tagger.models.torchvision_backbones import MAKERS
 from tagger.predict import Predictor
 from tagger.recipes import SHAPES, catalog_recipe
 from tagger.records import Garment

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from tagger import bundle
 from tagger.errors import BundleError
 from tagger.learn import Classes, Lesson, cross_validate, learn, translation
+from tagger.models import bundle
+from tagger.models.adapter import Shop
 from tagger.pick import worth_labelling
 from tagger.predict import Look
-from tagger.shop import Shop
 
 WIDTH = 64
 

@@ -14,7 +14,6 @@ from torchmetrics.classification import MulticlassCalibrationError
 
 from tagger import distill
 from tagger import train as recipe_room
-from tagger.card import NetworkConfig
 from tagger.dataset import HELD_OUT, Pictures, checksums, fashion_mnist, hold_out
 from tagger.errors import DatasetError, TrainingError
 from tagger.metrics.calibration import fit_temperature, threshold_for
@@ -30,8 +29,9 @@ from tagger.metrics.classification import (
     separation,
     share_interval,
 )
+from tagger.models.card import NetworkConfig
+from tagger.models.network import Network, count_macs, count_parameters
 from tagger.muon import Muon, orthogonalised
-from tagger.network import Network, count_macs, count_parameters
 from tagger.recipes import RESIDUAL, recipe_of
 from tagger.settings import Cycle, Optimizer, Recipe
 from tagger.train import EpochFigures, _class_weights, _optimizers, train

@@ -16,14 +16,15 @@ import pytest
 import torch
 from conftest import ROOT, save_bundle
 
-from tagger import bundle, dataset, recipe_file
+from tagger import dataset, recipe_file
 from tagger import tune as tune_room
 from tagger.asked import Asked, settings_of
-from tagger.card import NetworkConfig
 from tagger.cli import main
 from tagger.dataset import Pictures, hold_out
 from tagger.errors import ConfigurationError, FmtagError, LockedError, OutputError, TrainingError, TuningError
 from tagger.lock import held
+from tagger.models import bundle
+from tagger.models.card import NetworkConfig
 from tagger.recipes import original_recipe, overruled, recipe_of
 from tagger.settings import NETWORKS, ORIGINALS, Cycle, NetworkName, Recipe, TuneSettings
 from tagger.train import EpochFigures

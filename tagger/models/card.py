@@ -17,9 +17,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import platformdirs
 
-from tagger.bundle_name import DEFAULT_FILE, check_name
 from tagger.errors import BundleError
 from tagger.escaping import for_terminal
+from tagger.models.bundle_name import DEFAULT_FILE, check_name
 from tagger.settings import DEFAULT_MODEL, MOST_MEMBERS
 
 FORMAT = 6

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from tagger.blocks import Parts
-from tagger.card import NetworkConfig
+from tagger.models.blocks import Parts
+from tagger.models.card import NetworkConfig
 
 SIDE = 28
 """Pixels each way; what is flattened knows no other size."""

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from tagger import plain, residual
-from tagger.blocks import Parts, side_by_side
-from tagger.card import NetworkConfig
+from tagger.models import cnn, resnet
+from tagger.models.blocks import Parts, side_by_side
+from tagger.models.card import NetworkConfig
 
 
 def _parts(config: NetworkConfig) -> Parts:
@@ -17,12 +17,14 @@ def _parts(config: NetworkConfig) -> Parts:
     if config.members > 1:
         return side_by_side([_parts(replace(config, members=1)) for _ in range(config.members)])
     if config.family == "residual":
-        return residual.parts(config)
+        return resnet.parts(config)
     if config.family == "plain":
-        return plain.parts(config)
-    from tagger import borrowed  # torchvision takes a second to import, and no bundle that is shipped needs it
+        return cnn.parts(config)
+    from tagger.models import (
+        torchvision_backbones,  # torchvision takes a second to import, and no bundle that is shipped needs it
+    )
 
-    return borrowed.parts(config)
+    return torchvision_backbones.parts(config)
 
 
 class Network(nn.Module):

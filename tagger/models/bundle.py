@@ -18,15 +18,15 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from tagger.beside import remove_own
-from tagger.bundle_name import DEFAULT_FILE
-from tagger.card import FORMAT, KIND, Card, damage_said, is_folder, model_name, read, user_folder
 from tagger.errors import BundleError
 from tagger.escaping import for_terminal
 from tagger.file_names import escaped
 from tagger.files import replacing
-from tagger.network import Network
-from tagger.shop import PREFIX, Shop
+from tagger.models.adapter import PREFIX, Shop
+from tagger.models.bundle_name import DEFAULT_FILE
+from tagger.models.card import FORMAT, KIND, Card, damage_said, is_folder, model_name, read, user_folder
+from tagger.models.network import Network
+from tagger.models.side_files import remove_own
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from tagger import borrowed
-from tagger.card import NetworkConfig
 from tagger.errors import TrainingError
-from tagger.network import Network
+from tagger.models import torchvision_backbones
+from tagger.models.card import NetworkConfig
+from tagger.models.network import Network
 
 
 class Pretrained(NamedTuple):
@@ -35,7 +35,7 @@ def load(file: Path, config: NetworkConfig, seed: int) -> Pretrained:
     torch.manual_seed(seed)
     network = Network(config)
     try:
-        made = borrowed.parts(config, weights)
+        made = torchvision_backbones.parts(config, weights)
     except ValueError as error:
         raise TrainingError(f"{file} does not hold torchvision's weights of {config.family}: {error}.") from error
     network.stages, network.neck = nn.Sequential(*made.layers), made.neck

@@ -6,8 +6,8 @@ Origin: ResNet (He et al. 2015, arXiv 1512.03385) for small pictures; with max-p
 
 from torch import nn
 
-from tagger.blocks import Parts, PooledBlock, ResidualBlock
-from tagger.card import NetworkConfig
+from tagger.models.blocks import Parts, PooledBlock, ResidualBlock
+from tagger.models.card import NetworkConfig
 
 
 def parts(config: NetworkConfig) -> Parts:

@@ -21,8 +21,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tagger.card import HISTORY_FILE, Epoch
 from tagger.errors import OutputError
+from tagger.models.card import HISTORY_FILE, Epoch
 
 METRICS = "metrics.json"
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from tagger.blocks import Parts
-from tagger.card import NetworkConfig
+from tagger.models.blocks import Parts
+from tagger.models.card import NetworkConfig
 
 MAKERS = {
     "resnet18": models.resnet18,

@@ -1,0 +1,1 @@
+"""Networks, the bundles that hold them, and where bundles lie."""
