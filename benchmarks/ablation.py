@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tagger import dataset, mix, predict
+from tagger import mix, predict
+from tagger.data import dataset
 from tagger.evaluate import Evaluation, Judged, evaluate
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature

@@ -31,11 +31,11 @@ from reporting import hardware, write
 from torch import Tensor
 from torch.nn import functional
 
-from tagger import dataset
 from tagger import train as recipe_room
-from tagger.augment import moved
 from tagger.compare import compare
 from tagger.compare_report import table, tables
+from tagger.data import dataset
+from tagger.data.augmentation import moved
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature
 from tagger.models import bundle

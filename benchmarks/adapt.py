@@ -33,7 +33,7 @@ from reporting import hardware, write
 from torch import Tensor
 
 from tagger.compare_report import table
-from tagger.dataset import GROUPS, LABELS, NONE, kept_for_reporting
+from tagger.data.dataset import GROUPS, LABELS, NONE, kept_for_reporting
 from tagger.learn import STRENGTHS, Lesson, cross_validate, learn
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tagger.compare_report import table
-from tagger.dataset import LABELS
+from tagger.data.dataset import LABELS
 from tagger.learn import cross_validate, learn
 from tagger.lesson import Labelled, lesson_of
 from tagger.models.adapter import BLOCK, directions_of

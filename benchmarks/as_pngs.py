@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tagger.dataset import LABELS, fashion_mnist
+from tagger.data.dataset import LABELS, fashion_mnist
 
 
 def main(folder: Path) -> None:

@@ -42,7 +42,8 @@ from torch.nn import functional
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import rotate
 
-from tagger import dataset, mix
+from tagger import mix
+from tagger.data import dataset
 from tagger.evaluate import Evaluation, Judged, evaluate
 from tagger.metrics import classification
 from tagger.models import bundle

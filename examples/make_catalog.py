@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from tagger.dataset import LABELS, fashion_mnist
+from tagger.data.dataset import LABELS, fashion_mnist
 
 HERE = Path(__file__).resolve().parent
 CATALOG = HERE / "catalog"

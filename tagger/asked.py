@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from tagger import dataset, recipe_file
+from tagger import recipe_file
+from tagger.data import dataset
 from tagger.recipes import augmented, catalog_recipe, original_recipe, overruled, own_recipe, recipe_of, tuned
 from tagger.settings import (
     BORROWED,

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from tagger.dataset import Pictures
+from tagger.data.dataset import Pictures
 from tagger.errors import TrainingError
 from tagger.files import replacing
 from tagger.models.card import NetworkConfig

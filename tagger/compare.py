@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from tagger import dataset
+from tagger.data import dataset
 from tagger.errors import BundleError
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tagger.augment import moved
+from tagger.data.augmentation import moved
 from tagger.learn import Lesson, anchored, fit_head
 from tagger.models.adapter import Shop
 from tagger.models.network import Network

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tagger.dataset import Pictures
+from tagger.data.dataset import Pictures
 from tagger.models.network import said_of_both_sides
 from tagger.settings import Cycle
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tagger.dataset import Pictures
+from tagger.data.dataset import Pictures
 from tagger.device import CPU
 from tagger.errors import TrainingError
 from tagger.models.card import NetworkConfig

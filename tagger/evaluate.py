@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from tagger import dataset
 from tagger.catalog.labelled import LABELS_FILE, labelled_items, place_of, plain
-from tagger.dataset import LABELS, kept_for_reporting
+from tagger.data import dataset
+from tagger.data.dataset import LABELS, kept_for_reporting
 from tagger.errors import DatasetError, SourceError
 from tagger.metrics import classification
 from tagger.photos.loader import Prepared, Scored

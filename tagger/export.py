@@ -24,8 +24,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
-from tagger import dataset
 from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
+from tagger.data import dataset
 from tagger.errors import ExportError
 from tagger.files import replacing
 from tagger.models import bundle

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tagger import collection
 from tagger.catalog.output import write_file
-from tagger.collection import Collection, Part
-from tagger.dataset import GROUPS
+from tagger.data import photo_dataset
+from tagger.data.dataset import GROUPS
+from tagger.data.photo_dataset import Collection, Part
 from tagger.device import for_training
 from tagger.ensemble import train_members
 from tagger.file_names import escaped
@@ -50,7 +50,7 @@ def collected(settings: TrainSettings, progress: Callable[[int, int], None] = la
         for teacher in teachers:
             check_teacher(teacher.model, teacher.card, labels, of_photos=True)
 
-    return collection.collect(
+    return photo_dataset.collect(
         str(settings.data), known, settings.image_column, settings.label_column, settings.workers, progress, check
     )
 
@@ -148,7 +148,7 @@ def _handed_over(
     made = hand_over(
         settings, _with_thresholds(card, said, held_out), network, history, len(photos.training), measured, objection
     )
-    write_file(settings.out / TEST, collection.as_table(test))
+    write_file(settings.out / TEST, photo_dataset.as_table(test))
     return made
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tagger.catalog.labelled import place_of
 from tagger.catalog.output import as_csv, write_file, write_json
 from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
-from tagger.dataset import LABEL_TABLES, holds_fashion_mnist
+from tagger.data.dataset import LABEL_TABLES, holds_fashion_mnist
 from tagger.ensemble import checkpoints
 from tagger.errors import BundleError, TrainingError
 from tagger.models import bundle

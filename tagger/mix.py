@@ -26,7 +26,7 @@ from tagger.compose import (
     spread,
     toned,
 )
-from tagger.dataset import LABELS, NONE, LabelledPhoto, Pictures
+from tagger.data.dataset import LABELS, NONE, LabelledPhoto, Pictures
 from tagger.drawing import CANVAS, Chance, bag, stranger
 from tagger.models.network import Network, logits_of, said_of_both_sides
 from tagger.photos.decode import decode

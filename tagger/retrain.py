@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tagger import dataset, mix
+from tagger import mix
+from tagger.data import dataset
 from tagger.device import for_training
 from tagger.ensemble import train_members
 from tagger.errors import TrainingError

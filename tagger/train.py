@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tagger.augment import erased, moved
 from tagger.averaging import Average
 from tagger.checkpoint import damage_said, identity_of, load, save
-from tagger.dataset import Pictures
+from tagger.data.augmentation import erased, moved
+from tagger.data.dataset import Pictures
 from tagger.device import CPU
 from tagger.distill import lesson
 from tagger.errors import TrainingError

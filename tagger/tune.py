@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tagger import dataset, recipe_file
+from tagger import recipe_file
 from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
+from tagger.data import dataset
 from tagger.errors import LedgerError, LockedError, TrainingError, TuningError
 from tagger.files import remove_leftovers
 from tagger.heads import check_teacher

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tagger import dataset
+from tagger.data import dataset
 from tagger.models import bundle
 from tagger.models.card import Card, NetworkConfig
 from tagger.models.network import Network

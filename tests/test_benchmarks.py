@@ -15,8 +15,8 @@ import pytest
 import torch
 from conftest import ROOT, draw_photo
 
-from tagger import dataset
-from tagger.dataset import GROUPS, LABELS, NONE, Pictures, kept_for_calibration, kept_for_reporting
+from tagger.data import dataset
+from tagger.data.dataset import GROUPS, LABELS, NONE, Pictures, kept_for_calibration, kept_for_reporting
 from tagger.models import bundle
 from tagger.models.card import Card, NetworkConfig
 from tagger.models.network import Network

@@ -15,7 +15,7 @@ import pytest
 import torch
 from conftest import ROOT
 
-from tagger.dataset import GROUPS, LABELS
+from tagger.data.dataset import GROUPS, LABELS
 from tagger.errors import BundleError, DeviceError
 from tagger.models import card as card_room
 from tagger.models.bundle import Bundle, load, save

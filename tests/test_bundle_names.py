@@ -7,8 +7,8 @@ import torch
 from click.testing import CliRunner, Result
 from conftest import draw_photo, rows_of, save_bundle
 
-from tagger import dataset
 from tagger.cli import cli
+from tagger.data import dataset
 from tagger.errors import BundleError
 from tagger.models import bundle, card
 from tagger.models.card import NetworkConfig

@@ -11,7 +11,7 @@ from test_finetune import drawn, folder_of
 from test_training import CONFIG, OTHERS, PICTURES, RECIPE, interrupted, trained
 
 from tagger.cli import main
-from tagger.dataset import Pictures
+from tagger.data.dataset import Pictures
 from tagger.ensemble import checkpoints, train_members
 from tagger.errors import TrainingError
 from tagger.models.card import NetworkConfig

@@ -14,12 +14,12 @@ import torch
 from PIL import Image
 from sklearn.metrics import precision_recall_fscore_support
 
-from tagger import dataset
 from tagger.charts import costs
 from tagger.cli import main
 from tagger.compare import Comparison, compare
 from tagger.compare_report import as_csv, as_json, markdown
-from tagger.dataset import GROUPS, LABELS, Pictures
+from tagger.data import dataset
+from tagger.data.dataset import GROUPS, LABELS, Pictures
 from tagger.errors import BundleError
 from tagger.metrics.classification import mcnemar
 from tagger.models import bundle

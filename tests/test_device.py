@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tagger import train as recipe_room
 from tagger.averaging import Average
-from tagger.dataset import Pictures
+from tagger.data.dataset import Pictures
 from tagger.device import CPU, for_training
 from tagger.errors import DeviceError
 from tagger.models.card import NetworkConfig

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from tagger import dataset
 from tagger.cli import main
-from tagger.dataset import LABELS, Pictures
+from tagger.data import dataset
+from tagger.data.dataset import LABELS, Pictures
 from tagger.errors import ExportError
 from tagger.export import CHECKED, export, pruned
 from tagger.models import bundle

@@ -13,7 +13,7 @@ from conftest import save_bundle
 from PIL import Image, ImageDraw
 
 from tagger.cli import main
-from tagger.collection import Part, collect
+from tagger.data.photo_dataset import Part, collect
 from tagger.errors import DatasetError, TrainingError
 from tagger.finetune import collected, finetune
 from tagger.models import bundle

@@ -11,8 +11,8 @@ from test_finetune import folder_of
 from test_retrain import RECIPE
 from test_retrain import data as data  # a fixture that is used by its name
 
-from tagger import collection, dataset
 from tagger.cli import main
+from tagger.data import dataset, photo_dataset
 from tagger.errors import TrainingError
 from tagger.models import bundle
 from tagger.models.adapter import Shop
@@ -39,7 +39,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     """Return the one sentence with which the command ends, having done nothing; the data must not even be opened."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dataset, "fashion_mnist", None)
-        patch.setattr(collection, "prepare", None)
+        patch.setattr(photo_dataset, "prepare", None)
         with pytest.raises(SystemExit) as caught:
             main([*map(str, arguments)])
     said = capsys.readouterr().err.strip()

@@ -17,7 +17,7 @@ from conftest import ROOT, draw_photo
 
 from tagger import charts
 from tagger.catalog.output import write_folder
-from tagger.dataset import LABELS, Pictures
+from tagger.data.dataset import LABELS, Pictures
 from tagger.errors import BundleError, OutputError
 from tagger.evaluate import Evaluation, Judged, evaluate, figures_of
 from tagger.html_report import MOST_PAIRS, REPORT_FILE, SUREST, html_report
@@ -281,7 +281,7 @@ def test_fashion_mnist_shows_its_own_pictures(small_bundle: Path, monkeypatch: p
     with np.load(ROOT / "tests" / "data" / "fashion-mnist-test-200.npz") as part:
         slice_ = dict(part)
     pictures = Pictures(torch.from_numpy(slice_["pixels"])[:, None], torch.from_numpy(slice_["labels"].astype(np.int64)))
-    monkeypatch.setattr("tagger.dataset.fashion_mnist", lambda split, folder: pictures)
+    monkeypatch.setattr("tagger.data.dataset.fashion_mnist", lambda split, folder: pictures)
     evaluation = evaluate(EvaluateSettings(("fashion-mnist",), model=str(small_bundle)))
     for row, pixels, label in zip(evaluation.sources["fashion-mnist"], slice_["pixels"], slice_["labels"], strict=True):
         assert np.array_equal(pixels, row.picture)

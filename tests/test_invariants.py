@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT, Fmtag, draw_photo, rows_of
 from PIL import Image
 
-from tagger.dataset import LABELS
+from tagger.data.dataset import LABELS
 from tagger.evaluate import evaluate, figures_of
 from tagger.ledger import Ledger
 from tagger.pipeline import Watcher, run

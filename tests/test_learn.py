@@ -16,7 +16,7 @@ from torch.nn import functional
 from tagger import deepen
 from tagger import learn as learn_room
 from tagger.adapt import LEAST_PHOTOS, Adapted, adapt
-from tagger.dataset import LABELS
+from tagger.data.dataset import LABELS
 from tagger.deepen import deepened
 from tagger.errors import BundleError, DatasetError, TrainingError
 from tagger.learn import Lesson, cross_validate, learn, translation

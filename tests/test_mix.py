@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tagger import compose, drawing, mix, shoes
 from tagger.compose import Worn
-from tagger.dataset import (
+from tagger.data.dataset import (
     KINDS,
     LABELS,
     NONE,

@@ -22,7 +22,7 @@ from conftest import ROOT, Fmtag, draw_photo, rows_of, save_bundle, write_photos
 from PIL import Image
 
 from tagger import explain, ledger, lock, migrations, pipeline
-from tagger.dataset import LABELS
+from tagger.data.dataset import LABELS
 from tagger.errors import LedgerError, LockedError, SourceError
 from tagger.models import card
 from tagger.models.card import NetworkConfig

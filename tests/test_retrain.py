@@ -14,9 +14,10 @@ import pytest
 import torch
 from conftest import draw_photo, save_bundle
 
-from tagger import dataset, mix
+from tagger import mix
 from tagger.cli import main
-from tagger.dataset import LABELS, Pictures, hold_out, kept_for_calibration, kept_for_reporting, labelled_photos
+from tagger.data import dataset
+from tagger.data.dataset import LABELS, Pictures, hold_out, kept_for_calibration, kept_for_reporting, labelled_photos
 from tagger.errors import DatasetError, TrainingError
 from tagger.metrics.calibration import PHOTO_PRECISION, PRECISIONS
 from tagger.models import bundle

@@ -14,7 +14,7 @@ from torchmetrics.classification import MulticlassCalibrationError
 
 from tagger import distill
 from tagger import train as recipe_room
-from tagger.dataset import HELD_OUT, Pictures, checksums, fashion_mnist, hold_out
+from tagger.data.dataset import HELD_OUT, Pictures, checksums, fashion_mnist, hold_out
 from tagger.errors import DatasetError, TrainingError
 from tagger.metrics.calibration import fit_temperature, threshold_for
 from tagger.metrics.classification import (

@@ -16,11 +16,12 @@ import pytest
 import torch
 from conftest import ROOT, save_bundle
 
-from tagger import dataset, recipe_file
+from tagger import recipe_file
 from tagger import tune as tune_room
 from tagger.asked import Asked, settings_of
 from tagger.cli import main
-from tagger.dataset import Pictures, hold_out
+from tagger.data import dataset
+from tagger.data.dataset import Pictures, hold_out
 from tagger.errors import ConfigurationError, FmtagError, LockedError, OutputError, TrainingError, TuningError
 from tagger.lock import held
 from tagger.models import bundle

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tagger.catalog.labelled import place_of
 from tagger.catalog.output import as_csv
-from tagger.dataset import Pictures
+from tagger.data.dataset import Pictures
 from tagger.errors import DatasetError
 from tagger.file_kinds import IMAGE_SUFFIXES
 from tagger.file_names import escaped

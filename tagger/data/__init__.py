@@ -1,0 +1,1 @@
+"""Training data: labels, images, data sets, splits and augmentation."""
