@@ -23,9 +23,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tagger import mix, predict
+from tagger import mix
 from tagger.data import dataset
 from tagger.evaluate import Evaluation, Judged, evaluate
+from tagger.inference import predictor
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature
 from tagger.models import bundle
@@ -104,7 +105,7 @@ def without_hem() -> Iterator[None]:
 @contextmanager
 def with_any_label() -> Iterator[None]:
     """Let people wear shoes and bags."""
-    with patch.object(predict, "NEVER_WORN", ()):
+    with patch.object(predictor, "NEVER_WORN", ()):
         yield
 
 
@@ -134,7 +135,7 @@ def mirrored(pixels: Tensor) -> Tensor:
 
 def mirrored_smaller(pixels: Tensor) -> Tensor:
     """Return the mirror images at nine tenths of their size."""
-    return predict.smaller(pixels.flip(3))
+    return predictor.smaller(pixels.flip(3))
 
 
 def narrower(pixels: Tensor) -> Tensor:
@@ -146,8 +147,8 @@ VIEWS: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
     "the picture alone": (torch.clone,),
     "and its mirror image": (torch.clone, mirrored),
     "and its mirror image, smaller": (torch.clone, mirrored_smaller),
-    "both, as they are and smaller (shipped)": (torch.clone, mirrored, predict.smaller, mirrored_smaller),
-    "and narrower": (torch.clone, mirrored, predict.smaller, mirrored_smaller, narrower),
+    "both, as they are and smaller (shipped)": (torch.clone, mirrored, predictor.smaller, mirrored_smaller),
+    "and narrower": (torch.clone, mirrored, predictor.smaller, mirrored_smaller, narrower),
 }
 
 
@@ -158,7 +159,7 @@ def of_views(folders: Sequence[str], unseen: str) -> Iterator[list[str]]:
         def chosen(pixels: Tensor, views: tuple[Callable[[Tensor], Tensor], ...] = views) -> tuple[Tensor, ...]:
             return tuple(view(pixels) for view in views)
 
-        with patch.object(predict, "photo_views", chosen):
+        with patch.object(predictor, "photo_views", chosen):
             yield [name, *figures(evaluate(EvaluateSettings(tuple(folders), model="catalog")), unseen), "-"]
 
 

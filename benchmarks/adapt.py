@@ -34,6 +34,7 @@ from torch import Tensor
 
 from tagger.compare_report import table
 from tagger.data.dataset import GROUPS, LABELS, NONE, kept_for_reporting
+from tagger.inference.predictor import Look, Predictor
 from tagger.learn import STRENGTHS, Lesson, cross_validate, learn
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature
@@ -41,7 +42,6 @@ from tagger.models import bundle
 from tagger.photos.decode import decode
 from tagger.photos.product import garment
 from tagger.pick import worth_labelling
-from tagger.predict import Look, Predictor
 from tagger.records import Failed, Garment
 
 HERE = Path(__file__).resolve().parent

@@ -27,10 +27,10 @@ from torch.nn import functional
 
 from tagger.compare_report import table
 from tagger.data.dataset import LABELS
+from tagger.inference.predictor import Look
 from tagger.learn import cross_validate, learn
 from tagger.lesson import Labelled, lesson_of
 from tagger.models.adapter import BLOCK, directions_of
-from tagger.predict import Look
 from tagger.records import Item
 
 HERE = Path(__file__).resolve().parent

@@ -36,10 +36,10 @@ import torch
 from reporting import hardware, write
 
 from tagger.evaluate import Judged, evaluate
+from tagger.inference.predictor import Predictor
 from tagger.metrics import classification
 from tagger.models import bundle
 from tagger.photos import decode, product
-from tagger.predict import Predictor
 from tagger.records import Garment, Photo, Pixels
 from tagger.settings import EvaluateSettings
 

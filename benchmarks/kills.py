@@ -22,7 +22,7 @@ from pathlib import Path
 import click
 from PIL import Image, ImageDraw
 
-import tagger.scoring  # torch is loaded once, before anything is forked, and computes in the children alone
+import tagger.inference.tagger  # torch is loaded once, before anything is forked, and computes in the children alone
 from tagger.pipeline import Watcher, run
 from tagger.settings import DEFAULT_MODEL, RunSettings
 

@@ -23,8 +23,9 @@ from statistics import median
 import click
 import numpy as np
 
-from tagger import decide, ledger
+from tagger import ledger
 from tagger.catalog import output
+from tagger.inference import decision
 from tagger.models import card
 from tagger.photos.product import VERSION
 from tagger.settings import DEFAULT_MODEL
@@ -69,7 +70,7 @@ def fill(place: Path, paths: list[str], rows: int, model: str) -> None:
         for number in range(rows):
             path, row = f"gone/{number:07d}.jpg", (None,) * 8
             if number < len(paths):
-                tag = decide.decide(probabilities[number], labels, signed.card.groups, signed.card.min_confidence)
+                tag = decision.decide(probabilities[number], labels, signed.card.groups, signed.card.min_confidence)
                 path, row = paths[number], (1, run, *output.cells(tag))
             yield (number + 1, path, len(b"%d" % number), LONG_AGO * 10**9, number + 1, 0, run, *row)
 

@@ -45,11 +45,11 @@ from torchvision.transforms.functional import rotate
 from tagger import mix
 from tagger.data import dataset
 from tagger.evaluate import Evaluation, Judged, evaluate
+from tagger.inference.predictor import photo_probabilities, photo_views, smaller
 from tagger.metrics import classification
 from tagger.models import bundle
 from tagger.photos.decode import decode
 from tagger.photos.product import garment
-from tagger.predict import photo_probabilities, photo_views, smaller
 from tagger.records import Photo
 from tagger.settings import EvaluateSettings
 

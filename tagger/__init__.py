@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tagger.errors import FmtagError
+    from tagger.inference.tagger import Tagger
     from tagger.records import Tag
-    from tagger.scoring import Tagger
 
 __all__ = ["FmtagError", "Tag", "Tagger"]
 
-_HOMES = {"FmtagError": "tagger.errors", "Tag": "tagger.records", "Tagger": "tagger.scoring"}
+_HOMES = {"FmtagError": "tagger.errors", "Tag": "tagger.records", "Tagger": "tagger.inference.tagger"}
 
 
 def __getattr__(name: str) -> object:

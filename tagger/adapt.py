@@ -18,6 +18,7 @@ from tagger.catalog import output, source
 from tagger.catalog.output_paths import Input, Output, check_output_paths
 from tagger.deepen import deepened
 from tagger.errors import DatasetError, TrainingError
+from tagger.inference.predictor import Look, Predictor
 from tagger.learn import USUAL_STRENGTH, Lesson, Trial, confidence_keeping_temperature, cross_validate, learn
 from tagger.lesson import Labelled, Table, Taught, checksum, first_few, lesson_of, listed, read_table
 from tagger.metrics import classification
@@ -28,7 +29,6 @@ from tagger.models.card import Card, files_of
 from tagger.models.network import Network
 from tagger.photos.loader import prepare
 from tagger.pick import worth_labelling
-from tagger.predict import Look, Predictor
 from tagger.records import Failed, Garment, Item
 from tagger.settings import AdaptSettings
 

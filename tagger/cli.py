@@ -464,7 +464,7 @@ def export(**options: Any) -> None:
     The file takes pictures uint8 (n, 1, 28, 28), 0 for background, and gives calibrated probabilities of the labels that its
     metadata name. What is neither pruned nor made int8 is written only if it says the same.
     """
-    from tagger.export import export as write
+    from tagger.inference.export import export as write
     from tagger.report import print_exported
 
     print_exported(write(ExportSettings(**options)))

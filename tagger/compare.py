@@ -15,12 +15,12 @@ from torch.nn import functional
 
 from tagger.data import dataset
 from tagger.errors import BundleError
+from tagger.inference.predictor import Predictor, native_answers
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature
 from tagger.models import bundle
 from tagger.models.card import Card, read
 from tagger.models.network import count_macs, count_parameters
-from tagger.predict import Predictor, native_answers
 from tagger.settings import CompareSettings, recipe_in_full
 
 BATCHES = (1, 256)

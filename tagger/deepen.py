@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from tagger.data.augmentation import moved
+from tagger.inference.predictor import Look, coarse
 from tagger.learn import Lesson, anchored, fit_head
 from tagger.models.adapter import Shop
 from tagger.models.network import Network
-from tagger.predict import Look, coarse
 
 STEPS, PATIENCE, EVERY = 100, 3, 10
 """At most so many steps, and after how many checks without gain, one every so many steps, training stops."""

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from tagger.data.dataset import Pictures
-from tagger.device import CPU
 from tagger.errors import TrainingError
+from tagger.inference.device import CPU
 from tagger.models.card import NetworkConfig
 from tagger.models.network import Network, joined
 from tagger.settings import MOST_MEMBERS, Recipe

@@ -17,10 +17,10 @@ from tagger.catalog.labelled import LABELS_FILE, labelled_items, place_of, plain
 from tagger.data import dataset
 from tagger.data.dataset import LABELS, kept_for_reporting
 from tagger.errors import DatasetError, SourceError
+from tagger.inference.tagger import Tagger
 from tagger.metrics import classification
 from tagger.photos.loader import Prepared, Scored
 from tagger.records import FAILED_REASONS, Garment, Item, Pixels, Tag
-from tagger.scoring import Tagger
 from tagger.settings import EvaluateSettings
 
 FASHION_MNIST = "fashion-mnist"

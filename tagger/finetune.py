@@ -14,11 +14,12 @@ from tagger.catalog.output import write_file
 from tagger.data import photo_dataset
 from tagger.data.dataset import GROUPS
 from tagger.data.photo_dataset import Collection, Part
-from tagger.device import for_training
 from tagger.ensemble import train_members
 from tagger.file_names import escaped
 from tagger.handover import HeldOut, Retrained, check_floor, hand_over, objection_to
 from tagger.heads import check_teacher
+from tagger.inference.device import for_training
+from tagger.inference.predictor import Predictor
 from tagger.lesson import checksum
 from tagger.metrics import classification
 from tagger.metrics.calibration import ENOUGH_TO_CALIBRATE, PHOTO_PRECISION, PRECISIONS, fit_temperature, threshold_for
@@ -27,7 +28,6 @@ from tagger.models.card import Card, NetworkConfig, read
 from tagger.models.network import Network, logits_of
 from tagger.models.side_files import TEST, WRITTEN, check_own
 from tagger.photos.product import VERSION
-from tagger.predict import Predictor
 from tagger.recipes import SHAPES
 from tagger.settings import TrainSettings
 from tagger.train import EpochFigures

@@ -19,10 +19,10 @@ from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 from torch.nn import functional
 
+from tagger.inference.predictor import Look
 from tagger.metrics.calibration import fit_temperature
 from tagger.models.adapter import BLOCK, LEAST, Shop, centre_and_spread, tempered
 from tagger.models.neighbours import Neighbours
-from tagger.predict import Look
 
 SETTLING_WIDTH, SETTLING_OWN = 0.1, 0.15
 """As `shop.WIDTH` and `shop.OWN`, among the photos of the catalog itself, which are told apart less narrowly."""

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from tagger.inference.predictor import Look
 from tagger.models.adapter import directions_of
 from tagger.models.neighbours import SAME_PRODUCT
-from tagger.predict import Look
 
 
 def worth_labelling(look: Look, count: int) -> list[int]:

@@ -2,7 +2,7 @@
 
     source -> ledger -> decode -> garment -> batch -> predict -> ledger -> decide -> output
 
-What the ledger knows already goes straight to `decide`; torch is loaded when the first photo comes that it does not know.
+What the ledger knows already goes straight to `decision`; torch is loaded when the first photo comes that it does not know.
 """
 
 import os
@@ -18,11 +18,12 @@ from typing import IO, TYPE_CHECKING
 
 import cv2
 
-from tagger import decide, ledger
+from tagger import ledger
 from tagger.catalog import output, source
 from tagger.catalog.output_paths import check_output_paths
 from tagger.errors import BundleError, LedgerDamagedError, LedgerError, SourceError
 from tagger.files import remove_leftovers
+from tagger.inference import decision
 from tagger.ledger import Ledger, Listed, Unknown
 from tagger.models import card
 from tagger.photos.loader import Prepared, pictures_of, prepare, with_results
@@ -32,7 +33,7 @@ from tagger.run_files import inputs_of, ledger_place, outputs_of
 from tagger.settings import Format, RunSettings
 
 if TYPE_CHECKING:
-    from tagger.scoring import Tagger
+    from tagger.inference.tagger import Tagger
 
 MOST_LOST, FEW = 0.5, 20
 """A share of the known photos that hardly goes in one night, and a number below which it may."""
@@ -132,7 +133,7 @@ class _Job:
     def tag_of(self, result: Result) -> Tag:
         """Return what is said of a photo."""
         labels, groups = self.signed.card.labels, self.signed.card.groups
-        return decide.renamed(decide.tag_of(result, labels, groups, self.min_confidence), self.names)
+        return decision.renamed(decision.tag_of(result, labels, groups, self.min_confidence), self.names)
 
 
 def run(
@@ -306,7 +307,7 @@ class _Looking:
     @property
     def _tagger(self) -> "Tagger":
         if self._loaded is None:
-            from tagger.scoring import Tagger
+            from tagger.inference.tagger import Tagger
 
             self._loaded = Tagger(self._job.signed.folder, device=self._settings.device)
             if self._loaded.bundle.fingerprint != self._job.signed.fingerprint:

@@ -14,8 +14,8 @@ from tagger.adapt import Adapted
 from tagger.compare import Comparison
 from tagger.compare_report import TITLES, cell
 from tagger.errors import BundleError
-from tagger.export import CHECKED, Checked
 from tagger.handover import Retrained
+from tagger.inference.export import CHECKED, Checked
 from tagger.metrics.classification import Interval
 from tagger.models import bundle
 from tagger.models.card import Card

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from tagger import mix
 from tagger.data import dataset
-from tagger.device import for_training
 from tagger.ensemble import train_members
 from tagger.errors import TrainingError
 from tagger.file_names import escaped
 from tagger.handover import HeldOut, Retrained, check_floor, hand_over, objection_to
 from tagger.heads import check_start, check_teacher
+from tagger.inference.device import for_training
+from tagger.inference.predictor import Predictor, native_answers, photo_probabilities
 from tagger.metrics import classification
 from tagger.metrics.calibration import PHOTO_PRECISION, PRECISION, PRECISIONS, fit_temperature, threshold_for
 from tagger.models import bundle, pretrained
@@ -28,7 +29,6 @@ from tagger.models.card import Card, NetworkConfig, read
 from tagger.models.network import Network, logits_of
 from tagger.models.side_files import check_own
 from tagger.photos.product import VERSION
-from tagger.predict import Predictor, native_answers, photo_probabilities
 from tagger.recipes import SHAPES, catalog_recipe, tuned
 from tagger.records import Garment
 from tagger.settings import TrainSettings, recipe_in_full

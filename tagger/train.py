@@ -14,9 +14,9 @@ from tagger.averaging import Average
 from tagger.checkpoint import damage_said, identity_of, load, save
 from tagger.data.augmentation import erased, moved
 from tagger.data.dataset import Pictures
-from tagger.device import CPU
 from tagger.distill import lesson
 from tagger.errors import TrainingError
+from tagger.inference.device import CPU
 from tagger.models.card import NetworkConfig
 from tagger.models.network import Network, logits_of
 from tagger.muon import Muon

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from tagger.cli import main
-from tagger.scoring import Tagger
+from tagger.inference.tagger import Tagger
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

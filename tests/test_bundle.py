@@ -17,11 +17,11 @@ from conftest import ROOT
 
 from tagger.data.dataset import GROUPS, LABELS
 from tagger.errors import BundleError, DeviceError
+from tagger.inference.predictor import CHUNK, Predictor, photo_probabilities
 from tagger.models import card as card_room
 from tagger.models.bundle import Bundle, load, save
 from tagger.models.card import FORMAT, NetworkConfig
 from tagger.models.network import Network
-from tagger.predict import CHUNK, Predictor, photo_probabilities
 from tagger.records import Garment
 
 Card = dict[str, Any]

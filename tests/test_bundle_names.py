@@ -10,9 +10,9 @@ from conftest import draw_photo, rows_of, save_bundle
 from tagger.cli import cli
 from tagger.data import dataset
 from tagger.errors import BundleError
+from tagger.inference.tagger import Tagger
 from tagger.models import bundle, card
 from tagger.models.card import NetworkConfig
-from tagger.scoring import Tagger
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

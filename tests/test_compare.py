@@ -21,12 +21,12 @@ from tagger.compare_report import as_csv, as_json, markdown
 from tagger.data import dataset
 from tagger.data.dataset import GROUPS, LABELS, Pictures
 from tagger.errors import BundleError
+from tagger.inference.predictor import Predictor
 from tagger.metrics.classification import mcnemar
 from tagger.models import bundle
 from tagger.models.card import Card, NetworkConfig
 from tagger.models.network import Network, count_parameters
 from tagger.photos import product
-from tagger.predict import Predictor
 from tagger.settings import CompareSettings
 
 pytestmark = pytest.mark.usefixtures("one_thread")

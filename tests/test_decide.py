@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tagger.data.dataset import GROUPS, LABELS
-from tagger.decide import DECIMALS, decide, failed, not_recognised
+from tagger.inference.decision import DECIMALS, decide, failed, not_recognised
 from tagger.records import FAILED_REASONS, Failed, FailedReason, Tag
 
 Probabilities = NDArray[np.float32]

@@ -14,8 +14,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tagger import train as recipe_room
 from tagger.averaging import Average
 from tagger.data.dataset import Pictures
-from tagger.device import CPU, for_training
 from tagger.errors import DeviceError
+from tagger.inference.device import CPU, for_training
 from tagger.models.card import NetworkConfig
 from tagger.settings import Cycle, Recipe
 from tagger.train import EpochFigures, train

@@ -20,9 +20,9 @@ from tagger.contact_sheet import COLUMNS, contact_sheet
 from tagger.data.dataset import GROUPS, LABELS, Pictures
 from tagger.errors import DatasetError, SourceError
 from tagger.evaluate import Evaluation, Judged, evaluate, figures_of
+from tagger.inference.tagger import Tagger
 from tagger.photo_report import photo_report
 from tagger.records import Garment
-from tagger.scoring import Tagger
 from tagger.settings import EvaluateSettings
 
 Row = Sequence[object]

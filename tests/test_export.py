@@ -13,9 +13,9 @@ from tagger.cli import main
 from tagger.data import dataset
 from tagger.data.dataset import LABELS, Pictures
 from tagger.errors import ExportError
-from tagger.export import CHECKED, export, pruned
+from tagger.inference.export import CHECKED, export, pruned
+from tagger.inference.predictor import photo_probabilities
 from tagger.models import bundle
-from tagger.predict import photo_probabilities
 from tagger.settings import ExportSettings, Runtime
 
 pytest.importorskip("onnxscript")
@@ -109,7 +109,9 @@ def test_a_file_that_says_something_else_is_not_written(
     """Where the other runtime does not say the same, one sentence says so and an older file stays as it was."""
     out = tmp_path / "network.pt2"
     out.write_text("older")
-    monkeypatch.setattr("tagger.export._program_scorer", lambda path: lambda pixels: torch.full((len(pixels), 10), 0.1))
+    monkeypatch.setattr(
+        "tagger.inference.export._program_scorer", lambda path: lambda pixels: torch.full((len(pixels), 10), 0.1)
+    )
     with pytest.raises(ExportError, match="not written") as caught:
         export(ExportSettings(str(small_bundle), "torch-export", out))
     assert "\n" not in str(caught.value)

@@ -16,10 +16,10 @@ from tagger.cli import main
 from tagger.data.photo_dataset import Part, collect
 from tagger.errors import DatasetError, TrainingError
 from tagger.finetune import collected, finetune
+from tagger.inference.tagger import Tagger
 from tagger.models import bundle
 from tagger.models.card import NetworkConfig
 from tagger.recipes import own_recipe
-from tagger.scoring import Tagger
 from tagger.settings import Cycle, Recipe, TrainSettings
 
 PRODUCTS = 40

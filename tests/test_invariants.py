@@ -16,10 +16,10 @@ from PIL import Image
 
 from tagger.data.dataset import LABELS
 from tagger.evaluate import evaluate, figures_of
+from tagger.inference.tagger import Tagger
 from tagger.ledger import Ledger
 from tagger.pipeline import Watcher, run
 from tagger.records import Garment
-from tagger.scoring import Tagger
 from tagger.settings import EvaluateSettings, RunSettings
 
 

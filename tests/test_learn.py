@@ -19,6 +19,8 @@ from tagger.adapt import LEAST_PHOTOS, Adapted, adapt
 from tagger.data.dataset import LABELS
 from tagger.deepen import deepened
 from tagger.errors import BundleError, DatasetError, TrainingError
+from tagger.inference.predictor import Look, Predictor, coarse
+from tagger.inference.tagger import Tagger
 from tagger.learn import Lesson, cross_validate, learn, translation
 from tagger.lesson import Labelled, Taught, lesson_of, read_table
 from tagger.models import bundle
@@ -26,9 +28,7 @@ from tagger.models.adapter import Shop
 from tagger.models.bundle import set_default_model
 from tagger.models.card import default_model, own, place_for, shipped, user_folder
 from tagger.pick import worth_labelling
-from tagger.predict import Look, Predictor, coarse
 from tagger.records import Garment, Item
-from tagger.scoring import Tagger
 from tagger.settings import DEFAULT_MODEL, AdaptSettings, OtherLabels
 
 WIDTH = 64

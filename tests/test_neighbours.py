@@ -13,12 +13,12 @@ from torch.nn import functional
 
 from tagger import learn as learn_room
 from tagger.errors import DatasetError
+from tagger.inference.predictor import Look
 from tagger.learn import Lesson, evenly_chosen, learn, settle
 from tagger.lesson import MOST_LABELS, Labelled, lesson_of
 from tagger.models import neighbours
 from tagger.models.adapter import BLOCK, directions_of
 from tagger.models.neighbours import SAME_PRODUCT, nearest, same_looking
-from tagger.predict import Look
 from tagger.records import Item
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from tagger import train as recipe_room
 from tagger.cli import main
+from tagger.inference.predictor import coarse, coarse_count
 from tagger.models.card import NetworkConfig
 from tagger.models.network import Network, count_macs, count_parameters
-from tagger.predict import coarse, coarse_count
 from tagger.recipes import SHAPES, augmented, original_recipe, recipe_of, tuned
 from tagger.settings import AUGMENTATIONS, NETWORKS, ORIGINALS, Cycle, NetworkName, Recipe
 from tagger.train import train

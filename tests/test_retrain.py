@@ -19,12 +19,12 @@ from tagger.cli import main
 from tagger.data import dataset
 from tagger.data.dataset import LABELS, Pictures, hold_out, kept_for_calibration, kept_for_reporting, labelled_photos
 from tagger.errors import DatasetError, TrainingError
+from tagger.inference.predictor import Predictor
 from tagger.metrics.calibration import PHOTO_PRECISION, PRECISIONS
 from tagger.models import bundle
 from tagger.models.card import NetworkConfig
 from tagger.models.network import Network, count_macs, count_parameters
 from tagger.models.torchvision_backbones import MAKERS
-from tagger.predict import Predictor
 from tagger.recipes import SHAPES, catalog_recipe
 from tagger.records import Garment
 from tagger.report import print_epoch, print_retrained

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from tagger.errors import BundleError
+from tagger.inference.predictor import Look
 from tagger.learn import Classes, Lesson, cross_validate, learn, translation
 from tagger.models import bundle
 from tagger.models.adapter import Shop
 from tagger.pick import worth_labelling
-from tagger.predict import Look
 
 WIDTH = 64
 

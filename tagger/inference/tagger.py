@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from tagger import decide
+from tagger.inference import decision
+from tagger.inference.predictor import Predictor
 from tagger.models import bundle
 from tagger.photos.loader import Prepared, Scored, pictures_of, prepare, with_results
-from tagger.predict import Predictor
 from tagger.records import Item, Tag
 from tagger.settings import DEFAULT_MODEL, Device
 
@@ -68,4 +68,4 @@ class Tagger:
         if scored.result is None:
             raise ValueError(f"{scored.item.path} was not scored, as its bytes were said to be known")
         card = self.bundle.card
-        return decide.tag_of(scored.result, card.labels, card.groups, self.min_confidence)
+        return decision.tag_of(scored.result, card.labels, card.groups, self.min_confidence)

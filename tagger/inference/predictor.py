@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from tagger.device import available
+from tagger.inference.device import available
 from tagger.models.adapter import NEIGHBOURS, directions_of
 from tagger.models.bundle import Bundle
 from tagger.models.neighbours import Neighbours, nearest

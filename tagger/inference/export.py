@@ -28,10 +28,10 @@ from tagger.catalog.output_paths import Input, Output, check_output_paths, fashi
 from tagger.data import dataset
 from tagger.errors import ExportError
 from tagger.files import replacing
+from tagger.inference.predictor import fold_norms, native_probabilities, photo_probabilities
 from tagger.models import bundle
 from tagger.models.card import files_of, read
 from tagger.models.network import Network
-from tagger.predict import fold_norms, native_probabilities, photo_probabilities
 from tagger.settings import ExportSettings
 
 CHECKED = 1_000

@@ -1,0 +1,1 @@
+"""From photos to tags: devices, prediction, decision and export."""
