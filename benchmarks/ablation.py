@@ -23,7 +23,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tagger import mix
 from tagger.data import dataset
 from tagger.evaluate import Evaluation, Judged, evaluate
 from tagger.inference import predictor
@@ -34,6 +33,7 @@ from tagger.models.network import Network, logits_of
 from tagger.photos import person, product
 from tagger.recipes import catalog_recipe
 from tagger.settings import EvaluateSettings
+from tagger.synthesis import mix
 from tagger.train import train
 
 RIGHT = 0.95

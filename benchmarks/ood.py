@@ -42,7 +42,6 @@ from torch.nn import functional
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import rotate
 
-from tagger import mix
 from tagger.data import dataset
 from tagger.evaluate import Evaluation, Judged, evaluate
 from tagger.inference.predictor import photo_probabilities, photo_views, smaller
@@ -52,6 +51,7 @@ from tagger.photos.decode import decode
 from tagger.photos.product import garment
 from tagger.records import Photo
 from tagger.settings import EvaluateSettings
+from tagger.synthesis import mix
 
 HERE = Path(__file__).resolve().parent
 

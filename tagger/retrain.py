@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tagger import mix
 from tagger.data import dataset
 from tagger.ensemble import train_members
 from tagger.errors import TrainingError
@@ -32,6 +31,7 @@ from tagger.photos.product import VERSION
 from tagger.recipes import SHAPES, catalog_recipe, tuned
 from tagger.records import Garment
 from tagger.settings import TrainSettings, recipe_in_full
+from tagger.synthesis import mix
 from tagger.train import EpochFigures, train
 
 JUDGE = "judge.pt"

@@ -14,8 +14,6 @@ from conftest import ROOT, draw_photo
 from PIL import Image
 from torch import Tensor
 
-from tagger import compose, drawing, mix, shoes
-from tagger.compose import Worn
 from tagger.data.dataset import (
     KINDS,
     LABELS,
@@ -26,12 +24,25 @@ from tagger.data.dataset import (
     kept_for_reporting,
     labelled_photos,
 )
-from tagger.drawing import CANVAS, Chance
 from tagger.errors import DatasetError
-from tagger.mix import SHIRT, TEACHING, TOP, Cut, calibration_mix, cuts_of, drawings, on_canvas, training_mix, variants_of
 from tagger.models.card import NetworkConfig
 from tagger.models.network import Network
 from tagger.records import Pixels
+from tagger.synthesis import compose, drawing, mix, shoes
+from tagger.synthesis.compose import Worn
+from tagger.synthesis.drawing import CANVAS, Chance
+from tagger.synthesis.mix import (
+    SHIRT,
+    TEACHING,
+    TOP,
+    Cut,
+    calibration_mix,
+    cuts_of,
+    drawings,
+    on_canvas,
+    training_mix,
+    variants_of,
+)
 
 DRAWN = 24
 """Shoes and bags, and as many strangers, in a mix of these tests instead of thousands."""

@@ -14,7 +14,6 @@ import pytest
 import torch
 from conftest import draw_photo, save_bundle
 
-from tagger import mix
 from tagger.cli import main
 from tagger.data import dataset
 from tagger.data.dataset import LABELS, Pictures, hold_out, kept_for_calibration, kept_for_reporting, labelled_photos
@@ -30,6 +29,7 @@ from tagger.records import Garment
 from tagger.report import print_epoch, print_retrained
 from tagger.retrain import Retrained, retrain
 from tagger.settings import Cycle, Recipe, TrainSettings
+from tagger.synthesis import mix
 from tagger.train import EpochFigures
 
 TRAINED_ON, HELD_OUT, TESTED = 200, 60, 100

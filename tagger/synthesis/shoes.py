@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.drawing import CANVAS, Chance, textured
 from tagger.records import Pixels
+from tagger.synthesis.drawing import CANVAS, Chance, textured
 
 Points = NDArray[np.float64]
 Heights = Callable[[Points], Points]

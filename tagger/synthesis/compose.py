@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from tagger.drawing import CANVAS, Chance, mirrored, moved, turned
 from tagger.records import Pixels
+from tagger.synthesis.drawing import CANVAS, Chance, mirrored, moved, turned
 
 LEAST = 12
 """Grey level from which a pixel of Fashion-MNIST is the product, not the ground's noise."""

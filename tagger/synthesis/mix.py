@@ -13,7 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tagger.compose import (
+from tagger.data.dataset import LABELS, NONE, LabelledPhoto, Pictures
+from tagger.models.network import Network, logits_of, said_of_both_sides
+from tagger.photos.decode import decode
+from tagger.photos.product import SIDE, centred, product
+from tagger.records import Failed, Pixels
+from tagger.synthesis.compose import (
     Worn,
     cut_from_figure,
     enlarged,
@@ -26,13 +31,8 @@ from tagger.compose import (
     spread,
     toned,
 )
-from tagger.data.dataset import LABELS, NONE, LabelledPhoto, Pictures
-from tagger.drawing import CANVAS, Chance, bag, stranger
-from tagger.models.network import Network, logits_of, said_of_both_sides
-from tagger.photos.decode import decode
-from tagger.photos.product import SIDE, centred, product
-from tagger.records import Failed, Pixels
-from tagger.shoes import shoes
+from tagger.synthesis.drawing import CANVAS, Chance, bag, stranger
+from tagger.synthesis.shoes import shoes
 
 TOPS = ("T-shirt/top", "Pullover", "Coat", "Shirt")
 SHOES = ("Sandal", "Sneaker", "Ankle boot")

@@ -1,0 +1,1 @@
+"""Synthetic training images: drawn objects, composed figures, and the mix for photos."""
