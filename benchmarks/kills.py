@@ -23,7 +23,7 @@ import click
 from PIL import Image, ImageDraw
 
 import tagger.inference.tagger  # torch is loaded once, before anything is forked, and computes in the children alone
-from tagger.pipeline import Watcher, run
+from tagger.run.pipeline import Watcher, run
 from tagger.settings import DEFAULT_MODEL, RunSettings
 
 LONG_AGO = 1_700_000_000

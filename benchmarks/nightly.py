@@ -23,11 +23,11 @@ from statistics import median
 import click
 import numpy as np
 
-from tagger import ledger
 from tagger.catalog import output
 from tagger.inference import decision
 from tagger.models import card
 from tagger.photos.product import VERSION
+from tagger.run import ledger
 from tagger.settings import DEFAULT_MODEL
 
 LONG_AGO = 1_700_000_000

@@ -284,9 +284,9 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: str
     Exit codes: 0 every photo tagged or flagged; 1 the run could not be done; 2 wrong usage; 3 done, but some photos
     could not be read (they are rows all the same); 4 another run is going on; 130 or 143 stopped by a signal.
     """
-    from tagger import pipeline
     from tagger.progress import LogFormat, Progress
-    from tagger.run_report import reported
+    from tagger.run import pipeline
+    from tagger.run.report import reported
     from tagger.signals import Stopping
 
     settings = RunSettings(format=format_, **options)
@@ -318,7 +318,7 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: str
 @with_debug
 def explain(path: str, ledger: Path, as_json: bool) -> None:
     """Print all that a ledger knows about the photo PATH: bytes, bundle, probabilities, why it was flagged, every night."""
-    from tagger import explain as explaining
+    from tagger.run import explain as explaining
 
     known = explaining.explain(path, ledger)
     click.echo(for_json(json.dumps(known, indent=2, ensure_ascii=False)) if as_json else explaining.as_text(known))

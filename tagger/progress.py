@@ -14,9 +14,9 @@ from rich.text import Text
 from tqdm import tqdm
 
 from tagger.escaping import for_json, for_terminal
-from tagger.pipeline import Report
 from tagger.records import Failed
-from tagger.run_report import counts
+from tagger.run.pipeline import Report
+from tagger.run.report import counts
 from tagger.terminal import Terminal
 
 LogFormat: TypeAlias = Literal["text", "json"]

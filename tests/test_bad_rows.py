@@ -19,8 +19,8 @@ from pyarrow import parquet
 from tagger.catalog import source
 from tagger.cli import main
 from tagger.errors import SourceError
-from tagger.ledger import EARLIEST_NS, LATEST_NS
 from tagger.photos import loader
+from tagger.run.ledger import EARLIEST_NS, LATEST_NS
 from tagger.settings import FORMATS
 
 Run = Callable[..., tuple[int, list[dict[str, Any]]]]

@@ -272,7 +272,7 @@ def test_an_unforeseen_error_is_one_sentence(
     def fail(*arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr("tagger.explain.explain", fail)
+    monkeypatch.setattr("tagger.run.explain.explain", fail)
     sentence = failed("explain", "x", "--ledger", "y")
     for part in parts:
         assert part in sentence

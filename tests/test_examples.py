@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, rows_of
 
-from tagger.pipeline import run
+from tagger.run.pipeline import run
 from tagger.settings import RunSettings
 
 GOLDEN = ROOT / "tests" / "data" / "examples-golden.csv"

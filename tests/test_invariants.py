@@ -17,9 +17,9 @@ from PIL import Image
 from tagger.data.dataset import LABELS
 from tagger.evaluate import evaluate, figures_of
 from tagger.inference.tagger import Tagger
-from tagger.ledger import Ledger
-from tagger.pipeline import Watcher, run
 from tagger.records import Garment
+from tagger.run.ledger import Ledger
+from tagger.run.pipeline import Watcher, run
 from tagger.settings import EvaluateSettings, RunSettings
 
 
@@ -194,7 +194,7 @@ def test_memory_stays_flat_over_100_000_files(small_bundle: Path, tmp_path: Path
         for number in range(count):
             (folder / f"{number:06d}.jpg").touch()
         script = (
-            "import resource, sys; from tagger.pipeline import run; from tagger.settings import RunSettings;"
+            "import resource, sys; from tagger.run.pipeline import run; from tagger.settings import RunSettings;"
             "run(RunSettings(sys.argv[1], sys.argv[2], model=sys.argv[3]));"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
         )

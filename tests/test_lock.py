@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import Fmtag
 
-from tagger import ledger
 from tagger.errors import LedgerError, LockedError
 from tagger.lock import held
+from tagger.run import ledger
 
 
 @pytest.mark.parametrize("kind", ["link", "hard link", "file"])

@@ -212,13 +212,13 @@ def test_a_photo_of_a_failed_run_is_not_in_the_way(call: Call, tmp_path: Path) -
 
 def test_a_report_that_fails_does_not_hide_why_the_run_did(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What ended the run is the error, and that there is no report is told before it."""
-    from tagger import run_report
     from tagger.errors import OutputError
+    from tagger.run import report
 
     def fails(*_: object) -> None:
         raise OutputError("run.json cannot be written (No space left on device).")
 
-    monkeypatch.setattr(run_report, "write_file", fails)
+    monkeypatch.setattr(report, "write_file", fails)
     (tmp_path / "list.csv").write_text("nothing\n1\n")
     code, error = call("run list.csv --out out.csv --report run.json")
     assert code == 1

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from tagger import ledger
 from tagger.catalog.output_paths import Input, Output
 from tagger.models import card
+from tagger.run import ledger
 from tagger.settings import RunSettings
 
 

@@ -25,8 +25,8 @@ import numpy as np
 
 from tagger.errors import LedgerDamagedError, LedgerError
 from tagger.lock import held
-from tagger.migrations import MIGRATIONS, OF_A_RUN
 from tagger.records import FAILED_REASONS, Content, Failed, FailedReason, Result
+from tagger.run.migrations import MIGRATIONS, OF_A_RUN
 
 APPLICATION = int.from_bytes(b"fmtg", "big")
 """SQLite's mark of whose file it is."""

@@ -18,18 +18,18 @@ from typing import IO, TYPE_CHECKING
 
 import cv2
 
-from tagger import ledger
 from tagger.catalog import output, source
 from tagger.catalog.output_paths import check_output_paths
 from tagger.errors import BundleError, LedgerDamagedError, LedgerError, SourceError
 from tagger.files import remove_leftovers
 from tagger.inference import decision
-from tagger.ledger import Ledger, Listed, Unknown
 from tagger.models import card
 from tagger.photos.loader import Prepared, pictures_of, prepare, with_results
 from tagger.photos.product import VERSION
 from tagger.records import FAILED_REASONS, Failed, Garment, Item, Result, Tag
-from tagger.run_files import inputs_of, ledger_place, outputs_of
+from tagger.run import ledger
+from tagger.run.ledger import Ledger, Listed, Unknown
+from tagger.run.paths import inputs_of, ledger_place, outputs_of
 from tagger.settings import Format, RunSettings
 
 if TYPE_CHECKING:

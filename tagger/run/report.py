@@ -12,8 +12,8 @@ from typing import Any
 from tagger.catalog.output import write_file
 from tagger.catalog.output_paths import refusals
 from tagger.errors import FmtagError, Interrupted, LockedError, OutputError
-from tagger.pipeline import Report
-from tagger.run_files import inputs_of, ledger_place, outputs_of
+from tagger.run.paths import inputs_of, ledger_place, outputs_of
+from tagger.run.pipeline import Report
 from tagger.settings import RunSettings
 
 FORMAT = 1

@@ -12,7 +12,7 @@ import numpy as np
 
 from tagger.errors import LedgerError
 from tagger.escaping import for_terminal
-from tagger.ledger import migrate, said_of, storable, text_of
+from tagger.run.ledger import migrate, said_of, storable, text_of
 
 NEAR = 5
 """Paths that are offered where there is none of that name."""

@@ -1,0 +1,1 @@
+"""A run over a catalog: its order, its ledger, and what it reports."""
