@@ -31,10 +31,10 @@ from tagger.metrics.calibration import fit_temperature
 from tagger.models import bundle
 from tagger.models.network import Network, logits_of
 from tagger.photos import person, product
-from tagger.recipes import catalog_recipe
 from tagger.settings import EvaluateSettings
 from tagger.synthesis import mix
-from tagger.train import train
+from tagger.training.recipes import catalog_recipe
+from tagger.training.trainer import train
 
 RIGHT = 0.95
 """The share of right ones among the unflagged, at which their number is given."""

@@ -31,7 +31,6 @@ from reporting import hardware, write
 from torch import Tensor
 from torch.nn import functional
 
-from tagger import train as recipe_room
 from tagger.compare import compare
 from tagger.compare_report import table, tables
 from tagger.data import dataset
@@ -41,8 +40,9 @@ from tagger.metrics.calibration import fit_temperature
 from tagger.models import bundle
 from tagger.models.card import NetworkConfig
 from tagger.models.network import Network, count_macs, count_parameters, logits_of
-from tagger.recipes import SHAPES
 from tagger.settings import CompareSettings, Cycle, Recipe
+from tagger.training import trainer as recipe_room
+from tagger.training.recipes import SHAPES
 
 HERE = Path(__file__).resolve().parent
 

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import click
 
-from tagger import recipe_file
 from tagger.data import dataset
-from tagger.recipes import augmented, catalog_recipe, original_recipe, overruled, own_recipe, recipe_of, tuned
 from tagger.settings import (
     BORROWED,
     DEFAULT_MODEL,
@@ -22,6 +20,8 @@ from tagger.settings import (
     RecipeName,
     TrainSettings,
 )
+from tagger.training import recipe_file
+from tagger.training.recipes import augmented, catalog_recipe, original_recipe, overruled, own_recipe, recipe_of, tuned
 
 
 @dataclass(frozen=True)

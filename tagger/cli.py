@@ -593,16 +593,16 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     from tagger.catalog.output import write_folder
     from tagger.evaluate import evaluate as judge
     from tagger.evaluate import evaluate_test_set
-    from tagger.finetune import collected, finetune
-    from tagger.handover import check_places
     from tagger.html_report import html_report
     from tagger.models.bundle_name import check_name
     from tagger.models.card import history
     from tagger.models.side_files import REPORT, REPORT_FILE, TEST
     from tagger.progress import counting
     from tagger.report import print_epoch, print_retrained
-    from tagger.retrain import retrain as make
     from tagger.terminal import say
+    from tagger.training.finetune import collected, finetune
+    from tagger.training.pretrain import retrain as make
+    from tagger.training.publish import check_places
 
     given = Asked(**options)
     settings = settings_of(given)
@@ -662,7 +662,7 @@ def tune(**options: Any) -> int:
     from tagger.report import print_trial, print_tuned
     from tagger.signals import Stopping
     from tagger.terminal import say
-    from tagger.tune import tune as search
+    from tagger.training.tune import tune as search
 
     settings = TuneSettings(**options)
     try:

@@ -14,15 +14,15 @@ from tagger.adapt import Adapted
 from tagger.compare import Comparison
 from tagger.compare_report import TITLES, cell
 from tagger.errors import BundleError
-from tagger.handover import Retrained
 from tagger.inference.export import CHECKED, Checked
 from tagger.metrics.classification import Interval
 from tagger.models import bundle
 from tagger.models.card import Card
 from tagger.models.network import Network, count_parameters, layers
 from tagger.terminal import Terminal, say
-from tagger.train import EpochFigures
-from tagger.tune import TrialFigures, Tuned
+from tagger.training.publish import Retrained
+from tagger.training.trainer import EpochFigures
+from tagger.training.tune import TrialFigures, Tuned
 
 CHANCE = 0.05
 """Differences that chance brings about less often than this are named."""

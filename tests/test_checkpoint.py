@@ -12,11 +12,11 @@ from test_training import CONFIG, OTHERS, PICTURES, RECIPE, interrupted, trained
 
 from tagger.cli import main
 from tagger.data.dataset import Pictures
-from tagger.ensemble import checkpoints, train_members
 from tagger.errors import TrainingError
 from tagger.models.card import NetworkConfig
 from tagger.settings import Recipe
-from tagger.train import train
+from tagger.training.ensemble import checkpoints, train_members
+from tagger.training.trainer import train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -11,14 +11,14 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from tagger import train as recipe_room
-from tagger.averaging import Average
 from tagger.data.dataset import Pictures
 from tagger.errors import DeviceError
 from tagger.inference.device import CPU, for_training
 from tagger.models.card import NetworkConfig
 from tagger.settings import Cycle, Recipe
-from tagger.train import EpochFigures, train
+from tagger.training import trainer as recipe_room
+from tagger.training.ema import Average
+from tagger.training.trainer import EpochFigures, train
 
 CONFIG = NetworkConfig((8, 16), dropout=0.2, dense=(16,), family="plain")
 RECIPE = Recipe((Cycle(2, warmup_steps=2), Cycle(1, warmup_steps=2, distillation=0.5)), batch_size=16)

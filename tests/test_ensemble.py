@@ -9,15 +9,15 @@ import torch
 from conftest import save_bundle
 from test_training import OTHERS, PICTURES, PowerCutError, same_weights, stop_after
 
-from tagger.ensemble import checkpoints, train_members
 from tagger.errors import TrainingError
 from tagger.inference.predictor import coarse, coarse_count, fold_norms
 from tagger.models import bundle
 from tagger.models.card import NetworkConfig
 from tagger.models.network import Network, count_macs, count_parameters, joined, layers
-from tagger.recipes import SHAPES
 from tagger.settings import NETWORKS, Cycle, NetworkName, Recipe
-from tagger.train import EpochFigures, train
+from tagger.training.ensemble import checkpoints, train_members
+from tagger.training.recipes import SHAPES
+from tagger.training.trainer import EpochFigures, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -15,12 +15,12 @@ from PIL import Image, ImageDraw
 from tagger.cli import main
 from tagger.data.photo_dataset import Part, collect
 from tagger.errors import DatasetError, TrainingError
-from tagger.finetune import collected, finetune
 from tagger.inference.tagger import Tagger
 from tagger.models import bundle
 from tagger.models.card import NetworkConfig
-from tagger.recipes import own_recipe
 from tagger.settings import Cycle, Recipe, TrainSettings
+from tagger.training.finetune import collected, finetune
+from tagger.training.recipes import own_recipe
 
 PRODUCTS = 40
 RECIPE = Recipe((Cycle(epochs=6, warmup_steps=5),), batch_size=16, balanced=True, averaging=0.9)

@@ -18,8 +18,8 @@ from tagger.models import bundle
 from tagger.models.adapter import Shop
 from tagger.models.card import NetworkConfig
 from tagger.models.network import Network
-from tagger.retrain import retrain
 from tagger.settings import TrainSettings
+from tagger.training.pretrain import retrain
 
 SMALL = NetworkConfig((8, 16))
 TWO_HEADS = replace(SMALL, photo_classes=11)

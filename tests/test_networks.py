@@ -9,14 +9,14 @@ import torch
 from test_training import OTHERS, PICTURES, PowerCutError, bars, same_weights, stop_after
 from torch import Tensor
 
-from tagger import train as recipe_room
 from tagger.cli import main
 from tagger.inference.predictor import coarse, coarse_count
 from tagger.models.card import NetworkConfig
 from tagger.models.network import Network, count_macs, count_parameters
-from tagger.recipes import SHAPES, augmented, original_recipe, recipe_of, tuned
 from tagger.settings import AUGMENTATIONS, NETWORKS, ORIGINALS, Cycle, NetworkName, Recipe
-from tagger.train import train
+from tagger.training import trainer as recipe_room
+from tagger.training.recipes import SHAPES, augmented, original_recipe, recipe_of, tuned
+from tagger.training.trainer import train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from tagger.errors import TrainingError
 from tagger.models import pretrained
 from tagger.models.torchvision_backbones import MAKERS
-from tagger.recipes import SHAPES
 from tagger.settings import BORROWED, NetworkName
+from tagger.training.recipes import SHAPES
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

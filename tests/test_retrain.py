@@ -24,13 +24,13 @@ from tagger.models import bundle
 from tagger.models.card import NetworkConfig
 from tagger.models.network import Network, count_macs, count_parameters
 from tagger.models.torchvision_backbones import MAKERS
-from tagger.recipes import SHAPES, catalog_recipe
 from tagger.records import Garment
 from tagger.report import print_epoch, print_retrained
-from tagger.retrain import Retrained, retrain
 from tagger.settings import Cycle, Recipe, TrainSettings
 from tagger.synthesis import mix
-from tagger.train import EpochFigures
+from tagger.training.pretrain import Retrained, retrain
+from tagger.training.recipes import SHAPES, catalog_recipe
+from tagger.training.trainer import EpochFigures
 
 TRAINED_ON, HELD_OUT, TESTED = 200, 60, 100
 RECIPE = Recipe((Cycle(epochs=2, small_epochs=1, warmup_steps=2),), batch_size=20, averaging=0.5)

@@ -12,8 +12,6 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassCalibrationError
 
-from tagger import distill
-from tagger import train as recipe_room
 from tagger.data.dataset import HELD_OUT, Pictures, checksums, fashion_mnist, hold_out
 from tagger.errors import DatasetError, TrainingError
 from tagger.metrics.calibration import fit_temperature, threshold_for
@@ -31,10 +29,12 @@ from tagger.metrics.classification import (
 )
 from tagger.models.card import NetworkConfig
 from tagger.models.network import Network, count_macs, count_parameters
-from tagger.muon import Muon, orthogonalised
-from tagger.recipes import RESIDUAL, recipe_of
 from tagger.settings import Cycle, Optimizer, Recipe
-from tagger.train import EpochFigures, _class_weights, _optimizers, train
+from tagger.training import distillation
+from tagger.training import trainer as recipe_room
+from tagger.training.muon import Muon, orthogonalised
+from tagger.training.recipes import RESIDUAL, recipe_of
+from tagger.training.trainer import EpochFigures, _class_weights, _optimizers, train
 
 # Not narrower: the gradient of a 1x1 convolution with stride 2 over 4 channels corrupts the heap in torch 2.15's oneDNN.
 CONFIG = NetworkConfig(widths=(8, 16))
@@ -232,7 +232,7 @@ TAUGHT = replace(RECIPE, cycles=(*CYCLES, Cycle(epochs=2, warmup_steps=2, distil
 def lessons(file: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, teachers: Sequence[Network] = ()) -> list[Tensor]:
     """Train, and return the targets of every cycle."""
     given: list[Tensor] = []
-    make = distill.lesson
+    make = distillation.lesson
 
     def spy(*arguments: object) -> tuple[Tensor, Tensor]:
         targets, easy = make(*arguments)
@@ -301,9 +301,9 @@ def test_what_a_teacher_is_sure_of_is_easy(monkeypatch: pytest.MonkeyPatch) -> N
     said[torch.arange(80), PICTURES.labels] = 0.991
     said[:20] = said[:20].roll(1, dims=1)  # sure of another label
     said[20:40] = 0.1
-    monkeypatch.setattr(distill, "said_of_both_sides", lambda network, pixels: said)
+    monkeypatch.setattr(distillation, "said_of_both_sides", lambda network, pixels: said)
     for share, count in ((1.0, 0), (0.5, 40)):
-        targets, easy = distill.lesson(PICTURES, Cycle(1, easy_share=share), [beginning()])
+        targets, easy = distillation.lesson(PICTURES, Cycle(1, easy_share=share), [beginning()])
         assert count == easy.sum()
         assert not easy[:40].any()
         assert torch.equal(PICTURES.labels, targets)
@@ -336,7 +336,7 @@ def test_patience_ends_with_the_best_epoch(tmp_path: Path, monkeypatch: pytest.M
         weights.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
         return 0.5, losses[len(weights) - 1]
 
-    monkeypatch.setattr("tagger.train._measure", measured)
+    monkeypatch.setattr("tagger.training.trainer._measure", measured)
     recipe = Recipe((Cycle(epochs=5),), batch_size=20, patience=2)
     network, history = train(recipe, CONFIG, bars(60), bars(20), tmp_path / "checkpoint.pt")
     assert 4 == len(history)

@@ -16,8 +16,6 @@ import pytest
 import torch
 from conftest import ROOT, save_bundle
 
-from tagger import recipe_file
-from tagger import tune as tune_room
 from tagger.asked import Asked, settings_of
 from tagger.cli import main
 from tagger.data import dataset
@@ -26,10 +24,12 @@ from tagger.errors import ConfigurationError, FmtagError, LockedError, OutputErr
 from tagger.lock import held
 from tagger.models import bundle
 from tagger.models.card import NetworkConfig
-from tagger.recipes import original_recipe, overruled, recipe_of
 from tagger.settings import NETWORKS, ORIGINALS, Cycle, NetworkName, Recipe, TuneSettings
-from tagger.train import EpochFigures
-from tagger.tune import TrialFigures, Tuned, suggest, tune, values_of, with_values
+from tagger.training import recipe_file
+from tagger.training import tune as tune_room
+from tagger.training.recipes import original_recipe, overruled, recipe_of
+from tagger.training.trainer import EpochFigures
+from tagger.training.tune import TrialFigures, Tuned, suggest, tune, values_of, with_values
 
 optuna = pytest.importorskip("optuna")
 

@@ -14,11 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from tagger.data import dataset
-from tagger.ensemble import train_members
 from tagger.errors import TrainingError
 from tagger.file_names import escaped
-from tagger.handover import HeldOut, Retrained, check_floor, hand_over, objection_to
-from tagger.heads import check_start, check_teacher
 from tagger.inference.device import for_training
 from tagger.inference.predictor import Predictor, native_answers, photo_probabilities
 from tagger.metrics import classification
@@ -28,11 +25,14 @@ from tagger.models.card import Card, NetworkConfig, read
 from tagger.models.network import Network, logits_of
 from tagger.models.side_files import check_own
 from tagger.photos.product import VERSION
-from tagger.recipes import SHAPES, catalog_recipe, tuned
 from tagger.records import Garment
 from tagger.settings import TrainSettings, recipe_in_full
 from tagger.synthesis import mix
-from tagger.train import EpochFigures, train
+from tagger.training.compatibility import check_start, check_teacher
+from tagger.training.ensemble import train_members
+from tagger.training.publish import HeldOut, Retrained, check_floor, hand_over, objection_to
+from tagger.training.recipes import SHAPES, catalog_recipe, tuned
+from tagger.training.trainer import EpochFigures, train
 
 JUDGE = "judge.pt"
 

@@ -10,18 +10,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tagger.averaging import Average
-from tagger.checkpoint import damage_said, identity_of, load, save
 from tagger.data.augmentation import erased, moved
 from tagger.data.dataset import Pictures
-from tagger.distill import lesson
 from tagger.errors import TrainingError
 from tagger.inference.device import CPU
 from tagger.models.card import NetworkConfig
 from tagger.models.network import Network, logits_of
-from tagger.muon import Muon
-from tagger.replay import Step, replayed
 from tagger.settings import Cycle, Recipe
+from tagger.training.checkpoint import damage_said, identity_of, load, save
+from tagger.training.cuda_graph import Step, replayed
+from tagger.training.distillation import lesson
+from tagger.training.ema import Average
+from tagger.training.muon import Muon
 
 
 @dataclass(frozen=True)

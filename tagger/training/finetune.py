@@ -14,10 +14,7 @@ from tagger.catalog.output import write_file
 from tagger.data import photo_dataset
 from tagger.data.dataset import GROUPS
 from tagger.data.photo_dataset import Collection, Part
-from tagger.ensemble import train_members
 from tagger.file_names import escaped
-from tagger.handover import HeldOut, Retrained, check_floor, hand_over, objection_to
-from tagger.heads import check_teacher
 from tagger.inference.device import for_training
 from tagger.inference.predictor import Predictor
 from tagger.lesson import checksum
@@ -28,9 +25,12 @@ from tagger.models.card import Card, NetworkConfig, read
 from tagger.models.network import Network, logits_of
 from tagger.models.side_files import TEST, WRITTEN, check_own
 from tagger.photos.product import VERSION
-from tagger.recipes import SHAPES
 from tagger.settings import TrainSettings
-from tagger.train import EpochFigures
+from tagger.training.compatibility import check_teacher
+from tagger.training.ensemble import train_members
+from tagger.training.publish import HeldOut, Retrained, check_floor, hand_over, objection_to
+from tagger.training.recipes import SHAPES
+from tagger.training.trainer import EpochFigures
 
 OTHER = "other"
 """The group of labels that neither Fashion-MNIST nor the bundle begun with knows."""

@@ -13,7 +13,7 @@ from tagger.inference.device import CPU
 from tagger.models.card import NetworkConfig
 from tagger.models.network import Network, joined
 from tagger.settings import MOST_MEMBERS, Recipe
-from tagger.train import EpochFigures, train
+from tagger.training.trainer import EpochFigures, train
 
 
 def checkpoints(folder: Path, recipe: Recipe) -> list[Path]:

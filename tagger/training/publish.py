@@ -13,14 +13,14 @@ from tagger.catalog.labelled import place_of
 from tagger.catalog.output import as_csv, write_file, write_json
 from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
 from tagger.data.dataset import LABEL_TABLES, holds_fashion_mnist
-from tagger.ensemble import checkpoints
 from tagger.errors import BundleError, TrainingError
 from tagger.models import bundle
 from tagger.models.card import HISTORY_FILE, Card, Epoch, check_replaceable
 from tagger.models.network import Network, count_macs, count_parameters
 from tagger.models.side_files import METRICS, REPORT, TEST
 from tagger.settings import TrainSettings
-from tagger.train import EpochFigures
+from tagger.training.ensemble import checkpoints
+from tagger.training.trainer import EpochFigures
 
 BRIEF = ("accuracy", "macro_accuracy", "calibration_error", "n")
 """Figures of each part that stand in the card; `METRICS` has all of them."""

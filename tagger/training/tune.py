@@ -16,18 +16,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tagger import recipe_file
 from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
 from tagger.data import dataset
 from tagger.errors import LedgerError, LockedError, TrainingError, TuningError
 from tagger.files import remove_leftovers
-from tagger.heads import check_teacher
 from tagger.lock import held
 from tagger.models import bundle
 from tagger.models.card import files_of
-from tagger.recipes import SHAPES, recipe_of
 from tagger.settings import Recipe, TuneSettings
-from tagger.train import EpochFigures, train
+from tagger.training import recipe_file
+from tagger.training.compatibility import check_teacher
+from tagger.training.recipes import SHAPES, recipe_of
+from tagger.training.trainer import EpochFigures, train
 
 if TYPE_CHECKING:
     import optuna

@@ -1,0 +1,1 @@
+"""Training: recipes, the trainer, fine-tuning, hyper-parameter search and publishing."""
