@@ -32,16 +32,16 @@ from numpy.typing import NDArray
 from reporting import hardware, write
 from torch import Tensor
 
+from tagger.adaptation.active_learning import worth_labelling
+from tagger.adaptation.fit import STRENGTHS, Lesson, cross_validate, learn
 from tagger.compare_report import table
 from tagger.data.dataset import GROUPS, LABELS, NONE, kept_for_reporting
 from tagger.inference.predictor import Look, Predictor
-from tagger.learn import STRENGTHS, Lesson, cross_validate, learn
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature
 from tagger.models import bundle
 from tagger.photos.decode import decode
 from tagger.photos.product import garment
-from tagger.pick import worth_labelling
 from tagger.records import Failed, Garment
 
 HERE = Path(__file__).resolve().parent

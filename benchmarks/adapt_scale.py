@@ -25,11 +25,11 @@ from reporting import hardware, write
 from torch import Tensor
 from torch.nn import functional
 
+from tagger.adaptation.examples import Labelled, lesson_of
+from tagger.adaptation.fit import cross_validate, learn
 from tagger.compare_report import table
 from tagger.data.dataset import LABELS
 from tagger.inference.predictor import Look
-from tagger.learn import cross_validate, learn
-from tagger.lesson import Labelled, lesson_of
 from tagger.models.adapter import BLOCK, directions_of
 from tagger.records import Item
 

@@ -713,7 +713,7 @@ def adapt(out: str, **options: Any) -> None:
     The catalog is anything that `run` takes. Labels may be the bundle's, or any others, and `-` is for photos of none of
     them. What was gained is said, by cross-validation over whole products, before anything is replaced.
     """
-    from tagger.adapt import adapt as learn
+    from tagger.adaptation.adapt import adapt as learn
     from tagger.models import card
     from tagger.progress import counting
     from tagger.report import print_adapted
@@ -733,7 +733,7 @@ def pick(count: int, out: str, **options: Any) -> None:
 
     Fill the column `label` of the table in and give it to `adapt --labels`. A row left empty is passed over.
     """
-    from tagger.adapt import write_picks
+    from tagger.adaptation.adapt import write_picks
     from tagger.progress import counting
     from tagger.terminal import say
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
 
-from tagger.adapt import Adapted
+from tagger.adaptation.adapt import Adapted
 from tagger.compare import Comparison
 from tagger.compare_report import TITLES, cell
 from tagger.errors import BundleError

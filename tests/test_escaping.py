@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tagger.adapt import Adapted, Gain, Suspect
+from tagger.adaptation.adapt import Adapted, Gain, Suspect
 from tagger.cli import main
 from tagger.compare_report import table
 from tagger.data import dataset

@@ -13,21 +13,21 @@ from conftest import write_photos
 from torch import Tensor
 from torch.nn import functional
 
-from tagger import deepen
-from tagger import learn as learn_room
-from tagger.adapt import LEAST_PHOTOS, Adapted, adapt
+from tagger.adaptation import backbone
+from tagger.adaptation import fit as learn_room
+from tagger.adaptation.active_learning import worth_labelling
+from tagger.adaptation.adapt import LEAST_PHOTOS, Adapted, adapt
+from tagger.adaptation.backbone import deepened
+from tagger.adaptation.examples import Labelled, Taught, lesson_of, read_table
+from tagger.adaptation.fit import Lesson, cross_validate, learn, translation
 from tagger.data.dataset import LABELS
-from tagger.deepen import deepened
 from tagger.errors import BundleError, DatasetError, TrainingError
 from tagger.inference.predictor import Look, Predictor, coarse
 from tagger.inference.tagger import Tagger
-from tagger.learn import Lesson, cross_validate, learn, translation
-from tagger.lesson import Labelled, Taught, lesson_of, read_table
 from tagger.models import bundle
 from tagger.models.adapter import Shop
 from tagger.models.bundle import set_default_model
 from tagger.models.card import default_model, own, place_for, shipped, user_folder
-from tagger.pick import worth_labelling
 from tagger.records import Garment, Item
 from tagger.settings import DEFAULT_MODEL, AdaptSettings, OtherLabels
 
@@ -194,17 +194,17 @@ def test_paths_are_the_catalogs_first(tmp_path: Path) -> None:
 
 def judged_loss(network: torch.nn.Module, pixels: Tensor, look: Look, lesson: Lesson) -> float:
     """Return the loss on the products that judge, by the head that the others teach."""
-    judged, taught = deepen.split(lesson, 0)
+    judged, taught = backbone.split(lesson, 0)
     shop = learn(look, taught, 1e-3)
     photos = torch.from_numpy(judged.photos)
     with torch.no_grad():
-        scores = deepen._label_scores(shop, look.probabilities[photos], coarse(network.maps(pixels[photos])))
+        scores = backbone._label_scores(shop, look.probabilities[photos], coarse(network.maps(pixels[photos])))
     return float(functional.cross_entropy(scores, torch.from_numpy(judged.classes)))
 
 
 def test_a_network_learns_and_is_no_worse_to_its_judges(photo_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It comes back with other weights and no greater loss on products that it did not learn from; the old one stays."""
-    monkeypatch.setattr(deepen, "STEPS", 40)
+    monkeypatch.setattr(backbone, "STEPS", 40)
     network = bundle.load(str(photo_bundle)).network()
     chance = torch.Generator().manual_seed(4)
     pixels = torch.randint(0, 100, (60, 1, 28, 28), generator=chance)
@@ -375,7 +375,7 @@ def test_neighbours_count_less_in_odd_catalogs_and_it_is_said(
         return learn(look, lesson, **options)
 
     sees(monkeypatch, none, labels)
-    monkeypatch.setattr("tagger.adapt.learn", noted)
+    monkeypatch.setattr("tagger.adaptation.adapt.learn", noted)
     done = adapt(AdaptSettings(str(large_catalog), str(tmp_path / "mine"), start=str(photo_bundle)))
     assert cautious == [bool(reason)]
     assert reason in " ".join(done.said)
@@ -393,7 +393,7 @@ def test_no_label_is_set_aside_whole_for_judging() -> None:
     """A label with photos of two products teaches with one of them at least, however chance falls."""
     lesson = lesson_on(range(40), [0] * 38 + [1] * 2, ("a", "rare"), (0, -1))
     for seed in range(200):
-        judged, taught = deepen.split(lesson, seed)
+        judged, taught = backbone.split(lesson, seed)
         assert 1 in taught.classes
         assert len(judged.photos) == 8
         assert not set(judged.products) & set(taught.products)

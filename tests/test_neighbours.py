@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tagger import learn as learn_room
+from tagger.adaptation import fit as learn_room
+from tagger.adaptation.examples import MOST_LABELS, Labelled, lesson_of
+from tagger.adaptation.fit import Lesson, evenly_chosen, learn, settle
 from tagger.errors import DatasetError
 from tagger.inference.predictor import Look
-from tagger.learn import Lesson, evenly_chosen, learn, settle
-from tagger.lesson import MOST_LABELS, Labelled, lesson_of
 from tagger.models import neighbours
 from tagger.models.adapter import BLOCK, directions_of
 from tagger.models.neighbours import SAME_PRODUCT, nearest, same_looking

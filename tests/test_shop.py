@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from tagger.adaptation.active_learning import worth_labelling
+from tagger.adaptation.fit import Classes, Lesson, cross_validate, learn, translation
 from tagger.errors import BundleError
 from tagger.inference.predictor import Look
-from tagger.learn import Classes, Lesson, cross_validate, learn, translation
 from tagger.models import bundle
 from tagger.models.adapter import Shop
-from tagger.pick import worth_labelling
 
 WIDTH = 64
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tagger.adaptation.examples import checksum
 from tagger.catalog.output import write_file
 from tagger.data import photo_dataset
 from tagger.data.dataset import GROUPS
@@ -17,7 +18,6 @@ from tagger.data.photo_dataset import Collection, Part
 from tagger.file_names import escaped
 from tagger.inference.device import for_training
 from tagger.inference.predictor import Predictor
-from tagger.lesson import checksum
 from tagger.metrics import classification
 from tagger.metrics.calibration import ENOUGH_TO_CALIBRATE, PHOTO_PRECISION, PRECISIONS, fit_temperature, threshold_for
 from tagger.models import bundle, pretrained

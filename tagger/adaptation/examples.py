@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tagger.adaptation.fit import Lesson
 from tagger.catalog.labelled import labelled_items, place_of, plain
 from tagger.errors import DatasetError
 from tagger.file_names import file_meant
-from tagger.learn import Lesson
 from tagger.models.neighbours import same_looking
 from tagger.records import Item
 from tagger.settings import OtherLabels

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tagger.adaptation.fit import Lesson, anchored, fit_head
 from tagger.data.augmentation import moved
 from tagger.inference.predictor import Look, coarse
-from tagger.learn import Lesson, anchored, fit_head
 from tagger.models.adapter import Shop
 from tagger.models.network import Network
 

@@ -14,13 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tagger.adaptation.active_learning import worth_labelling
+from tagger.adaptation.backbone import deepened
+from tagger.adaptation.examples import Labelled, Table, Taught, checksum, first_few, lesson_of, listed, read_table
+from tagger.adaptation.fit import USUAL_STRENGTH, Lesson, Trial, confidence_keeping_temperature, cross_validate, learn
 from tagger.catalog import output, source
 from tagger.catalog.output_paths import Input, Output, check_output_paths
-from tagger.deepen import deepened
 from tagger.errors import DatasetError, TrainingError
 from tagger.inference.predictor import Look, Predictor
-from tagger.learn import USUAL_STRENGTH, Lesson, Trial, confidence_keeping_temperature, cross_validate, learn
-from tagger.lesson import Labelled, Table, Taught, checksum, first_few, lesson_of, listed, read_table
 from tagger.metrics import classification
 from tagger.metrics.calibration import ENOUGH_TO_CALIBRATE, fit_temperature, threshold_for
 from tagger.models import bundle
@@ -28,7 +29,6 @@ from tagger.models.adapter import Shop, directions_of, tempered
 from tagger.models.card import Card, files_of
 from tagger.models.network import Network
 from tagger.photos.loader import prepare
-from tagger.pick import worth_labelling
 from tagger.records import Failed, Garment, Item
 from tagger.settings import AdaptSettings
 

@@ -1,0 +1,1 @@
+"""Adapting a bundle to a shop's catalog, with or without labels."""
