@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tagger.data import dataset
-from tagger.evaluate import Evaluation, Judged, evaluate
+from tagger.evaluation.evaluate import Evaluation, Judged, evaluate
 from tagger.inference import predictor
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature

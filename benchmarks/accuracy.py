@@ -31,10 +31,10 @@ from reporting import hardware, write
 from torch import Tensor
 from torch.nn import functional
 
-from tagger.compare import compare
-from tagger.compare_report import table, tables
 from tagger.data import dataset
 from tagger.data.augmentation import moved
+from tagger.evaluation.compare import compare
+from tagger.evaluation.comparison_report import table, tables
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature
 from tagger.models import bundle

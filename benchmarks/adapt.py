@@ -34,8 +34,8 @@ from torch import Tensor
 
 from tagger.adaptation.active_learning import worth_labelling
 from tagger.adaptation.fit import STRENGTHS, Lesson, cross_validate, learn
-from tagger.compare_report import table
 from tagger.data.dataset import GROUPS, LABELS, NONE, kept_for_reporting
+from tagger.evaluation.comparison_report import table
 from tagger.inference.predictor import Look, Predictor
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature

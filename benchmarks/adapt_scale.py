@@ -27,8 +27,8 @@ from torch.nn import functional
 
 from tagger.adaptation.examples import Labelled, lesson_of
 from tagger.adaptation.fit import cross_validate, learn
-from tagger.compare_report import table
 from tagger.data.dataset import LABELS
+from tagger.evaluation.comparison_report import table
 from tagger.inference.predictor import Look
 from tagger.models.adapter import BLOCK, directions_of
 from tagger.records import Item

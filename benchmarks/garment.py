@@ -35,7 +35,7 @@ import numpy as np
 import torch
 from reporting import hardware, write
 
-from tagger.evaluate import Judged, evaluate
+from tagger.evaluation.evaluate import Judged, evaluate
 from tagger.inference.predictor import Predictor
 from tagger.metrics import classification
 from tagger.models import bundle

@@ -24,9 +24,9 @@ from cleanlab.rank import get_label_quality_scores
 from PIL import Image, ImageDraw
 from reporting import hardware, write
 
-from tagger.compare import said_by
-from tagger.compare_report import table
 from tagger.data import dataset
+from tagger.evaluation.compare import said_by
+from tagger.evaluation.comparison_report import table
 from tagger.models import bundle
 
 HERE = Path(__file__).resolve().parent

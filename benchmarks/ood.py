@@ -43,7 +43,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import rotate
 
 from tagger.data import dataset
-from tagger.evaluate import Evaluation, Judged, evaluate
+from tagger.evaluation.evaluate import Evaluation, Judged, evaluate
 from tagger.inference.predictor import photo_probabilities, photo_views, smaller
 from tagger.metrics import classification
 from tagger.models import bundle

@@ -363,13 +363,13 @@ def evaluate(
     from tagger.catalog.labelled import photo_files, place_of
     from tagger.catalog.output import write_file, write_folder, write_json
     from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
-    from tagger.contact_sheet import contact_sheet
-    from tagger.evaluate import evaluate as judge
-    from tagger.evaluate import figures_of
+    from tagger.evaluation.contact_sheet import contact_sheet
+    from tagger.evaluation.evaluate import evaluate as judge
+    from tagger.evaluation.evaluate import figures_of
+    from tagger.evaluation.html_report import html_report
+    from tagger.evaluation.markdown_report import photo_report
     from tagger.file_names import escaped
-    from tagger.html_report import html_report
     from tagger.models import card
-    from tagger.photo_report import photo_report
     from tagger.report import print_figures
 
     settings = EvaluateSettings(sources, **options)
@@ -422,11 +422,11 @@ def compare(
     A MODEL is a bundle's name, or its folder as ./x. Bundles that differ in their seed alone are one row, with their mean and
     spread, and another row says what they reach together.
     """
-    from tagger import compare_report
     from tagger.catalog.output import write_file
     from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
-    from tagger.charts import costs
-    from tagger.compare import compare as measure
+    from tagger.evaluation import comparison_report
+    from tagger.evaluation.charts import costs
+    from tagger.evaluation.compare import compare as measure
     from tagger.file_names import escaped
     from tagger.models.card import files_of
     from tagger.report import print_comparison
@@ -441,9 +441,9 @@ def compare(
     comparison = measure(CompareSettings(models, data))
     print_comparison(comparison)
     if out is not None:
-        write_file(out, compare_report.as_csv(comparison) if out.suffix == ".csv" else compare_report.as_json(comparison))
+        write_file(out, comparison_report.as_csv(comparison) if out.suffix == ".csv" else comparison_report.as_json(comparison))
     if report is not None:
-        write_file(report, escaped(compare_report.markdown(comparison, asked["command"])).encode())
+        write_file(report, escaped(comparison_report.markdown(comparison, asked["command"])).encode())
     if chart is not None:
         write_file(chart, costs(comparison.rows()))
 
@@ -591,9 +591,9 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     """
     from tagger.asked import Asked, settings_of
     from tagger.catalog.output import write_folder
-    from tagger.evaluate import evaluate as judge
-    from tagger.evaluate import evaluate_test_set
-    from tagger.html_report import html_report
+    from tagger.evaluation.evaluate import evaluate as judge
+    from tagger.evaluation.evaluate import evaluate_test_set
+    from tagger.evaluation.html_report import html_report
     from tagger.models.bundle_name import check_name
     from tagger.models.card import history
     from tagger.models.side_files import REPORT, REPORT_FILE, TEST

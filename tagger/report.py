@@ -11,9 +11,9 @@ from rich.text import Text
 from tqdm import tqdm
 
 from tagger.adaptation.adapt import Adapted
-from tagger.compare import Comparison
-from tagger.compare_report import TITLES, cell
 from tagger.errors import BundleError
+from tagger.evaluation.compare import Comparison
+from tagger.evaluation.comparison_report import TITLES, cell
 from tagger.inference.export import CHECKED, Checked
 from tagger.metrics.classification import Interval
 from tagger.models import bundle

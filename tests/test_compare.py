@@ -14,13 +14,13 @@ import torch
 from PIL import Image
 from sklearn.metrics import precision_recall_fscore_support
 
-from tagger.charts import costs
 from tagger.cli import main
-from tagger.compare import Comparison, compare
-from tagger.compare_report import as_csv, as_json, markdown
 from tagger.data import dataset
 from tagger.data.dataset import GROUPS, LABELS, Pictures
 from tagger.errors import BundleError
+from tagger.evaluation.charts import costs
+from tagger.evaluation.compare import Comparison, compare
+from tagger.evaluation.comparison_report import as_csv, as_json, markdown
 from tagger.inference.predictor import Predictor
 from tagger.metrics.classification import mcnemar
 from tagger.models import bundle

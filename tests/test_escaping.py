@@ -17,9 +17,9 @@ from markdown_it import MarkdownIt
 
 from tagger.adaptation.adapt import Adapted, Gain, Suspect
 from tagger.cli import main
-from tagger.compare_report import table
 from tagger.data import dataset
 from tagger.escaping import code_for_markdown, for_chart, for_html, for_json, for_markdown, for_terminal
+from tagger.evaluation.comparison_report import table
 from tagger.models import bundle
 from tagger.report import print_adapted, print_comparison
 

@@ -16,12 +16,12 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from tagger.cli import main
-from tagger.contact_sheet import COLUMNS, contact_sheet
 from tagger.data.dataset import GROUPS, LABELS, Pictures
 from tagger.errors import DatasetError, SourceError
-from tagger.evaluate import Evaluation, Judged, evaluate, figures_of
+from tagger.evaluation.contact_sheet import COLUMNS, contact_sheet
+from tagger.evaluation.evaluate import Evaluation, Judged, evaluate, figures_of
+from tagger.evaluation.markdown_report import photo_report
 from tagger.inference.tagger import Tagger
-from tagger.photo_report import photo_report
 from tagger.records import Garment
 from tagger.settings import EvaluateSettings
 

@@ -15,12 +15,12 @@ import pytest
 import torch
 from conftest import ROOT, draw_photo
 
-from tagger import charts
 from tagger.catalog.output import write_folder
 from tagger.data.dataset import LABELS, Pictures
 from tagger.errors import BundleError, OutputError
-from tagger.evaluate import Evaluation, Judged, evaluate, figures_of
-from tagger.html_report import MOST_PAIRS, REPORT_FILE, SUREST, html_report
+from tagger.evaluation import charts
+from tagger.evaluation.evaluate import Evaluation, Judged, evaluate, figures_of
+from tagger.evaluation.html_report import MOST_PAIRS, REPORT_FILE, SUREST, html_report
 from tagger.metrics import classification
 from tagger.models import card
 from tagger.models.card import Epoch

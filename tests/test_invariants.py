@@ -15,7 +15,7 @@ from conftest import ROOT, Fmtag, draw_photo, rows_of
 from PIL import Image
 
 from tagger.data.dataset import LABELS
-from tagger.evaluate import evaluate, figures_of
+from tagger.evaluation.evaluate import evaluate, figures_of
 from tagger.inference.tagger import Tagger
 from tagger.records import Garment
 from tagger.run.ledger import Ledger

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 
 from tagger.escaping import code_for_markdown, for_markdown
-from tagger.evaluate import Evaluation, Judged
+from tagger.evaluation.evaluate import Evaluation, Judged
 from tagger.metrics import classification
 
 Rows: TypeAlias = Sequence[Judged]

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tagger import charts
 from tagger.escaping import for_html
-from tagger.evaluate import Evaluation, Judged, figures_by_source
+from tagger.evaluation import charts
+from tagger.evaluation.evaluate import Evaluation, Judged, figures_by_source
 from tagger.metrics import classification
 from tagger.models.card import HISTORY_FILE, Epoch
 from tagger.models.side_files import REPORT_FILE

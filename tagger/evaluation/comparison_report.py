@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from tagger.catalog import output
-from tagger.compare import BATCHES, Comparison
 from tagger.escaping import code_for_markdown, for_markdown
+from tagger.evaluation.compare import BATCHES, Comparison
 from tagger.file_names import escaped
 
 TITLES = {

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from tagger.escaping import for_terminal
-from tagger.evaluate import Evaluation, Judged
+from tagger.evaluation.evaluate import Evaluation, Judged
 from tagger.photos.decode import decode
 from tagger.photos.product import garment
 from tagger.records import Failed, Pixels

@@ -1,0 +1,1 @@
+"""Measuring bundles, and the reports of it."""
