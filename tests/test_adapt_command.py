@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from tagger.cli import main
+from tagger.cli.main import main
 from tagger.inference.tagger import Tagger
 
 pytestmark = pytest.mark.usefixtures("one_thread")

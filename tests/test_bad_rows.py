@@ -17,7 +17,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from tagger.catalog import source
-from tagger.cli import main
+from tagger.cli.main import main
 from tagger.errors import SourceError
 from tagger.photos import loader
 from tagger.run.ledger import EARLIEST_NS, LATEST_NS

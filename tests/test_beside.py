@@ -11,7 +11,7 @@ from conftest import save_bundle, write_photos
 from test_finetune import folder_of
 from test_retrain import data as data  # a fixture that is used by its name
 
-from tagger.cli import main
+from tagger.cli.main import main
 from tagger.errors import OutputError
 from tagger.models import bundle
 from tagger.models.card import NetworkConfig, history

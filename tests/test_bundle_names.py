@@ -7,7 +7,7 @@ import torch
 from click.testing import CliRunner, Result
 from conftest import draw_photo, rows_of, save_bundle
 
-from tagger.cli import cli
+from tagger.cli.main import cli
 from tagger.data import dataset
 from tagger.errors import BundleError
 from tagger.inference.tagger import Tagger

@@ -10,7 +10,7 @@ from conftest import save_bundle
 from test_finetune import drawn, folder_of
 from test_training import CONFIG, OTHERS, PICTURES, RECIPE, interrupted, trained
 
-from tagger.cli import main
+from tagger.cli.main import main
 from tagger.data.dataset import Pictures
 from tagger.errors import TrainingError
 from tagger.models.card import NetworkConfig

@@ -18,7 +18,7 @@ from conftest import Fmtag, draw_photo
 from PIL import Image
 
 from tagger.catalog.output import COLUMNS
-from tagger.cli import main
+from tagger.cli.main import main
 from tagger.data.dataset import LABELS
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -434,7 +434,7 @@ def test_debug_may_be_asked_for_in_any_way(call: Call, tmp_path: Path, monkeypat
 
 HEAVY = """
 import sys
-from tagger.cli import main
+from tagger.cli.main import main
 try:
     main(["--help"])
 except SystemExit as end:
@@ -454,7 +454,7 @@ def test_help_is_light() -> None:
 
 DRAWS = """
 import sys
-from tagger.cli import main
+from tagger.cli.main import main
 try:
     main(["run", *sys.argv[1:]])
 except SystemExit as end:

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from sklearn.metrics import precision_recall_fscore_support
 
-from tagger.cli import main
+from tagger.cli.main import main
 from tagger.data import dataset
 from tagger.data.dataset import GROUPS, LABELS, Pictures
 from tagger.errors import BundleError

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from conftest import draw_photo
 
-from tagger.cli import main
-from tagger.configuration import CONFIGURATION, MOST_CONFIGURATION
+from tagger.cli.config import CONFIGURATION, MOST_CONFIGURATION
+from tagger.cli.main import main
 from tagger.errors import BundleError
 from tagger.models.card import place_for
 

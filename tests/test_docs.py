@@ -10,7 +10,7 @@ import click
 import pytest
 from conftest import ROOT
 
-from tagger.cli import cli
+from tagger.cli.main import cli
 
 README, CHANGELOG, ARCHITECTURE = ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "ARCHITECTURE.md"
 PAGES = sorted((ROOT / "docs").rglob("*.md"))

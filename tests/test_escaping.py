@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from tagger.adaptation.adapt import Adapted, Gain, Suspect
-from tagger.cli import main
+from tagger.cli.main import main
+from tagger.cli.printing import print_adapted, print_comparison
 from tagger.data import dataset
 from tagger.escaping import code_for_markdown, for_chart, for_html, for_json, for_markdown, for_terminal
 from tagger.evaluation.comparison_report import table
 from tagger.models import bundle
-from tagger.report import print_adapted, print_comparison
 
 ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What may not reach a terminal; line breaks are counted where they matter."""
@@ -289,7 +289,7 @@ def test_the_bar_ends_with_tags_as_they_are(
     call: Call, forging: Path, hostile_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a terminal too, where a table of tags stands at the end."""
-    monkeypatch.setattr("tagger.progress.tqdm", _Bar)
+    monkeypatch.setattr("tagger.cli.progress.tqdm", _Bar)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     code, _, err = call("run", forging, "--out", tmp_path / "tags.csv", "--model", hostile_bundle, "--min-confidence", "0")
     assert code == 3

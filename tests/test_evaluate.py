@@ -15,7 +15,7 @@ from conftest import ROOT, draw_photo
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from tagger.cli import main
+from tagger.cli.main import main
 from tagger.data.dataset import GROUPS, LABELS, Pictures
 from tagger.errors import DatasetError, SourceError
 from tagger.evaluation.contact_sheet import COLUMNS, contact_sheet

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tagger.cli import main
+from tagger.cli.main import main
 from tagger.data import dataset
 from tagger.data.dataset import LABELS, Pictures
 from tagger.errors import ExportError

@@ -12,7 +12,7 @@ from test_finetune import drawn
 from tagger.adaptation.examples import read_table
 from tagger.catalog.output import as_csv, as_json
 from tagger.catalog.source import open_source
-from tagger.cli import main
+from tagger.cli.main import main
 from tagger.file_names import escaped, file_meant, unescaped
 from tagger.models import bundle
 from tagger.models.card import NetworkConfig

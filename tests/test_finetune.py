@@ -12,7 +12,7 @@ import torch
 from conftest import save_bundle
 from PIL import Image, ImageDraw
 
-from tagger.cli import main
+from tagger.cli.main import main
 from tagger.data.photo_dataset import Part, collect
 from tagger.errors import DatasetError, TrainingError
 from tagger.inference.tagger import Tagger

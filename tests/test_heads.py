@@ -11,7 +11,7 @@ from test_finetune import folder_of
 from test_retrain import RECIPE
 from test_retrain import data as data  # a fixture that is used by its name
 
-from tagger.cli import main
+from tagger.cli.main import main
 from tagger.data import dataset, photo_dataset
 from tagger.errors import TrainingError
 from tagger.models import bundle

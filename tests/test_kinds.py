@@ -17,7 +17,7 @@ import pytest
 from conftest import draw_photo, rows_of
 from pyarrow import parquet
 
-from tagger.cli import main
+from tagger.cli.main import main
 from tagger.file_kinds import TABLE_SUFFIXES, is_photo, kind_of
 
 Run = Callable[..., tuple[int, str]]

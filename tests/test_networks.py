@@ -9,7 +9,7 @@ import torch
 from test_training import OTHERS, PICTURES, PowerCutError, bars, same_weights, stop_after
 from torch import Tensor
 
-from tagger.cli import main
+from tagger.cli.main import main
 from tagger.inference.predictor import coarse, coarse_count
 from tagger.models.card import NetworkConfig
 from tagger.models.network import Network, count_macs, count_parameters

@@ -697,7 +697,7 @@ def test_a_bundle_replaced_in_mid_run_is_said(night: Night, monkeypatch: pytest.
 
 
 LIMITED = (
-    "import resource, sys; from tagger.cli import main;"
+    "import resource, sys; from tagger.cli.main import main;"
     "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY)); main(sys.argv[2:])"
 )
 

@@ -439,7 +439,7 @@ LIMITED = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-from tagger.cli import main
+from tagger.cli.main import main
 main()
 """
 

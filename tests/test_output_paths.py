@@ -12,7 +12,7 @@ import pytest
 from conftest import Fmtag, draw_photo, rows_of, write_photos
 
 from tagger.catalog import output_paths
-from tagger.cli import main
+from tagger.cli.main import main
 
 Ended = tuple[int, str]
 Call = Callable[..., Ended]

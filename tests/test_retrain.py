@@ -14,7 +14,8 @@ import pytest
 import torch
 from conftest import draw_photo, save_bundle
 
-from tagger.cli import main
+from tagger.cli.main import main
+from tagger.cli.printing import print_epoch, print_retrained
 from tagger.data import dataset
 from tagger.data.dataset import LABELS, Pictures, hold_out, kept_for_calibration, kept_for_reporting, labelled_photos
 from tagger.errors import DatasetError, TrainingError
@@ -25,7 +26,6 @@ from tagger.models.card import NetworkConfig
 from tagger.models.network import Network, count_macs, count_parameters
 from tagger.models.torchvision_backbones import MAKERS
 from tagger.records import Garment
-from tagger.report import print_epoch, print_retrained
 from tagger.settings import Cycle, Recipe, TrainSettings
 from tagger.synthesis import mix
 from tagger.training.pretrain import Retrained, retrain

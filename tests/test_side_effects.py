@@ -85,7 +85,7 @@ def test_pillows_switch_for_truncated_files_is_the_hosts(monkeypatch: pytest.Mon
 
 def test_the_command_keeps_its_filter_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command hides Pillow's warnings while it runs, and called from a program it leaves that one's filters alone."""
-    from tagger.cli import main
+    from tagger.cli.main import main
 
     before = list(warnings.filters)
     with pytest.raises(SystemExit):

@@ -16,8 +16,8 @@ import pytest
 import torch
 from conftest import ROOT, save_bundle
 
-from tagger.asked import Asked, settings_of
-from tagger.cli import main
+from tagger.cli.main import main
+from tagger.cli.retrain_options import Asked, settings_of
 from tagger.data import dataset
 from tagger.data.dataset import Pictures, hold_out
 from tagger.errors import ConfigurationError, FmtagError, LockedError, OutputError, TrainingError, TuningError
@@ -244,7 +244,7 @@ sys.path.insert(0, {str(ROOT / "tests")!r})
 import pytest
 import test_tune
 from tagger import tune
-from tagger.cli import main
+from tagger.cli.main import main
 test_tune.put_in_place(pytest.MonkeyPatch())
 own, trainings = tune.train, []
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from tagger.cli import cli
+from tagger.cli.main import cli
 
 MARK = "<!-- commands -->"
 """The line of a page that the reference replaces."""

@@ -11,6 +11,7 @@ from rich.text import Text
 from tqdm import tqdm
 
 from tagger.adaptation.adapt import Adapted
+from tagger.cli.terminal import Terminal, say
 from tagger.errors import BundleError
 from tagger.evaluation.compare import Comparison
 from tagger.evaluation.comparison_report import TITLES, cell
@@ -19,7 +20,6 @@ from tagger.metrics.classification import Interval
 from tagger.models import bundle
 from tagger.models.card import Card
 from tagger.models.network import Network, count_parameters, layers
-from tagger.terminal import Terminal, say
 from tagger.training.publish import Retrained
 from tagger.training.trainer import EpochFigures
 from tagger.training.tune import TrialFigures, Tuned

@@ -13,11 +13,11 @@ from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
 
+from tagger.cli.terminal import Terminal
 from tagger.escaping import for_json, for_terminal
 from tagger.records import Failed
 from tagger.run.pipeline import Report
 from tagger.run.report import counts
-from tagger.terminal import Terminal
 
 LogFormat: TypeAlias = Literal["text", "json"]
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from tagger.configuration import CONFIGURATION, configured, origin
+from tagger.cli.config import CONFIGURATION, configured, origin
 from tagger.errors import FmtagError, Interrupted
 from tagger.escaping import for_json, for_terminal
 from tagger.settings import (
@@ -284,7 +284,7 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: str
     Exit codes: 0 every photo tagged or flagged; 1 the run could not be done; 2 wrong usage; 3 done, but some photos
     could not be read (they are rows all the same); 4 another run is going on; 130 or 143 stopped by a signal.
     """
-    from tagger.progress import LogFormat, Progress
+    from tagger.cli.progress import LogFormat, Progress
     from tagger.run import pipeline
     from tagger.run.report import reported
     from tagger.signals import Stopping
@@ -363,6 +363,7 @@ def evaluate(
     from tagger.catalog.labelled import photo_files, place_of
     from tagger.catalog.output import write_file, write_folder, write_json
     from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
+    from tagger.cli.printing import print_figures
     from tagger.evaluation.contact_sheet import contact_sheet
     from tagger.evaluation.evaluate import evaluate as judge
     from tagger.evaluation.evaluate import figures_of
@@ -370,7 +371,6 @@ def evaluate(
     from tagger.evaluation.markdown_report import photo_report
     from tagger.file_names import escaped
     from tagger.models import card
-    from tagger.report import print_figures
 
     settings = EvaluateSettings(sources, **options)
     markdown = report if report is not None and _is_markdown(report) else None
@@ -424,12 +424,12 @@ def compare(
     """
     from tagger.catalog.output import write_file
     from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
+    from tagger.cli.printing import print_comparison
     from tagger.evaluation import comparison_report
     from tagger.evaluation.charts import costs
     from tagger.evaluation.compare import compare as measure
     from tagger.file_names import escaped
     from tagger.models.card import files_of
-    from tagger.report import print_comparison
 
     if out is not None and out.suffix not in (".csv", ".json"):
         raise click.UsageError(f"{out} ends neither in .csv nor in .json; give one of these to --out.")
@@ -464,8 +464,8 @@ def export(**options: Any) -> None:
     The file takes pictures uint8 (n, 1, 28, 28), 0 for background, and gives calibrated probabilities of the labels that its
     metadata name. What is neither pruned nor made int8 is written only if it says the same.
     """
+    from tagger.cli.printing import print_exported
     from tagger.inference.export import export as write
-    from tagger.report import print_exported
 
     print_exported(write(ExportSettings(**options)))
 
@@ -589,17 +589,17 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     The bundle is calibrated on what was held out and measured on what nothing has seen before; metrics.json, history.csv and
     report/report.html lie beside it. It replaces another one in the folder only if it is no worse.
     """
-    from tagger.asked import Asked, settings_of
     from tagger.catalog.output import write_folder
+    from tagger.cli.printing import print_epoch, print_retrained
+    from tagger.cli.progress import counting
+    from tagger.cli.retrain_options import Asked, settings_of
+    from tagger.cli.terminal import say
     from tagger.evaluation.evaluate import evaluate as judge
     from tagger.evaluation.evaluate import evaluate_test_set
     from tagger.evaluation.html_report import html_report
     from tagger.models.bundle_name import check_name
     from tagger.models.card import history
     from tagger.models.side_files import REPORT, REPORT_FILE, TEST
-    from tagger.progress import counting
-    from tagger.report import print_epoch, print_retrained
-    from tagger.terminal import say
     from tagger.training.finetune import collected, finetune
     from tagger.training.pretrain import retrain as make
     from tagger.training.publish import check_places
@@ -659,9 +659,9 @@ def tune(**options: Any) -> int:
     training images judge, and the test set is never opened. The same command, given again, goes on with the study. Exit code 4:
     another search has it.
     """
-    from tagger.report import print_trial, print_tuned
+    from tagger.cli.printing import print_trial, print_tuned
+    from tagger.cli.terminal import say
     from tagger.signals import Stopping
-    from tagger.terminal import say
     from tagger.training.tune import tune as search
 
     settings = TuneSettings(**options)
@@ -714,9 +714,9 @@ def adapt(out: str, **options: Any) -> None:
     them. What was gained is said, by cross-validation over whole products, before anything is replaced.
     """
     from tagger.adaptation.adapt import adapt as learn
+    from tagger.cli.printing import print_adapted
+    from tagger.cli.progress import counting
     from tagger.models import card
-    from tagger.progress import counting
-    from tagger.report import print_adapted
 
     folder = card.place_for(out)
     with counting("photos") as progress:
@@ -734,8 +734,8 @@ def pick(count: int, out: str, **options: Any) -> None:
     Fill the column `label` of the table in and give it to `adapt --labels`. A row left empty is passed over.
     """
     from tagger.adaptation.adapt import write_picks
-    from tagger.progress import counting
-    from tagger.terminal import say
+    from tagger.cli.progress import counting
+    from tagger.cli.terminal import say
 
     with counting("photos") as progress:
         picked, total = write_picks(AdaptSettings(out=out, **options), count, progress)
@@ -747,10 +747,10 @@ def pick(count: int, out: str, **options: Any) -> None:
 def models(context: click.Context) -> None:
     """List the bundles at hand, shipped and your own; `models show NAME` prints a card, `models default NAME` sets one."""
     if context.invoked_subcommand is None:
+        from tagger.cli.printing import print_models
+        from tagger.cli.terminal import say
         from tagger.errors import BundleError
         from tagger.models import card
-        from tagger.report import print_models
-        from tagger.terminal import say
 
         shipped, own = card.shipped(), card.own()
         try:
@@ -766,8 +766,8 @@ def models(context: click.Context) -> None:
 @with_debug
 def default(name: str) -> None:
     """Let the bundle NAME tag wherever none is named."""
+    from tagger.cli.terminal import say
     from tagger.models import bundle
-    from tagger.terminal import say
 
     say(f"{bundle.set_default_model(name).model} tags from now on where no --model is given.", err=True)
 
@@ -779,8 +779,8 @@ def show(name: str) -> None:
     """Print the card and the layers of the bundle NAME, with what each puts out and costs."""
     from dataclasses import asdict
 
+    from tagger.cli.printing import print_layers
     from tagger.models import bundle
-    from tagger.report import print_layers
 
     loaded = bundle.load(name)
     click.echo(for_json(json.dumps({"model": loaded.model, **asdict(loaded.card)}, indent=2, ensure_ascii=False)))
