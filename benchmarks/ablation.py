@@ -23,15 +23,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tagger.data import dataset
+from tagger.data import fashion_mnist
+from tagger.data.clothing import labelled_photos
+from tagger.data.images import Pictures
+from tagger.data.labels import NONE
+from tagger.data.splits import hold_out, kept_for_calibration, kept_for_reporting
 from tagger.evaluation.evaluate import Evaluation, Judged, evaluate
+from tagger.evaluation.settings import EvaluateSettings
 from tagger.inference import predictor
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature
+from tagger.metrics.significance import macro_accuracy
 from tagger.models import bundle
 from tagger.models.network import Network, logits_of
 from tagger.photos import person, product
-from tagger.settings import EvaluateSettings
 from tagger.synthesis import mix
 from tagger.training.recipes import catalog_recipe
 from tagger.training.trainer import train
@@ -70,7 +75,7 @@ def figures(evaluation: Evaluation, unseen: str) -> list[str]:
 
 
 def _macro(rows: Sequence[Judged]) -> float:
-    return classification.macro_accuracy([row.right for row in rows], [row.label for row in rows])
+    return macro_accuracy([row.right for row in rows], [row.label for row in rows])
 
 
 def _coverage(rows: Sequence[Judged]) -> float:
@@ -167,24 +172,24 @@ class Kitchen:
     """All that the trainings share: pictures, cuts of photos, the network to begin with and the judge of shirts."""
 
     def __init__(self, photos: Path, pictures: int) -> None:
-        self.pictures, self.held_out = dataset.hold_out(dataset.fashion_mnist("train"))
+        self.pictures, self.held_out = hold_out(fashion_mnist.load_fashion_mnist("train"))
         self.count = pictures
         self.start = bundle.load("residual").network()
-        self.config = replace(self.start.config, photo_classes=dataset.NONE + 1)
+        self.config = replace(self.start.config, photo_classes=NONE + 1)
         folder = photos.resolve().name
-        mine = [one for one in dataset.labelled_photos(photos) if not dataset.kept_for_reporting(folder, one.group)]
-        self.cuts = mix.cuts_of([one for one in mine if not dataset.kept_for_calibration(folder, one.group)])
-        self.kept = mix.cuts_of([one for one in mine if dataset.kept_for_calibration(folder, one.group)])
+        mine = [one for one in labelled_photos(photos) if not kept_for_reporting(folder, one.group)]
+        self.cuts = mix.cuts_of([one for one in mine if not kept_for_calibration(folder, one.group)])
+        self.kept = mix.cuts_of([one for one in mine if kept_for_calibration(folder, one.group)])
         seen = mix.variants_of_cuts(self.cuts, self.pictures, mix.TIMES_PHOTO, 0)
-        targets = functional.one_hot(seen.labels, dataset.NONE + 1).float()
+        targets = functional.one_hot(seen.labels, NONE + 1).float()
         self.judge = self.trained(replace(seen, targets=targets, photo=torch.ones(len(seen), dtype=torch.bool)))
 
-    def mixed(self, judge: bool = True, photos: bool = True) -> dataset.Pictures:
+    def mixed(self, judge: bool = True, photos: bool = True) -> Pictures:
         """Return the whole mix, or the one without labelled photos or without the judge that they taught."""
         cuts, judge_network = self.cuts if photos else [], self.judge if judge and photos else None
         return mix.training_mix(self.pictures, cuts, self.start, judge_network, 0)
 
-    def trained(self, pictures: dataset.Pictures) -> Network:
+    def trained(self, pictures: Pictures) -> Network:
         """Return a network that saw `count` of the pictures, in one gentle cycle."""
         with tempfile.TemporaryDirectory() as folder:
             some = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(0))[: self.count]
@@ -194,7 +199,7 @@ class Kitchen:
             )
         return network
 
-    def row(self, name: str, pictures: dataset.Pictures, folders: Sequence[str], unseen: str) -> list[str]:
+    def row(self, name: str, pictures: Pictures, folders: Sequence[str], unseen: str) -> list[str]:
         """Train on the pictures and return a row of figures."""
         network = self.trained(pictures)
         calibration = mix.calibration_mix(self.held_out, self.kept, 0)
@@ -223,7 +228,7 @@ def of_mixes(kitchen: Kitchen, folders: Sequence[str], unseen: str) -> Iterator[
     drawn = 2 * n + photos
     everything = torch.arange(len(whole))
     drawings = everything >= drawn
-    strangers = drawings & (whole.labels == dataset.NONE)
+    strangers = drawings & (whole.labels == NONE)
     yield kitchen.row("whole mix", whole, folders, unseen)
     yield kitchen.row("without drawn strangers", whole.take(everything[~strangers]), folders, unseen)
     yield kitchen.row("without drawn shoes and bags", whole.take(everything[~drawings | strangers]), folders, unseen)

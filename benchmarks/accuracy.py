@@ -31,17 +31,21 @@ from reporting import hardware, write
 from torch import Tensor
 from torch.nn import functional
 
-from tagger.data import dataset
+from tagger.data import fashion_mnist
 from tagger.data.augmentation import moved
+from tagger.data.images import Pictures
+from tagger.data.splits import hold_out
 from tagger.evaluation.compare import compare
 from tagger.evaluation.comparison_report import table, tables
-from tagger.metrics import classification
+from tagger.evaluation.settings import CompareSettings
 from tagger.metrics.calibration import fit_temperature
+from tagger.metrics.significance import mcnemar
 from tagger.models import bundle
-from tagger.models.card import NetworkConfig
-from tagger.models.network import Network, count_macs, count_parameters, logits_of
-from tagger.settings import CompareSettings, Cycle, Recipe
+from tagger.models.config import NetworkConfig
+from tagger.models.network import Network, logits_of
+from tagger.models.summary import count_macs, count_parameters
 from tagger.training import trainer as recipe_room
+from tagger.training.recipe import Cycle, Recipe
 from tagger.training.recipes import SHAPES
 
 HERE = Path(__file__).resolve().parent
@@ -115,7 +119,7 @@ def trained(name: str, epochs: int, seed: int) -> Run:
     seen = round(epochs * variant.length)
     cycle = Cycle(**({"epochs": seen, "small_epochs": seen // 2} | dict(variant.cycle)))
     recipe = Recipe(**({"cycles": (cycle,), "seed": seed, "network": "tiny"} | dict(variant.recipe)))
-    pictures, held_out = dataset.hold_out(dataset.fashion_mnist("train"))
+    pictures, held_out = hold_out(fashion_mnist.load_fashion_mnist("train"))
     order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(0))
     training, more = pictures.take(order[MORE:]), pictures.take(order[:MORE])
     teachers = [bundle.load(teacher).network() for teacher in recipe.teachers]
@@ -138,7 +142,7 @@ def trained(name: str, epochs: int, seed: int) -> Run:
     }
 
 
-def _scored(network: Network, pictures: dataset.Pictures) -> Run:
+def _scored(network: Network, pictures: Pictures) -> Run:
     logits = logits_of(network, pictures.pixels)
     temperature = fit_temperature(logits, pictures.labels)
     return {
@@ -200,7 +204,7 @@ def _ablation(run: Run, reference: Run) -> list[str]:
     n = sum(run[name]["n"] for name in sets)
     right, theirs = (np.concatenate([_right(some[name]) for name in sets]) for some in (run, reference))
     entropy = sum(run[name]["cross_entropy"] * run[name]["n"] for name in sets) / n
-    beside = f"{100 * (right.mean() - theirs.mean()):+.2f} points, p = {classification.mcnemar(right, theirs):.2g}"
+    beside = f"{100 * (right.mean() - theirs.mean()):+.2f} points, p = {mcnemar(right, theirs):.2g}"
     return [
         run["variant"],
         f"{run['parameters']:,}",

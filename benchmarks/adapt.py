@@ -33,12 +33,15 @@ from reporting import hardware, write
 from torch import Tensor
 
 from tagger.adaptation.active_learning import worth_labelling
-from tagger.adaptation.fit import STRENGTHS, Lesson, cross_validate, learn
-from tagger.data.dataset import GROUPS, LABELS, NONE, kept_for_reporting
+from tagger.adaptation.examples import Lesson
+from tagger.adaptation.fit import STRENGTHS, cross_validate, learn
+from tagger.data.labels import GROUPS, LABELS, NONE
+from tagger.data.splits import kept_for_reporting
 from tagger.evaluation.comparison_report import table
 from tagger.inference.predictor import Look, Predictor
 from tagger.metrics import classification
-from tagger.metrics.calibration import fit_temperature
+from tagger.metrics.calibration import BINS, calibration_error, fit_temperature, reliability_table
+from tagger.metrics.significance import macro_accuracy
 from tagger.models import bundle
 from tagger.photos.decode import decode
 from tagger.photos.product import garment
@@ -254,7 +257,7 @@ class Said:
     @property
     def accuracy(self) -> float:
         """Macro accuracy."""
-        return classification.macro_accuracy(self.right, self.classes)
+        return macro_accuracy(self.right, self.classes)
 
 
 def before(shots: Shots, scored: Flags) -> Said:
@@ -382,10 +385,7 @@ def confidence_rows(folders: Sequence[Folder], draws: int) -> Rows:
         for count in (None, 5, 20):
             case = draws_of(folder.shots, count, draws, calibrated=True)
             for name, saids in (("the catalog's own", case.own), ("new", case.new)):
-                errors = [
-                    classification.calibration_error(classification.reliability_table(said.confidence, said.right))
-                    for said in saids
-                ]
+                errors = [calibration_error(reliability_table(said.confidence, said.right)) for said in saids]
                 yield (
                     folder.name,
                     "none" if count is None else str(count),
@@ -667,7 +667,7 @@ def _confidence(folders: Sequence[Folder], draws: int) -> Iterator[str]:
     yield "## Confidence\n"
     yield (
         "Of the scored photos, at the temperature that cross-validation finds, which is 1 without labels. The error is that of "
-        f"{classification.BINS} bins of one draw, which is above 0 by chance alone where n is small.\n"
+        f"{BINS} bins of one draw, which is above 0 by chance alone where n is small.\n"
     )
     titles = ["folder", "labels a class", "photos", "n", "mean confidence", "accuracy", "calibration error"]
     yield from table(titles, confidence_rows(folders, draws))

@@ -25,9 +25,10 @@ from reporting import hardware, write
 from torch import Tensor
 from torch.nn import functional
 
-from tagger.adaptation.examples import Labelled, lesson_of
+from tagger.adaptation.examples import lesson_of
 from tagger.adaptation.fit import cross_validate, learn
-from tagger.data.dataset import LABELS
+from tagger.catalog.label_table import Labelled
+from tagger.data.labels import LABELS
 from tagger.evaluation.comparison_report import table
 from tagger.inference.predictor import Look
 from tagger.models.adapter import BLOCK, directions_of

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from tagger.data.dataset import LABELS, fashion_mnist
+from tagger.data.fashion_mnist import load_fashion_mnist
+from tagger.data.labels import LABELS
 
 
 def main(folder: Path) -> None:
     """Write 10,000 files."""
-    test = fashion_mnist("test")
+    test = load_fashion_mnist("test")
     for number, (pixels, label) in enumerate(zip(test.pixels.numpy(), test.labels.tolist(), strict=True)):
         of_class = folder / LABELS[label].replace("/", "-")
         of_class.mkdir(parents=True, exist_ok=True)

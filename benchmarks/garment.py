@@ -35,13 +35,14 @@ import numpy as np
 import torch
 from reporting import hardware, write
 
+from tagger.arrays import Pixels
 from tagger.evaluation.evaluate import Judged, evaluate
+from tagger.evaluation.settings import EvaluateSettings
 from tagger.inference.predictor import Predictor
-from tagger.metrics import classification
+from tagger.metrics.significance import Interval, macro_interval
 from tagger.models import bundle
 from tagger.photos import decode, product
-from tagger.records import Garment, Photo, Pixels
-from tagger.settings import EvaluateSettings
+from tagger.records import Garment, Photo
 
 HERE = Path(__file__).resolve().parent
 
@@ -200,14 +201,14 @@ def outcomes(taken: Sequence[Taken], ways: Mapping[str, Swaps]) -> dict[str, Out
     return {name: Outcome(garments[name], seconds[name] * 1000 / len(taken)) for name in ways}
 
 
-def accuracy(taken: Sequence[Taken], outcome: Outcome, predictor: Predictor, labels: Sequence[str]) -> classification.Interval:
+def accuracy(taken: Sequence[Taken], outcome: Outcome, predictor: Predictor, labels: Sequence[str]) -> Interval:
     """Return the macro accuracy with its interval; a photo without a product is wrong."""
     said = predictor(outcome.garments).argmax(axis=1)
     right = [
         found.found and labels[number] == row.label
         for (row, _), found, number in zip(taken, outcome.garments, said, strict=True)
     ]
-    return classification.macro_interval(right, [row.label for row, _ in taken], [row.group for row, _ in taken])
+    return macro_interval(right, [row.label for row, _ in taken], [row.group for row, _ in taken])
 
 
 # The report --------------------------------------------------------------------------------------------------------

@@ -24,7 +24,8 @@ from PIL import Image, ImageDraw
 
 import tagger.inference.tagger  # torch is loaded once, before anything is forked, and computes in the children alone
 from tagger.run.pipeline import Watcher, run
-from tagger.settings import DEFAULT_MODEL, RunSettings
+from tagger.run.settings import RunSettings
+from tagger.settings import DEFAULT_MODEL
 
 LONG_AGO = 1_700_000_000
 

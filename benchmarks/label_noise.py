@@ -24,7 +24,9 @@ from cleanlab.rank import get_label_quality_scores
 from PIL import Image, ImageDraw
 from reporting import hardware, write
 
-from tagger.data import dataset
+from tagger.data import fashion_mnist
+from tagger.data.images import Pictures
+from tagger.data.labels import LABELS
 from tagger.evaluation.compare import said_by
 from tagger.evaluation.comparison_report import table
 from tagger.models import bundle
@@ -51,7 +53,7 @@ class Question:
     doubtful: bool
 
 
-def probabilities(names: Sequence[str], pictures: dataset.Pictures) -> np.ndarray:
+def probabilities(names: Sequence[str], pictures: Pictures) -> np.ndarray:
     """Return what the bundles say of pictures and their mirror images, on average: float (n, classes)."""
     views = (pictures, replace(pictures, pixels=pictures.pixels.flip(3)))
     said = [said_by(loaded, view) for loaded in map(bundle.load, names) for view in views]
@@ -74,7 +76,7 @@ def questions(said: np.ndarray, labels: np.ndarray) -> list[Question]:
     return [asked[place] for place in order]
 
 
-def draw(asked: Sequence[Question], pictures: dataset.Pictures, folder: Path) -> None:
+def draw(asked: Sequence[Question], pictures: Pictures, folder: Path) -> None:
     """Write the questions as pictures of 50 each."""
     folder.mkdir(parents=True, exist_ok=True)
     width, height = SIDE + 8, SIDE + 40
@@ -85,15 +87,15 @@ def draw(asked: Sequence[Question], pictures: dataset.Pictures, folder: Path) ->
             left, top = place % COLUMNS * width, place // COLUMNS * height
             picture = Image.fromarray(255 - pictures.pixels[question.index, 0].numpy())
             sheet.paste(picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC), (left + 4, top + 2))
-            pen.text((left + 4, top + SIDE + 3), f"{start + place} 1 {dataset.LABELS[question.first]}", fill=0)
-            pen.text((left + 4, top + SIDE + 19), f"   2 {dataset.LABELS[question.second]}", fill=0)
+            pen.text((left + 4, top + SIDE + 3), f"{start + place} 1 {LABELS[question.first]}", fill=0)
+            pen.text((left + 4, top + SIDE + 19), f"   2 {LABELS[question.second]}", fill=0)
         sheet.save(folder / f"sheet-{start // (COLUMNS * ROWS) + 1}.png")
 
 
 def form(asked: Sequence[Question]) -> Iterator[dict[str, object]]:
     """Yield the rows of the table to fill in; the number is that on the sheets, and `seen` one of `SEEN`."""
     for number, question in enumerate(asked):
-        labels = {"first": dataset.LABELS[question.first], "second": dataset.LABELS[question.second]}
+        labels = {"first": LABELS[question.first], "second": LABELS[question.second]}
         yield {"number": number, "index": question.index, "doubtful": question.doubtful, **labels, "seen": ""}
 
 
@@ -120,12 +122,12 @@ def _held_against(row: dict[str, str], labels: np.ndarray) -> str:
     if row["seen"] == "both":
         return "cannot be told"
     said = row.get(row["seen"])
-    return "right" if said == dataset.LABELS[labels[int(row["index"])]] else "wrong"
+    return "right" if said == LABELS[labels[int(row["index"])]] else "wrong"
 
 
 def report(names: Sequence[str]) -> Iterator[str]:
     """Yield the lines of the file."""
-    test = dataset.fashion_mnist("test")
+    test = fashion_mnist.load_fashion_mnist("test")
     labels = test.labels.numpy()
     said = probabilities(names, test)
     looked = verdicts(labels)
@@ -173,7 +175,7 @@ def main() -> None:
     if asked.command == "report":
         write(asked.out, report(asked.bundles))
         return
-    test = dataset.fashion_mnist("test")
+    test = fashion_mnist.load_fashion_mnist("test")
     drawn = questions(probabilities(asked.bundles, test), test.labels.numpy())
     draw(drawn, test, asked.sheets)
     with (asked.sheets / VERDICTS.name).open("w", encoding="utf-8", newline="") as file:

@@ -42,15 +42,19 @@ from torch.nn import functional
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import rotate
 
-from tagger.data import dataset
+from tagger.data import fashion_mnist
+from tagger.data.clothing import labelled_photos
+from tagger.data.images import Pictures
+from tagger.data.labels import NONE
+from tagger.data.splits import hold_out, kept_for_calibration, kept_for_reporting
 from tagger.evaluation.evaluate import Evaluation, Judged, evaluate
+from tagger.evaluation.settings import EvaluateSettings
 from tagger.inference.predictor import photo_probabilities, photo_views, smaller
 from tagger.metrics import classification
 from tagger.models import bundle
 from tagger.photos.decode import decode
 from tagger.photos.product import garment
 from tagger.records import Photo
-from tagger.settings import EvaluateSettings
 from tagger.synthesis import mix
 
 HERE = Path(__file__).resolve().parent
@@ -256,23 +260,23 @@ def shown(evaluation: Evaluation, model: bundle.Bundle, without: set[Path]) -> S
     return Shown(rows, found, seen(model, torch.from_numpy(pixels)[:, None]))
 
 
-def fitted_on(options: argparse.Namespace) -> tuple[dataset.Pictures, set[Path]]:
+def fitted_on(options: argparse.Namespace) -> tuple[Pictures, set[Path]]:
     """Return the known products to fit scores on, and all the photos of the senders whose photos are among them."""
-    held_out = dataset.hold_out(dataset.fashion_mnist("train", options.data))[1]
+    held_out = hold_out(fashion_mnist.load_fashion_mnist("train", options.data))[1]
     parts = [mix.variants_of(held_out, 1, SEED)]
     files: set[Path] = set()
     if options.photos:
         name = options.photos.resolve().name
-        chosen = [photo for photo in dataset.labelled_photos(options.photos) if _calibrates(name, photo.group)]
-        cuts = mix.cuts_of([photo for photo in chosen if photo.label != dataset.NONE])
+        chosen = [photo for photo in labelled_photos(options.photos) if _calibrates(name, photo.group)]
+        cuts = mix.cuts_of([photo for photo in chosen if photo.label != NONE])
         files = {photo.file.resolve() for photo in chosen}
         pixels = np.stack([mix.centred(cut.product) for cut in cuts])
-        parts.append(dataset.Pictures(torch.from_numpy(pixels)[:, None], torch.tensor([cut.label for cut in cuts])))
+        parts.append(Pictures(torch.from_numpy(pixels)[:, None], torch.tensor([cut.label for cut in cuts])))
     return mix.joined(parts), files
 
 
 def _calibrates(folder: str, group: str) -> bool:
-    return dataset.kept_for_calibration(folder, group) and not dataset.kept_for_reporting(folder, group)
+    return kept_for_calibration(folder, group) and not kept_for_reporting(folder, group)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from tagger.data.dataset import LABELS, fashion_mnist
+from tagger.data.fashion_mnist import load_fashion_mnist
+from tagger.data.labels import LABELS
 
 HERE = Path(__file__).resolve().parent
 CATALOG = HERE / "catalog"
@@ -77,7 +78,7 @@ def save(cutout: Image.Image, stem: Path, copy: int) -> Path:
 
 def main() -> None:
     """Write the catalog and its table."""
-    test = fashion_mnist("test")
+    test = load_fashion_mnist("test")
     rows = []
     for label_index, label in enumerate(LABELS):
         of_label = np.flatnonzero(test.labels.numpy() == label_index)

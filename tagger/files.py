@@ -1,14 +1,87 @@
 """Files that are the old one or the new one, never half of one."""
 
+import csv
+import io
+import json
 import os
 import re
 import secrets
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, Any
+
+from tagger.errors import OutputError
+from tagger.file_names import escaped
+
+if TYPE_CHECKING:
+    pass
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Replace a file as a whole; raises `OutputError` where it cannot be written."""
+    try:
+        with replacing(path) as file:
+            file.write(content)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror or error}).") from error
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Replace a file as a whole by JSON for people and programs; raises `OutputError` where it cannot be written."""
+    write_file(path, as_json(content))
+
+
+def as_json(content: Mapping[str, Any]) -> bytes:
+    r"""Return JSON in UTF-8 that people can read too; file names that are not UTF-8 have their escapes, `\udcff`."""
+    return _encoded(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def as_csv(rows: Iterable[Iterable[object]]) -> bytes:
+    """Return rows, the first one with their titles, as a CSV, with file names as `names.escaped` writes them."""
+    file = io.BytesIO()
+    csv.writer(_Encoded(file), lineterminator="\r\n").writerows(rows)  # quotes a lone \r in a cell, too
+    return file.getvalue()
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `OutputError` where no files can be written into `folder`, which need not be there, before work is done for it."""
+    nearest = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    if not nearest.is_dir():
+        raise OutputError(f"{nearest} is no folder, so nothing can be written into {folder}; nothing was changed there.")
+    if not os.access(nearest, os.W_OK):
+        raise OutputError(f"{nearest} may not be written, so nothing can be written into {folder}.")
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Replace files of `folder`, which is made where it is not there, in their order and each as a whole.
+
+    Other files in it stay. Raises `OutputError` where that cannot be done.
+    """
+    check_folder(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be made ({error.strerror or error}).") from error
+    for name, content in files.items():
+        write_file(folder / name, content)
+
+
+class _Encoded:
+    r"""What csv.writer needs of a file: file names that are no UTF-8 come out as `\udc..`, the rest stays valid."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        return self._file.write(_encoded(text.removesuffix("\r\n") + "\n"))
+
+
+def _encoded(text: str) -> bytes:
+    return escaped(text).encode()
+
 
 # None of these may open what somebody else has put there: a link would lead out of the folder, a pipe would never answer.
 _OPEN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)

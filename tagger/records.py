@@ -9,8 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels: TypeAlias = NDArray[np.uint8]
-"""uint8 (height, width, 3) RGB of a photo, or (28, 28) grey of a garment."""
+from tagger.arrays import Pixels
 
 FailedReason: TypeAlias = Literal["missing", "unreadable", "truncated", "too_large", "not_an_image", "bad_row"]
 FAILED_REASONS: tuple[FailedReason, ...] = (

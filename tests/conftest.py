@@ -13,9 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from tagger.data import dataset
+from tagger.data.labels import GROUPS, LABELS
 from tagger.models import bundle
-from tagger.models.card import Card, NetworkConfig
+from tagger.models.card import Card
+from tagger.models.config import NetworkConfig
 from tagger.models.network import Network
 from tagger.photos.product import VERSION
 
@@ -31,8 +32,8 @@ def save_bundle(folder: Path, config: NetworkConfig, **more: Any) -> Path:
             torch.nn.init.normal_(head.weight, std=4.0)
     card = Card(
         name=folder.name,
-        labels=dataset.LABELS,
-        groups=dataset.GROUPS,
+        labels=LABELS,
+        groups=GROUPS,
         network=config,
         garment_version=VERSION,
         temperature=1.0,
@@ -54,7 +55,7 @@ def photo_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with a second head, for photos, that also knows what is none of the labels, and a table of precisions."""
     return save_bundle(
         tmp_path_factory.mktemp("bundles") / "shops",
-        NetworkConfig(widths=(8, 16), blocks=1, photo_classes=len(dataset.LABELS) + 1),
+        NetworkConfig(widths=(8, 16), blocks=1, photo_classes=len(LABELS) + 1),
         photo_temperature=2.0,
         precisions={"0.8": 0.31, "0.95": 0.62},
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tagger.records import Pixels
+from tagger.arrays import Pixels
 
 Colour = tuple[int, int, int]
 

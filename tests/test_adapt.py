@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 import pytest
 from conftest import Fmtag, draw_photo, write_photos
 
-from tagger.adaptation.examples import read_table
+from tagger.catalog.label_table import read_table
 
 CATALOG = 56
 """Photos of the catalog: enough to be learnt from without labels."""

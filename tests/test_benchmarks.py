@@ -15,10 +15,13 @@ import pytest
 import torch
 from conftest import ROOT, draw_photo
 
-from tagger.data import dataset
-from tagger.data.dataset import GROUPS, LABELS, NONE, Pictures, kept_for_calibration, kept_for_reporting
+from tagger.data import fashion_mnist
+from tagger.data.images import Pictures
+from tagger.data.labels import GROUPS, LABELS, NONE
+from tagger.data.splits import kept_for_calibration, kept_for_reporting
 from tagger.models import bundle
-from tagger.models.card import Card, NetworkConfig
+from tagger.models.card import Card
+from tagger.models.config import NetworkConfig
 from tagger.models.network import Network
 from tagger.photos import product
 from tagger.records import Photo
@@ -135,8 +138,8 @@ def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put drawn blobs in the place of Fashion-MNIST's held-out pictures."""
     drawn = [product.garment(Photo(np.asarray(draw_photo(900 + at)))).pixels for at in range(40)]
     held_out = Pictures(torch.from_numpy(np.stack(drawn))[:, None], torch.arange(40) % NONE)
-    monkeypatch.setattr(dataset, "fashion_mnist", lambda split, folder=None: held_out)
-    monkeypatch.setattr(dataset, "hold_out", lambda pictures: (pictures, pictures))
+    monkeypatch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: held_out)
+    monkeypatch.setattr(fashion_mnist, "hold_out", lambda pictures: (pictures, pictures))
 
 
 @pytest.mark.usefixtures("few_pictures")
@@ -241,8 +244,8 @@ def test_every_variant_can_be_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     accuracy = loaded("accuracy")
     drawn = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (420, 1, 28, 28), np.uint8))
     pictures = Pictures(drawn, torch.arange(420) % 10)
-    monkeypatch.setattr(dataset, "fashion_mnist", lambda split, folder=None: pictures)
-    monkeypatch.setattr(dataset, "hold_out", lambda some: (some.take(torch.arange(20, 420)), some.take(torch.arange(20))))
+    monkeypatch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: pictures)
+    monkeypatch.setattr(fashion_mnist, "hold_out", lambda some: (some.take(torch.arange(20, 420)), some.take(torch.arange(20))))
     monkeypatch.setattr(accuracy, "MORE", 130)
     before = dict(vars(accuracy.recipe_room))
     for name in ("reference", "never mirrored", "Nesterov SGD", "cosine", "batches of 256"):

@@ -14,7 +14,8 @@ from test_retrain import data as data  # a fixture that is used by its name
 from tagger.cli.main import main
 from tagger.errors import OutputError
 from tagger.models import bundle
-from tagger.models.card import NetworkConfig, history
+from tagger.models.config import NetworkConfig
+from tagger.models.history import history
 from tagger.models.side_files import check_own, remove_own
 
 TRAINED = {"history.csv", "metrics.json", "test.csv", "report/report.html"}

@@ -15,12 +15,13 @@ import pytest
 import torch
 from conftest import ROOT
 
-from tagger.data.dataset import GROUPS, LABELS
+from tagger.data.labels import GROUPS, LABELS
 from tagger.errors import BundleError, DeviceError
 from tagger.inference.predictor import CHUNK, Predictor, photo_probabilities
 from tagger.models import card as card_room
 from tagger.models.bundle import Bundle, load, save
-from tagger.models.card import FORMAT, NetworkConfig
+from tagger.models.card import FORMAT
+from tagger.models.config import NetworkConfig
 from tagger.models.network import Network
 from tagger.records import Garment
 

@@ -8,11 +8,13 @@ from click.testing import CliRunner, Result
 from conftest import draw_photo, rows_of, save_bundle
 
 from tagger.cli.main import cli
-from tagger.data import dataset
+from tagger.data import fashion_mnist
+from tagger.data.images import Pictures
 from tagger.errors import BundleError
 from tagger.inference.tagger import Tagger
 from tagger.models import bundle, card
-from tagger.models.card import NetworkConfig
+from tagger.models.config import NetworkConfig
+from tagger.models.registry import _shipped_folder, default_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -22,8 +24,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with a photo and two bundles in folders: one of a shipped bundle's name, one of a name of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FMTAG_MODELS", str(tmp_path / "models"))
-    nothing = dataset.Pictures(torch.zeros(8_000, 1, 28, 28, dtype=torch.uint8), torch.arange(8_000) % 10)
-    monkeypatch.setattr(dataset, "fashion_mnist", lambda split, folder=None: nothing)
+    nothing = Pictures(torch.zeros(8_000, 1, 28, 28, dtype=torch.uint8), torch.arange(8_000) % 10)
+    monkeypatch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: nothing)
     draw_photo(1).save("shirt.jpg")
     for name in ("catalog", "uploaded"):
         save_bundle(tmp_path / name, NetworkConfig(widths=(8,), blocks=1))
@@ -42,7 +44,7 @@ def model_of(table: str) -> str:
 
 def test_an_uploaded_folder_does_not_become_the_default_model(here: Path) -> None:
     """Beside a bundle in ./catalog the default stays the shipped network, whatever way it is named."""
-    shipped = card.read(Path(str(card._shipped_folder())) / "catalog").model
+    shipped = card.read(Path(str(_shipped_folder())) / "catalog").model
     assert call("run", "shirt.jpg", "--out", "default.csv").exit_code == 0
     assert call("run", "shirt.jpg", "--out", "named.csv", "--model", "catalog").exit_code == 0
     assert [model_of("default.csv"), model_of("named.csv"), card.read("catalog").model] == [shipped] * 3
@@ -112,9 +114,9 @@ def test_a_folder_without_a_card_is_not_offered(here: Path) -> None:
 def test_the_default_set_as_a_folder_holds_from_every_directory(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`models default ./x` keeps the whole path; a name stays a name even where a folder of that name lies here."""
     assert call("models", "default", "./uploaded").exit_code == 0
-    assert card.default_model() == str(here / "uploaded")
+    assert default_model() == str(here / "uploaded")
     assert call("models", "default", "catalog").exit_code == 0
-    assert card.default_model() == "catalog"
+    assert default_model() == "catalog"
 
 
 def test_new_bundles_go_where_their_folder_says(here: Path) -> None:

@@ -11,11 +11,11 @@ from test_finetune import drawn, folder_of
 from test_training import CONFIG, OTHERS, PICTURES, RECIPE, interrupted, trained
 
 from tagger.cli.main import main
-from tagger.data.dataset import Pictures
+from tagger.data.images import Pictures
 from tagger.errors import TrainingError
-from tagger.models.card import NetworkConfig
-from tagger.settings import Recipe
+from tagger.models.config import NetworkConfig
 from tagger.training.ensemble import checkpoints, train_members
+from tagger.training.recipe import Recipe
 from tagger.training.trainer import train
 
 pytestmark = pytest.mark.usefixtures("one_thread")

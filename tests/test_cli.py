@@ -19,7 +19,7 @@ from PIL import Image
 
 from tagger.catalog.output import COLUMNS
 from tagger.cli.main import main
-from tagger.data.dataset import LABELS
+from tagger.data.labels import LABELS
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 

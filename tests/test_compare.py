@@ -15,19 +15,22 @@ from PIL import Image
 from sklearn.metrics import precision_recall_fscore_support
 
 from tagger.cli.main import main
-from tagger.data import dataset
-from tagger.data.dataset import GROUPS, LABELS, Pictures
+from tagger.data import fashion_mnist
+from tagger.data.images import Pictures
+from tagger.data.labels import GROUPS, LABELS
 from tagger.errors import BundleError
 from tagger.evaluation.charts import costs
 from tagger.evaluation.compare import Comparison, compare
 from tagger.evaluation.comparison_report import as_csv, as_json, markdown
+from tagger.evaluation.settings import CompareSettings
 from tagger.inference.predictor import Predictor
-from tagger.metrics.classification import mcnemar
+from tagger.metrics.significance import mcnemar
 from tagger.models import bundle
-from tagger.models.card import Card, NetworkConfig
-from tagger.models.network import Network, count_parameters
+from tagger.models.card import Card
+from tagger.models.config import NetworkConfig
+from tagger.models.network import Network
+from tagger.models.summary import count_parameters
 from tagger.photos import product
-from tagger.settings import CompareSettings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -38,8 +41,8 @@ TEST = Pictures(DRAWN, torch.arange(60) % 10)
 @pytest.fixture(autouse=True)
 def drawn_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fashion-MNIST is sixty drawn pictures, all of them held out."""
-    monkeypatch.setattr(dataset, "fashion_mnist", lambda split, folder=None: TEST)
-    monkeypatch.setattr(dataset, "hold_out", lambda pictures: (pictures, pictures))
+    monkeypatch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: TEST)
+    monkeypatch.setattr(fashion_mnist, "hold_out", lambda pictures: (pictures, pictures))
 
 
 @pytest.fixture

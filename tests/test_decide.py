@@ -8,7 +8,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tagger.data.dataset import GROUPS, LABELS
+from tagger.data.labels import GROUPS, LABELS
 from tagger.inference.decision import DECIMALS, decide, failed, not_recognised
 from tagger.records import FAILED_REASONS, Failed, FailedReason, Tag
 

@@ -11,13 +11,13 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from tagger.data.dataset import Pictures
+from tagger.data.images import Pictures
 from tagger.errors import DeviceError
 from tagger.inference.device import CPU, for_training
-from tagger.models.card import NetworkConfig
-from tagger.settings import Cycle, Recipe
+from tagger.models.config import NetworkConfig
 from tagger.training import trainer as recipe_room
 from tagger.training.ema import Average
+from tagger.training.recipe import Cycle, Recipe
 from tagger.training.trainer import EpochFigures, train
 
 CONFIG = NetworkConfig((8, 16), dropout=0.2, dense=(16,), family="plain")

@@ -12,10 +12,12 @@ from test_training import OTHERS, PICTURES, PowerCutError, same_weights, stop_af
 from tagger.errors import TrainingError
 from tagger.inference.predictor import coarse, coarse_count, fold_norms
 from tagger.models import bundle
-from tagger.models.card import NetworkConfig
-from tagger.models.network import Network, count_macs, count_parameters, joined, layers
-from tagger.settings import NETWORKS, Cycle, NetworkName, Recipe
+from tagger.models.config import NetworkConfig
+from tagger.models.ensemble import joined
+from tagger.models.network import Network
+from tagger.models.summary import count_macs, count_parameters, layers
 from tagger.training.ensemble import checkpoints, train_members
+from tagger.training.recipe import NETWORKS, Cycle, NetworkName, Recipe
 from tagger.training.recipes import SHAPES
 from tagger.training.trainer import EpochFigures, train
 

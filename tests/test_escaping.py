@@ -18,7 +18,7 @@ from markdown_it import MarkdownIt
 from tagger.adaptation.adapt import Adapted, Gain, Suspect
 from tagger.cli.main import main
 from tagger.cli.printing import print_adapted, print_comparison
-from tagger.data import dataset
+from tagger.data.labels import LABELS
 from tagger.escaping import code_for_markdown, for_chart, for_html, for_json, for_markdown, for_terminal
 from tagger.evaluation.comparison_report import table
 from tagger.models import bundle
@@ -318,5 +318,5 @@ class _Bar:
 
 def test_the_shipped_labels_are_unchanged_by_any_edge() -> None:
     """Escaping leaves everyday labels alone, so that nothing that is published looks another way than before."""
-    for label in dataset.LABELS:
+    for label in LABELS:
         assert {for_terminal(label), for_markdown(label), for_html(label), for_chart(label)} == {label}

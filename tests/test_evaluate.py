@@ -16,14 +16,15 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from tagger.cli.main import main
-from tagger.data.dataset import GROUPS, LABELS, Pictures
+from tagger.data.images import Pictures
+from tagger.data.labels import GROUPS, LABELS
 from tagger.errors import DatasetError, SourceError
 from tagger.evaluation.contact_sheet import COLUMNS, contact_sheet
 from tagger.evaluation.evaluate import Evaluation, Judged, evaluate, figures_of
 from tagger.evaluation.markdown_report import photo_report
+from tagger.evaluation.settings import EvaluateSettings
 from tagger.inference.tagger import Tagger
 from tagger.records import Garment
-from tagger.settings import EvaluateSettings
 
 Row = Sequence[object]
 SHARE = re.compile(r"([\d.]+) \(([\d.]+)-([\d.]+)\)")
@@ -166,7 +167,7 @@ def test_fashion_mnist_is_scored_like_everything_else(monkeypatch: pytest.Monkey
     with np.load(ROOT / "tests" / "data" / "fashion-mnist-test-200.npz") as part:
         slice_ = dict(part)
     pictures = Pictures(torch.from_numpy(slice_["pixels"])[:, None], torch.from_numpy(slice_["labels"].astype(np.int64)))
-    monkeypatch.setattr("tagger.data.dataset.fashion_mnist", lambda split, folder: pictures)
+    monkeypatch.setattr("tagger.data.fashion_mnist.load_fashion_mnist", lambda split, folder: pictures)
     evaluation = evaluate(EvaluateSettings(("fashion-mnist",)))
     figures = figures_of(evaluation)
     garments = [Garment(picture, found=True, native=True) for picture in slice_["pixels"]]
@@ -182,7 +183,7 @@ def test_fashion_mnist_is_no_photo(photo_bundle: Path, monkeypatch: pytest.Monke
     """A bundle with a head for photos is asked of the test set as of Fashion-MNIST's own pictures, not as of photos."""
     with np.load(ROOT / "tests" / "data" / "fashion-mnist-test-200.npz") as part:
         pictures = Pictures(torch.from_numpy(part["pixels"])[:, None], torch.from_numpy(part["labels"].astype(np.int64)))
-    monkeypatch.setattr("tagger.data.dataset.fashion_mnist", lambda split, folder: pictures)
+    monkeypatch.setattr("tagger.data.fashion_mnist.load_fashion_mnist", lambda split, folder: pictures)
     tagger = Tagger(str(photo_bundle))
     native, photo = (
         tagger._predict([Garment(picture, found=True, native=native) for picture in pictures.pixels[:, 0].numpy()])

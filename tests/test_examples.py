@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT, rows_of
 
 from tagger.run.pipeline import run
-from tagger.settings import RunSettings
+from tagger.run.settings import RunSettings
 
 GOLDEN = ROOT / "tests" / "data" / "examples-golden.csv"
 

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from tagger.cli.main import main
-from tagger.data import dataset
-from tagger.data.dataset import LABELS, Pictures
+from tagger.data import fashion_mnist
+from tagger.data.images import Pictures
+from tagger.data.labels import LABELS
 from tagger.errors import ExportError
 from tagger.inference.export import CHECKED, export, pruned
 from tagger.inference.predictor import photo_probabilities
+from tagger.inference.settings import ExportSettings, Runtime
 from tagger.models import bundle
-from tagger.settings import ExportSettings, Runtime
 
 pytest.importorskip("onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -30,8 +31,8 @@ DRAWN = torch.from_numpy(np.random.default_rng(2).integers(0, 256, (2 * CHECKED,
 def drawn_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fashion-MNIST's held-out images are drawn ones."""
     pictures = Pictures(DRAWN, torch.arange(len(DRAWN)) % 10)
-    monkeypatch.setattr(dataset, "fashion_mnist", lambda split, folder=None: pictures)
-    monkeypatch.setattr(dataset, "hold_out", lambda whole: (whole, whole))
+    monkeypatch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: pictures)
+    monkeypatch.setattr(fashion_mnist, "hold_out", lambda whole: (whole, whole))
 
 
 def answer(file: Path, to: Runtime, pixels: torch.Tensor) -> np.ndarray:

@@ -13,9 +13,9 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from people import PARTS, Colour, Drawn, Person, draw_person
 
+from tagger.arrays import Pixels
 from tagger.photos.person import find_face, worn
 from tagger.photos.product import product_mask
-from tagger.records import Pixels
 
 SKINS: dict[str, Colour] = {
     "porcelain": (255, 224, 196),

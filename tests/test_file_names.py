@@ -9,13 +9,13 @@ import pytest
 from conftest import draw_photo, rows_of, save_bundle
 from test_finetune import drawn
 
-from tagger.adaptation.examples import read_table
-from tagger.catalog.output import as_csv, as_json
+from tagger.catalog.label_table import read_table
 from tagger.catalog.source import open_source
 from tagger.cli.main import main
 from tagger.file_names import escaped, file_meant, unescaped
+from tagger.files import as_csv, as_json
 from tagger.models import bundle
-from tagger.models.card import NetworkConfig
+from tagger.models.config import NetworkConfig
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

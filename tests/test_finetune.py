@@ -17,10 +17,11 @@ from tagger.data.photo_dataset import Part, collect
 from tagger.errors import DatasetError, TrainingError
 from tagger.inference.tagger import Tagger
 from tagger.models import bundle
-from tagger.models.card import NetworkConfig
-from tagger.settings import Cycle, Recipe, TrainSettings
+from tagger.models.config import NetworkConfig
 from tagger.training.finetune import collected, finetune
+from tagger.training.recipe import Cycle, Recipe
 from tagger.training.recipes import own_recipe
+from tagger.training.settings import TrainSettings
 
 PRODUCTS = 40
 RECIPE = Recipe((Cycle(epochs=6, warmup_steps=5),), batch_size=16, balanced=True, averaging=0.9)

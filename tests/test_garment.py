@@ -9,8 +9,9 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from people import Person, draw_person
 
+from tagger.arrays import Pixels
 from tagger.photos.product import LEAST_TONE, MOST_LIFT, SIDE, centred, garment, product, product_mask
-from tagger.records import Garment, Photo, Pixels
+from tagger.records import Garment, Photo
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom; the last two just outside."""

@@ -12,18 +12,19 @@ from test_retrain import RECIPE
 from test_retrain import data as data  # a fixture that is used by its name
 
 from tagger.cli.main import main
-from tagger.data import dataset, photo_dataset
+from tagger.data import fashion_mnist, photo_dataset
+from tagger.data.labels import LABELS
 from tagger.errors import TrainingError
 from tagger.models import bundle
 from tagger.models.adapter import Shop
-from tagger.models.card import NetworkConfig
+from tagger.models.config import NetworkConfig
 from tagger.models.network import Network
-from tagger.settings import TrainSettings
 from tagger.training.pretrain import retrain
+from tagger.training.settings import TrainSettings
 
 SMALL = NetworkConfig((8, 16))
 TWO_HEADS = replace(SMALL, photo_classes=11)
-SHUFFLED = (*dataset.LABELS[1:], dataset.LABELS[0])
+SHUFFLED = (*LABELS[1:], LABELS[0])
 
 
 def relabelled(folder: Path, labels: tuple[str, ...], config: NetworkConfig = SMALL) -> Path:
@@ -38,7 +39,7 @@ def relabelled(folder: Path, labels: tuple[str, ...], config: NetworkConfig = SM
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     """Return the one sentence with which the command ends, having done nothing; the data must not even be opened."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dataset, "fashion_mnist", None)
+        patch.setattr(fashion_mnist, "fashion_mnist", None)
         patch.setattr(photo_dataset, "prepare", None)
         with pytest.raises(SystemExit) as caught:
             main([*map(str, arguments)])
@@ -132,10 +133,10 @@ def test_a_shops_bundle_is_judged_by_its_own_labels(tmp_path: Path) -> None:
     assert "instead of 1.000 of Dress" in str(caught.value)
 
 
-def taught_by_a_shop(folder: Path, labels: tuple[str, ...] = dataset.LABELS) -> Path:
+def taught_by_a_shop(folder: Path, labels: tuple[str, ...] = LABELS) -> Path:
     """Save a bundle to which a shop has taught labels that mean what the network's own of these names do."""
     loaded = bundle.load(str(save_bundle(folder, SMALL)))
-    order = torch.tensor([dataset.LABELS.index(label) for label in labels] + [10])
+    order = torch.tensor([LABELS.index(label) for label in labels] + [10])
     d, ends = 16 * 4 + 8 * 9, len(labels) + 1
     shop = Shop(
         centre=torch.zeros(d),

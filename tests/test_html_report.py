@@ -15,17 +15,18 @@ import pytest
 import torch
 from conftest import ROOT, draw_photo
 
-from tagger.catalog.output import write_folder
-from tagger.data.dataset import LABELS, Pictures
+from tagger.data.images import Pictures
+from tagger.data.labels import LABELS
 from tagger.errors import BundleError, OutputError
 from tagger.evaluation import charts
 from tagger.evaluation.evaluate import Evaluation, Judged, evaluate, figures_of
 from tagger.evaluation.html_report import MOST_PAIRS, REPORT_FILE, SUREST, html_report
+from tagger.evaluation.settings import EvaluateSettings
+from tagger.files import write_folder
 from tagger.metrics import classification
-from tagger.models import card
-from tagger.models.card import Epoch
+from tagger.models import history as history_module
+from tagger.models.history import Epoch
 from tagger.records import Tag
-from tagger.settings import EvaluateSettings
 
 PNG = "data:image/png;base64,"
 
@@ -281,7 +282,7 @@ def test_fashion_mnist_shows_its_own_pictures(small_bundle: Path, monkeypatch: p
     with np.load(ROOT / "tests" / "data" / "fashion-mnist-test-200.npz") as part:
         slice_ = dict(part)
     pictures = Pictures(torch.from_numpy(slice_["pixels"])[:, None], torch.from_numpy(slice_["labels"].astype(np.int64)))
-    monkeypatch.setattr("tagger.data.dataset.fashion_mnist", lambda split, folder: pictures)
+    monkeypatch.setattr("tagger.data.fashion_mnist.load_fashion_mnist", lambda split, folder: pictures)
     evaluation = evaluate(EvaluateSettings(("fashion-mnist",), model=str(small_bundle)))
     for row, pixels, label in zip(evaluation.sources["fashion-mnist"], slice_["pixels"], slice_["labels"], strict=True):
         assert np.array_equal(pixels, row.picture)
@@ -314,11 +315,11 @@ def test_the_history_is_read_and_drawn(plain_report: Report, small_bundle: Path,
     """A bundle's history is its rows; cells are empty where nothing was held out, and a bundle without one says so."""
     evaluation, files = plain_report
     assert "After 3 epochs and 90 seconds the loss is 0.5000, the held-out accuracy 0.8750." in page_of(files).words
-    assert [] == card.history(str(small_bundle))
+    assert [] == history_module.history(str(small_bundle))
     (tmp_path / "card.json").write_bytes((small_bundle / "card.json").read_bytes())
     lines = ["epoch,loss,held_out_accuracy,held_out_loss,seconds", "1,2.0,0.5,1.5,30.0", "2,1.0,,,31.5"]
     (tmp_path / "history.csv").write_text("\r\n".join([*lines, ""]))
-    history = card.history(str(tmp_path))
+    history = history_module.history(str(tmp_path))
     assert [Epoch(1, 2.0, 0.5, 1.5, 30.0), Epoch(2, 1.0, None, None, 31.5)] == history
     nothing_held_out = [row._replace(held_out_accuracy=None, held_out_loss=None) for row in history]
     drawn = {html_report(evaluation, some, "")["training.png"] for some in (history, nothing_held_out, history[:1])}
@@ -343,7 +344,7 @@ def test_a_damaged_history_is_said(small_bundle: Path, tmp_path: Path, text: str
     (tmp_path / "card.json").write_bytes((small_bundle / "card.json").read_bytes())
     (tmp_path / "history.csv").write_text(text)
     with pytest.raises(BundleError, match=said):
-        card.history(str(tmp_path))
+        history_module.history(str(tmp_path))
 
 
 # Figures -----------------------------------------------------------------------------------------------------------

@@ -14,13 +14,14 @@ import pytest
 from conftest import ROOT, Fmtag, draw_photo, rows_of
 from PIL import Image
 
-from tagger.data.dataset import LABELS
+from tagger.data.labels import LABELS
 from tagger.evaluation.evaluate import evaluate, figures_of
+from tagger.evaluation.settings import EvaluateSettings
 from tagger.inference.tagger import Tagger
 from tagger.records import Garment
 from tagger.run.ledger import Ledger
 from tagger.run.pipeline import Watcher, run
-from tagger.settings import EvaluateSettings, RunSettings
+from tagger.run.settings import RunSettings
 
 
 def damaged_files(folder: Path) -> list[str]:

@@ -18,18 +18,21 @@ from tagger.adaptation import fit as learn_room
 from tagger.adaptation.active_learning import worth_labelling
 from tagger.adaptation.adapt import LEAST_PHOTOS, Adapted, adapt
 from tagger.adaptation.backbone import deepened
-from tagger.adaptation.examples import Labelled, Taught, lesson_of, read_table
-from tagger.adaptation.fit import Lesson, cross_validate, learn, translation
-from tagger.data.dataset import LABELS
+from tagger.adaptation.examples import Lesson, Taught, lesson_of
+from tagger.adaptation.fit import cross_validate, learn, translation
+from tagger.adaptation.settings import AdaptSettings, OtherLabels
+from tagger.catalog.label_table import Labelled, read_table
+from tagger.data.labels import LABELS
 from tagger.errors import BundleError, DatasetError, TrainingError
 from tagger.inference.predictor import Look, Predictor, coarse
 from tagger.inference.tagger import Tagger
 from tagger.models import bundle
 from tagger.models.adapter import Shop
 from tagger.models.bundle import set_default_model
-from tagger.models.card import default_model, own, place_for, shipped, user_folder
+from tagger.models.card import place_for
+from tagger.models.registry import default_model, own, shipped, user_folder
 from tagger.records import Garment, Item
-from tagger.settings import DEFAULT_MODEL, AdaptSettings, OtherLabels
+from tagger.settings import DEFAULT_MODEL
 
 WIDTH = 64
 COUNT = 24

@@ -14,20 +14,14 @@ from conftest import ROOT, draw_photo
 from PIL import Image
 from torch import Tensor
 
-from tagger.data.dataset import (
-    KINDS,
-    LABELS,
-    NONE,
-    LabelledPhoto,
-    Pictures,
-    kept_for_calibration,
-    kept_for_reporting,
-    labelled_photos,
-)
+from tagger.arrays import Pixels
+from tagger.data.clothing import KINDS, LabelledPhoto, labelled_photos
+from tagger.data.images import Pictures
+from tagger.data.labels import LABELS, NONE
+from tagger.data.splits import kept_for_calibration, kept_for_reporting
 from tagger.errors import DatasetError
-from tagger.models.card import NetworkConfig
+from tagger.models.config import NetworkConfig
 from tagger.models.network import Network
-from tagger.records import Pixels
 from tagger.synthesis import compose, drawing, mix, shoes
 from tagger.synthesis.compose import Worn
 from tagger.synthesis.drawing import CANVAS, Chance

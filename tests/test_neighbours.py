@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from tagger.adaptation import fit as learn_room
-from tagger.adaptation.examples import MOST_LABELS, Labelled, lesson_of
-from tagger.adaptation.fit import Lesson, evenly_chosen, learn, settle
+from tagger.adaptation.examples import MOST_LABELS, Lesson, lesson_of
+from tagger.adaptation.fit import evenly_chosen, learn, settle
+from tagger.catalog.label_table import Labelled
 from tagger.errors import DatasetError
 from tagger.inference.predictor import Look
 from tagger.models import neighbours

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from tagger.cli.main import main
 from tagger.inference.predictor import coarse, coarse_count
-from tagger.models.card import NetworkConfig
-from tagger.models.network import Network, count_macs, count_parameters
-from tagger.settings import AUGMENTATIONS, NETWORKS, ORIGINALS, Cycle, NetworkName, Recipe
+from tagger.models.config import NetworkConfig
+from tagger.models.network import Network
+from tagger.models.summary import count_macs, count_parameters
 from tagger.training import trainer as recipe_room
+from tagger.training.recipe import AUGMENTATIONS, NETWORKS, ORIGINALS, Cycle, NetworkName, Recipe
 from tagger.training.recipes import SHAPES, augmented, original_recipe, recipe_of, tuned
 from tagger.training.trainer import train
 

@@ -22,14 +22,14 @@ from conftest import ROOT, Fmtag, draw_photo, rows_of, save_bundle, write_photos
 from PIL import Image
 
 from tagger import lock
-from tagger.data.dataset import LABELS
+from tagger.data.labels import LABELS
 from tagger.errors import LedgerError, LockedError, SourceError
 from tagger.models import card
-from tagger.models.card import NetworkConfig
+from tagger.models.config import NetworkConfig
 from tagger.photos import decode
 from tagger.run import explain, ledger, migrations, pipeline
 from tagger.run.pipeline import Report, Watcher, run
-from tagger.settings import RunSettings
+from tagger.run.settings import RunSettings
 
 LAST_YEAR = 1_760_000_000
 

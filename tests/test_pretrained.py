@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tagger.errors import TrainingError
 from tagger.models import pretrained
 from tagger.models.torchvision_backbones import MAKERS
-from tagger.settings import BORROWED, NetworkName
+from tagger.training.recipe import BORROWED, NetworkName
 from tagger.training.recipes import SHAPES
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -16,20 +16,25 @@ from conftest import draw_photo, save_bundle
 
 from tagger.cli.main import main
 from tagger.cli.printing import print_epoch, print_retrained
-from tagger.data import dataset
-from tagger.data.dataset import LABELS, Pictures, hold_out, kept_for_calibration, kept_for_reporting, labelled_photos
+from tagger.data import fashion_mnist
+from tagger.data.clothing import labelled_photos
+from tagger.data.images import Pictures
+from tagger.data.labels import LABELS
+from tagger.data.splits import hold_out, kept_for_calibration, kept_for_reporting
 from tagger.errors import DatasetError, TrainingError
 from tagger.inference.predictor import Predictor
 from tagger.metrics.calibration import PHOTO_PRECISION, PRECISIONS
 from tagger.models import bundle
-from tagger.models.card import NetworkConfig
-from tagger.models.network import Network, count_macs, count_parameters
+from tagger.models.config import NetworkConfig
+from tagger.models.network import Network
+from tagger.models.summary import count_macs, count_parameters
 from tagger.models.torchvision_backbones import MAKERS
 from tagger.records import Garment
-from tagger.settings import Cycle, Recipe, TrainSettings
 from tagger.synthesis import mix
 from tagger.training.pretrain import Retrained, retrain
+from tagger.training.recipe import Cycle, Recipe
 from tagger.training.recipes import SHAPES, catalog_recipe
+from tagger.training.settings import TrainSettings
 from tagger.training.trainer import EpochFigures
 
 TRAINED_ON, HELD_OUT, TESTED = 200, 60, 100
@@ -57,8 +62,8 @@ def data() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dataset, "fashion_mnist", lambda split, folder=None: bars(sizes[split]))
-        patch.setattr(dataset, "hold_out", lambda pictures: hold_out(pictures, HELD_OUT))
+        patch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: bars(sizes[split]))
+        patch.setattr(fashion_mnist, "hold_out", lambda pictures: hold_out(pictures, HELD_OUT))
         patch.setattr(mix, "SHOES_AND_BAGS", 50)
         patch.setattr(mix, "STRANGERS", 50)
         yield
@@ -77,7 +82,7 @@ def test_retrain_writes_a_bundle_that_says_all(tmp_path: Path) -> None:
     assert TRAINED_ON == card.figures["trained_on"]
     assert 0 == card.recipe["seed"]
     assert 2 == card.recipe["cycles"][0]["epochs"]
-    assert dataset.checksums() == dict(card.data)
+    assert fashion_mnist.checksums() == dict(card.data)
     assert 0.5 <= card.min_confidence <= 1
     assert card.temperature > 0
     probabilities = Predictor(loaded, "cpu")(garments(bars(10)))
@@ -250,7 +255,7 @@ def test_the_card_of_a_mix_says_what_it_was_made_of(shop: Shop) -> None:
     assert ("catalog", bundle.load(str(shop.start)).model) == (card.recipe["mix"], card.recipe["start"])
     assert (3, 1) == (card.recipe["seed"], card.recipe["cycles"][0]["epochs"])
     table = hashlib.sha256((shop.photos / "labels.csv").read_bytes()).hexdigest()
-    assert dataset.checksums() | {"labels.csv": table} == card.data
+    assert fashion_mnist.checksums() | {"labels.csv": table} == card.data
     learnt = [photo for photo in labelled_photos(shop.photos) if not kept_for_reporting("photos", photo.group)]
     learnt = [photo for photo in learnt if not kept_for_calibration("photos", photo.group)]
     assert 2 * TRAINED_ON + mix.TIMES_PHOTO * len(learnt) + 100 == card.figures["trained_on"]
@@ -314,7 +319,7 @@ def test_a_mix_without_photos(shop: Shop, tmp_path: Path) -> None:
     made = retrain(TrainSettings(tmp_path / "new", CATALOG, start=str(shop.start)), tell=told.append).bundle
     assert 11 == made.card.network.photo_classes
     assert 2 * TRAINED_ON + 100 == made.card.figures["trained_on"]
-    assert dataset.checksums() == made.card.data
+    assert fashion_mnist.checksums() == made.card.data
     assert any("--photos" in text for text in told)
 
 

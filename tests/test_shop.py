@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from tagger.adaptation.active_learning import worth_labelling
-from tagger.adaptation.fit import Classes, Lesson, cross_validate, learn, translation
+from tagger.adaptation.examples import Lesson
+from tagger.adaptation.fit import cross_validate, learn, translation
+from tagger.arrays import Classes
 from tagger.errors import BundleError
 from tagger.inference.predictor import Look
 from tagger.models import bundle

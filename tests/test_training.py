@@ -12,29 +12,23 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassCalibrationError
 
-from tagger.data.dataset import HELD_OUT, Pictures, checksums, fashion_mnist, hold_out
+from tagger.data.fashion_mnist import checksums, load_fashion_mnist
+from tagger.data.images import Pictures
+from tagger.data.splits import HELD_OUT, hold_out
 from tagger.errors import DatasetError, TrainingError
-from tagger.metrics.calibration import fit_temperature, threshold_for
-from tagger.metrics.classification import (
-    BINS,
-    NO_TAG,
-    calibration_error,
-    coverage_table,
-    macro_accuracy,
-    macro_interval,
-    measure,
-    reliability_table,
-    separation,
-    share_interval,
-)
-from tagger.models.card import NetworkConfig
-from tagger.models.network import Network, count_macs, count_parameters
-from tagger.settings import Cycle, Optimizer, Recipe
+from tagger.metrics.calibration import BINS, calibration_error, fit_temperature, reliability_table, threshold_for
+from tagger.metrics.classification import NO_TAG, coverage_table, measure, separation
+from tagger.metrics.significance import macro_accuracy, macro_interval, share_interval
+from tagger.models.config import NetworkConfig
+from tagger.models.network import Network
+from tagger.models.summary import count_macs, count_parameters
 from tagger.training import distillation
 from tagger.training import trainer as recipe_room
 from tagger.training.muon import Muon, orthogonalised
+from tagger.training.optimizers import _optimizers
+from tagger.training.recipe import Cycle, Optimizer, Recipe
 from tagger.training.recipes import RESIDUAL, recipe_of
-from tagger.training.trainer import EpochFigures, _class_weights, _optimizers, train
+from tagger.training.trainer import EpochFigures, _class_weights, train
 
 # Not narrower: the gradient of a 1x1 convolution with stride 2 over 4 channels corrupts the heap in torch 2.15's oneDNN.
 CONFIG = NetworkConfig(widths=(8, 16))
@@ -943,7 +937,7 @@ def test_separation_counts_pairs() -> None:
 def test_a_folder_without_the_files_is_named(tmp_path: Path) -> None:
     """A missing file is named, with its folder."""
     with pytest.raises(DatasetError) as caught:
-        fashion_mnist("train", tmp_path)
+        load_fashion_mnist("train", tmp_path)
     assert "train-images-idx3-ubyte" in str(caught.value)
     assert str(tmp_path) in str(caught.value)
 
@@ -957,7 +951,7 @@ def test_another_data_sets_files_are_refused(tmp_path: Path, packed: bool) -> No
         file.write_bytes(gzip.compress(content) if packed else content)
     for split in ("train", "test"):
         with pytest.raises(DatasetError, match="checksum differs") as caught:
-            fashion_mnist(split, tmp_path)
+            load_fashion_mnist(split, tmp_path)
         assert "\n" not in str(caught.value)
 
 
@@ -966,7 +960,7 @@ def test_damaged_files_are_refused(tmp_path: Path, content: bytes) -> None:
     """A damaged archive is refused in one sentence."""
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(content)
     with pytest.raises(DatasetError) as caught:
-        fashion_mnist("train", tmp_path)
+        load_fashion_mnist("train", tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -977,7 +971,7 @@ def test_an_archive_damaged_inside_is_refused(tmp_path: Path) -> None:
     for at in range(0, len(packed), 37):
         file.write_bytes(packed[:at] + bytes([packed[at] ^ 255]) + packed[at + 1 :])
         with pytest.raises(DatasetError):
-            fashion_mnist("train", tmp_path)
+            load_fashion_mnist("train", tmp_path)
 
 
 # The network's size

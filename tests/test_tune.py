@@ -18,16 +18,18 @@ from conftest import ROOT, save_bundle
 
 from tagger.cli.main import main
 from tagger.cli.retrain_options import Asked, settings_of
-from tagger.data import dataset
-from tagger.data.dataset import Pictures, hold_out
+from tagger.data import fashion_mnist
+from tagger.data.images import Pictures
+from tagger.data.splits import hold_out
 from tagger.errors import ConfigurationError, FmtagError, LockedError, OutputError, TrainingError, TuningError
 from tagger.lock import held
 from tagger.models import bundle
-from tagger.models.card import NetworkConfig
-from tagger.settings import NETWORKS, ORIGINALS, Cycle, NetworkName, Recipe, TuneSettings
+from tagger.models.config import NetworkConfig
 from tagger.training import recipe_file
 from tagger.training import tune as tune_room
+from tagger.training.recipe import NETWORKS, ORIGINALS, Cycle, NetworkName, Recipe
 from tagger.training.recipes import original_recipe, overruled, recipe_of
+from tagger.training.settings import TuneSettings
 from tagger.training.trainer import EpochFigures
 from tagger.training.tune import TrialFigures, Tuned, suggest, tune, values_of, with_values
 
@@ -54,8 +56,8 @@ def training_images(split: str, folder: Path | None = None) -> Pictures:
 
 def put_in_place(patch: pytest.MonkeyPatch) -> None:
     """Put the made-up pictures in Fashion-MNIST's place; one thread, as more only wait for each other."""
-    patch.setattr(dataset, "fashion_mnist", training_images)
-    patch.setattr(dataset, "hold_out", lambda pictures: hold_out(pictures, HELD_OUT))
+    patch.setattr(fashion_mnist, "fashion_mnist", training_images)
+    patch.setattr(fashion_mnist, "hold_out", lambda pictures: hold_out(pictures, HELD_OUT))
     torch.set_num_threads(1)
 
 
@@ -370,7 +372,7 @@ def test_other_settings_are_refused(
     """A study whose trials would not compare is refused in a sentence that says what is another, and stays as it was."""
     folder = Path(shutil.copytree(searched[0], tmp_path / "copy"))
     if part == "data":
-        monkeypatch.setattr(dataset, "fashion_mnist", lambda split, folder=None: bars(HELD_OUT + IMAGES - 10))
+        monkeypatch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: bars(HELD_OUT + IMAGES - 10))
     said = said_by(TuningError, lambda: tune(asked(folder, small_bundle, trials=9, **changed)))
     assert str(folder / "recipe.sqlite") in said
     assert f"({part}" in said
@@ -550,7 +552,7 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 @pytest.fixture
 def with_test_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `retrain` have its test set."""
-    monkeypatch.setattr(dataset, "fashion_mnist", lambda split, folder=None: bars(HELD_OUT + IMAGES))
+    monkeypatch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: bars(HELD_OUT + IMAGES))
 
 
 def one_cycle(teacher: Path) -> Recipe:

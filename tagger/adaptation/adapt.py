@@ -16,21 +16,23 @@ from torch import Tensor
 
 from tagger.adaptation.active_learning import worth_labelling
 from tagger.adaptation.backbone import deepened
-from tagger.adaptation.examples import Labelled, Table, Taught, checksum, first_few, lesson_of, listed, read_table
-from tagger.adaptation.fit import USUAL_STRENGTH, Lesson, Trial, confidence_keeping_temperature, cross_validate, learn
+from tagger.adaptation.examples import Lesson, Taught, lesson_of
+from tagger.adaptation.fit import USUAL_STRENGTH, Trial, confidence_keeping_temperature, cross_validate, learn
+from tagger.adaptation.settings import AdaptSettings
 from tagger.catalog import output, source
+from tagger.catalog.label_table import Labelled, Table, checksum, first_few, listed, read_table
 from tagger.catalog.output_paths import Input, Output, check_output_paths
 from tagger.errors import DatasetError, TrainingError
 from tagger.inference.predictor import Look, Predictor
-from tagger.metrics import classification
 from tagger.metrics.calibration import ENOUGH_TO_CALIBRATE, fit_temperature, threshold_for
+from tagger.metrics.rounding import rounded
+from tagger.metrics.significance import Interval, share_interval
 from tagger.models import bundle
 from tagger.models.adapter import Shop, directions_of, tempered
 from tagger.models.card import Card, files_of
 from tagger.models.network import Network
 from tagger.photos.loader import prepare
 from tagger.records import Failed, Garment, Item
-from tagger.settings import AdaptSettings
 
 LEAST_PHOTOS = 50
 """Photos below which a catalog says nothing of a shop."""
@@ -58,8 +60,8 @@ class Gain:
     label: str
     """A label, or "all"."""
     n: int
-    before: classification.Interval
-    after: classification.Interval
+    before: Interval
+    after: Interval
 
 
 @dataclass(frozen=True)
@@ -334,8 +336,8 @@ def _measure(adapted: Adapted, parent: bundle.Bundle, catalog: Catalog, lesson: 
         chosen = np.flatnonzero((truth == label) | (label == "all"))
         if len(chosen):
             groups = [products[number] for number in chosen]
-            before = classification.share_interval((old == truth)[chosen].tolist(), groups)
-            after = classification.share_interval((new == truth)[chosen].tolist(), groups)
+            before = share_interval((old == truth)[chosen].tolist(), groups)
+            after = share_interval((new == truth)[chosen].tolist(), groups)
             adapted.gains.append(Gain(label, len(chosen), before, after))
     for number, photo in enumerate(photos):
         confidence = float(said[number, :-1].max())
@@ -349,8 +351,8 @@ def _as_figures(adapted: Adapted) -> dict[str, Any]:
     return {
         gain.label: {
             "n": gain.n,
-            "before": classification.rounded(gain.before[0]),
-            "after": classification.rounded(gain.after[0]),
+            "before": rounded(gain.before[0]),
+            "after": rounded(gain.after[0]),
         }
         for gain in adapted.gains
     }

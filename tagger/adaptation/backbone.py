@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tagger.adaptation.fit import Lesson, anchored, fit_head
+from tagger.adaptation.examples import Lesson
+from tagger.adaptation.fit import anchored, fit_head
 from tagger.data.augmentation import moved
 from tagger.inference.predictor import Look, coarse
 from tagger.models.adapter import Shop

@@ -1,113 +1,41 @@
 """A shop's table of labels becomes a lesson on a catalog's photos; what is odd in it is said, and never lost in silence."""
 
-import hashlib
-import os
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tagger.adaptation.fit import Lesson
-from tagger.catalog.labelled import labelled_items, place_of, plain
+from tagger.adaptation.settings import OtherLabels
+from tagger.arrays import Classes
+from tagger.catalog.label_table import NONE, Labelled, first_few, merged, spelled
 from tagger.errors import DatasetError
-from tagger.file_names import file_meant
 from tagger.models.neighbours import same_looking
-from tagger.records import Item
-from tagger.settings import OtherLabels
 
-NONE = "-"
-"""The label of photos that show none of the labels."""
+
+@dataclass(frozen=True)
+class Lesson:
+    """The labels of some photos of a catalog, by K label names; class K is "none of these"."""
+
+    labels: tuple[str, ...]
+    known: tuple[int, ...]
+    """The network's class that each label is, by its name; -1 for a label of the shop's own."""
+    photos: Classes
+    """Numbers of the labelled photos in the catalog (l,)."""
+    classes: Classes
+    """Their classes, 0..K (l,)."""
+    products: Classes
+    """Photos with the same number show one product, and are never on both sides of a split (l,)."""
+
+    def take(self, chosen: NDArray[np.int64]) -> "Lesson":
+        """Return the lesson of some of its photos alone."""
+        return replace(self, photos=self.photos[chosen], classes=self.classes[chosen], products=self.products[chosen])
+
 
 MOST_LABELS = 1_000
 """Different labels that can be learnt: memory is for each photo and label, and more are rather names or numbers of products."""
-
-NAMED = 5
-"""Names that a sentence lists at most."""
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """A photo with its label as the table spells it, and whose product it is, empty where the table does not tell."""
-
-    item: Item
-    label: str
-    product: str
-    flagged: bool
-    """Whether the row is one of a run's output that nobody has changed the flag of."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """The labelled photos of a table or folder, each once, by their files, and what was odd."""
-
-    photos: Mapping[Path, Labelled]
-    said: list[str] = field(default_factory=list)
-
-
-def read_table(given: str, catalog: str, image_column: str | None = None, label_column: str | None = None) -> Table:
-    """Return the labelled photos of a table, a folder with one subfolder a class, or a corrected output of a run.
-
-    Paths are those of the catalog's folder if they are there, else of the table's. Rows without a label are passed over, and
-    photos with two different ones left out. Raises `SourceError` or `DatasetError` where nothing is labelled.
-    """
-    rows: defaultdict[Path, list[Labelled]] = defaultdict(list)
-    unusable: list[str] = []
-    for item in labelled_items(given, image_column, label_column):
-        label = str(item.columns["label"]).strip()
-        if not label:
-            continue
-        if item.problem is not None or item.file is None:
-            unusable.append(item.problem.detail if item.problem else item.path)
-            continue
-        file = _resolved(item, catalog)
-        product = str(item.columns["group"])
-        rows[file].append(Labelled(Item(item.path, file), label, product, bool(item.columns.get("flagged"))))
-    said = [listed("Rows that cannot be used", unusable)] if unusable else []
-    torn = {file for file, row in rows.items() if len({plain(one.label) or one.label for one in row}) > 1}
-    if torn:
-        paths = [row[0].item.path for file, row in rows.items() if file in torn]
-        said.append(listed("Photos with two different labels, which teach nothing", paths))
-    photos = {file: row[0] for file, row in rows.items() if file not in torn}
-    if not photos:
-        raise DatasetError(f"{given} labels no photo; fill its label column in, or give a folder with one subfolder a class.")
-    return Table(photos, said)
-
-
-def checksum(given: str) -> dict[str, str]:
-    """Return the sha256 of a table by its name, or that of a labelled folder's listing."""
-    place = place_of(given)
-    content = place.read_bytes() if place.is_file() else os.fsencode("\n".join(sorted(_files(place))))
-    return {f"shop/{place.name or given}": hashlib.sha256(content).hexdigest()}
-
-
-def _files(folder: Path) -> Iterator[str]:
-    return (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-
-def _resolved(item: Item, catalog: str) -> Path:
-    """Return the file of a row: rows of a run's output name photos within the catalog, wherever that output lies."""
-    within = file_meant(Path(catalog, item.path))
-    file = within if Path(catalog).is_dir() and os.path.isfile(within) else item.file
-    return Path(os.path.realpath(file or item.path))
-
-
-def spelled(labels: Sequence[str], known: Sequence[str]) -> dict[str, str]:
-    """Return the one spelling of every label: the bundle's own where it has it, else the most frequent one of the table."""
-    own = {plain(label): label for label in known}
-    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for label in labels:
-        counts[plain(label) or label][label] += 1
-    return {label: own.get(key) or ways.most_common(1)[0][0] for key, ways in counts.items() for label in ways}
-
-
-def merged(spellings: Mapping[str, str]) -> list[str]:
-    """Return a sentence on the labels that go by another spelling, or nothing."""
-    others = sorted(f"{label!r} as {name!r}" for label, name in spellings.items() if label != name)
-    return [f"Labels that differ in case or punctuation alone are one: {first_few(others)}."] if others else []
 
 
 @dataclass(frozen=True)
@@ -178,13 +106,3 @@ def _numbered(products: Sequence[str]) -> NDArray[np.int64]:
     """Return a number for each product that the table names, and -1 where it names none."""
     numbers = {name: number for number, name in enumerate(dict.fromkeys(filter(None, products)))}
     return np.array([numbers.get(name, -1) for name in products], np.int64)
-
-
-def listed(what: str, names: Sequence[str]) -> str:
-    """Return a sentence of how many there are of something, with the first few names; it reads well for one, too."""
-    return f"{what} ({len(names)}): {first_few(names)}."
-
-
-def first_few(names: Sequence[str], at_most: int = NAMED) -> str:
-    """Return the first names, and how many more there are."""
-    return ", ".join(names[:at_most]) + (f" and {len(names) - at_most} more" if len(names) > at_most else "")

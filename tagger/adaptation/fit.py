@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 from torch.nn import functional
 
+from tagger.adaptation.examples import Lesson
+from tagger.arrays import Classes
 from tagger.inference.predictor import Look
 from tagger.metrics.calibration import fit_temperature
 from tagger.models.adapter import BLOCK, LEAST, Shop, centre_and_spread, tempered
@@ -53,27 +54,6 @@ MOST_TRIED = 20_000
 
 CLOSE_ENOUGH = 1e-6
 """Greatest error of a settled probability, a hundredth of what the float16 that remembers it can tell."""
-
-Classes = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """The labels of some photos of a catalog, by K label names; class K is "none of these"."""
-
-    labels: tuple[str, ...]
-    known: tuple[int, ...]
-    """The network's class that each label is, by its name; -1 for a label of the shop's own."""
-    photos: Classes
-    """Numbers of the labelled photos in the catalog (l,)."""
-    classes: Classes
-    """Their classes, 0..K (l,)."""
-    products: Classes
-    """Photos with the same number show one product, and are never on both sides of a split (l,)."""
-
-    def take(self, chosen: NDArray[np.int64]) -> "Lesson":
-        """Return the lesson of some of its photos alone."""
-        return replace(self, photos=self.photos[chosen], classes=self.classes[chosen], products=self.products[chosen])
 
 
 def learn(look: Look, lesson: Lesson | None = None, strength: float = STRENGTHS[0], cautious: bool = False) -> Shop:

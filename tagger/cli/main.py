@@ -19,34 +19,17 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from tagger.adaptation.settings import OTHER_LABELS, AdaptSettings
 from tagger.cli.config import CONFIGURATION, configured, origin
 from tagger.errors import FmtagError, Interrupted
 from tagger.escaping import for_json, for_terminal
-from tagger.settings import (
-    AUGMENTATIONS,
-    DEFAULT_MODEL,
-    DEVICES,
-    FORMATS,
-    MIXES,
-    MOST_MEMBERS,
-    NETWORKS,
-    ONLY,
-    OTHER_LABELS,
-    RECIPES,
-    RUNTIMES,
-    TRAINING_DEVICES,
-    AdaptSettings,
-    Augmentation,
-    CompareSettings,
-    EvaluateSettings,
-    ExportSettings,
-    Format,
-    Recipe,
-    RecipeName,
-    RunSettings,
-    TrainSettings,
-    TuneSettings,
-)
+from tagger.evaluation.settings import CompareSettings, EvaluateSettings
+from tagger.inference.settings import RUNTIMES, ExportSettings
+from tagger.models.config import MOST_MEMBERS
+from tagger.run.settings import ONLY, RunSettings
+from tagger.settings import DEFAULT_MODEL, DEVICES, FORMATS, Format
+from tagger.training.recipe import AUGMENTATIONS, MIXES, NETWORKS, RECIPES, Augmentation, Recipe, RecipeName
+from tagger.training.settings import TRAINING_DEVICES, TrainSettings, TuneSettings
 
 EXIT_FAILED_PHOTOS = 3
 EXIT_INTERRUPTED = 130
@@ -173,9 +156,9 @@ def _model(context: click.Context, parameter: click.Parameter, value: str | None
     """Return the bundle's name: the one given, else the user's default."""
     if value is not None:
         return value
-    from tagger.models import card
+    from tagger.models.registry import default_model
 
-    return card.default_model()
+    return default_model()
 
 
 def with_debug(command: Command) -> Command:
@@ -361,7 +344,6 @@ def evaluate(
     with and without those.
     """
     from tagger.catalog.labelled import photo_files, place_of
-    from tagger.catalog.output import write_file, write_folder, write_json
     from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
     from tagger.cli.printing import print_figures
     from tagger.evaluation.contact_sheet import contact_sheet
@@ -370,7 +352,9 @@ def evaluate(
     from tagger.evaluation.html_report import html_report
     from tagger.evaluation.markdown_report import photo_report
     from tagger.file_names import escaped
+    from tagger.files import write_file, write_folder, write_json
     from tagger.models import card
+    from tagger.models import history as history_module
 
     settings = EvaluateSettings(sources, **options)
     markdown = report if report is not None and _is_markdown(report) else None
@@ -387,7 +371,7 @@ def evaluate(
         ],
         [*inputs, *fashion_mnist_files(settings.data)],
     )
-    history = [] if folder is None else card.history(settings.model)
+    history = [] if folder is None else history_module.history(settings.model)
     evaluation = judge(settings)
     figures = figures_of(evaluation)
     if folder is not None:
@@ -422,13 +406,13 @@ def compare(
     A MODEL is a bundle's name, or its folder as ./x. Bundles that differ in their seed alone are one row, with their mean and
     spread, and another row says what they reach together.
     """
-    from tagger.catalog.output import write_file
     from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
     from tagger.cli.printing import print_comparison
     from tagger.evaluation import comparison_report
     from tagger.evaluation.charts import costs
     from tagger.evaluation.compare import compare as measure
     from tagger.file_names import escaped
+    from tagger.files import write_file
     from tagger.models.card import files_of
 
     if out is not None and out.suffix not in (".csv", ".json"):
@@ -589,7 +573,6 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     The bundle is calibrated on what was held out and measured on what nothing has seen before; metrics.json, history.csv and
     report/report.html lie beside it. It replaces another one in the folder only if it is no worse.
     """
-    from tagger.catalog.output import write_folder
     from tagger.cli.printing import print_epoch, print_retrained
     from tagger.cli.progress import counting
     from tagger.cli.retrain_options import Asked, settings_of
@@ -597,8 +580,9 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     from tagger.evaluation.evaluate import evaluate as judge
     from tagger.evaluation.evaluate import evaluate_test_set
     from tagger.evaluation.html_report import html_report
+    from tagger.files import write_folder
     from tagger.models.bundle_name import check_name
-    from tagger.models.card import history
+    from tagger.models.history import history
     from tagger.models.side_files import REPORT, REPORT_FILE, TEST
     from tagger.training.finetune import collected, finetune
     from tagger.training.pretrain import retrain as make
@@ -750,11 +734,12 @@ def models(context: click.Context) -> None:
         from tagger.cli.printing import print_models
         from tagger.cli.terminal import say
         from tagger.errors import BundleError
-        from tagger.models import card
+        from tagger.models import registry
+        from tagger.models.registry import default_model
 
-        shipped, own = card.shipped(), card.own()
+        shipped, own = registry.shipped(), registry.own()
         try:
-            chosen = card.default_model()
+            chosen = default_model()
         except BundleError as error:  # the bundles that there are can be listed all the same, to choose another
             say(f"Warning: {error}", err=True)
             chosen = ""

@@ -16,10 +16,11 @@ from tagger.errors import BundleError
 from tagger.evaluation.compare import Comparison
 from tagger.evaluation.comparison_report import TITLES, cell
 from tagger.inference.export import CHECKED, Checked
-from tagger.metrics.classification import Interval
+from tagger.metrics.significance import Interval
 from tagger.models import bundle
 from tagger.models.card import Card
-from tagger.models.network import Network, count_parameters, layers
+from tagger.models.network import Network
+from tagger.models.summary import count_parameters, layers
 from tagger.training.publish import Retrained
 from tagger.training.trainer import EpochFigures
 from tagger.training.tune import TrialFigures, Tuned

@@ -7,21 +7,12 @@ from pathlib import Path
 
 import click
 
-from tagger.data import dataset
-from tagger.settings import (
-    BORROWED,
-    DEFAULT_MODEL,
-    ORIGINALS,
-    Augmentation,
-    Device,
-    Mix,
-    NetworkName,
-    Recipe,
-    RecipeName,
-    TrainSettings,
-)
+from tagger.data import fashion_mnist
+from tagger.settings import DEFAULT_MODEL, Device
 from tagger.training import recipe_file
+from tagger.training.recipe import BORROWED, ORIGINALS, Augmentation, Mix, NetworkName, Recipe, RecipeName
 from tagger.training.recipes import augmented, catalog_recipe, original_recipe, overruled, own_recipe, recipe_of, tuned
+from tagger.training.settings import TrainSettings
 
 
 @dataclass(frozen=True)
@@ -59,7 +50,7 @@ class Asked:
     @cached_property
     def own(self) -> bool:
         """Whether it is about labelled photos of one's own."""
-        return self.data is not None and not dataset.holds_fashion_mnist(self.data)
+        return self.data is not None and not fashion_mnist.holds_fashion_mnist(self.data)
 
 
 def settings_of(asked: Asked) -> TrainSettings:

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tagger.adaptation.examples import NONE, Labelled, listed, merged, read_table, spelled
+from tagger.catalog.label_table import NONE, Labelled, listed, merged, read_table, spelled
 from tagger.catalog.labelled import place_of
-from tagger.catalog.output import as_csv
-from tagger.data.dataset import Pictures
+from tagger.data.images import Pictures
 from tagger.errors import DatasetError
 from tagger.file_kinds import IMAGE_SUFFIXES
 from tagger.file_names import escaped
+from tagger.files import as_csv
 from tagger.models.side_files import TEST_COLUMNS
 from tagger.photos.loader import prepare
 from tagger.records import Failed, Garment, Item

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from tagger.arrays import Classes, Floats, Pixels
 from tagger.escaping import for_chart
-from tagger.metrics.classification import Classes, Floats
-from tagger.models.card import Epoch
-from tagger.records import Pixels
+from tagger.models.history import Epoch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,15 +13,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from tagger.data import dataset
+from tagger.data import fashion_mnist
+from tagger.data.images import Pictures
+from tagger.data.labels import LABELS
+from tagger.data.splits import hold_out
 from tagger.errors import BundleError
+from tagger.evaluation.settings import CompareSettings
 from tagger.inference.predictor import Predictor, native_answers
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature
+from tagger.metrics.rounding import rounded
+from tagger.metrics.significance import mcnemar
 from tagger.models import bundle
 from tagger.models.card import Card, read
-from tagger.models.network import count_macs, count_parameters
-from tagger.settings import CompareSettings, recipe_in_full
+from tagger.models.summary import count_macs, count_parameters
+from tagger.training.recipe import recipe_in_full
 
 BATCHES = (1, 256)
 """Sizes of the batches that are timed."""
@@ -73,7 +79,7 @@ class Comparison:
                 "second": other,
                 "only_first_right": int((by_one & ~by_other).sum()),
                 "only_second_right": int((by_other & ~by_one).sum()),
-                "p": classification.mcnemar(by_one, by_other),
+                "p": mcnemar(by_one, by_other),
             }
             for (one, by_one), (other, by_other) in combinations(right, 2)
         ]
@@ -90,8 +96,8 @@ def compare(settings: CompareSettings, timed: bool = True) -> Comparison:
     alike: dict[str, dict[str, str]] = defaultdict(dict)
     for given, card in cards.items():
         alike[_kind(card)][given] = card.name if times[card.name] == 1 else given
-    _, held_out = dataset.hold_out(dataset.fashion_mnist("train", settings.data))
-    test = dataset.fashion_mnist("test", settings.data)
+    _, held_out = hold_out(fashion_mnist.load_fashion_mnist("train", settings.data))
+    test = fashion_mnist.load_fashion_mnist("test", settings.data)
     families = tuple(_family(shown, held_out, test, timed) for shown in alike.values())
     return Comparison(families, test.labels.numpy())
 
@@ -101,7 +107,7 @@ def _cards(models: Sequence[str]) -> dict[str, Card]:
     first: dict[str, tuple[str, Card]] = {}
     for given in models:
         signed = read(given)
-        if signed.card.labels != dataset.LABELS:
+        if signed.card.labels != LABELS:
             raise BundleError(
                 f"{signed.model} has other labels than Fashion-MNIST, so its test set does not tell how right it is."
             )
@@ -109,7 +115,7 @@ def _cards(models: Sequence[str]) -> dict[str, Card]:
     return dict(first.values())
 
 
-def said_by(member: bundle.Bundle, pictures: dataset.Pictures) -> Tensor:
+def said_by(member: bundle.Bundle, pictures: Pictures) -> Tensor:
     """Return the calibrated probabilities (n, classes) that a bundle gives Fashion-MNIST's pictures."""
     return native_answers(member.network(), pictures.pixels, member.card.temperature)
 
@@ -119,7 +125,7 @@ def _kind(card: Card) -> str:
     return json.dumps([asdict(card.network), recipe_in_full(card.recipe) | {"seed": 0}], sort_keys=True)
 
 
-def _family(shown: Mapping[str, str], held_out: dataset.Pictures, test: dataset.Pictures, timed: bool) -> Family:
+def _family(shown: Mapping[str, str], held_out: Pictures, test: Pictures, timed: bool) -> Family:
     """Return the bundles of one kind, by the name or folder of each and what it is called beside the others."""
     members = [bundle.load(name) for name in shown]
     network = members[0].network()
@@ -144,10 +150,8 @@ def _row(family: Family, said: Sequence[Tensor], labels: NDArray[np.int64]) -> d
     return {
         "name": ", ".join(family.names),
         "seeds": len(said),
-        **{name: classification.rounded(np.mean([figures[name] for figures in every])) for name in every[0]},
-        "accuracy_deviation": classification.rounded(np.std([figures["accuracy"] for figures in every], ddof=1))
-        if every[1:]
-        else None,
+        **{name: rounded(np.mean([figures[name] for figures in every])) for name in every[0]},
+        "accuracy_deviation": rounded(np.std([figures["accuracy"] for figures in every], ddof=1)) if every[1:] else None,
         "parameters": family.parameters,
         "macs": family.macs,
         "bytes": family.size,
@@ -175,7 +179,7 @@ def _ensemble(family: Family) -> str:
 
 def _figures(said: Tensor, labels: NDArray[np.int64]) -> dict[str, float]:
     """Return accuracy, macro precision, recall and F1, calibration error, accuracy at two coverages, cross-entropy in nats."""
-    measured = classification.measure(said.argmax(1).numpy(), said.amax(1).numpy(), labels, dataset.LABELS)
+    measured = classification.measure(said.argmax(1).numpy(), said.amax(1).numpy(), labels, LABELS)
     classes = measured["per_class"].values()
     coverage = {row["coverage"]: row["accuracy"] for row in measured["coverage"]}
     return {

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from tagger.catalog import output
+from tagger import files
 from tagger.escaping import code_for_markdown, for_markdown
 from tagger.evaluation.compare import BATCHES, Comparison
 from tagger.file_names import escaped
@@ -104,4 +104,4 @@ def as_csv(comparison: Comparison) -> bytes:
 
 def as_json(comparison: Comparison) -> bytes:
     """Return rows and differences as JSON."""
-    return output.as_json({"rows": comparison.rows(), "differences": comparison.differences()})
+    return files.as_json({"rows": comparison.rows(), "differences": comparison.differences()})

@@ -5,11 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tagger.arrays import Pixels
 from tagger.escaping import for_terminal
 from tagger.evaluation.evaluate import Evaluation, Judged
 from tagger.photos.decode import decode
 from tagger.photos.product import garment
-from tagger.records import Failed, Pixels
+from tagger.records import Failed
 
 COLUMNS = 10
 

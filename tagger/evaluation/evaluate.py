@@ -13,15 +13,18 @@ from typing import Any
 
 import numpy as np
 
+from tagger.arrays import Pixels
 from tagger.catalog.labelled import LABELS_FILE, labelled_items, place_of, plain
-from tagger.data import dataset
-from tagger.data.dataset import LABELS, kept_for_reporting
+from tagger.data import fashion_mnist
+from tagger.data.labels import LABELS
+from tagger.data.splits import kept_for_reporting
 from tagger.errors import DatasetError, SourceError
+from tagger.evaluation.settings import EvaluateSettings
 from tagger.inference.tagger import Tagger
 from tagger.metrics import classification
+from tagger.metrics.rounding import rounded
 from tagger.photos.loader import Prepared, Scored
-from tagger.records import FAILED_REASONS, Garment, Item, Pixels, Tag
-from tagger.settings import EvaluateSettings
+from tagger.records import FAILED_REASONS, Garment, Item, Tag
 
 FASHION_MNIST = "fashion-mnist"
 
@@ -188,9 +191,9 @@ def _measured(known: Sequence[Judged], evaluation: Evaluation) -> dict[str, Any]
 def _flags(known: Sequence[Judged]) -> dict[str, float | None]:
     sure = [row.right for row in known if row.unflagged]
     return {
-        "group_accuracy": classification.rounded(np.mean([row.group_right for row in known])),
-        "unflagged_share": classification.rounded(len(sure) / len(known)),
-        "unflagged_accuracy": classification.rounded(np.mean(sure)) if sure else None,
+        "group_accuracy": rounded(np.mean([row.group_right for row in known])),
+        "unflagged_share": rounded(len(sure) / len(known)),
+        "unflagged_accuracy": rounded(np.mean(sure)) if sure else None,
     }
 
 
@@ -249,7 +252,7 @@ def _rows(scored: Iterable[Scored], name: str, folder: str, tagger: Tagger) -> I
 
 
 def _test_set(tagger: Tagger, settings: EvaluateSettings) -> Iterator[Scored]:
-    pictures = dataset.fashion_mnist("test", settings.data)
+    pictures = fashion_mnist.load_fashion_mnist("test", settings.data)
     pixels, labels = pictures.pixels[:, 0].numpy(), pictures.labels.tolist()
     return tagger.score_prepared(
         Prepared(

@@ -10,14 +10,17 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tagger.arrays import Classes, Pixels
 from tagger.escaping import for_html
 from tagger.evaluation import charts
 from tagger.evaluation.evaluate import Evaluation, Judged, figures_by_source
 from tagger.metrics import classification
-from tagger.models.card import HISTORY_FILE, Epoch
+from tagger.metrics.significance import DRAWS, Interval, macro_interval, share_interval
+from tagger.models.card import HISTORY_FILE
+from tagger.models.history import Epoch
 from tagger.models.side_files import REPORT_FILE
 from tagger.photos.decode import decode
-from tagger.records import Photo, Pixels
+from tagger.records import Photo
 
 SUREST = 12
 """Right predictions that are shown of each source, and wrong ones."""
@@ -68,7 +71,7 @@ def _summary(evaluation: Evaluation, figures: Mapping[str, Figures]) -> Iterator
     yield _element(
         "p",
         f"Unflagged are tags of a confidence of {evaluation.min_confidence:.4f} or more. In brackets are 95 % intervals, from "
-        f"{classification.DRAWS:,} draws of whole groups of photos that hang together.",
+        f"{DRAWS:,} draws of whole groups of photos that hang together.",
     )
     titles = ("source", "n", "accuracy", "macro accuracy", "calibration error", "unflagged", "of these right")
     yield _table(f"Figures of {evaluation.model}", titles, rows)
@@ -80,8 +83,8 @@ def _summary_cells(known: Sequence[Judged], figures: Figures) -> list[str]:
     right, labels, groups = ([getattr(row, name) for row in known] for name in ("right", "label", "group"))
     return [
         f"{figures['n']:,}",
-        _interval(classification.share_interval(right, groups)),
-        _interval(classification.macro_interval(right, labels, groups)),
+        _interval(share_interval(right, groups)),
+        _interval(macro_interval(right, labels, groups)),
         f"{figures['calibration_error']:.3f}",
         f"{figures['unflagged_share']:.1%}",
         "-" if figures["unflagged_accuracy"] is None else f"{figures['unflagged_accuracy']:.3f}",
@@ -266,7 +269,7 @@ def _pixels(row: Judged) -> Pixels | None:
 # Words: not escaped yet --------------------------------------------------------------------------------------------
 
 
-def _interval(interval: classification.Interval) -> str:
+def _interval(interval: Interval) -> str:
     share, low, high = interval
     return f"{share:.3f} ({low:.3f} to {high:.3f})"
 
@@ -279,7 +282,7 @@ def _said(pair: Mapping[str, Any]) -> str:
     return f"{pair['true']} is called {pair['said'] or 'no tag'}, {pair['n']:,} times"
 
 
-def _shares(labels: Sequence[str], counts: classification.Classes) -> str:
+def _shares(labels: Sequence[str], counts: Classes) -> str:
     """Return what was said of one class, the most frequent first."""
     order = [at for at in np.argsort(-counts, kind="stable") if counts[at]]
     return ", ".join(f"{labels[at]} {counts[at]:,} ({counts[at] / counts.sum():.1%})" for at in order)

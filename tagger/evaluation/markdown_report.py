@@ -6,9 +6,12 @@ from typing import TypeAlias
 
 import numpy as np
 
+from tagger.arrays import Flags, Floats
 from tagger.escaping import code_for_markdown, for_markdown
 from tagger.evaluation.evaluate import Evaluation, Judged
 from tagger.metrics import classification
+from tagger.metrics.calibration import calibration_error, reliability_table
+from tagger.metrics.significance import DRAWS, Interval, macro_accuracy, macro_interval, share_interval
 
 Rows: TypeAlias = Sequence[Judged]
 Sets: TypeAlias = Mapping[str, Rows]
@@ -44,7 +47,7 @@ def _lines(evaluation: Evaluation, photos: Sets, command: str) -> Iterator[str]:
     sets = {**photos, **together, **_unambiguous(photos)}
     yield f"# Real photos, {for_markdown(evaluation.model)}"
     yield code_for_markdown(command)
-    yield f"\nShares with 95 % intervals from {classification.DRAWS:,} draws of whole groups; others: photos of none of the classes.\n"
+    yield f"\nShares with 95 % intervals from {DRAWS:,} draws of whole groups; others: photos of none of the classes.\n"
     yield from _summaries(sets)
     yield "\n## The half that choices look at\n"
     yield from _summaries(_half(sets, kept=False))
@@ -169,7 +172,7 @@ def _confidence(name: str, known: Rows) -> Iterator[str]:
     confidence, right = _judgements(known)
     yield f"\nConfidence and accuracy, {for_markdown(name)}\n"
     yield from _head(["confidence", "n", "mean confidence", "accuracy"])
-    for row in classification.reliability_table(confidence, right):
+    for row in reliability_table(confidence, right):
         yield _line(f"{row['from']:.2f}-{row['to']:.2f}", f"{row['n']}", f"{row['confidence']:.3f}", f"{row['accuracy']:.3f}")
     yield f"\nAccuracy of the surest, {for_markdown(name)}\n"
     yield from _head(["surest", "n", "accuracy", "least confidence"])
@@ -198,31 +201,31 @@ def _mean(rows: Rows, mark: Mark) -> str:
 
 
 def _mean_of_classes(rows: Rows, mark: Mark) -> str:
-    return f"{classification.macro_accuracy([mark(row) for row in rows], [row.label for row in rows]):.3f}" if rows else "-"
+    return f"{macro_accuracy([mark(row) for row in rows], [row.label for row in rows]):.3f}" if rows else "-"
 
 
 def _share(rows: Rows, mark: Mark) -> str:
-    return _text(classification.share_interval([mark(row) for row in rows], [row.group for row in rows])) if rows else "-"
+    return _text(share_interval([mark(row) for row in rows], [row.group for row in rows])) if rows else "-"
 
 
 def _macro(rows: Rows) -> str:
     marks, labels, groups = [row.right for row in rows], [row.label for row in rows], [row.group for row in rows]
-    return _text(classification.macro_interval(marks, labels, groups)) if rows else "-"
+    return _text(macro_interval(marks, labels, groups)) if rows else "-"
 
 
-def _text(interval: classification.Interval) -> str:
+def _text(interval: Interval) -> str:
     share, low, high = interval
     return f"{share:.3f} ({low:.3f}-{high:.3f})"
 
 
 def _calibration_error(rows: Rows) -> str:
-    return f"{classification.calibration_error(classification.reliability_table(*_judgements(rows))):.3f}" if rows else "-"
+    return f"{calibration_error(reliability_table(*_judgements(rows))):.3f}" if rows else "-"
 
 
 def _separation(known: Rows, others: Rows) -> str:
     return f"{classification.separation(_judgements(known)[0], _judgements(others)[0]):.3f}" if known and others else "-"
 
 
-def _judgements(rows: Rows) -> tuple[classification.Floats, classification.Flags]:
+def _judgements(rows: Rows) -> tuple[Floats, Flags]:
     """Return confidences (n,) and which of them are right (n,)."""
     return np.array([row.confidence for row in rows]), np.array([row.right for row in rows])

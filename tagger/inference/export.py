@@ -25,14 +25,15 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
-from tagger.data import dataset
+from tagger.data import fashion_mnist
+from tagger.data.splits import hold_out
 from tagger.errors import ExportError
 from tagger.files import replacing
 from tagger.inference.predictor import fold_norms, native_probabilities, photo_probabilities
+from tagger.inference.settings import ExportSettings
 from tagger.models import bundle
 from tagger.models.card import files_of, read
 from tagger.models.network import Network
-from tagger.settings import ExportSettings
 
 CHECKED = 1_000
 """Held-out training images on which a file is checked."""
@@ -80,7 +81,7 @@ def export(settings: ExportSettings) -> tuple[Checked, Checked]:
         )
     if settings.int8 and settings.to != "onnx":
         raise ExportError("Only ONNX has int8 here; give --to onnx, or leave --int8 out.")
-    _, held_out = dataset.hold_out(dataset.fashion_mnist("train", settings.data))
+    _, held_out = hold_out(fashion_mnist.load_fashion_mnist("train", settings.data))
     checked, others = held_out.take(torch.arange(CHECKED)), held_out.pixels[CHECKED : 2 * CHECKED]
     original = _Scorer(loaded.network(), loaded)
     smaller = _Scorer(pruned(loaded.network(), settings.prune), loaded) if settings.prune else original

@@ -1,10 +1,41 @@
 """Makes confidence believable: a temperature and a threshold, fitted on pictures that no training saw."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+
+from tagger.arrays import Flags, Floats
+from tagger.metrics.rounding import rounded
+
+BINS = 15
+"""Equal-width bins of the calibration error, as in Guo et al. 2017 (arXiv 1706.04599)."""
+
+
+def reliability_table(confidence: Floats, right: Flags) -> list[dict[str, float | int]]:
+    """Return the bins (from, to] of the confidence (n,) that hold any picture: how many, mean confidence, accuracy."""
+    edges = np.linspace(0, 1, BINS + 1)
+    bins = np.clip(np.digitize(confidence, edges, right=True) - 1, 0, BINS - 1)
+    return [
+        {
+            "from": rounded(edges[index]),
+            "to": rounded(edges[index + 1]),
+            "n": int((bins == index).sum()),
+            "confidence": rounded(confidence[bins == index].mean()),
+            "accuracy": rounded(right[bins == index].mean()),
+        }
+        for index in np.unique(bins)
+    ]
+
+
+def calibration_error(reliability: Sequence[dict[str, float | int]]) -> float:
+    """Return the mean distance of confidence and accuracy over the bins, weighted by their pictures (ECE, 0..1)."""
+    total = sum(row["n"] for row in reliability)
+    return sum(row["n"] / total * abs(row["confidence"] - row["accuracy"]) for row in reliability)
+
 
 PRECISION = 0.99
 """Accuracy, on the held-out pictures, that the default threshold asks of the tags it lets pass."""

@@ -5,32 +5,21 @@ sender, are not independent, so the intervals are from draws of whole groups wit
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
-BINS = 15
-"""Equal-width bins of the calibration error, as in Guo et al. 2017 (arXiv 1706.04599)."""
+from tagger.arrays import Classes, Flags, Floats
+from tagger.metrics.calibration import calibration_error, reliability_table
+from tagger.metrics.rounding import rounded
+from tagger.metrics.significance import macro_accuracy
 
 COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 
-DRAWS = 2_000
-"""Draws of groups behind an interval."""
 
 NO_TAG = -1
 """The class said of a photo without a tag: never the true one."""
-
-_DRAWS_AT_ONCE = 100
-
-Floats: TypeAlias = NDArray[np.floating[Any]]
-Flags: TypeAlias = NDArray[np.bool_]
-Classes: TypeAlias = NDArray[np.int64]
-
-Interval: TypeAlias = tuple[float, float, float]
-"""A share 0..1 with the lower and the upper end of its 95 % interval."""
 
 
 def measure(predicted: Classes, confidence: Floats, truth: Classes, labels: Sequence[str]) -> dict[str, Any]:
@@ -91,28 +80,6 @@ def confused_pairs(confusion: Mapping[str, Any]) -> list[dict[str, Any]]:
 # Confidence --------------------------------------------------------------------------------------------------------
 
 
-def reliability_table(confidence: Floats, right: Flags) -> list[dict[str, float | int]]:
-    """Return the bins (from, to] of the confidence (n,) that hold any picture: how many, mean confidence, accuracy."""
-    edges = np.linspace(0, 1, BINS + 1)
-    bins = np.clip(np.digitize(confidence, edges, right=True) - 1, 0, BINS - 1)
-    return [
-        {
-            "from": rounded(edges[index]),
-            "to": rounded(edges[index + 1]),
-            "n": int((bins == index).sum()),
-            "confidence": rounded(confidence[bins == index].mean()),
-            "accuracy": rounded(right[bins == index].mean()),
-        }
-        for index in np.unique(bins)
-    ]
-
-
-def calibration_error(reliability: Sequence[dict[str, float | int]]) -> float:
-    """Return the mean distance of confidence and accuracy over the bins, weighted by their pictures (ECE, 0..1)."""
-    total = sum(row["n"] for row in reliability)
-    return sum(row["n"] / total * abs(row["confidence"] - row["accuracy"]) for row in reliability)
-
-
 def coverage_table(confidence: Floats, right: Flags) -> list[dict[str, float | int]]:
     """Return, for shares of the surest pictures by confidence (n,), their accuracy and the least confidence among them."""
     order = np.argsort(-confidence, kind="stable")
@@ -145,52 +112,4 @@ def separation(known: Floats, strangers: Floats) -> float:
     return float(roc_auc_score(np.repeat([1, 0], [len(known), len(strangers)]), np.concatenate([known, strangers])))
 
 
-def mcnemar(right: Flags, other: Flags) -> float:
-    """Return how likely it is by chance that so uneven a number of pictures (n,) is got right by only one of two.
-
-    The exact form of the test (McNemar 1947, "Note on the sampling error of the difference between correlated proportions").
-    """
-    only, others = int((right & ~other).sum()), int((other & ~right).sum())
-    return float(binomtest(only, only + others).pvalue) if only + others else 1.0
-
-
 # Shares and their intervals ----------------------------------------------------------------------------------------
-
-
-def macro_accuracy(right: ArrayLike, classes: ArrayLike) -> float:
-    """Return the mean, over the classes that occur in `classes` (n,), of the share of their pictures that are `right` (n,)."""
-    _, indices = np.unique(classes, return_inverse=True)
-    return float((np.bincount(indices, np.asarray(right, float)) / np.bincount(indices)).mean())
-
-
-def macro_interval(right: Sequence[bool], classes: Sequence[object], groups: Sequence[str]) -> Interval:
-    """Return `macro_accuracy` with its interval over seeded draws of groups; a draw passes over classes that it lacks."""
-    n, marked = _counts(right, classes, groups)
-    chance, even = np.random.default_rng(0), np.full(len(n), 1 / len(n))
-    drawn = []
-    for _ in range(0, DRAWS, _DRAWS_AT_ONCE):  # all of them at once would take gigabytes on some ten thousand groups
-        draws = chance.multinomial(len(n), even, _DRAWS_AT_ONCE)
-        with np.errstate(invalid="ignore"):
-            drawn.append(np.nanmean((draws @ marked) / (draws @ n), axis=1))
-    low, high = np.quantile(np.concatenate(drawn), [0.025, 0.975])
-    return macro_accuracy(right, np.asarray(classes)), float(low), float(high)
-
-
-def share_interval(right: Sequence[bool], groups: Sequence[str]) -> Interval:
-    """Return the share of pictures that are `right` with its interval over draws of groups."""
-    return macro_interval(right, ["any"] * len(right), groups)
-
-
-def _counts(right: Sequence[bool], classes: Sequence[object], groups: Sequence[str]) -> tuple[Floats, Floats]:
-    """Return how many pictures, and how many right ones, each group has of each class: twice (groups, classes)."""
-    names, rows = np.unique(np.asarray(groups), return_inverse=True)
-    kinds, columns = np.unique(np.asarray(classes), return_inverse=True)
-    n, marked = np.zeros((2, len(names), len(kinds)))
-    np.add.at(n, (rows, columns), 1)
-    np.add.at(marked, (rows, columns), np.asarray(right, float))
-    return n, marked
-
-
-def rounded(value: float | np.floating[Any]) -> float:
-    """Return a figure with six decimals, which is more than any of them is worth."""
-    return round(float(value), 6)

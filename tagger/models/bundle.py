@@ -24,8 +24,9 @@ from tagger.file_names import escaped
 from tagger.files import replacing
 from tagger.models.adapter import PREFIX, Shop
 from tagger.models.bundle_name import DEFAULT_FILE
-from tagger.models.card import FORMAT, KIND, Card, damage_said, is_folder, model_name, read, user_folder
+from tagger.models.card import FORMAT, KIND, Card, damage_said, model_name, read
 from tagger.models.network import Network
+from tagger.models.registry import is_folder, user_folder
 from tagger.models.side_files import remove_own
 
 

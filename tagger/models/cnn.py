@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from torch import nn
 
 from tagger.models.blocks import Parts
-from tagger.models.card import NetworkConfig
+from tagger.models.config import NetworkConfig
 
 SIDE = 28
 """Pixels each way; what is flattened knows no other size."""

@@ -1,15 +1,14 @@
 """The network: 28x28 grey pictures to one score a label. Knows no files and no devices."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from tagger.models import cnn, resnet
 from tagger.models.blocks import Parts, side_by_side
-from tagger.models.card import NetworkConfig
+from tagger.models.config import NetworkConfig
 
 
 def _parts(config: NetworkConfig) -> Parts:
@@ -82,29 +81,6 @@ class Network(nn.Module):
         return logits
 
 
-def joined(networks: Sequence[Network]) -> Network:
-    """Return networks of one shape, with a single member each, as one in evaluation mode, whose logits are the mean of theirs.
-
-    So its probabilities are the members' geometric mean, but for a factor. The members' modules become its own.
-    """
-    whole = Network(replace(networks[0].config, members=len(networks)))
-    made = side_by_side([network.parts() for network in networks])
-    whole.stages, whole.neck = nn.Sequential(*made.layers), made.neck
-    photo_heads = [network.photo_head for network in networks if network.photo_head is not None]
-    whole.head = _mean_of_heads([network.head for network in networks])
-    whole.photo_head = _mean_of_heads(photo_heads) if photo_heads else None
-    return whole.eval()
-
-
-def _mean_of_heads(heads: Sequence[nn.Linear]) -> nn.Linear:
-    """Return the head that gives the mean of the heads' logits for all that they see side by side."""
-    mean = nn.Linear(sum(head.in_features for head in heads), heads[0].out_features)
-    with torch.no_grad():
-        mean.weight.copy_(torch.cat([head.weight for head in heads], 1) / len(heads))
-        mean.bias.copy_(torch.stack([head.bias for head in heads]).mean(0))
-    return mean
-
-
 @torch.no_grad()
 def logits_of(network: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
     """Return logits, float (n, classes), for any number of pictures (n, 1, h, w), 500 at a time to bound the memory.
@@ -117,54 +93,3 @@ def logits_of(network: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
 def said_of_both_sides(network: nn.Module, pixels: Tensor) -> Tensor:
     """Return probabilities (n, classes), the mean of those of each picture and of its mirror image."""
     return (logits_of(network, pixels).softmax(1) + logits_of(network, pixels.flip(3)).softmax(1)) / 2
-
-
-def count_parameters(network: nn.Module) -> int:
-    """Return the number of trained numbers."""
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
-def count_macs(network: Network, side: int = 28) -> int:
-    """Return the multiply-accumulates of convolutions and linear layers for one (1, side, side) picture, by its first head."""
-    return sum(layer.macs for layer in layers(network, side) if layer.name != "photo_head")
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer of a network, as one picture goes through it."""
-
-    name: str
-    """Where it stands, as its weights are called."""
-    kind: str
-    output: tuple[int, ...]
-    """Shape of what comes out for one picture."""
-    parameters: int
-    macs: int
-    """Multiply-accumulates, which only convolutions and linear layers are said to have."""
-
-
-def layers(network: Network, side: int = 28) -> list[Layer]:
-    """Return the layers that a (1, side, side) picture goes through, in that order; those that do nothing are left out."""
-    passed: dict[str, Layer] = {}
-
-    def watch(name: str, module: nn.Module) -> RemovableHandle:
-        def note(_: nn.Module, __: object, output: Tensor) -> None:
-            weight = module.get_parameter("weight") if isinstance(module, nn.Conv2d | nn.Linear) else None
-            macs = 0 if weight is None else output[0].numel() * weight[0].numel()
-            passed.setdefault(name, Layer(name, type(module).__name__, tuple(output.shape[1:]), count_parameters(module), macs))
-
-        return module.register_forward_hook(note)
-
-    leaves = [(name, module) for name, module in network.named_modules() if not list(module.children())]
-    hooks = [watch(name, module) for name, module in leaves if not isinstance(module, nn.Identity)]
-    was_training = network.training
-    try:
-        with torch.inference_mode():
-            _, last = network.eval().maps(torch.zeros(1, 1, side, side))
-            network.logits_of_maps(last)
-            network.photo_logits_of_maps(last)
-    finally:
-        network.train(was_training)
-        for hook in hooks:
-            hook.remove()
-    return list(passed.values())

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tagger.errors import TrainingError
 from tagger.models import torchvision_backbones
-from tagger.models.card import NetworkConfig
+from tagger.models.config import NetworkConfig
 from tagger.models.network import Network
 
 

@@ -7,7 +7,7 @@ Origin: ResNet (He et al. 2015, arXiv 1512.03385) for small pictures; with max-p
 from torch import nn
 
 from tagger.models.blocks import Parts, PooledBlock, ResidualBlock
-from tagger.models.card import NetworkConfig
+from tagger.models.config import NetworkConfig
 
 
 def parts(config: NetworkConfig) -> Parts:

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from tagger.errors import OutputError
-from tagger.models.card import HISTORY_FILE, Epoch
+from tagger.models.card import HISTORY_FILE
+from tagger.models.history import Epoch
 
 METRICS = "metrics.json"
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from tagger.models.blocks import Parts
-from tagger.models.card import NetworkConfig
+from tagger.models.config import NetworkConfig
 
 MAKERS = {
     "resnet18": models.resnet18,

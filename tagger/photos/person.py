@@ -11,9 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.records import Pixels
-
-Floats = NDArray[np.float32]
+from tagger.arrays import Floats, Pixels
 
 SKIN_LOW, SKIN_HIGH = (40, 136, 80), (245, 182, 128)
 """Where the skin of all people lies in Y, Cr and Cb, 0..255 (Chai and Ngan 1999, IEEE CSVT 9(4), a little widened)."""

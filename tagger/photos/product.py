@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tagger.arrays import Floats, Pixels
 from tagger.photos.person import worn
-from tagger.records import Garment, Photo, Pixels
+from tagger.records import Garment, Photo
 
 VERSION = 2
 """Grows with every change that gives another picture; part of every result's fingerprint."""
@@ -41,8 +42,6 @@ LEAST_TONE, MOST_LIFT = 150, 12.5
 """Pale products are made darker, until a tenth of their pixels have this tone; by no more than so many times.
 
 Fashion-MNIST left white products out, and a network that learnt from it sees next to nothing where all is nearly black."""
-
-Floats = NDArray[np.float32]
 
 
 def garment(photo: Photo) -> Garment:

@@ -6,7 +6,7 @@ from pathlib import Path
 from tagger.catalog.output_paths import Input, Output
 from tagger.models import card
 from tagger.run import ledger
-from tagger.settings import RunSettings
+from tagger.run.settings import RunSettings
 
 
 def ledger_place(settings: RunSettings) -> Path | None:

@@ -21,7 +21,7 @@ import cv2
 from tagger.catalog import output, source
 from tagger.catalog.output_paths import check_output_paths
 from tagger.errors import BundleError, LedgerDamagedError, LedgerError, SourceError
-from tagger.files import remove_leftovers
+from tagger.files import remove_leftovers, write_folder
 from tagger.inference import decision
 from tagger.models import card
 from tagger.photos.loader import Prepared, pictures_of, prepare, with_results
@@ -30,7 +30,8 @@ from tagger.records import FAILED_REASONS, Failed, Garment, Item, Result, Tag
 from tagger.run import ledger
 from tagger.run.ledger import Ledger, Listed, Unknown
 from tagger.run.paths import inputs_of, ledger_place, outputs_of
-from tagger.settings import Format, RunSettings
+from tagger.run.settings import RunSettings
+from tagger.settings import Format
 
 if TYPE_CHECKING:
     from tagger.inference.tagger import Tagger
@@ -374,4 +375,4 @@ def _write_garment(folder: Path, number: int, photo: Prepared) -> None:
     if isinstance(photo.outcome, Garment):
         stem = Path(photo.item.path).stem[:60] or "photo"
         png = cv2.imencode(".png", photo.outcome.pixels)[1].tobytes()
-        output.write_folder(folder, {f"{number:06d}-{stem}.png": png})
+        write_folder(folder, {f"{number:06d}-{stem}.png": png})

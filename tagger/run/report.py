@@ -9,12 +9,12 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
 
-from tagger.catalog.output import write_file
 from tagger.catalog.output_paths import refusals
 from tagger.errors import FmtagError, Interrupted, LockedError, OutputError
+from tagger.files import write_file
 from tagger.run.paths import inputs_of, ledger_place, outputs_of
 from tagger.run.pipeline import Report
-from tagger.settings import RunSettings
+from tagger.run.settings import RunSettings
 
 FORMAT = 1
 

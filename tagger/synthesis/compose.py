@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from tagger.records import Pixels
+from tagger.arrays import Pixels
 from tagger.synthesis.drawing import CANVAS, Chance, mirrored, moved, turned
 
 LEAST = 12

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.records import Pixels
+from tagger.arrays import Pixels
 
 CANVAS = 96
 

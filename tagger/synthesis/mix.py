@@ -13,11 +13,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tagger.data.dataset import LABELS, NONE, LabelledPhoto, Pictures
+from tagger.arrays import Pixels
+from tagger.data.clothing import LabelledPhoto
+from tagger.data.images import Pictures
+from tagger.data.labels import LABELS, NONE
 from tagger.models.network import Network, logits_of, said_of_both_sides
 from tagger.photos.decode import decode
 from tagger.photos.product import SIDE, centred, product
-from tagger.records import Failed, Pixels
+from tagger.records import Failed
 from tagger.synthesis.compose import (
     Worn,
     cut_from_figure,

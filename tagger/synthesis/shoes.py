@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.records import Pixels
+from tagger.arrays import Pixels
 from tagger.synthesis.drawing import CANVAS, Chance, textured
 
 Points = NDArray[np.float64]

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from tagger.data.dataset import Pictures
+from tagger.data.images import Pictures
 from tagger.errors import TrainingError
 from tagger.files import replacing
-from tagger.models.card import NetworkConfig
-from tagger.settings import Recipe
+from tagger.models.config import NetworkConfig
+from tagger.training.recipe import Recipe
 
 CHECKPOINT_FORMAT = 8
 

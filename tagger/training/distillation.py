@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tagger.data.dataset import Pictures
+from tagger.data.images import Pictures
 from tagger.models.network import said_of_both_sides
-from tagger.settings import Cycle
+from tagger.training.recipe import Cycle
 
 SURE = 0.98
 """The least probability of its label, by those that have learnt it, at which a picture is easy."""

@@ -7,12 +7,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tagger.data.dataset import Pictures
+from tagger.data.images import Pictures
 from tagger.errors import TrainingError
 from tagger.inference.device import CPU
-from tagger.models.card import NetworkConfig
-from tagger.models.network import Network, joined
-from tagger.settings import MOST_MEMBERS, Recipe
+from tagger.models.config import MOST_MEMBERS, NetworkConfig
+from tagger.models.ensemble import joined
+from tagger.models.network import Network
+from tagger.training.recipe import Recipe
 from tagger.training.trainer import EpochFigures, train
 
 

@@ -10,26 +10,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tagger.adaptation.examples import checksum
-from tagger.catalog.output import write_file
+from tagger.catalog.label_table import checksum
 from tagger.data import photo_dataset
-from tagger.data.dataset import GROUPS
+from tagger.data.labels import GROUPS
 from tagger.data.photo_dataset import Collection, Part
 from tagger.file_names import escaped
+from tagger.files import write_file
 from tagger.inference.device import for_training
 from tagger.inference.predictor import Predictor
 from tagger.metrics import classification
 from tagger.metrics.calibration import ENOUGH_TO_CALIBRATE, PHOTO_PRECISION, PRECISIONS, fit_temperature, threshold_for
 from tagger.models import bundle, pretrained
-from tagger.models.card import Card, NetworkConfig, read
+from tagger.models.card import Card, read
+from tagger.models.config import NetworkConfig
 from tagger.models.network import Network, logits_of
 from tagger.models.side_files import TEST, WRITTEN, check_own
 from tagger.photos.product import VERSION
-from tagger.settings import TrainSettings
 from tagger.training.compatibility import check_teacher
 from tagger.training.ensemble import train_members
 from tagger.training.publish import HeldOut, Retrained, check_floor, hand_over, objection_to
 from tagger.training.recipes import SHAPES
+from tagger.training.settings import TrainSettings
 from tagger.training.trainer import EpochFigures
 
 OTHER = "other"

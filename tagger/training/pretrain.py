@@ -13,7 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tagger.data import dataset
+from tagger.data import fashion_mnist
+from tagger.data.clothing import labelled_photos, table_checksum
+from tagger.data.images import Pictures
+from tagger.data.labels import GROUPS, LABELS, NONE
+from tagger.data.splits import hold_out, kept_for_calibration, kept_for_reporting
 from tagger.errors import TrainingError
 from tagger.file_names import escaped
 from tagger.inference.device import for_training
@@ -21,22 +25,24 @@ from tagger.inference.predictor import Predictor, native_answers, photo_probabil
 from tagger.metrics import classification
 from tagger.metrics.calibration import PHOTO_PRECISION, PRECISION, PRECISIONS, fit_temperature, threshold_for
 from tagger.models import bundle, pretrained
-from tagger.models.card import Card, NetworkConfig, read
+from tagger.models.card import Card, read
+from tagger.models.config import NetworkConfig
 from tagger.models.network import Network, logits_of
 from tagger.models.side_files import check_own
 from tagger.photos.product import VERSION
 from tagger.records import Garment
-from tagger.settings import TrainSettings, recipe_in_full
 from tagger.synthesis import mix
 from tagger.training.compatibility import check_start, check_teacher
 from tagger.training.ensemble import train_members
 from tagger.training.publish import HeldOut, Retrained, check_floor, hand_over, objection_to
+from tagger.training.recipe import recipe_in_full
 from tagger.training.recipes import SHAPES, catalog_recipe, tuned
+from tagger.training.settings import TrainSettings
 from tagger.training.trainer import EpochFigures, train
 
 JUDGE = "judge.pt"
 
-PHOTO_CLASSES = dataset.NONE + 1
+PHOTO_CLASSES = NONE + 1
 """Of the head for photos: the labels, and none of them."""
 
 MIX_IS_EASIER = 0.8
@@ -67,9 +73,11 @@ def retrain(
     check_own(settings.out)
     _check_bundles(settings)
     device = for_training(settings.device)
-    whole = dataset.fashion_mnist("train", settings.data)
-    pictures, held_out = dataset.hold_out(whole)
-    test = dataset.fashion_mnist("test", settings.data)  # a missing file should be known before the hours of training
+    whole = fashion_mnist.load_fashion_mnist("train", settings.data)
+    pictures, held_out = hold_out(whole)
+    test = fashion_mnist.load_fashion_mnist(
+        "test", settings.data
+    )  # a missing file should be known before the hours of training
     begin, begun_with = _beginning(settings)
     teachers = [bundle.load(name) for name in settings.recipe.teachers]
     settings = replace(
@@ -102,7 +110,7 @@ def retrain(
         measured["held_out"] = _measured(said, held_out)
         check_floor(settings, measured["held_out"]["accuracy"])
         judges = HeldOut(
-            dataset.LABELS,
+            LABELS,
             held_out.labels.cpu().numpy(),
             said.argmax(1),
             lambda old: _tags(old, held_out),
@@ -118,10 +126,10 @@ def _check_bundles(settings: TrainSettings) -> None:
     """Raise `TrainingError` where a bundle to begin with, or to learn or take a calibration from, is not Fashion-MNIST's."""
     if settings.start and not settings.pretrained:
         photo_classes = PHOTO_CLASSES if settings.recipe.mix == "catalog" else 0
-        check_start(read(settings.start), dataset.LABELS, photo_classes)
+        check_start(read(settings.start), LABELS, photo_classes)
     for name in settings.recipe.teachers:
         teacher = read(name)
-        check_teacher(teacher.model, teacher.card, dataset.LABELS)
+        check_teacher(teacher.model, teacher.card, LABELS)
 
 
 def _beginning(settings: TrainSettings) -> tuple[Network | None, str]:
@@ -141,7 +149,7 @@ def _twin(settings: TrainSettings, config: NetworkConfig) -> bundle.Bundle:
     full = recipe_in_full(twin.card.recipe)
     made = {name: full.get(name) for name in asked}
     shape = replace(config, members=config.members * settings.recipe.ensemble)
-    same = made | {"seed": 0} == asked | {"seed": 0} and twin.card.network == shape and twin.card.labels == dataset.LABELS
+    same = made | {"seed": 0} == asked | {"seed": 0} and twin.card.network == shape and twin.card.labels == LABELS
     if not same or "held_out" not in twin.card.figures:
         raise TrainingError(
             f"{twin.model} was not made by this recipe with the held-out images left out, so its temperature does not fit; "
@@ -161,7 +169,7 @@ class Calibrated:
     """The one that is the default."""
 
 
-def calibrate_network(network: Network, held_out: dataset.Pictures, photos: dataset.Pictures | None) -> Calibrated:
+def calibrate_network(network: Network, held_out: Pictures, photos: Pictures | None) -> Calibrated:
     """Return temperatures and thresholds from Fashion-MNIST's held-out pictures, and from those that stand for photos.
 
     Where there are such, the thresholds are the photos' own, and ask for more than on Fashion-MNIST: photos of a shop that
@@ -189,8 +197,8 @@ def card_of(settings: TrainSettings, network: Network, calibrated: Calibrated) -
     """Return what the new bundle says of itself, before its figures."""
     return Card(
         name=escaped(settings.name or settings.out.resolve().name),
-        labels=dataset.LABELS,
-        groups=dataset.GROUPS,
+        labels=LABELS,
+        groups=GROUPS,
         network=network.config,
         garment_version=VERSION,
         temperature=calibrated.temperature,
@@ -199,18 +207,18 @@ def card_of(settings: TrainSettings, network: Network, calibrated: Calibrated) -
         precisions={str(share): threshold for share, threshold in calibrated.thresholds.items()},
         recipe=asdict(settings.recipe)
         | {"threshold_precision": calibrated.precision, "calibrated_by": settings.calibrated_by or ""},
-        data=dataset.checksums() | (dataset.table_checksum(settings.photos) if settings.photos else {}),
+        data=fashion_mnist.checksums() | (table_checksum(settings.photos) if settings.photos else {}),
         versions={"fmtag": version("fmtag"), "torch": torch.__version__, "python": platform.python_version()},
     )
 
 
 def _learnt(
     settings: TrainSettings,
-    pictures: dataset.Pictures,
-    held_out: dataset.Pictures,
+    pictures: Pictures,
+    held_out: Pictures,
     begin: Network | None,
     tell: Callable[[str], None],
-) -> tuple[dataset.Pictures, dataset.Pictures | None, NetworkConfig]:
+) -> tuple[Pictures, Pictures | None, NetworkConfig]:
     """Return the pictures to learn from, those that calibrate a head for photos, and the shape of the network.
 
     Fashion-MNIST alone teaches no head for photos, so the network has none, whatever it begins with.
@@ -225,21 +233,21 @@ def _learnt(
 
 def _mixed(
     settings: TrainSettings,
-    pictures: dataset.Pictures,
-    held_out: dataset.Pictures,
+    pictures: Pictures,
+    held_out: Pictures,
     teacher: Network,
     config: NetworkConfig,
     tell: Callable[[str], None],
-) -> tuple[dataset.Pictures, dataset.Pictures]:
+) -> tuple[Pictures, Pictures]:
     """Return the pictures of the mix to learn from and those to calibrate by."""
     seed = settings.recipe.seed
     if settings.photos is None:
         tell("Without --photos the network sees drawn and composed pictures alone, and knows phone pictures less well.")
         return mix.training_mix(pictures, [], teacher, None, seed), mix.calibration_mix(held_out, [], seed)
     folder = settings.photos.resolve().name
-    photos = [one for one in dataset.labelled_photos(settings.photos) if not dataset.kept_for_reporting(folder, one.group)]
-    cuts = mix.cuts_of([one for one in photos if not dataset.kept_for_calibration(folder, one.group)])
-    kept = mix.cuts_of([one for one in photos if dataset.kept_for_calibration(folder, one.group)])
+    photos = [one for one in labelled_photos(settings.photos) if not kept_for_reporting(folder, one.group)]
+    cuts = mix.cuts_of([one for one in photos if not kept_for_calibration(folder, one.group)])
+    kept = mix.cuts_of([one for one in photos if kept_for_calibration(folder, one.group)])
     if not cuts or not kept:
         raise TrainingError(f"{settings.photos} holds too few photos that can be read, or too few senders, to learn from.")
     tell(f"{len(cuts):,} photos to learn from, {len(kept):,} to calibrate by, those of half of the senders left alone.")
@@ -252,7 +260,7 @@ def _mixed(
 def _judge(
     settings: TrainSettings,
     cuts: Sequence[mix.Cut],
-    pictures: dataset.Pictures,
+    pictures: Pictures,
     start: Network,
     config: NetworkConfig,
 ) -> Network:
@@ -268,21 +276,21 @@ def _judge(
     return network
 
 
-def _native(network: Network, pictures: dataset.Pictures, temperature: float) -> NDArray[np.float32]:
+def _native(network: Network, pictures: Pictures, temperature: float) -> NDArray[np.float32]:
     """Return the calibrated probabilities, float32 (n, labels), of Fashion-MNIST's pictures."""
     said: NDArray[np.float32] = native_answers(network, pictures.pixels, temperature).cpu().numpy()
     return said
 
 
-def _photos(network: Network, pictures: dataset.Pictures, temperature: float) -> NDArray[np.float32]:
+def _photos(network: Network, pictures: Pictures, temperature: float) -> NDArray[np.float32]:
     """Return the calibrated probabilities, float32 (n, labels), of pictures that stand for photos."""
     said: NDArray[np.float32] = (
         logits_of(lambda pixels: photo_probabilities(network, pixels, temperature), pictures.pixels).cpu().numpy()
     )
-    return said[:, : dataset.NONE]
+    return said[:, :NONE]
 
 
-def _tags(asked: bundle.Bundle, pictures: dataset.Pictures) -> NDArray[np.int64]:
+def _tags(asked: bundle.Bundle, pictures: Pictures) -> NDArray[np.int64]:
     """Return the numbers among its labels, (n,), of those that a bundle gives Fashion-MNIST's pictures."""
     if asked.shop is not None:  # its labels are the shop's, and not those of the network
         garments = [Garment(picture, found=True, native=True) for picture in pictures.pixels[:, 0].cpu().numpy()]
@@ -290,6 +298,6 @@ def _tags(asked: bundle.Bundle, pictures: dataset.Pictures) -> NDArray[np.int64]
     return np.asarray(_native(asked.network().to(pictures.pixels.device), pictures, asked.card.temperature).argmax(1))
 
 
-def _measured(said: NDArray[np.float32], pictures: dataset.Pictures) -> dict[str, Any]:
+def _measured(said: NDArray[np.float32], pictures: Pictures) -> dict[str, Any]:
     """Return all figures of the probabilities (n, labels) of Fashion-MNIST's pictures."""
-    return classification.measure(said.argmax(1), said.max(1), pictures.labels.cpu().numpy(), dataset.LABELS)
+    return classification.measure(said.argmax(1), said.max(1), pictures.labels.cpu().numpy(), LABELS)

@@ -10,16 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.catalog.labelled import place_of
-from tagger.catalog.output import as_csv, write_file, write_json
 from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
-from tagger.data.dataset import LABEL_TABLES, holds_fashion_mnist
+from tagger.data.fashion_mnist import LABEL_TABLES, holds_fashion_mnist
 from tagger.errors import BundleError, TrainingError
+from tagger.files import as_csv, write_file, write_json
 from tagger.models import bundle
-from tagger.models.card import HISTORY_FILE, Card, Epoch, check_replaceable
-from tagger.models.network import Network, count_macs, count_parameters
+from tagger.models.card import HISTORY_FILE, Card, check_replaceable
+from tagger.models.history import Epoch
+from tagger.models.network import Network
 from tagger.models.side_files import METRICS, REPORT, TEST
-from tagger.settings import TrainSettings
+from tagger.models.summary import count_macs, count_parameters
 from tagger.training.ensemble import checkpoints
+from tagger.training.settings import TrainSettings
 from tagger.training.trainer import EpochFigures
 
 BRIEF = ("accuracy", "macro_accuracy", "calibration_error", "n")

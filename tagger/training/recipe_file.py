@@ -6,9 +6,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from tagger.catalog.output import write_json
 from tagger.errors import ConfigurationError
-from tagger.settings import MOST_MEMBERS, Cycle, Recipe
+from tagger.files import write_json
+from tagger.models.config import MOST_MEMBERS
+from tagger.training.recipe import Cycle, Recipe
 
 KIND, FORMAT = "fmtag-recipe", 1
 

@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from tagger.errors import ConfigurationError
-from tagger.models.card import NetworkConfig
-from tagger.settings import Augmentation, Cycle, NetworkName, Recipe
+from tagger.models.config import NetworkConfig
+from tagger.training.recipe import Augmentation, Cycle, NetworkName, Recipe
 
 SHAPES: dict[NetworkName, NetworkConfig] = {
     "base": NetworkConfig(widths=(48, 64, 72), blocks=(2, 2, 1), stem=32, pooled=True),

@@ -11,17 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tagger.data.augmentation import erased, moved
-from tagger.data.dataset import Pictures
+from tagger.data.images import Pictures
 from tagger.errors import TrainingError
 from tagger.inference.device import CPU
-from tagger.models.card import NetworkConfig
+from tagger.models.config import NetworkConfig
 from tagger.models.network import Network, logits_of
-from tagger.settings import Cycle, Recipe
 from tagger.training.checkpoint import damage_said, identity_of, load, save
 from tagger.training.cuda_graph import Step, replayed
 from tagger.training.distillation import lesson
 from tagger.training.ema import Average
-from tagger.training.muon import Muon
+from tagger.training.optimizers import _is_on_cuda, _optimizers, _schedule, _set_rates
+from tagger.training.recipe import Cycle, Recipe
 
 
 @dataclass(frozen=True)
@@ -180,59 +180,6 @@ def _ended(end: dict[str, Tensor], config: NetworkConfig) -> Network:
     return network.eval()
 
 
-def _optimizers(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Muon for the convolutions inside; Nesterov SGD for the first one, dense layers, norms and biases (as airbench does).
-
-    Or Nesterov SGD for all, or Adam (Kingma and Ba 2014, arXiv 1412.6980).
-    """
-    optimizers: list[torch.optim.Optimizer]
-    if recipe.optimizer == "adam":
-        on_cuda = _is_on_cuda(network)
-        weights, decay = network.parameters(), recipe.weight_decay
-        optimizers = [torch.optim.Adam(weights, lr=recipe.sgd_lr, weight_decay=decay, fused=on_cuda, capturable=on_cuda)]
-    else:
-        optimizers = _muon_and_sgd(network, recipe)
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["peak_lr"] = group["lr"]
-            if _is_on_cuda(network):  # where a recorded step reads it anew each time
-                group["lr"] = torch.tensor(group["lr"], device="cuda")
-    return optimizers
-
-
-def _muon_and_sgd(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    def by_muon(weight: Tensor) -> bool:
-        return recipe.optimizer == "muon" and weight.ndim == 4 and weight.shape[1] > 1
-
-    weights = list(network.parameters())
-    inner = [weight for weight in weights if by_muon(weight)]
-    outer = [weight for weight in weights if weight.ndim > 1 and not by_muon(weight)]
-    vectors = [weight for weight in weights if weight.ndim == 1]
-    sgd = torch.optim.SGD(
-        [{"params": outer, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
-        lr=recipe.sgd_lr,
-        momentum=0.9,
-        nesterov=True,
-        fused=_is_on_cuda(network),
-    )
-    return [sgd, Muon(inner, lr=recipe.muon_lr)] if inner else [sgd]
-
-
-def _is_on_cuda(network: nn.Module) -> bool:
-    return next(network.parameters()).is_cuda
-
-
-def _set_rates(optimizers: Sequence[torch.optim.Optimizer], share: float) -> None:
-    """Set the learning rates to a share of their peaks."""
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            rate = group["peak_lr"] * share
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
-
-
 def _step_of(network: Network, optimizers: list[torch.optim.Optimizer], cycle: Cycle, device: torch.device) -> Step:
     """Return the step of a cycle, for pictures of one side, as a function of what changes from one step to the next."""
 
@@ -245,11 +192,6 @@ def _step_of(network: Network, optimizers: list[torch.optim.Optimizer], cycle: C
 def _easy_count(easy: Tensor, cycle: Cycle) -> int:
     """Return how many of the pictures marked easy, bool (n,), an epoch sees; it sees all others."""
     return round(cycle.easy_share * int(easy.sum()))
-
-
-def _schedule(step: int, steps: int, warmup_steps: int) -> float:
-    """Return the share of the cycle's peak: linear up over the warm-up, linear down to 0 at the end."""
-    return min(1.0, (step + 1) / warmup_steps) * (1 - step / steps)
 
 
 def _train_step(

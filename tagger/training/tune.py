@@ -17,16 +17,20 @@ import torch
 from torch import Tensor, nn
 
 from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
-from tagger.data import dataset
+from tagger.data import fashion_mnist
+from tagger.data.images import Pictures
+from tagger.data.labels import LABELS
+from tagger.data.splits import hold_out
 from tagger.errors import LedgerError, LockedError, TrainingError, TuningError
 from tagger.files import remove_leftovers
 from tagger.lock import held
 from tagger.models import bundle
 from tagger.models.card import files_of
-from tagger.settings import Recipe, TuneSettings
 from tagger.training import recipe_file
 from tagger.training.compatibility import check_teacher
+from tagger.training.recipe import Recipe
 from tagger.training.recipes import SHAPES, recipe_of
+from tagger.training.settings import TuneSettings
 from tagger.training.trainer import EpochFigures, train
 
 if TYPE_CHECKING:
@@ -102,9 +106,9 @@ def tune(
         base = _short(recipe_of(settings.network, settings.epochs, settings.seed, settings.teachers), settings.images)
         loaded = [bundle.load(name) for name in base.teachers]
         for teacher in loaded:
-            check_teacher(teacher.model, teacher.card, dataset.LABELS)
-        whole = dataset.fashion_mnist("train", settings.data)
-        pictures, held_out = dataset.hold_out(whole)
+            check_teacher(teacher.model, teacher.card, LABELS)
+        whole = fashion_mnist.load_fashion_mnist("train", settings.data)
+        pictures, held_out = hold_out(whole)
         pictures = pictures.take(_chosen(len(pictures), settings))
         teachers = [_Remembered(teacher.network()) for teacher in loaded]
 
@@ -278,7 +282,7 @@ class _Remembered(nn.Module):
         return self.said[key]
 
 
-def _about(settings: TuneSettings, base: Recipe, teachers: Sequence[str], whole: dataset.Pictures) -> dict[str, Any]:
+def _about(settings: TuneSettings, base: Recipe, teachers: Sequence[str], whole: Pictures) -> dict[str, Any]:
     """Return what has to be the same for trials to be compared."""
     data = hashlib.sha256(whole.pixels.numpy().tobytes() + whole.labels.numpy().tobytes())
     return {
