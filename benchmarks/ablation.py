@@ -24,18 +24,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from tagger.data import fashion_mnist
-from tagger.data.clothing import labelled_photos
-from tagger.data.images import Pictures
+from tagger.data.clothing import read_clothing_photos
+from tagger.data.images import Images
 from tagger.data.labels import NONE
-from tagger.data.splits import hold_out, kept_for_calibration, kept_for_reporting
-from tagger.evaluation.evaluate import Evaluation, Judged, evaluate
+from tagger.data.splits import kept_for_calibration, kept_for_reporting, validation_split
+from tagger.evaluation.evaluate import Evaluation, Example, evaluate
 from tagger.evaluation.settings import EvaluateSettings
 from tagger.inference import predictor
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature
 from tagger.metrics.significance import macro_accuracy
 from tagger.models import bundle
-from tagger.models.network import Network, logits_of
+from tagger.models.network import Network, logits_in_batches
 from tagger.photos import person, product
 from tagger.synthesis import mix
 from tagger.training.recipes import catalog_recipe
@@ -66,7 +66,7 @@ def figures(evaluation: Evaluation, unseen: str) -> list[str]:
     first = next(iter(known.values()))
     footwear = [row for row in first if row.true_group == "footwear"]
     area = (
-        classification.separation(*(np.array([row.confidence for row in rows]) for rows in (shops, strangers)))
+        classification.auroc(*(np.array([row.confidence for row in rows]) for rows in (shops, strangers)))
         if strangers
         else None
     )
@@ -74,11 +74,11 @@ def figures(evaluation: Evaluation, unseen: str) -> list[str]:
     return [*cells, "-" if area is None else f"{area:.3f}", f"{_coverage(shops):.3f}"]
 
 
-def _macro(rows: Sequence[Judged]) -> float:
+def _macro(rows: Sequence[Example]) -> float:
     return macro_accuracy([row.right for row in rows], [row.label for row in rows])
 
 
-def _coverage(rows: Sequence[Judged]) -> float:
+def _coverage(rows: Sequence[Example]) -> float:
     """Return the greatest share of the surest tags of which `RIGHT` are right."""
     surest = sorted(rows, key=lambda row: -row.confidence)
     accuracy = np.cumsum([row.right for row in surest]) / np.arange(1, len(surest) + 1)
@@ -172,24 +172,24 @@ class Kitchen:
     """All that the trainings share: pictures, cuts of photos, the network to begin with and the judge of shirts."""
 
     def __init__(self, photos: Path, pictures: int) -> None:
-        self.pictures, self.held_out = hold_out(fashion_mnist.load_fashion_mnist("train"))
+        self.pictures, self.held_out = validation_split(fashion_mnist.load_fashion_mnist("train"))
         self.count = pictures
         self.start = bundle.load("residual").network()
         self.config = replace(self.start.config, photo_classes=NONE + 1)
         folder = photos.resolve().name
-        mine = [one for one in labelled_photos(photos) if not kept_for_reporting(folder, one.group)]
-        self.cuts = mix.cuts_of([one for one in mine if not kept_for_calibration(folder, one.group)])
-        self.kept = mix.cuts_of([one for one in mine if kept_for_calibration(folder, one.group)])
+        mine = [one for one in read_clothing_photos(photos) if not kept_for_reporting(folder, one.group)]
+        self.cuts = mix.product_cuts([one for one in mine if not kept_for_calibration(folder, one.group)])
+        self.kept = mix.product_cuts([one for one in mine if kept_for_calibration(folder, one.group)])
         seen = mix.variants_of_cuts(self.cuts, self.pictures, mix.TIMES_PHOTO, 0)
         targets = functional.one_hot(seen.labels, NONE + 1).float()
         self.judge = self.trained(replace(seen, targets=targets, photo=torch.ones(len(seen), dtype=torch.bool)))
 
-    def mixed(self, judge: bool = True, photos: bool = True) -> Pictures:
+    def mixed(self, judge: bool = True, photos: bool = True) -> Images:
         """Return the whole mix, or the one without labelled photos or without the judge that they taught."""
         cuts, judge_network = self.cuts if photos else [], self.judge if judge and photos else None
         return mix.training_mix(self.pictures, cuts, self.start, judge_network, 0)
 
-    def trained(self, pictures: Pictures) -> Network:
+    def trained(self, pictures: Images) -> Network:
         """Return a network that saw `count` of the pictures, in one gentle cycle."""
         with tempfile.TemporaryDirectory() as folder:
             some = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(0))[: self.count]
@@ -199,7 +199,7 @@ class Kitchen:
             )
         return network
 
-    def row(self, name: str, pictures: Pictures, folders: Sequence[str], unseen: str) -> list[str]:
+    def row(self, name: str, pictures: Images, folders: Sequence[str], unseen: str) -> list[str]:
         """Train on the pictures and return a row of figures."""
         network = self.trained(pictures)
         calibration = mix.calibration_mix(self.held_out, self.kept, 0)
@@ -207,9 +207,9 @@ class Kitchen:
             bundle.load("residual").card,
             network=network.config,
             garment_version=product.VERSION,
-            photo_temperature=fit_temperature(logits_of(network.photo_logits, calibration.pixels), calibration.labels),
+            photo_temperature=fit_temperature(logits_in_batches(network.photo_logits, calibration.pixels), calibration.labels),
         )
-        held_out = (logits_of(network, self.held_out.pixels).argmax(1) == self.held_out.labels).float().mean().item()
+        held_out = (logits_in_batches(network, self.held_out.pixels).argmax(1) == self.held_out.labels).float().mean().item()
         with tempfile.TemporaryDirectory() as folder:
             bundle.save(Path(folder), card, network)
             said = evaluate(EvaluateSettings(tuple(folders), model=folder))

@@ -32,17 +32,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from tagger.data import fashion_mnist
-from tagger.data.augmentation import moved
-from tagger.data.images import Pictures
-from tagger.data.splits import hold_out
+from tagger.data.augmentation import random_shift_flip
+from tagger.data.images import Images
+from tagger.data.splits import validation_split
 from tagger.evaluation.compare import compare
 from tagger.evaluation.comparison_report import table, tables
 from tagger.evaluation.settings import CompareSettings
 from tagger.metrics.calibration import fit_temperature
-from tagger.metrics.significance import mcnemar
+from tagger.metrics.significance import mcnemar_p_value
 from tagger.models import bundle
 from tagger.models.config import NetworkConfig
-from tagger.models.network import Network, logits_of
+from tagger.models.network import Network, logits_in_batches
 from tagger.models.summary import count_macs, count_parameters
 from tagger.training import trainer as recipe_room
 from tagger.training.recipe import Cycle, Recipe
@@ -68,7 +68,7 @@ def cosine(step: int, steps: int, warmup_steps: int) -> float:
 
 def mirrored_at_random(pixels: Tensor, mirrored: Tensor, shift: int, chance: torch.Generator) -> Tensor:
     """Move pictures, and mirror each with a chance of one half, whatever was done in the epoch before."""
-    return moved(pixels, torch.rand(len(mirrored), generator=chance) < 0.5, shift, chance)
+    return random_shift_flip(pixels, torch.rand(len(mirrored), generator=chance) < 0.5, shift, chance)
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def trained(name: str, epochs: int, seed: int) -> Run:
     seen = round(epochs * variant.length)
     cycle = Cycle(**({"epochs": seen, "small_epochs": seen // 2} | dict(variant.cycle)))
     recipe = Recipe(**({"cycles": (cycle,), "seed": seed, "network": "tiny"} | dict(variant.recipe)))
-    pictures, held_out = hold_out(fashion_mnist.load_fashion_mnist("train"))
+    pictures, held_out = validation_split(fashion_mnist.load_fashion_mnist("train"))
     order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(0))
     training, more = pictures.take(order[MORE:]), pictures.take(order[:MORE])
     teachers = [bundle.load(teacher).network() for teacher in recipe.teachers]
@@ -142,8 +142,8 @@ def trained(name: str, epochs: int, seed: int) -> Run:
     }
 
 
-def _scored(network: Network, pictures: Pictures) -> Run:
-    logits = logits_of(network, pictures.pixels)
+def _scored(network: Network, pictures: Images) -> Run:
+    logits = logits_in_batches(network, pictures.pixels)
     temperature = fit_temperature(logits, pictures.labels)
     return {
         "n": len(pictures),
@@ -204,7 +204,7 @@ def _ablation(run: Run, reference: Run) -> list[str]:
     n = sum(run[name]["n"] for name in sets)
     right, theirs = (np.concatenate([_right(some[name]) for name in sets]) for some in (run, reference))
     entropy = sum(run[name]["cross_entropy"] * run[name]["n"] for name in sets) / n
-    beside = f"{100 * (right.mean() - theirs.mean()):+.2f} points, p = {mcnemar(right, theirs):.2g}"
+    beside = f"{100 * (right.mean() - theirs.mean()):+.2f} points, p = {mcnemar_p_value(right, theirs):.2g}"
     return [
         run["variant"],
         f"{run['parameters']:,}",

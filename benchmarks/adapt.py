@@ -32,20 +32,20 @@ from numpy.typing import NDArray
 from reporting import hardware, write
 from torch import Tensor
 
-from tagger.adaptation.active_learning import worth_labelling
-from tagger.adaptation.examples import Lesson
-from tagger.adaptation.fit import STRENGTHS, cross_validate, learn
+from tagger.adaptation.active_learning import select_photos
+from tagger.adaptation.examples import LabelledExamples
+from tagger.adaptation.fit import STRENGTHS, cross_validate, fit_adapter
 from tagger.data.labels import GROUPS, LABELS, NONE
 from tagger.data.splits import kept_for_reporting
 from tagger.evaluation.comparison_report import table
-from tagger.inference.predictor import Look, Predictor
+from tagger.inference.predictor import Features, Predictor
 from tagger.metrics import classification
 from tagger.metrics.calibration import BINS, calibration_error, fit_temperature, reliability_table
 from tagger.metrics.significance import macro_accuracy
 from tagger.models import bundle
 from tagger.photos.decode import decode
-from tagger.photos.product import garment
-from tagger.records import Failed, Garment
+from tagger.photos.product import extract_product
+from tagger.records import Failed, ProductImage
 
 HERE = Path(__file__).resolve().parent
 
@@ -108,7 +108,7 @@ Rows: TypeAlias = Iterable[Row]
 class Shots:
     """n photos of a catalog: the look at them, and what is true of them."""
 
-    look: Look
+    look: Features
     classes: Classes
     """(n,), `NONE` for strangers unless a shop has labels of its own."""
     groups: Classes
@@ -124,7 +124,7 @@ class Shots:
         """Return the photos of these numbers, or with these marks."""
         chosen = np.arange(len(self))[numbers]
         rows = torch.from_numpy(chosen)
-        look = Look(self.look.probabilities[rows], self.look.maps[rows])
+        look = Features(self.look.probabilities[rows], self.look.maps[rows])
         return Shots(look, self.classes[chosen], self.groups[chosen], self.kept[chosen], self.kinds[chosen])
 
     @property
@@ -135,7 +135,7 @@ class Shots:
 
 def joined(*several: Shots) -> Shots:
     """Return the photos of several catalogs as one."""
-    look = Look(
+    look = Features(
         torch.cat([shots.look.probabilities for shots in several]),
         torch.cat([shots.look.maps for shots in several]),
     )
@@ -170,7 +170,7 @@ def read(folder: Path, predictor: Predictor, first_group: int, kept_alone: bool)
         rows = [row for row in rows if kept_for_reporting(name, row["group"]) and "(ambiguous)" not in row["kind"]]
     with ThreadPoolExecutor() as pool:
         garments = list(pool.map(_cut, [folder / row["path"] for row in rows]))
-    found = [(row, cut) for row, cut in zip(rows, garments, strict=True) if isinstance(cut, Garment) and cut.found]
+    found = [(row, cut) for row, cut in zip(rows, garments, strict=True) if isinstance(cut, ProductImage) and cut.found]
     groups = np.unique([row["group"] for row, _ in found], return_inverse=True)[1].astype(np.int64)
     shots = Shots(
         predictor.look([cut for _, cut in found]),
@@ -183,9 +183,9 @@ def read(folder: Path, predictor: Predictor, first_group: int, kept_alone: bool)
     return Folder(name, shots, unreadable, len(rows) - len(found) - unreadable)
 
 
-def _cut(file: Path) -> Garment | Failed:
+def _cut(file: Path) -> ProductImage | Failed:
     photo = decode(file)
-    return photo if isinstance(photo, Failed) else garment(photo)
+    return photo if isinstance(photo, Failed) else extract_product(photo)
 
 
 # Draws -------------------------------------------------------------------------------------------------------------
@@ -290,15 +290,15 @@ def after(
             tried = torch.from_numpy(trial.tried)
             truth = torch.from_numpy(lesson.classes)[tried]
             temperature = fit_temperature(trial.said[tried].clamp_min(1e-9).log(), truth)
-    shop = learn(learnt.look, lesson, strength, cautious)
+    shop = fit_adapter(learnt.look, lesson, strength, cautious)
     answers = shop.answer(marked.look.probabilities, marked.look.maps, temperature)
     return Said(answers, marked.classes, marked.kept, 0 if lesson is None else len(lesson.photos))
 
 
-def lesson_of(shots: Shots, chosen: Classes, labels: Sequence[str] = LABELS) -> Lesson:
+def lesson_of(shots: Shots, chosen: Classes, labels: Sequence[str] = LABELS) -> LabelledExamples:
     """Return the lesson of some photos' labels; labels after the first ten are new."""
     known = tuple(number if number < len(LABELS) else -1 for number in range(len(labels)))
-    return Lesson(tuple(labels), known, chosen, shots.classes[chosen], shots.groups[chosen])
+    return LabelledExamples(tuple(labels), known, chosen, shots.classes[chosen], shots.groups[chosen])
 
 
 @dataclass(frozen=True)
@@ -544,7 +544,7 @@ def _separations(saids: Sequence[Said]) -> str:
     if any(said.classes.max() < NONE for said in saids):
         return "-"
     pairs = [(said.confidence, said.classes < NONE) for said in saids]
-    return spread([classification.separation(confidence[known], confidence[~known]) for confidence, known in pairs])
+    return spread([classification.auroc(confidence[known], confidence[~known]) for confidence, known in pairs])
 
 
 # Picks and time ----------------------------------------------------------------------------------------------------
@@ -560,7 +560,7 @@ def pick_rows(folders: Sequence[Folder], draws: int) -> Rows:
                 luck = chance(draw)
                 pool = half_of_groups(shots, luck)
                 numbers = np.flatnonzero(pool)
-                active = numbers[worth_labelling(shots.take(pool).look, count)]
+                active = numbers[select_photos(shots.take(pool).look, count)]
                 at_random = luck.permutation(numbers)[: len(active)]
                 picked.append(after(shots, ~pool, None, np.sort(active)).accuracy)
                 random.append(after(shots, ~pool, None, np.sort(at_random)).accuracy)
@@ -579,9 +579,9 @@ def time_rows(shots: Shots) -> Rows:
 
     def with_labels() -> None:
         trial = cross_validate(lambda _: many.look, lesson)
-        learn(many.look, lesson, trial.strength if trial else STRENGTHS[0])
+        fit_adapter(many.look, lesson, trial.strength if trial else STRENGTHS[0])
 
-    yield "adapted without labels", f"{len(many):,}", "0", f"{_seconds(lambda: learn(many.look)):.2f}"
+    yield "adapted without labels", f"{len(many):,}", "0", f"{_seconds(lambda: fit_adapter(many.look)):.2f}"
     labels = f"{len(lesson.photos)}"
     yield "cross-validated and adapted with labels", f"{len(many):,}", labels, f"{_seconds(with_labels):.2f}"
 

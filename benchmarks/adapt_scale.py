@@ -25,13 +25,13 @@ from reporting import hardware, write
 from torch import Tensor
 from torch.nn import functional
 
-from tagger.adaptation.examples import lesson_of
-from tagger.adaptation.fit import cross_validate, learn
-from tagger.catalog.label_table import Labelled
+from tagger.adaptation.examples import build_examples
+from tagger.adaptation.fit import cross_validate, fit_adapter
+from tagger.catalog.label_table import LabelledPhoto
 from tagger.data.labels import LABELS
 from tagger.evaluation.comparison_report import table
-from tagger.inference.predictor import Look
-from tagger.models.adapter import BLOCK, directions_of
+from tagger.inference.predictor import Features
+from tagger.models.adapter import BLOCK, embed_maps
 from tagger.records import Item
 
 HERE = Path(__file__).resolve().parent
@@ -41,7 +41,7 @@ KINDS, LATENT, PHOTOS_PER_PRODUCT = 200, 48, 3
 STAGES = ("group by product", "find neighbours", "cross-validate", "fit", "tag all photos")
 
 
-def made_up(photos: int, features: int, seed: int = 0) -> tuple[Look, Tensor]:
+def made_up(photos: int, features: int, seed: int = 0) -> tuple[Features, Tensor]:
     """Return a look at that many photos, and their classes (n,), as described above; made in blocks, as photos are."""
     rng = torch.Generator().manual_seed(seed)
     kinds = torch.randn(KINDS, LATENT, generator=rng)
@@ -57,7 +57,7 @@ def made_up(photos: int, features: int, seed: int = 0) -> tuple[Look, Tensor]:
     classes = kind % len(LABELS)
     wrong = torch.rand(photos, generator=rng) < 0.2
     said = torch.where(wrong, torch.randint(len(LABELS), (photos,), generator=rng), classes)
-    return Look(0.9 * functional.one_hot(said, len(LABELS) + 1) + 0.1 / (len(LABELS) + 1), maps), classes
+    return Features(0.9 * functional.one_hot(said, len(LABELS) + 1) + 0.1 / (len(LABELS) + 1), maps), classes
 
 
 def peak_megabytes() -> float:
@@ -78,16 +78,18 @@ def measure(photos: int, features: int) -> dict[str, float]:
         figures[stage] = time.process_time() - begun
         print(f"{photos:,}: {stage} {figures[stage]:.1f} s, {peak_megabytes():,.0f} MB", file=sys.stderr, flush=True)
 
-    rows = [Labelled(Item(f"{number}.jpg", f"{number}.jpg"), LABELS[label], "", False) for number, label in enumerate(classes)]
+    rows = [
+        LabelledPhoto(Item(f"{number}.jpg", f"{number}.jpg"), LABELS[label], "", False) for number, label in enumerate(classes)
+    ]
     with timed("group by product"):
-        lesson = lesson_of(range(photos), rows, LABELS, directions_of(look.maps), [""] * photos, None).lesson
+        lesson = build_examples(range(photos), rows, LABELS, embed_maps(look.maps), [""] * photos, None).lesson
     with timed("find neighbours"):
         assert len(look.neighbours.numbers) == photos
     with timed("cross-validate"):
         trial = cross_validate(lambda left_out: look, lesson)
     assert trial is not None
     with timed("fit"):
-        shop = learn(look, lesson, trial.strength)
+        shop = fit_adapter(look, lesson, trial.strength)
     with timed("tag all photos"):
         shop.answer(look.probabilities, look.maps)
     right = trial.said[trial.tried, :-1].argmax(1) == classes[trial.tried]

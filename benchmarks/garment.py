@@ -36,20 +36,20 @@ import torch
 from reporting import hardware, write
 
 from tagger.arrays import Pixels
-from tagger.evaluation.evaluate import Judged, evaluate
+from tagger.evaluation.evaluate import Example, evaluate
 from tagger.evaluation.settings import EvaluateSettings
 from tagger.inference.predictor import Predictor
-from tagger.metrics.significance import Interval, macro_interval
+from tagger.metrics.significance import Interval, macro_bootstrap_interval
 from tagger.models import bundle
 from tagger.photos import decode, product
-from tagger.records import Garment, Photo
+from tagger.records import Photo, ProductImage
 
 HERE = Path(__file__).resolve().parent
 
 Swaps: TypeAlias = Mapping[str, Callable[..., Any]]
 """What of the module `product` a way replaces."""
 
-Taken: TypeAlias = tuple[Judged, Photo]
+Taken: TypeAlias = tuple[Example, Photo]
 
 
 # Ways to find the product ------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ def swapped(swaps: Swaps) -> Iterator[None]:
 class Outcome:
     """What a way made of the photos of one folder, and in how many milliseconds a photo."""
 
-    garments: Sequence[Garment]
+    garments: Sequence[ProductImage]
     milliseconds: float
 
     @property
@@ -171,7 +171,7 @@ class Outcome:
         return sum(not one.found for one in self.garments)
 
 
-def decoded(rows: Sequence[Judged]) -> list[Taken]:
+def decoded(rows: Sequence[Example]) -> list[Taken]:
     """Return the photos that can be read, with their rows."""
     photos = [(row, decode.decode(row.file)) for row in rows if row.file]
     return [(row, photo) for row, photo in photos if isinstance(photo, Photo)]
@@ -183,20 +183,20 @@ def milliseconds(taken: Sequence[Taken], passes: int) -> float:
     for _ in range(passes):
         started = time.process_time()
         for _, photo in taken:
-            product.garment(photo)
+            product.extract_product(photo)
         means.append((time.process_time() - started) * 1000 / len(taken))
     return statistics.median(means)
 
 
 def outcomes(taken: Sequence[Taken], ways: Mapping[str, Swaps]) -> dict[str, Outcome]:
     """Return what every way makes of the photos; they take turns photo by photo, so that all meet the same machine."""
-    garments: dict[str, list[Garment]] = {name: [] for name in ways}
+    garments: dict[str, list[ProductImage]] = {name: [] for name in ways}
     seconds = dict.fromkeys(ways, 0.0)
     for _, photo in taken:
         for name, swaps in ways.items():
             with swapped(swaps):
                 started = time.process_time()
-                garments[name].append(product.garment(photo))
+                garments[name].append(product.extract_product(photo))
                 seconds[name] += time.process_time() - started
     return {name: Outcome(garments[name], seconds[name] * 1000 / len(taken)) for name in ways}
 
@@ -208,7 +208,7 @@ def accuracy(taken: Sequence[Taken], outcome: Outcome, predictor: Predictor, lab
         found.found and labels[number] == row.label
         for (row, _), found, number in zip(taken, outcome.garments, said, strict=True)
     ]
-    return macro_interval(right, [row.label for row, _ in taken], [row.group for row, _ in taken])
+    return macro_bootstrap_interval(right, [row.label for row, _ in taken], [row.group for row, _ in taken])
 
 
 # The report --------------------------------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     yield from _side_by_side(evaluation.sources, options, evaluation.labels)
 
 
-def _costs(sources: Mapping[str, Sequence[Judged]], passes: int) -> Iterator[str]:
+def _costs(sources: Mapping[str, Sequence[Example]], passes: int) -> Iterator[str]:
     yield f"## Cost of `product`, median of {passes} passes\n"
     yield "| photos | n | ms a photo |"
     yield "|---|---|---|"
@@ -233,7 +233,9 @@ def _costs(sources: Mapping[str, Sequence[Judged]], passes: int) -> Iterator[str
         yield f"| {name} | {len(taken)} | {milliseconds(taken, passes):.2f} |"
 
 
-def _side_by_side(sources: Mapping[str, Sequence[Judged]], options: argparse.Namespace, labels: Sequence[str]) -> Iterator[str]:
+def _side_by_side(
+    sources: Mapping[str, Sequence[Example]], options: argparse.Namespace, labels: Sequence[str]
+) -> Iterator[str]:
     ways = {OURS: WAYS[OURS], **SWEEP} if options.sweep else WAYS
     chosen = {name: decoded([row for row in rows if _looked_at(row)]) for name, rows in sources.items()}
     chosen = {name: taken for name, taken in chosen.items() if taken}
@@ -255,7 +257,7 @@ def _side_by_side(sources: Mapping[str, Sequence[Judged]], options: argparse.Nam
         yield f"| {way} | {cost:.2f} | {cells} | {statistics.mean(share for share, _, _ in shares):.3f} | {unmasked:.1%} |"
 
 
-def _looked_at(row: Judged) -> bool:
+def _looked_at(row: Example) -> bool:
     return row.known and not row.ambiguous and not row.kept
 
 

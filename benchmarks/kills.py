@@ -23,7 +23,7 @@ import click
 from PIL import Image, ImageDraw
 
 import tagger.inference.tagger  # torch is loaded once, before anything is forked, and computes in the children alone
-from tagger.run.pipeline import Watcher, run
+from tagger.run.pipeline import RunCallbacks, run
 from tagger.run.settings import RunSettings
 from tagger.settings import DEFAULT_MODEL
 
@@ -59,7 +59,7 @@ def forked(settings: RunSettings, moment: Path) -> int:
 
     try:
         noted(moment, "at the start")
-        run(settings, watcher=Watcher(lambda *_: None, lambda _: noted(moment, "at the first batch"), looked=looked))
+        run(settings, watcher=RunCallbacks(lambda *_: None, lambda _: noted(moment, "at the first batch"), looked=looked))
         code = 0
     finally:
         os._exit(code)

@@ -25,9 +25,9 @@ from PIL import Image, ImageDraw
 from reporting import hardware, write
 
 from tagger.data import fashion_mnist
-from tagger.data.images import Pictures
+from tagger.data.images import Images
 from tagger.data.labels import LABELS
-from tagger.evaluation.compare import said_by
+from tagger.evaluation.compare import predictions_of
 from tagger.evaluation.comparison_report import table
 from tagger.models import bundle
 
@@ -53,10 +53,10 @@ class Question:
     doubtful: bool
 
 
-def probabilities(names: Sequence[str], pictures: Pictures) -> np.ndarray:
+def probabilities(names: Sequence[str], pictures: Images) -> np.ndarray:
     """Return what the bundles say of pictures and their mirror images, on average: float (n, classes)."""
     views = (pictures, replace(pictures, pixels=pictures.pixels.flip(3)))
-    said = [said_by(loaded, view) for loaded in map(bundle.load, names) for view in views]
+    said = [predictions_of(loaded, view) for loaded in map(bundle.load, names) for view in views]
     return torch.stack(said).mean(0).double().numpy()
 
 
@@ -76,7 +76,7 @@ def questions(said: np.ndarray, labels: np.ndarray) -> list[Question]:
     return [asked[place] for place in order]
 
 
-def draw(asked: Sequence[Question], pictures: Pictures, folder: Path) -> None:
+def draw(asked: Sequence[Question], pictures: Images, folder: Path) -> None:
     """Write the questions as pictures of 50 each."""
     folder.mkdir(parents=True, exist_ok=True)
     width, height = SIDE + 8, SIDE + 40

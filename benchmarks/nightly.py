@@ -52,10 +52,10 @@ def fill(place: Path, paths: list[str], rows: int, model: str) -> None:
     """Write a ledger in which each path has been scored and published, and further ones have vanished since."""
     signed = card.read(model)
     labels = signed.card.labels
-    asked = ledger.Asked(
+    asked = ledger.RunKey(
         "there", "tags.csv", "0", signed.model, f"{signed.fingerprint}+g{VERSION}", labels, signed.card.min_confidence
     )
-    with ledger.opened(place) as memory:
+    with ledger.open_ledger(place) as memory:
         run = memory.begin(asked)
         with memory.publishing(lambda result: ledger.Cells("", "", "", "", "", "")):
             pass
@@ -70,7 +70,7 @@ def fill(place: Path, paths: list[str], rows: int, model: str) -> None:
         for number in range(rows):
             path, row = f"gone/{number:07d}.jpg", (None,) * 8
             if number < len(paths):
-                tag = decision.decide(probabilities[number], labels, signed.card.groups, signed.card.min_confidence)
+                tag = decision.decide_tags(probabilities[number], labels, signed.card.groups, signed.card.min_confidence)
                 path, row = paths[number], (1, run, *output.cells(tag))
             yield (number + 1, path, len(b"%d" % number), LONG_AGO * 10**9, number + 1, 0, run, *row)
 

@@ -43,17 +43,17 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import rotate
 
 from tagger.data import fashion_mnist
-from tagger.data.clothing import labelled_photos
-from tagger.data.images import Pictures
+from tagger.data.clothing import read_clothing_photos
+from tagger.data.images import Images
 from tagger.data.labels import NONE
-from tagger.data.splits import hold_out, kept_for_calibration, kept_for_reporting
-from tagger.evaluation.evaluate import Evaluation, Judged, evaluate
+from tagger.data.splits import kept_for_calibration, kept_for_reporting, validation_split
+from tagger.evaluation.evaluate import Evaluation, Example, evaluate
 from tagger.evaluation.settings import EvaluateSettings
 from tagger.inference.predictor import photo_probabilities, photo_views, smaller
 from tagger.metrics import classification
 from tagger.models import bundle
 from tagger.photos.decode import decode
-from tagger.photos.product import garment
+from tagger.photos.product import extract_product
 from tagger.records import Photo
 from tagger.synthesis import mix
 
@@ -235,7 +235,7 @@ def sums(scores: Mapping[str, Score], best_first: Sequence[str], fitted: Seen) -
 class Shown:
     """The photos to tell apart: their rows, which of them show a product, and what is seen of these."""
 
-    rows: Sequence[Judged]
+    rows: Sequence[Example]
     found: NDArray[np.bool_]
     seen: Seen
 
@@ -254,25 +254,25 @@ def shown(evaluation: Evaluation, model: bundle.Bundle, without: set[Path]) -> S
         photo = decode(row.file) if row.file and row.file.resolve() not in without else None
         if isinstance(photo, Photo):
             rows.append(row)
-            garments.append(garment(photo))
+            garments.append(extract_product(photo))
     found = np.array([one.found for one in garments])
     pixels = np.stack([one.pixels for one in garments if one.found])
     return Shown(rows, found, seen(model, torch.from_numpy(pixels)[:, None]))
 
 
-def fitted_on(options: argparse.Namespace) -> tuple[Pictures, set[Path]]:
+def fitted_on(options: argparse.Namespace) -> tuple[Images, set[Path]]:
     """Return the known products to fit scores on, and all the photos of the senders whose photos are among them."""
-    held_out = hold_out(fashion_mnist.load_fashion_mnist("train", options.data))[1]
+    held_out = validation_split(fashion_mnist.load_fashion_mnist("train", options.data))[1]
     parts = [mix.variants_of(held_out, 1, SEED)]
     files: set[Path] = set()
     if options.photos:
         name = options.photos.resolve().name
-        chosen = [photo for photo in labelled_photos(options.photos) if _calibrates(name, photo.group)]
-        cuts = mix.cuts_of([photo for photo in chosen if photo.label != NONE])
+        chosen = [photo for photo in read_clothing_photos(options.photos) if _calibrates(name, photo.group)]
+        cuts = mix.product_cuts([photo for photo in chosen if photo.label != NONE])
         files = {photo.file.resolve() for photo in chosen}
         pixels = np.stack([mix.centred(cut.product) for cut in cuts])
-        parts.append(Pictures(torch.from_numpy(pixels)[:, None], torch.tensor([cut.label for cut in cuts])))
-    return mix.joined(parts), files
+        parts.append(Images(torch.from_numpy(pixels)[:, None], torch.tensor([cut.label for cut in cuts])))
+    return mix.concatenate(parts), files
 
 
 def _calibrates(folder: str, group: str) -> bool:
@@ -291,7 +291,7 @@ class Comparison:
     """Whether the bundle learnt from the looked-at half."""
 
 
-def comparisons(evaluation: Evaluation, rows: Sequence[Judged], photos: Path | None) -> list[Comparison]:
+def comparisons(evaluation: Evaluation, rows: Sequence[Example], photos: Path | None) -> list[Comparison]:
     """Return a comparison for every source with strangers."""
     sources = evaluation.sources
     clear = [
@@ -363,7 +363,7 @@ def _best_first(scores: Mapping[str, Score], photos: Shown, compared: Sequence[C
 
 def _area(values: Floats, one: Comparison, half: NDArray[np.bool_]) -> float | None:
     known, strangers = values[one.known & half], values[one.strangers & half]
-    return classification.separation(known, strangers) if len(known) and len(strangers) else None
+    return classification.auroc(known, strangers) if len(known) and len(strangers) else None
 
 
 def _flagged(values: Floats, one: Comparison, half: NDArray[np.bool_]) -> float | None:
@@ -373,7 +373,7 @@ def _flagged(values: Floats, one: Comparison, half: NDArray[np.bool_]) -> float 
     return float((strangers < np.quantile(known, 1 - PASSING, method="lower")).mean())
 
 
-def _sizes(rows: Sequence[Judged], compared: Sequence[Comparison], halves: Halves) -> Iterator[str]:
+def _sizes(rows: Sequence[Example], compared: Sequence[Comparison], halves: Halves) -> Iterator[str]:
     yield "| strangers of | half | n (groups) | known products of | n (groups) | the bundle learnt from it |"
     yield "|---|---|---|---|---|---|"
     for one in compared:
@@ -383,7 +383,7 @@ def _sizes(rows: Sequence[Judged], compared: Sequence[Comparison], halves: Halve
             yield f"| {one.name} | {title} | {strangers} | {one.against} | {known} | {learnt} |"
 
 
-def _size(rows: Sequence[Judged], marks: NDArray[np.bool_]) -> str:
+def _size(rows: Sequence[Example], marks: NDArray[np.bool_]) -> str:
     groups = {row.group for row, mark in zip(rows, marks, strict=True) if mark}
     return f"{marks.sum()} ({len(groups)})"
 

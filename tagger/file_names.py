@@ -10,19 +10,19 @@ from pathlib import Path
 _ESCAPE = re.compile(r"\\u(d[89a-f][0-9a-f]{2})")
 
 
-def escaped(text: str) -> str:
+def escape_surrogates(text: str) -> str:
     r"""Return text that UTF-8 can hold: lone surrogates become `\udcff`, which JSON reads as the same name again."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def unescaped(text: str) -> str:
-    r"""Return text with the lone surrogates that `escaped` wrote as `\udcff`."""
+def unescape_surrogates(text: str) -> str:
+    r"""Return text with the lone surrogates that `escape_surrogates` wrote as `\udcff`."""
     return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
 
 
-def file_meant(file: Path) -> Path:
-    """Return a file that a table names: the one of just that name, or where none is, the one that `escaped` wrote so."""
+def resolve_escaped(file: Path) -> Path:
+    """Return a file that a table names: the one of just that name, or where none is, the one that `escape_surrogates` wrote so."""
     if "\\ud" in (name := str(file)) and not os.path.lexists(file):
-        meant = Path(unescaped(name))
+        meant = Path(unescape_surrogates(name))
         return meant if os.path.lexists(meant) else file
     return file

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tagger.errors import OutputError
-from tagger.file_names import escaped
+from tagger.file_names import escape_surrogates
 
 if TYPE_CHECKING:
     pass
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def write_file(path: Path, content: bytes) -> None:
     """Replace a file as a whole; raises `OutputError` where it cannot be written."""
     try:
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             file.write(content)
     except OSError as error:
         raise OutputError(f"{path} cannot be written ({error.strerror or error}).") from error
@@ -36,17 +36,17 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def as_json(content: Mapping[str, Any]) -> bytes:
     r"""Return JSON in UTF-8 that people can read too; file names that are not UTF-8 have their escapes, `\udcff`."""
-    return _encoded(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    return encode_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def as_csv(rows: Iterable[Iterable[object]]) -> bytes:
     """Return rows, the first one with their titles, as a CSV, with file names as `names.escaped` writes them."""
     file = io.BytesIO()
-    csv.writer(_Encoded(file), lineterminator="\r\n").writerows(rows)  # quotes a lone \r in a cell, too
+    csv.writer(EncodedText(file), lineterminator="\r\n").writerows(rows)  # quotes a lone \r in a cell, too
     return file.getvalue()
 
 
-def check_folder(folder: Path) -> None:
+def check_output_folder(folder: Path) -> None:
     """Raise `OutputError` where no files can be written into `folder`, which need not be there, before work is done for it."""
     nearest = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
     if not nearest.is_dir():
@@ -60,7 +60,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 
     Other files in it stay. Raises `OutputError` where that cannot be done.
     """
-    check_folder(folder)
+    check_output_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -69,18 +69,18 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         write_file(folder / name, content)
 
 
-class _Encoded:
+class EncodedText:
     r"""What csv.writer needs of a file: file names that are no UTF-8 come out as `\udc..`, the rest stays valid."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
 
     def write(self, text: str) -> int:
-        return self._file.write(_encoded(text.removesuffix("\r\n") + "\n"))
+        return self._file.write(encode_text(text.removesuffix("\r\n") + "\n"))
 
 
-def _encoded(text: str) -> bytes:
-    return escaped(text).encode()
+def encode_text(text: str) -> bytes:
+    return escape_surrogates(text).encode()
 
 
 # None of these may open what somebody else has put there: a link would lead out of the folder, a pipe would never answer.
@@ -108,7 +108,7 @@ else:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Give a file to write that takes the place of `path` when the block ends well, and vanishes when it does not.
 
     File and folder are synced to the disk. A link stays a link, the old file's permissions stay, and what is no regular

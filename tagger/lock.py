@@ -49,7 +49,7 @@ else:
 
 
 @contextmanager
-def held(path: Path, wait: float = 0.0, option: str = "--ledger") -> Iterator[None]:
+def file_lock(path: Path, wait: float = 0.0, option: str = "--ledger") -> Iterator[None]:
     """Hold the lock, a file, while the block lasts; nobody else can, and it vanishes at the end.
 
     Raises `LockedError` where another still holds it after `wait` seconds, and names it as far as it can; `LedgerError`

@@ -60,7 +60,7 @@ class Photo:
 
 
 @dataclass(frozen=True)
-class Garment:
+class ProductImage:
     """The 28x28 picture that the network sees, 0 = background; `found` is false where no product stands out."""
 
     pixels: Pixels

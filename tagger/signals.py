@@ -10,7 +10,7 @@ from tagger.errors import Interrupted
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Stopping:
+class SignalGuard:
     """Raises `Interrupted` when a signal comes, or, within `finishing`, when what is in hand has been finished."""
 
     def __init__(self) -> None:

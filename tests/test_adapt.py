@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 import pytest
 from conftest import Fmtag, draw_photo, write_photos
 
-from tagger.catalog.label_table import read_table
+from tagger.catalog.label_table import read_label_table
 
 CATALOG = 56
 """Photos of the catalog: enough to be learnt from without labels."""
@@ -231,7 +231,7 @@ def test_picks_are_ready_to_be_filled_in(adapt: Adapt, fmtag: Fmtag, photo_bundl
 def test_labels_of_punctuation_alone_are_told_apart(catalog: Path, tmp_path: Path) -> None:
     """A photo labelled both + and ? has two labels, although nothing is left of either without punctuation."""
     rows = [("000.jpg", "+"), ("000.jpg", "?"), ("001.jpg", "+"), ("002.jpg", "?")]
-    read = read_table(str(table(tmp_path / "labels.csv", rows)), str(catalog))
+    read = read_label_table(str(table(tmp_path / "labels.csv", rows)), str(catalog))
     assert sorted(row.label for row in read.photos.values()) == ["+", "?"]
     assert "000.jpg" in " ".join(read.said)
 

@@ -12,7 +12,7 @@ import pytest
 from conftest import Fmtag, rows_of, write_photos
 
 from tagger import files
-from tagger.files import remove_leftovers, replacing
+from tagger.files import atomic_write, remove_leftovers
 
 KILLED = """
 import os, signal, sys
@@ -33,7 +33,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def write(path: Path, content: bytes = b"new") -> None:
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(content)
 
 
@@ -62,7 +62,7 @@ def test_what_lies_at_the_temporary_name_is_not_opened(
 ) -> None:
     """Even where somebody guesses it: that is an error, and nothing is lost."""
     monkeypatch.setattr(secrets, "token_hex", lambda count: "0" * 2 * count)
-    with replacing(out) as file:
+    with atomic_write(out) as file:
         (name,) = (path.name for path in temporaries(out))
         file.write(b"old")
     (tmp_path / "victim").write_text("kept")
@@ -73,7 +73,7 @@ def test_what_lies_at_the_temporary_name_is_not_opened(
         planted.hardlink_to(tmp_path / "victim")
     else:
         planted.write_text("kept")
-    with pytest.raises(FileExistsError), replacing(out):
+    with pytest.raises(FileExistsError), atomic_write(out):
         pytest.fail("the block must not begin")
     assert planted.read_text() == (tmp_path / "victim").read_text() == "kept"
     assert out.read_bytes() == b"old"
@@ -95,9 +95,9 @@ def test_what_a_killed_process_left_is_removed(out: Path) -> None:
 
 def test_what_a_living_process_writes_is_not_removed(out: Path) -> None:
     """Its temporary file is locked until it has its name, so that both end well and the last one wins."""
-    with replacing(out) as first:
+    with atomic_write(out) as first:
         first.write(b"first")
-        with replacing(out) as second:
+        with atomic_write(out) as second:
             remove_leftovers(out)
             second.write(b"second")
         remove_leftovers(out)
@@ -109,7 +109,7 @@ def test_what_a_living_process_writes_is_not_removed(out: Path) -> None:
 def test_runs_with_ledgers_of_their_own_share_an_output(fmtag: Fmtag, tmp_path: Path, out: Path) -> None:
     """A run that begins while another writes the same output leaves its temporary file alone; the last one to end wins."""
     photos = write_photos(tmp_path / "photos", 1)
-    with replacing(out) as other:
+    with atomic_write(out) as other:
         done = fmtag("run", photos, "--out", out, "--ledger", tmp_path / "own.ledger")
         assert done.returncode == 0, done.stderr
         assert len(rows_of(out)) == 1
@@ -180,7 +180,7 @@ def test_without_locks_files_are_replaced_and_leftovers_stay(out: Path, monkeypa
         raise OSError("No locks available")
 
     monkeypatch.setattr(files, "_lock", none)
-    with replacing(out) as file:
+    with atomic_write(out) as file:
         remove_leftovers(out)
         assert len(temporaries(out)) == 1
         file.write(b"new")
@@ -206,7 +206,7 @@ def test_the_old_mode_is_kept_and_never_exceeded(out: Path, mode: int) -> None:
     """What only its owner may read is not open to others while it is written."""
     out.touch()
     out.chmod(mode)
-    with replacing(out) as file:
+    with atomic_write(out) as file:
         file.write(b"new")
         (temporary,) = temporaries(out)
         assert stat.S_IMODE(temporary.stat().st_mode) & ~mode == 0

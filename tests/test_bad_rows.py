@@ -266,9 +266,9 @@ def test_labels_and_groups_that_are_no_unicode_are_measured(run: Run, small_bund
 
 def test_a_label_for_an_endless_path_ends_no_lesson(run: Run) -> None:
     """Where a table of labels names a file that the system refuses to look for, that row has no photo, and the rest teaches."""
-    from tagger.catalog.label_table import read_table
+    from tagger.catalog.label_table import read_label_table
 
     long = "d/" * 3000 + "a.jpg"
     lines = [{"image": name, "label": "Dress"} for name in (long, "a\0.jpg", "\ud800.jpg", "a.jpg")]
     Path("labels.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    assert Path("a.jpg").resolve() in read_table("labels.jsonl", ".", None, None).photos
+    assert Path("a.jpg").resolve() in read_label_table("labels.jsonl", ".", None, None).photos

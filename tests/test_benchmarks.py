@@ -16,7 +16,7 @@ import torch
 from conftest import ROOT, draw_photo
 
 from tagger.data import fashion_mnist
-from tagger.data.images import Pictures
+from tagger.data.images import Images
 from tagger.data.labels import GROUPS, LABELS, NONE
 from tagger.data.splits import kept_for_calibration, kept_for_reporting
 from tagger.models import bundle
@@ -113,13 +113,13 @@ def test_swaps_last_no_longer_than_asked() -> None:
 
     def fail_within() -> None:
         with benchmark.swapped({"product_mask": lambda pixels: None}):
-            assert not product.garment(photo).found
+            assert not product.extract_product(photo).found
             raise RuntimeError("within")
 
     with pytest.raises(RuntimeError, match="within"):
         fail_within()
     assert own is product.product_mask
-    assert product.garment(photo).found
+    assert product.extract_product(photo).found
 
 
 @pytest.fixture
@@ -136,8 +136,8 @@ def two_headed(tmp_path: Path) -> Path:
 @pytest.fixture
 def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put drawn blobs in the place of Fashion-MNIST's held-out pictures."""
-    drawn = [product.garment(Photo(np.asarray(draw_photo(900 + at)))).pixels for at in range(40)]
-    held_out = Pictures(torch.from_numpy(np.stack(drawn))[:, None], torch.arange(40) % NONE)
+    drawn = [product.extract_product(Photo(np.asarray(draw_photo(900 + at)))).pixels for at in range(40)]
+    held_out = Images(torch.from_numpy(np.stack(drawn))[:, None], torch.arange(40) % NONE)
     monkeypatch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: held_out)
     monkeypatch.setattr(fashion_mnist, "hold_out", lambda pictures: (pictures, pictures))
 
@@ -243,7 +243,7 @@ def test_every_variant_can_be_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each variant trains, is measured on what was left out, and leaves the recipe's own functions as they were."""
     accuracy = loaded("accuracy")
     drawn = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (420, 1, 28, 28), np.uint8))
-    pictures = Pictures(drawn, torch.arange(420) % 10)
+    pictures = Images(drawn, torch.arange(420) % 10)
     monkeypatch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: pictures)
     monkeypatch.setattr(fashion_mnist, "hold_out", lambda some: (some.take(torch.arange(20, 420)), some.take(torch.arange(20))))
     monkeypatch.setattr(accuracy, "MORE", 130)
@@ -279,7 +279,7 @@ def test_doubtful_labels_are_drawn_unknown(tmp_path: Path, monkeypatch: pytest.M
     assert 20 < np.mean(places) < 40
     first = sum(question.first == labels[question.index] for question in asked)
     assert 15 < first < 45
-    pictures = Pictures(torch.zeros(200, 1, 28, 28, dtype=torch.uint8), torch.from_numpy(labels))
+    pictures = Images(torch.zeros(200, 1, 28, 28, dtype=torch.uint8), torch.from_numpy(labels))
     noise.draw(asked, pictures, tmp_path)
     assert 2 == len(list(tmp_path.glob("sheet-*.png")))
 

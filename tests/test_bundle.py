@@ -17,13 +17,13 @@ from conftest import ROOT
 
 from tagger.data.labels import GROUPS, LABELS
 from tagger.errors import BundleError, DeviceError
-from tagger.inference.predictor import CHUNK, Predictor, photo_probabilities
+from tagger.inference.predictor import BATCH_SIZE, Predictor, photo_probabilities
 from tagger.models import card as card_room
 from tagger.models.bundle import Bundle, load, save
 from tagger.models.card import FORMAT
 from tagger.models.config import NetworkConfig
 from tagger.models.network import Network
-from tagger.records import Garment
+from tagger.records import ProductImage
 
 Card = dict[str, Any]
 
@@ -37,13 +37,13 @@ def copy(small_bundle: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(small_bundle, tmp_path / "copy"))
 
 
-def pictures(count: int, seed: int = 0, native: bool = True) -> list[Garment]:
+def pictures(count: int, seed: int = 0, native: bool = True) -> list[ProductImage]:
     """Return pictures in Fashion-MNIST's form, or cuts of photos."""
     pixels = np.random.default_rng(seed).integers(0, 256, (count, 28, 28), np.uint8)
-    return [Garment(some, found=True, native=native) for some in pixels]
+    return [ProductImage(some, found=True, native=native) for some in pixels]
 
 
-def stacked(garments: list[Garment]) -> torch.Tensor:
+def stacked(garments: list[ProductImage]) -> torch.Tensor:
     """Return the pixels as a network takes them."""
     return torch.from_numpy(np.stack([garment.pixels for garment in garments])[:, None])
 
@@ -522,7 +522,7 @@ def test_probabilities_do_not_depend_on_the_batch(small_bundle: Path) -> None:
     predict = Predictor(load(str(small_bundle)), "cpu")
     batch = pictures(256)
     together = predict(batch)
-    for size in (1, 7, CHUNK, CHUNK + 1):
+    for size in (1, 7, BATCH_SIZE, BATCH_SIZE + 1):
         parts = [predict(batch[start : start + size]) for start in range(0, min(256, 10 * size), size)]
         assert np.array_equal(together[: sum(map(len, parts))], np.concatenate(parts))
     assert np.array_equal(together[::-1], predict(batch[::-1]))

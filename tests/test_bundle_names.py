@@ -9,7 +9,7 @@ from conftest import draw_photo, rows_of, save_bundle
 
 from tagger.cli.main import cli
 from tagger.data import fashion_mnist
-from tagger.data.images import Pictures
+from tagger.data.images import Images
 from tagger.errors import BundleError
 from tagger.inference.tagger import Tagger
 from tagger.models import bundle, card
@@ -24,7 +24,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with a photo and two bundles in folders: one of a shipped bundle's name, one of a name of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FMTAG_MODELS", str(tmp_path / "models"))
-    nothing = Pictures(torch.zeros(8_000, 1, 28, 28, dtype=torch.uint8), torch.arange(8_000) % 10)
+    nothing = Images(torch.zeros(8_000, 1, 28, 28, dtype=torch.uint8), torch.arange(8_000) % 10)
     monkeypatch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: nothing)
     draw_photo(1).save("shirt.jpg")
     for name in ("catalog", "uploaded"):

@@ -11,7 +11,7 @@ from test_finetune import drawn, folder_of
 from test_training import CONFIG, OTHERS, PICTURES, RECIPE, interrupted, trained
 
 from tagger.cli.main import main
-from tagger.data.images import Pictures
+from tagger.data.images import Images
 from tagger.errors import TrainingError
 from tagger.models.config import NetworkConfig
 from tagger.training.ensemble import checkpoints, train_members
@@ -21,7 +21,7 @@ from tagger.training.trainer import train
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def refusal(file: Path, pictures: Pictures, held_out: Pictures | None) -> str:
+def refusal(file: Path, pictures: Images, held_out: Images | None) -> str:
     """Return the sentence with which going on with these pictures is refused."""
     with pytest.raises(TrainingError) as caught:
         train(RECIPE, CONFIG, pictures, held_out, file, resume=True)

@@ -16,15 +16,15 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from tagger.cli.main import main
 from tagger.data import fashion_mnist
-from tagger.data.images import Pictures
+from tagger.data.images import Images
 from tagger.data.labels import GROUPS, LABELS
 from tagger.errors import BundleError
 from tagger.evaluation.charts import costs
 from tagger.evaluation.compare import Comparison, compare
-from tagger.evaluation.comparison_report import as_csv, as_json, markdown
+from tagger.evaluation.comparison_report import comparison_as_csv, comparison_as_json, comparison_as_markdown
 from tagger.evaluation.settings import CompareSettings
 from tagger.inference.predictor import Predictor
-from tagger.metrics.significance import mcnemar
+from tagger.metrics.significance import mcnemar_p_value
 from tagger.models import bundle
 from tagger.models.card import Card
 from tagger.models.config import NetworkConfig
@@ -35,7 +35,7 @@ from tagger.photos import product
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 DRAWN = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (60, 1, 28, 28), np.uint8))
-TEST = Pictures(DRAWN, torch.arange(60) % 10)
+TEST = Images(DRAWN, torch.arange(60) % 10)
 
 
 @pytest.fixture(autouse=True)
@@ -115,16 +115,16 @@ def test_differences_are_those_of_pictures(saved: Callable[..., str]) -> None:
     first, second = right(one), right(other)
     counts = int((first & ~second).sum()), int((second & ~first).sum())
     assert ("one", "wide", *counts) == tuple(row[key] for key in ("first", "second", "only_first_right", "only_second_right"))
-    assert mcnemar(first, second) == row["p"]
+    assert mcnemar_p_value(first, second) == row["p"]
 
 
 def test_mcnemar_is_exact() -> None:
     """Six pictures to none are twice a half to the sixth power; the same pictures are no difference."""
     first, second = np.ones(20, bool), np.ones(20, bool)
-    assert 1.0 == mcnemar(first, second)
+    assert 1.0 == mcnemar_p_value(first, second)
     second[:6] = False
-    assert 2 * 0.5**6 == pytest.approx(mcnemar(first, second))
-    assert mcnemar(first, second) == mcnemar(second, first)
+    assert 2 * 0.5**6 == pytest.approx(mcnemar_p_value(first, second))
+    assert mcnemar_p_value(first, second) == mcnemar_p_value(second, first)
 
 
 def test_seconds_of_training_are_those_of_the_cards(saved: Callable[..., str]) -> None:
@@ -173,9 +173,9 @@ def test_files_say_the_same(saved: Callable[..., str]) -> None:
     """CSV, JSON and Markdown have a row a row; the chart is a picture, and the same bytes each time."""
     comparison = compared(saved("one", seed=0), saved("two", seed=1), saved("wide", (16, 16)))
     rows = comparison.rows()
-    assert [row["accuracy"] for row in rows] == list(pd.read_csv(io.BytesIO(as_csv(comparison)))["accuracy"])
-    assert {"rows": rows, "differences": comparison.differences()} == json.loads(as_json(comparison))
-    lines = markdown(comparison, "fmtag compare one").splitlines()
+    assert [row["accuracy"] for row in rows] == list(pd.read_csv(io.BytesIO(comparison_as_csv(comparison)))["accuracy"])
+    assert {"rows": rows, "differences": comparison.differences()} == json.loads(comparison_as_json(comparison))
+    lines = comparison_as_markdown(comparison, "fmtag compare one").splitlines()
     assert "`fmtag compare one`" in lines
     for row in rows:
         assert any(line.startswith(f"| {row['name']} |") and f"{100 * row['accuracy']:.2f}" in line for line in lines)

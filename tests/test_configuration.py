@@ -9,7 +9,7 @@ from conftest import draw_photo
 from tagger.cli.config import CONFIGURATION, MOST_CONFIGURATION
 from tagger.cli.main import main
 from tagger.errors import BundleError
-from tagger.models.card import place_for
+from tagger.models.card import bundle_folder
 
 Failed = Callable[..., str]
 
@@ -243,10 +243,10 @@ def test_unusable_names_are_refused_at_once(failed: Failed, here: Path, name: st
 
 def test_usable_names_are_taken(here: Path) -> None:
     """Letters of any script, digits, blanks within, and folders by their path."""
-    assert place_for("靴 v1.2_x") == here / "models" / "靴 v1.2_x"
-    assert place_for("./mine") == Path("mine")
+    assert bundle_folder("靴 v1.2_x") == here / "models" / "靴 v1.2_x"
+    assert bundle_folder("./mine") == Path("mine")
     with pytest.raises(BundleError, match="comes with fmtag"):
-        place_for("catalog")
+        bundle_folder("catalog")
 
 
 # What nobody has foreseen --------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tagger.data.labels import GROUPS, LABELS
-from tagger.inference.decision import DECIMALS, decide, failed, not_recognised
+from tagger.inference.decision import DECIMALS, decide_tags, failed, not_recognised
 from tagger.records import FAILED_REASONS, Failed, FailedReason, Tag
 
 Probabilities = NDArray[np.float32]
@@ -17,7 +17,7 @@ Probabilities = NDArray[np.float32]
 
 def decided(probabilities: Probabilities, min_confidence: float = 0.5, truncated: bool = False) -> Tag:
     """Return what is decided with the ten labels and their groups."""
-    return decide(probabilities, LABELS, GROUPS, min_confidence, truncated)
+    return decide_tags(probabilities, LABELS, GROUPS, min_confidence, truncated)
 
 
 def shares(*weights: float) -> Probabilities:

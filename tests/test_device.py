@@ -11,12 +11,12 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from tagger.data.images import Pictures
+from tagger.data.images import Images
 from tagger.errors import DeviceError
-from tagger.inference.device import CPU, for_training
+from tagger.inference.device import CPU, training_device
 from tagger.models.config import NetworkConfig
 from tagger.training import trainer as recipe_room
-from tagger.training.ema import Average
+from tagger.training.ema import WeightEMA
 from tagger.training.recipe import Cycle, Recipe
 from tagger.training.trainer import EpochFigures, train
 
@@ -26,7 +26,7 @@ RECIPE = Recipe((Cycle(2, warmup_steps=2), Cycle(1, warmup_steps=2, distillation
 on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 CHANCE = torch.Generator().manual_seed(0)
-PICTURES = Pictures(torch.randint(0, 256, (160, 1, 28, 28), dtype=torch.uint8, generator=CHANCE), torch.arange(160) % 10)
+PICTURES = Images(torch.randint(0, 256, (160, 1, 28, 28), dtype=torch.uint8, generator=CHANCE), torch.arange(160) % 10)
 
 
 def trained(file: Path, device: torch.device, recipe: Recipe = RECIPE, resume: bool = False) -> dict[str, torch.Tensor]:
@@ -43,7 +43,7 @@ def apart(some: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> flo
 def test_the_average_is_torchs_own() -> None:
     """Weights and running statistics are averaged as torch does it, the counters taken over, from the first step on."""
     network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
-    own = Average(network, 0.9)
+    own = WeightEMA(network, 0.9)
     theirs = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     for step in range(120):  # until the share of the old is the told one in both
@@ -63,7 +63,7 @@ def test_the_average_is_torchs_own() -> None:
 def test_the_first_weights_are_soon_forgotten() -> None:
     """The average begins with the first step's weights, and weighs a step by how few there have been."""
     network = nn.Linear(1, 1, bias=False)
-    average = Average(network, 0.999)
+    average = WeightEMA(network, 0.999)
     seen = []
     for value in (1.0, 2.0, 3.0):
         nn.init.constant_(network.weight, value)
@@ -76,9 +76,9 @@ def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """Without a GPU, training on one ends in a sentence before anything is read, and "auto" takes the processor."""
     if torch.cuda.is_available():
         pytest.skip("there is one")
-    assert CPU == for_training("auto")
+    assert CPU == training_device("auto")
     with pytest.raises(DeviceError, match="no cuda device"):
-        for_training("cuda")
+        training_device("cuda")
     command = [sys.executable, "-m", "tagger", "retrain", "--device", "cuda", "--out", tmp_path / "out"]
     told = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert (1, "") == (told.returncode, told.stdout)

@@ -10,10 +10,10 @@ from conftest import save_bundle
 from test_training import OTHERS, PICTURES, PowerCutError, same_weights, stop_after
 
 from tagger.errors import TrainingError
-from tagger.inference.predictor import coarse, coarse_count, fold_norms
+from tagger.inference.predictor import fold_norms, pool_maps, pooled_size
 from tagger.models import bundle
 from tagger.models.config import NetworkConfig
-from tagger.models.ensemble import joined
+from tagger.models.ensemble import merge
 from tagger.models.network import Network
 from tagger.models.summary import count_macs, count_parameters, layers
 from tagger.training.ensemble import checkpoints, train_members
@@ -46,7 +46,7 @@ def test_an_ensemble_says_the_mean(config: NetworkConfig) -> None:
     pixels = PICTURES.pixels[:20]
     with torch.inference_mode():
         alone = [(member(pixels), member.photo_logits(pixels)) for member in members]
-        whole = joined(members)
+        whole = merge(members)
         assert 3 == whole.config.members
         for folded in (False, True):
             if folded:
@@ -59,13 +59,13 @@ def test_an_ensemble_is_a_network_like_another(tmp_path: Path) -> None:
     """It has all parameters and work of its members, maps of all their channels, and comes back from a bundle as it was."""
     members = networks(TWO_HEADS)
     one = members[0]
-    whole = joined(members)
+    whole = merge(members)
     assert count_parameters(whole) == pytest.approx(3 * count_parameters(one), rel=0.01)
     assert count_macs(whole) == 3 * count_macs(one)
     assert any(layer.name.startswith("stages.0.members.2") for layer in layers(whole))
     before, last = whole.maps(PICTURES.pixels[:3])
     assert whole.channels == (before.shape[1], last.shape[1])
-    assert (3, coarse_count(whole)) == tuple(coarse((before, last)).shape)
+    assert (3, pooled_size(whole)) == tuple(pool_maps((before, last)).shape)
     folder = save_bundle(tmp_path / "whole", whole.config)
     card = bundle.load(str(folder)).card
     loaded = bundle.save(folder, card, whole).network()
@@ -79,7 +79,7 @@ def test_members_are_what_they_would_be_alone(tmp_path: Path) -> None:
     alone = [
         train(replace(RECIPE, seed=seed, ensemble=1), SMALL, PICTURES, OTHERS, tmp_path / "alone.pt")[0] for seed in range(3)
     ]
-    assert same_weights(joined(alone), whole)
+    assert same_weights(merge(alone), whole)
     assert [1, 2, 3, 4, 5, 6] == [figures.epoch for figures in history]
     assert [(figures.epoch, 6) for figures in history] == [(figures.epoch, figures.epochs) for figures in reported]
     lefts = [figures.seconds_left for figures in reported]
@@ -111,7 +111,7 @@ def test_a_single_member_is_an_ordinary_training(tmp_path: Path) -> None:
 
 def test_there_are_no_ensembles_of_ensembles(tmp_path: Path) -> None:
     """An ensemble that is to be a member is refused in one sentence; one that is to be trained on is not."""
-    start = joined(networks(SMALL))
+    start = merge(networks(SMALL))
     with pytest.raises(TrainingError, match="--ensemble") as caught:
         train_members(RECIPE, start.config, PICTURES, OTHERS, tmp_path, start=start)
     assert "\n" not in str(caught.value)

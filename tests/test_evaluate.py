@@ -16,15 +16,15 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from tagger.cli.main import main
-from tagger.data.images import Pictures
+from tagger.data.images import Images
 from tagger.data.labels import GROUPS, LABELS
 from tagger.errors import DatasetError, SourceError
 from tagger.evaluation.contact_sheet import COLUMNS, contact_sheet
-from tagger.evaluation.evaluate import Evaluation, Judged, evaluate, figures_of
-from tagger.evaluation.markdown_report import photo_report
+from tagger.evaluation.evaluate import Evaluation, Example, evaluate, metrics_of
+from tagger.evaluation.markdown_report import markdown_report
 from tagger.evaluation.settings import EvaluateSettings
 from tagger.inference.tagger import Tagger
-from tagger.records import Garment
+from tagger.records import ProductImage
 
 Row = Sequence[object]
 SHARE = re.compile(r"([\d.]+) \(([\d.]+)-([\d.]+)\)")
@@ -126,9 +126,9 @@ def test_what_was_said_is_what_the_tagger_says(judge: Judge, shop: Path, small_b
 
 def test_several_sources_each_have_the_figures_that_they_have_alone(judge: Judge, shop: Path, worn: Path) -> None:
     """Measured together, sources keep their order, and none changes another's figures."""
-    together = figures_of(judge(worn, shop))
+    together = metrics_of(judge(worn, shop))
     assert ["sources"] == list(together)
-    assert {"worn": figures_of(judge(worn)), "shop": figures_of(judge(shop))} == together["sources"]
+    assert {"worn": metrics_of(judge(worn)), "shop": metrics_of(judge(shop))} == together["sources"]
     assert ["worn", "shop"] == list(together["sources"])
 
 
@@ -136,7 +136,7 @@ def test_loosely_mapped_photos_are_left_out_of_the_second_figures(judge: Judge, 
     """The figures without the ambiguous kinds are those of the table without their rows."""
     lines = (shop / "labels.csv").read_text().splitlines()
     (shop / "fewer.csv").write_text("\n".join(line for line in lines if "(ambiguous)" not in line))
-    both, fewer = figures_of(judge(shop)), figures_of(judge(shop / "fewer.csv"))
+    both, fewer = metrics_of(judge(shop)), metrics_of(judge(shop / "fewer.csv"))
     assert both["n"] > fewer["n"]
     assert fewer == both["unambiguous"]
     assert "unambiguous" not in fewer
@@ -144,7 +144,7 @@ def test_loosely_mapped_photos_are_left_out_of_the_second_figures(judge: Judge, 
 
 def test_strangers_alone_have_flags_alone(judge: Judge, strange: Path, worn: Path) -> None:
     """A source of things of no class, beside one that can be measured, has a count of flags and no accuracy."""
-    figures = figures_of(judge(worn, strange))["sources"]["strange"]
+    figures = metrics_of(judge(worn, strange))["sources"]["strange"]
     assert (0, {"OOD": 8}) == (figures["n"], figures["other_labels"])
     assert figures["other_labels_flagged"] == sum(not row.unflagged for row in judge(worn, strange).sources["strange"])
     assert "accuracy" not in figures
@@ -156,25 +156,25 @@ def test_a_photo_without_a_product_is_wrong_with_no_confidence(judge: Judge, wor
     evaluation = judge(worn)
     row = evaluation.sources["worn"][0]
     assert ("", 0.0, False, False, False) == (row.said, row.confidence, row.right, row.unflagged, row.failed)
-    figures = figures_of(evaluation)
+    figures = metrics_of(evaluation)
     assert (12, 1) == (figures["n"], figures["not_recognised"])
     assert 1 == sum(figures["confusion"]["without_tag"])
-    assert "no product 1" in photo_report(evaluation, "")
+    assert "no product 1" in markdown_report(evaluation, "")
 
 
 def test_fashion_mnist_is_scored_like_everything_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test set's pictures go to the network as they are, and beside photos they are one more source."""
     with np.load(ROOT / "tests" / "data" / "fashion-mnist-test-200.npz") as part:
         slice_ = dict(part)
-    pictures = Pictures(torch.from_numpy(slice_["pixels"])[:, None], torch.from_numpy(slice_["labels"].astype(np.int64)))
+    pictures = Images(torch.from_numpy(slice_["pixels"])[:, None], torch.from_numpy(slice_["labels"].astype(np.int64)))
     monkeypatch.setattr("tagger.data.fashion_mnist.load_fashion_mnist", lambda split, folder: pictures)
     evaluation = evaluate(EvaluateSettings(("fashion-mnist",)))
-    figures = figures_of(evaluation)
-    garments = [Garment(picture, found=True, native=True) for picture in slice_["pixels"]]
+    figures = metrics_of(evaluation)
+    garments = [ProductImage(picture, found=True, native=True) for picture in slice_["pixels"]]
     right = Tagger()._predict(garments).argmax(1) == slice_["labels"]
     assert right.mean() == pytest.approx(figures["accuracy"], abs=1e-6)
     assert 200 == figures["n"]
-    for made_of_photos in (lambda: photo_report(evaluation, ""), lambda: contact_sheet(evaluation)):
+    for made_of_photos in (lambda: markdown_report(evaluation, ""), lambda: contact_sheet(evaluation)):
         with pytest.raises(DatasetError, match="fashion-mnist holds none"):
             made_of_photos()
 
@@ -182,11 +182,11 @@ def test_fashion_mnist_is_scored_like_everything_else(monkeypatch: pytest.Monkey
 def test_fashion_mnist_is_no_photo(photo_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bundle with a head for photos is asked of the test set as of Fashion-MNIST's own pictures, not as of photos."""
     with np.load(ROOT / "tests" / "data" / "fashion-mnist-test-200.npz") as part:
-        pictures = Pictures(torch.from_numpy(part["pixels"])[:, None], torch.from_numpy(part["labels"].astype(np.int64)))
+        pictures = Images(torch.from_numpy(part["pixels"])[:, None], torch.from_numpy(part["labels"].astype(np.int64)))
     monkeypatch.setattr("tagger.data.fashion_mnist.load_fashion_mnist", lambda split, folder: pictures)
     tagger = Tagger(str(photo_bundle))
     native, photo = (
-        tagger._predict([Garment(picture, found=True, native=native) for picture in pictures.pixels[:, 0].numpy()])
+        tagger._predict([ProductImage(picture, found=True, native=native) for picture in pictures.pixels[:, 0].numpy()])
         for native in (True, False)
     )
     said = [LABELS[number] for number in native.argmax(1)]
@@ -230,8 +230,8 @@ def test_the_halves_never_change(judge: Judge, tmp_path: Path) -> None:
 def test_the_report_says_what_the_figures_say(judge: Judge, shop: Path) -> None:
     """The summary's n, shares and errors are those of the figures, each share within its interval."""
     evaluation = judge(shop)
-    figures = figures_of(evaluation)
-    summary = by_photos(tables(photo_report(evaluation, ""))[0])
+    figures = metrics_of(evaluation)
+    summary = by_photos(tables(markdown_report(evaluation, ""))[0])
     for row, said in ((summary["shop"], figures), (summary["shop, unambiguous"], figures["unambiguous"])):
         assert said["n"] == int(row["n (groups)"].split()[0])
         assert said["macro_accuracy"] == pytest.approx(share(row["macro accuracy"]), abs=6e-4)
@@ -248,25 +248,25 @@ def test_the_report_says_what_the_figures_say(judge: Judge, shop: Path) -> None:
 def test_the_report_begins_with_model_and_command(judge: Judge, worn: Path) -> None:
     """The first line names the model, the second the command that made it."""
     evaluation = judge(worn)
-    lines = photo_report(evaluation, "fmtag evaluate worn").splitlines()
+    lines = markdown_report(evaluation, "fmtag evaluate worn").splitlines()
     assert [f"# Real photos, {evaluation.model}", "`fmtag evaluate worn`"] == lines[:2]
 
 
 def test_each_photo_is_its_own_group_where_none_is_given(judge: Judge, worn: Path) -> None:
     """Without a column of groups, as with an empty cell, no photo hangs together with another."""
-    assert "12 (12)" == tables(photo_report(judge(worn), ""))[0][0]["n (groups)"]
+    assert "12 (12)" == tables(markdown_report(judge(worn), ""))[0][0]["n (groups)"]
     lines = (worn / "labels.csv").read_text().splitlines()
     (worn / "some.csv").write_text("\n".join(["path,label,group", *(f"{line}," for line in lines[1:9]), f"{lines[9]},8"]))
-    assert "9 (9)" == tables(photo_report(judge(worn / "some.csv"), ""))[0][0]["n (groups)"]
+    assert "9 (9)" == tables(markdown_report(judge(worn / "some.csv"), ""))[0][0]["n (groups)"]
     parts = {"path": ["0.jpg", "1.jpg", "2.jpg", "3.jpg"], "label": list(LABELS[:4]), "group": [None, None, 0.0, 0.0]}
     pd.DataFrame(parts).to_parquet(worn / "some.parquet")
-    assert "4 (3)" == tables(photo_report(judge(worn / "some.parquet"), ""))[0][0]["n (groups)"]
+    assert "4 (3)" == tables(markdown_report(judge(worn / "some.parquet"), ""))[0][0]["n (groups)"]
 
 
 def test_the_halves_make_the_whole(judge: Judge, shop: Path, clear: Path, strange: Path) -> None:
     """Both halves have the summary's columns, and together its photos, no group in both."""
     evaluation = judge(shop, clear, strange)
-    whole, looked, kept = (by_photos(table) for table in tables(photo_report(evaluation, ""))[:3])
+    whole, looked, kept = (by_photos(table) for table in tables(markdown_report(evaluation, ""))[:3])
     assert list(whole["shop"]) == list(looked["shop"]) == list(kept["shop"])
     for name in ("shop", "clear", "shop, unambiguous"):
         sizes = [tuple(map(int, re.findall(r"\d+", table[name]["n (groups)"]))) for table in (whole, looked, kept)]
@@ -281,7 +281,7 @@ def test_the_halves_make_the_whole(judge: Judge, shop: Path, clear: Path, strang
 def test_clear_sources_are_summed_up(judge: Judge, shop: Path, clear: Path, worn: Path, strange: Path) -> None:
     """One row joins the sources of known labels without loosely mapped kinds, and strangers are told from these."""
     evaluation = judge(shop, clear, worn, strange)
-    report = tables(photo_report(evaluation, ""))
+    report = tables(markdown_report(evaluation, ""))
     rows = [*evaluation.sources["clear"], *evaluation.sources["worn"]]
     joined = by_photos(report[0])["clear + worn"]
     assert "32 (22)" == joined["n (groups)"]
@@ -300,8 +300,8 @@ def test_clear_sources_are_summed_up(judge: Judge, shop: Path, clear: Path, worn
 def test_groups_of_labels_have_the_mean_of_their_classes(judge: Judge, clear: Path) -> None:
     """The macro accuracy of footwear is the mean recall of sandals, sneakers and boots; so for every group."""
     evaluation = judge(clear)
-    recalls = {label: row["recall"] for label, row in figures_of(evaluation)["per_class"].items()}
-    [row] = tables(photo_report(evaluation, ""))[3]
+    recalls = {label: row["recall"] for label, row in metrics_of(evaluation)["per_class"].items()}
+    [row] = tables(markdown_report(evaluation, ""))[3]
     assert set(GROUPS.values()) == set(row) - {"photos"}
     for group in set(GROUPS.values()):
         expected = np.mean([recalls[label] for label in LABELS if GROUPS[label] == group])
@@ -311,7 +311,7 @@ def test_groups_of_labels_have_the_mean_of_their_classes(judge: Judge, clear: Pa
 def test_classes_are_also_given_without_the_flagged(judge: Judge, clear: Path) -> None:
     """Each class has its unflagged share and how many of these are right, and the last row their means."""
     evaluation = judge(clear)
-    *classes, mean = tables(photo_report(evaluation, ""))[4]
+    *classes, mean = tables(markdown_report(evaluation, ""))[4]
     assert list(LABELS) == [row["class"] for row in classes]
     for row in classes:
         mine = [one for one in evaluation.sources["clear"] if one.label == row["class"]]
@@ -326,7 +326,7 @@ def test_classes_are_also_given_without_the_flagged(judge: Judge, clear: Path) -
 # The sheet ---------------------------------------------------------------------------------------------------------
 
 
-def wrong_ones(evaluation: Evaluation) -> list[Judged]:
+def wrong_ones(evaluation: Evaluation) -> list[Example]:
     """Return the wrong tags of known labels, the surest first."""
     wrong = [row for rows in evaluation.sources.values() for row in rows if row.known and not row.right]
     return sorted(wrong, key=lambda row: -row.confidence)

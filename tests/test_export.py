@@ -11,10 +11,10 @@ import torch
 
 from tagger.cli.main import main
 from tagger.data import fashion_mnist
-from tagger.data.images import Pictures
+from tagger.data.images import Images
 from tagger.data.labels import LABELS
 from tagger.errors import ExportError
-from tagger.inference.export import CHECKED, export, pruned
+from tagger.inference.export import CHECKED_IMAGES, export, prune_weights
 from tagger.inference.predictor import photo_probabilities
 from tagger.inference.settings import ExportSettings, Runtime
 from tagger.models import bundle
@@ -24,13 +24,13 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-DRAWN = torch.from_numpy(np.random.default_rng(2).integers(0, 256, (2 * CHECKED, 1, 28, 28), np.uint8))
+DRAWN = torch.from_numpy(np.random.default_rng(2).integers(0, 256, (2 * CHECKED_IMAGES, 1, 28, 28), np.uint8))
 
 
 @pytest.fixture(autouse=True)
 def drawn_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fashion-MNIST's held-out images are drawn ones."""
-    pictures = Pictures(DRAWN, torch.arange(len(DRAWN)) % 10)
+    pictures = Images(DRAWN, torch.arange(len(DRAWN)) % 10)
     monkeypatch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: pictures)
     monkeypatch.setattr(fashion_mnist, "hold_out", lambda whole: (whole, whole))
 
@@ -47,8 +47,8 @@ def test_another_runtime_says_the_same(small_bundle: Path, tmp_path: Path, to: R
     """The file gives any number of pictures the calibrated probabilities that the bundle does, and the rows say so."""
     out = tmp_path / "network.pt2"
     before, after = export(ExportSettings(str(small_bundle), to, out))
-    assert (CHECKED, 0.0) == (before.same_tags, before.difference)
-    assert CHECKED == after.same_tags
+    assert (CHECKED_IMAGES, 0.0) == (before.same_tags, before.difference)
+    assert CHECKED_IMAGES == after.same_tags
     assert out.stat().st_size == after.size
     loaded = bundle.load(str(small_bundle))
     for count in (1, 7):
@@ -85,7 +85,7 @@ def test_int8_is_smaller_and_close(small_bundle: Path, tmp_path: Path) -> None:
     _, whole = export(ExportSettings(str(small_bundle), "onnx", tmp_path / "whole.onnx"))
     _, after = export(ExportSettings(str(small_bundle), "onnx", tmp_path / "int8.onnx", int8=True))
     assert after.compressed < whole.compressed
-    assert after.same_tags > CHECKED / 2
+    assert after.same_tags > CHECKED_IMAGES / 2
     kinds = {each.type for each in onnxruntime.InferenceSession(tmp_path / "int8.onnx").get_inputs()}
     assert {"tensor(uint8)"} == kinds
 
@@ -95,7 +95,7 @@ def test_pruning_takes_the_smallest(small_bundle: Path, share: float) -> None:
     """A share of all convolutions' and linear layers' weights is 0, none of the others is smaller, and the network is left."""
     network = bundle.load(str(small_bundle)).network()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    after = pruned(network, share)
+    after = prune_weights(network, share)
     layers = {name: module for name, module in after.named_modules() if isinstance(module, torch.nn.Conv2d | torch.nn.Linear)}
     left = torch.cat([module.weight.flatten() for module in layers.values()])
     whole = torch.cat([before[f"{name}.weight"].flatten() for name in layers])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from people import PARTS, Colour, Drawn, Person, draw_person
 
 from tagger.arrays import Pixels
-from tagger.photos.person import find_face, worn
+from tagger.photos.person import find_face, worn_mask
 from tagger.photos.product import product_mask
 
 SKINS: dict[str, Colour] = {
@@ -48,7 +48,7 @@ def kept(drawn: Drawn, garment: Pixels | None) -> dict[str, float]:
 
 
 def cut(drawn: Drawn) -> Pixels | None:
-    return worn(drawn.pixels, drawn.mask)
+    return worn_mask(drawn.pixels, drawn.mask)
 
 
 def whole(pixels: Pixels) -> Pixels:
@@ -134,7 +134,7 @@ def test_a_top_in_the_colour_of_the_skin_stays(skin: str) -> None:
 def test_the_ground_may_be_any_plain_one(ground: Colour) -> None:
     """The same person is cut the same way on white and on grey, with the mask that `garment` finds itself."""
     drawn = draw_person(replace(PERSON, ground=ground))
-    left = kept(drawn, worn(drawn.pixels, whole(drawn.pixels)))
+    left = kept(drawn, worn_mask(drawn.pixels, whole(drawn.pixels)))
     assert left["top"] > 0.97
     assert left["head"] < 0.03
     assert left["bottom"] < 0.03
@@ -174,7 +174,7 @@ def test_people_may_be_small_or_large(scale: float) -> None:
     drawn = draw_person(PERSON)
     size = (round(120 * scale), round(160 * scale))
     pixels = cv2.resize(drawn.pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    garment = worn(pixels, cv2.resize(drawn.mask, size, interpolation=cv2.INTER_NEAREST))
+    garment = worn_mask(pixels, cv2.resize(drawn.mask, size, interpolation=cv2.INTER_NEAREST))
     assert garment is not None
     left = kept(drawn, cv2.resize(garment, (120, 160), interpolation=cv2.INTER_NEAREST))
     assert left["top"] > 0.9
@@ -238,7 +238,7 @@ NOBODY: dict[str, Pixels] = {
 def test_products_alone_are_no_figures(product: str) -> None:
     """A garment, a bag or a shoe without anybody in it stays as it is, also where it has a tone of skin."""
     pixels = NOBODY[product]
-    assert worn(pixels, whole(pixels)) is None
+    assert worn_mask(pixels, whole(pixels)) is None
 
 
 def test_fashion_mnist_shows_nobody() -> None:
@@ -250,33 +250,33 @@ def test_fashion_mnist_shows_nobody() -> None:
         large = cv2.resize(picture, (112, 112), interpolation=cv2.INTER_CUBIC)
         mask = np.where(large > 12, 255, 0).astype(np.uint8)
         for pixels in (cv2.cvtColor(255 - large, cv2.COLOR_GRAY2RGB), ramp[large]):
-            assert worn(pixels, mask) is None
+            assert worn_mask(pixels, mask) is None
 
 
 def test_a_person_without_a_head_is_no_figure() -> None:
     """A photo cut off at the neck, as many shops' are, shows no face, and stays whole."""
     drawn = draw_person(PERSON)
-    assert worn(drawn.pixels[42:].copy(), drawn.mask[42:].copy()) is None
+    assert worn_mask(drawn.pixels[42:].copy(), drawn.mask[42:].copy()) is None
 
 
 def test_a_head_alone_is_no_figure() -> None:
     """A portrait without a body has nothing on that could stay."""
     drawn = draw_person(PERSON)
-    assert worn(drawn.pixels[:46].copy(), drawn.mask[:46].copy()) is None
+    assert worn_mask(drawn.pixels[:46].copy(), drawn.mask[:46].copy()) is None
 
 
 @pytest.mark.parametrize("height", [1, 2, 5, 20, 39])
 def test_tiny_figures_are_none(height: int) -> None:
     """Below 40 pixels nobody is recognised, and no size is an error."""
     pixels = cv2.resize(draw_person(PERSON).pixels, (max(1, height * 3 // 4), height), interpolation=cv2.INTER_AREA)
-    assert worn(pixels, np.full(pixels.shape[:2], 255, np.uint8)) is None
+    assert worn_mask(pixels, np.full(pixels.shape[:2], 255, np.uint8)) is None
 
 
 @pytest.mark.parametrize("size", [(160, 120), (40, 1), (1, 40), (1, 1)])
 def test_an_empty_mask_is_none(size: tuple[int, int]) -> None:
     """Where the mask is empty there is nobody, whatever the pixels."""
     pixels = cv2.resize(draw_person(PERSON).pixels, size[::-1])
-    assert worn(pixels, np.zeros(size, np.uint8)) is None
+    assert worn_mask(pixels, np.zeros(size, np.uint8)) is None
 
 
 # Any picture at all
@@ -318,7 +318,7 @@ def test_anybody_in_any_colours(person: Person, noise: int, seed: int) -> None:
 
 def assert_within(pixels: Pixels, mask: Pixels) -> None:
     before: tuple[NDArray[np.uint8], ...] = (pixels.copy(), mask.copy())
-    garment = worn(pixels, mask)
+    garment = worn_mask(pixels, mask)
     assert np.array_equal(before[0], pixels)
     assert np.array_equal(before[1], mask)
     if garment is not None:

@@ -9,10 +9,10 @@ import pytest
 from conftest import draw_photo, rows_of, save_bundle
 from test_finetune import drawn
 
-from tagger.catalog.label_table import read_table
+from tagger.catalog.label_table import read_label_table
 from tagger.catalog.source import open_source
 from tagger.cli.main import main
-from tagger.file_names import escaped, file_meant, unescaped
+from tagger.file_names import escape_surrogates, resolve_escaped, unescape_surrogates
 from tagger.files import as_csv, as_json
 from tagger.models import bundle
 from tagger.models.config import NetworkConfig
@@ -52,8 +52,8 @@ def made(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_training_goes_to_its_end(made: Path) -> None:
     """Bundle, test photos and report are there, and the label of such a name is text that every format holds."""
-    assert (escaped(ODD), "scarf") == tuple(sorted(bundle.load(str(made)).card.labels))
-    assert {escaped(ODD), "scarf"} == {row["label"] for row in rows_of(made / "test.csv")}
+    assert (escape_surrogates(ODD), "scarf") == tuple(sorted(bundle.load(str(made)).card.labels))
+    assert {escape_surrogates(ODD), "scarf"} == {row["label"] for row in rows_of(made / "test.csv")}
     assert (made / "report" / "report.html").is_file()
 
 
@@ -83,7 +83,7 @@ def test_a_runs_output_teaches_the_photos_that_it_names(suffix: str, tmp_path: P
     assert not command(
         "run", tmp_path / "catalog", "--out", out, "--model", small_bundle, "--ledger", tmp_path / "ledger.sqlite"
     )
-    table = read_table(str(out), str(tmp_path / "catalog"))
+    table = read_label_table(str(out), str(tmp_path / "catalog"))
     assert [tmp_path / "catalog" / f"{ODD}.png"] == list(table.photos)
 
 
@@ -98,10 +98,10 @@ def test_a_table_beside_the_photos_names_them(tmp_path: Path) -> None:
 
 
 def test_names_come_back_from_json_and_text() -> None:
-    """JSON reads the escape as the same name again, and `unescaped` does for text."""
+    """JSON reads the escape as the same name again, and `unescape_surrogates` does for text."""
     assert {"file": ODD} == json.loads(as_json({"file": ODD}))
-    assert ODD == unescaped(escaped(ODD))
-    assert Path("a/x\\udcff") == file_meant(Path("a/x\\udcff"))
+    assert ODD == unescape_surrogates(escape_surrogates(ODD))
+    assert Path("a/x\\udcff") == resolve_escaped(Path("a/x\\udcff"))
 
 
 def test_a_bundle_in_such_a_folder_tags(made: Path, tmp_path: Path) -> None:

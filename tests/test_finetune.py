@@ -13,12 +13,12 @@ from conftest import save_bundle
 from PIL import Image, ImageDraw
 
 from tagger.cli.main import main
-from tagger.data.photo_dataset import Part, collect
+from tagger.data.photo_dataset import PhotoSplit, load_photo_dataset
 from tagger.errors import DatasetError, TrainingError
 from tagger.inference.tagger import Tagger
 from tagger.models import bundle
 from tagger.models.config import NetworkConfig
-from tagger.training.finetune import collected, finetune
+from tagger.training.finetune import finetune, load_photos_to_learn
 from tagger.training.recipe import Cycle, Recipe
 from tagger.training.recipes import own_recipe
 from tagger.training.settings import TrainSettings
@@ -70,11 +70,11 @@ def made(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("made")
     start = save_bundle(root / "start", NetworkConfig((8, 16)))
     settings = TrainSettings(root / "new", RECIPE, photos, start=str(start))
-    finetune(settings, collected(settings))
+    finetune(settings, load_photos_to_learn(settings))
     return root / "new"
 
 
-def names(part: Part) -> set[str]:
+def names(part: PhotoSplit) -> set[str]:
     return {f"{shown.label}/{Path(str(shown.item.place)).name}" for shown in part.photos}
 
 
@@ -104,10 +104,10 @@ def test_figures_and_history_lie_beside_the_bundle(made: Path) -> None:
 
 def test_parts_are_disjoint_and_stay_what_they_are(photos: Path, tmp_path: Path) -> None:
     """No photo is in two parts, and none changes its part when others come."""
-    before = collect(str(photos))
+    before = load_photo_dataset(str(photos))
     parts = [names(part) for part in (before.training, before.held_out, before.test)]
     assert 2 * PRODUCTS == sum(map(len, parts)) == len(set().union(*parts))
-    after = collect(str(folder_of(tmp_path / "more", PRODUCTS + 20)))
+    after = load_photo_dataset(str(folder_of(tmp_path / "more", PRODUCTS + 20)))
     for part, grown in zip(parts, (after.training, after.held_out, after.test), strict=True):
         assert part <= names(grown)
 
@@ -120,7 +120,7 @@ def test_photos_of_one_product_are_never_in_two_parts(photos: Path, tmp_path: Pa
         for label in ("hat", "scarf"):
             for number in range(PRODUCTS):
                 writer.writerow((photos / label / f"{number:03}.png", label, f"{label}-{number // 4}"))
-    found = collect(str(tmp_path / "table.csv"))
+    found = load_photo_dataset(str(tmp_path / "table.csv"))
     products = [{shown.product for shown in part.photos} for part in (found.training, found.held_out, found.test)]
     assert 20 == len(set().union(*products)) == sum(map(len, products))
 
@@ -136,7 +136,7 @@ def test_what_is_odd_is_said_by_name(tmp_path: Path) -> None:
         drawn("scarf", 8000 + number).save(root / "belt" / f"{number}.png")
     (root / "hat" / "broken.png").write_bytes(b"no image")
     Image.new("RGB", (100, 100), (255, 255, 255)).save(root / "hat" / "blank.png")
-    found = collect(str(root), known=("scarf", "hat"))
+    found = load_photo_dataset(str(root), known=("scarf", "hat"))
     said = "\n".join(found.said)
     assert ("scarf", "hat", "belt") == found.labels
     for part in (
@@ -158,30 +158,30 @@ def test_one_class_is_refused(tmp_path: Path) -> None:
     for file in (root / "scarf").iterdir():
         file.unlink()
     with pytest.raises(DatasetError, match=r"1 label that can be learnt from \(hat\)") as caught:
-        collect(str(root))
+        load_photo_dataset(str(root))
     assert "Subfolders without a photo, so no classes (1): scarf" in str(caught.value)
 
 
 def test_too_few_photos_are_refused(tmp_path: Path) -> None:
     """Where nothing could be held out, nothing is trained."""
     with pytest.raises(DatasetError, match="too few photos"):
-        collect(str(folder_of(tmp_path / "photos", 3)))
+        load_photo_dataset(str(folder_of(tmp_path / "photos", 3)))
 
 
 def test_a_worse_bundle_replaces_none(made: Path, photos: Path, tmp_path: Path) -> None:
     """The better bundle stays, a sentence says which class it is better at, and force overrules and stands in the card."""
     out = tmp_path / "new"
     settings = TrainSettings(out, RECIPE, photos, start=str(made))
-    finetune(settings, collected(settings))
+    finetune(settings, load_photos_to_learn(settings))
     before = bundle.load(str(out)).model
     weak = Recipe((Cycle(epochs=1, peak=1e-6),), batch_size=16, network="residual")
     worse = TrainSettings(out, weak, photos)
     with pytest.raises(TrainingError, match=r"worse than .* on the .* held-out pictures") as caught:
-        finetune(worse, collected(worse))
+        finetune(worse, load_photos_to_learn(worse))
     assert "--force" in str(caught.value)
     assert before == bundle.load(str(out)).model
     forced = TrainSettings(out, weak, photos, resume=True, force=True)
-    finetune(forced, collected(forced))
+    finetune(forced, load_photos_to_learn(forced))
     assert "worse than" in bundle.load(str(out)).card.figures["forced"]
 
 
@@ -190,16 +190,16 @@ def test_bundles_of_other_labels_are_not_compared(photos: Path, tmp_path: Path) 
     out = save_bundle(tmp_path / "ten", NetworkConfig((8, 16)))
     settings = TrainSettings(out, own_recipe(None, 1), photos, start=str(out))
     with pytest.raises(TrainingError, match="other labels"):
-        finetune(settings, collected(settings))
+        finetune(settings, load_photos_to_learn(settings))
 
 
 def test_a_teacher_has_the_same_labels(made: Path, photos: Path, tmp_path: Path) -> None:
     """What was taught these labels may teach them, and another bundle is refused by name."""
     taught = TrainSettings(tmp_path / "a", own_recipe("linear-conv", 1, teachers=(str(made),)), photos)
-    assert "new@" in str(finetune(taught, collected(taught)).bundle.card.recipe["teachers"])
+    assert "new@" in str(finetune(taught, load_photos_to_learn(taught)).bundle.card.recipe["teachers"])
     refused = TrainSettings(tmp_path / "b", own_recipe("linear-conv", 1, teachers=("tiny",)), photos)
     with pytest.raises(TrainingError, match=r"tiny@.* cannot teach hat, scarf"):
-        finetune(refused, collected(refused))
+        finetune(refused, load_photos_to_learn(refused))
 
 
 def test_the_command_learns_a_folder(made: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from people import Person, draw_person
 
 from tagger.arrays import Pixels
-from tagger.photos.product import LEAST_TONE, MOST_LIFT, SIDE, centred, garment, product, product_mask
-from tagger.records import Garment, Photo
+from tagger.photos.product import LEAST_TONE, MOST_LIFT, SIDE, centred, cut_product, extract_product, product_mask
+from tagger.records import Photo, ProductImage
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom; the last two just outside."""
@@ -57,8 +57,8 @@ def shown(ground: Pixels, box: Box = PRODUCT, colour: tuple[int, ...] = COLOUR) 
     return pixels
 
 
-def seen(pixels: Pixels) -> Garment:
-    result = garment(Photo(pixels))
+def seen(pixels: Pixels) -> ProductImage:
+    result = extract_product(Photo(pixels))
     assert (28, 28) == result.pixels.shape
     assert np.uint8 == result.pixels.dtype
     return result
@@ -122,7 +122,7 @@ def test_longest_side_is_28_and_centred(box: Box) -> None:
 
 def alone(pixels: Pixels) -> Pixels:
     """Return the product in a photo as it is before it is shrunk."""
-    found = product(Photo(pixels))
+    found = cut_product(Photo(pixels))
     assert found is not None
     assert np.uint8 == found.pixels.dtype
     return found.pixels
@@ -337,8 +337,8 @@ def test_blank_photo_shows_nothing(ground: str) -> None:
 def test_truncation_travels_along() -> None:
     """A truncated photo gives a garment marked as truncated, whether or not something is found."""
     for pixels in (shown(GROUNDS["white"]), GROUNDS["white"], np.zeros((28, 28, 3), np.uint8), draw_person(PERSON).pixels):
-        assert garment(Photo(pixels, truncated=True)).truncated
-        assert not garment(Photo(pixels)).truncated
+        assert extract_product(Photo(pixels, truncated=True)).truncated
+        assert not extract_product(Photo(pixels)).truncated
 
 
 # Fashion-MNIST's own form

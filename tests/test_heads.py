@@ -16,10 +16,10 @@ from tagger.data import fashion_mnist, photo_dataset
 from tagger.data.labels import LABELS
 from tagger.errors import TrainingError
 from tagger.models import bundle
-from tagger.models.adapter import Shop
+from tagger.models.adapter import ShopAdapter
 from tagger.models.config import NetworkConfig
 from tagger.models.network import Network
-from tagger.training.pretrain import retrain
+from tagger.training.pretrain import pretrain
 from tagger.training.settings import TrainSettings
 
 SMALL = NetworkConfig((8, 16))
@@ -101,11 +101,11 @@ def test_the_mix_needs_a_head_that_knows_none(tmp_path: Path, capsys: pytest.Cap
 def test_fashion_mnist_alone_leaves_no_head_for_photos(tmp_path: Path) -> None:
     """A bundle that begins with one for photos has after Fashion-MNIST alone just the head that was trained."""
     start = save_bundle(tmp_path / "start", TWO_HEADS, photo_temperature=2.0)
-    made = retrain(TrainSettings(tmp_path / "new", RECIPE, start=str(start))).bundle
+    made = pretrain(TrainSettings(tmp_path / "new", RECIPE, start=str(start))).bundle
     assert (SMALL, 1.0) == (made.card.network, made.card.photo_temperature)
     assert not [name for name in made.weights if name.startswith("photo_head")]
     gentle = replace(RECIPE, muon_lr=1e-9, sgd_lr=1e-9, averaging=0.0)
-    kept = retrain(TrainSettings(tmp_path / "same", gentle, start=str(start))).bundle
+    kept = pretrain(TrainSettings(tmp_path / "same", gentle, start=str(start))).bundle
     assert torch.allclose(bundle.load(str(start)).weights["head.weight"], kept.weights["head.weight"], atol=1e-3)
 
 
@@ -114,8 +114,8 @@ def test_a_bundle_that_knows_photos_is_not_replaced_unasked(tmp_path: Path) -> N
     out = save_bundle(tmp_path / "shop", TWO_HEADS)
     settings = TrainSettings(out, RECIPE, start=str(out))
     with pytest.raises(TrainingError, match="has learnt photos and the new bundle has not"):
-        retrain(settings)
-    made = retrain(replace(settings, resume=True, force=True)).bundle
+        pretrain(settings)
+    made = pretrain(replace(settings, resume=True, force=True)).bundle
     assert "photos" in made.card.figures["forced"]
 
 
@@ -129,7 +129,7 @@ def test_a_shops_bundle_is_judged_by_its_own_labels(tmp_path: Path) -> None:
     old = bundle.load(str(out))
     bundle.save(out, old.card, network, old.shop)
     with pytest.raises(TrainingError, match="worse than") as caught:
-        retrain(TrainSettings(out, replace(RECIPE, muon_lr=1e-9, sgd_lr=1e-9), tolerance=0.5))
+        pretrain(TrainSettings(out, replace(RECIPE, muon_lr=1e-9, sgd_lr=1e-9), tolerance=0.5))
     assert "instead of 1.000 of Dress" in str(caught.value)
 
 
@@ -138,7 +138,7 @@ def taught_by_a_shop(folder: Path, labels: tuple[str, ...] = LABELS) -> Path:
     loaded = bundle.load(str(save_bundle(folder, SMALL)))
     order = torch.tensor([LABELS.index(label) for label in labels] + [10])
     d, ends = 16 * 4 + 8 * 9, len(labels) + 1
-    shop = Shop(
+    shop = ShopAdapter(
         centre=torch.zeros(d),
         spread=torch.ones(d),
         translation=torch.eye(11)[:, order],

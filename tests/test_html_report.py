@@ -15,11 +15,11 @@ import pytest
 import torch
 from conftest import ROOT, draw_photo
 
-from tagger.data.images import Pictures
+from tagger.data.images import Images
 from tagger.data.labels import LABELS
 from tagger.errors import BundleError, OutputError
 from tagger.evaluation import charts
-from tagger.evaluation.evaluate import Evaluation, Judged, evaluate, figures_of
+from tagger.evaluation.evaluate import Evaluation, Example, evaluate, metrics_of
 from tagger.evaluation.html_report import MOST_PAIRS, REPORT_FILE, SUREST, html_report
 from tagger.evaluation.settings import EvaluateSettings
 from tagger.files import write_folder
@@ -94,12 +94,12 @@ def page_of(files: dict[str, bytes]) -> Page:
     return Page(files[REPORT_FILE].decode())
 
 
-def judged(label: str, said: str, confidence: float, number: int = 0, **more: object) -> Judged:
+def judged(label: str, said: str, confidence: float, number: int = 0, **more: object) -> Example:
     """Return a row as `evaluate` makes it of one of Fashion-MNIST's pictures; `said` "" is no tag."""
     ranked = ((said, confidence),) if said else ()
     tag = Tag(ranked, confidence < 0.5, "low_confidence" if confidence < 0.5 else "", said)
     picture = np.random.default_rng(number).integers(0, 256, (28, 28), np.uint8)
-    return replace(Judged(None, label, True, label, f"set/{number}", False, False, tag, picture), **more)
+    return replace(Example(None, label, True, label, f"set/{number}", False, False, tag, picture), **more)
 
 
 def evaluation_of(labels: Sequence[str], n: int, name: str = "set", seed: int = 0) -> Evaluation:
@@ -155,9 +155,9 @@ def test_the_page_can_be_read_without_eyes_and_on_paper(plain_report: Report) ->
 
 
 def test_the_page_says_what_the_figures_say(plain_report: Report) -> None:
-    """Summary, classes, pairs, bins and coverage are those of `figures_of`, and the command and the model stand in it."""
+    """Summary, classes, pairs, bins and coverage are those of `metrics_of`, and the command and the model stand in it."""
     evaluation, files = plain_report
-    figures, page = figures_of(evaluation), page_of(files)
+    figures, page = metrics_of(evaluation), page_of(files)
     assert "fmtag evaluate set" in page.words
     [summary] = page.rows("Figures of model@0")
     assert ["set", "300"] == summary[:2]
@@ -180,7 +180,7 @@ def test_the_page_says_what_the_figures_say(plain_report: Report) -> None:
 def test_all_counts_stand_in_the_page(plain_report: Report) -> None:
     """What the confusion matrix draws can be read too: the counts of a class sum up to it."""
     evaluation, files = plain_report
-    confusion = figures_of(evaluation)["confusion"]
+    confusion = metrics_of(evaluation)["confusion"]
     rows = page_of(files).rows("All that was said")
     assert list(LABELS) == [row[0] for row in rows]
     for (label, n, said), counts, without in zip(rows, confusion["counts"], confusion["without_tag"], strict=True):
@@ -281,7 +281,7 @@ def test_fashion_mnist_shows_its_own_pictures(small_bundle: Path, monkeypatch: p
     """The test set's rows carry the very pictures that were judged, each with its own label."""
     with np.load(ROOT / "tests" / "data" / "fashion-mnist-test-200.npz") as part:
         slice_ = dict(part)
-    pictures = Pictures(torch.from_numpy(slice_["pixels"])[:, None], torch.from_numpy(slice_["labels"].astype(np.int64)))
+    pictures = Images(torch.from_numpy(slice_["pixels"])[:, None], torch.from_numpy(slice_["labels"].astype(np.int64)))
     monkeypatch.setattr("tagger.data.fashion_mnist.load_fashion_mnist", lambda split, folder: pictures)
     evaluation = evaluate(EvaluateSettings(("fashion-mnist",), model=str(small_bundle)))
     for row, pixels, label in zip(evaluation.sources["fashion-mnist"], slice_["pixels"], slice_["labels"], strict=True):
@@ -363,7 +363,7 @@ def test_the_curve_has_what_every_threshold_lets_pass() -> None:
 def test_pairs_are_counted_by_true_class() -> None:
     """Pairs are what was said instead, also no tag, as shares of the true class, and right ones are none."""
     truth, said = np.array([0, 0, 0, 0, 1, 1, 2]), np.array([1, 1, classification.NO_TAG, 0, 1, 2, 2])
-    figures = classification.measure(said, np.full(7, 0.5), truth, ("a", "b", "c"))
+    figures = classification.classification_report(said, np.full(7, 0.5), truth, ("a", "b", "c"))
     assert [
         {"true": "a", "said": "b", "n": 2, "share": 0.5},
         {"true": "a", "said": "", "n": 1, "share": 0.25},

@@ -15,12 +15,12 @@ from conftest import ROOT, Fmtag, draw_photo, rows_of
 from PIL import Image
 
 from tagger.data.labels import LABELS
-from tagger.evaluation.evaluate import evaluate, figures_of
+from tagger.evaluation.evaluate import evaluate, metrics_of
 from tagger.evaluation.settings import EvaluateSettings
 from tagger.inference.tagger import Tagger
-from tagger.records import Garment
+from tagger.records import ProductImage
 from tagger.run.ledger import Ledger
-from tagger.run.pipeline import Watcher, run
+from tagger.run.pipeline import RunCallbacks, run
 from tagger.run.settings import RunSettings
 
 
@@ -113,7 +113,7 @@ def test_an_error_in_mid_run_leaves_the_old_output(photos: Callable[[int], Path]
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(RunSettings(str(folder), str(out), model=str(small_bundle), batch_size=4), watcher=Watcher(looked=stop))
+        run(RunSettings(str(folder), str(out), model=str(small_bundle), batch_size=4), watcher=RunCallbacks(looked=stop))
 
     assert out.read_text() == "yesterday's\n"
     assert sorted(path.name for path in out.parent.iterdir()) == ["tags.csv", "tags.ledger"]
@@ -146,7 +146,7 @@ def test_no_reader_outlives_the_ledger(
     monkeypatch.setattr(Ledger, "__exit__", close)
     settings = RunSettings(str(photos(30)), str(tmp_path / "tags.csv"), model=str(small_bundle), batch_size=4, workers=4)
     with pytest.raises(KeyboardInterrupt):
-        run(settings, watcher=Watcher(looked=stop))
+        run(settings, watcher=RunCallbacks(looked=stop))
     time.sleep(0.5)
     assert closed.is_set()
     assert len(late) > 8
@@ -176,9 +176,9 @@ def test_fashion_mnist_as_pngs_scores_what_its_pixels_score(tmp_path: Path) -> N
         folder.mkdir(exist_ok=True)
         Image.fromarray(pixels).save(folder / f"{number:03d}.png")
 
-    figures = figures_of(evaluate(EvaluateSettings((str(tmp_path),))))
+    figures = metrics_of(evaluate(EvaluateSettings((str(tmp_path),))))
 
-    garments = [Garment(picture, found=True, native=True) for picture in slice_["pixels"]]
+    garments = [ProductImage(picture, found=True, native=True) for picture in slice_["pixels"]]
     probabilities = Tagger()._predict(garments)
     assert figures["accuracy"] == pytest.approx((probabilities.argmax(1) == slice_["labels"]).mean(), abs=1e-6)
     assert figures["n"] == 200

@@ -15,23 +15,23 @@ from torch.nn import functional
 
 from tagger.adaptation import backbone
 from tagger.adaptation import fit as learn_room
-from tagger.adaptation.active_learning import worth_labelling
+from tagger.adaptation.active_learning import select_photos
 from tagger.adaptation.adapt import LEAST_PHOTOS, Adapted, adapt
-from tagger.adaptation.backbone import deepened
-from tagger.adaptation.examples import Lesson, Taught, lesson_of
-from tagger.adaptation.fit import cross_validate, learn, translation
+from tagger.adaptation.backbone import fine_tune_backbone
+from tagger.adaptation.examples import ExamplesAndNotes, LabelledExamples, build_examples
+from tagger.adaptation.fit import cross_validate, fit_adapter, fit_translation
 from tagger.adaptation.settings import AdaptSettings, OtherLabels
-from tagger.catalog.label_table import Labelled, read_table
+from tagger.catalog.label_table import LabelledPhoto, read_label_table
 from tagger.data.labels import LABELS
 from tagger.errors import BundleError, DatasetError, TrainingError
-from tagger.inference.predictor import Look, Predictor, coarse
+from tagger.inference.predictor import Features, Predictor, pool_maps
 from tagger.inference.tagger import Tagger
 from tagger.models import bundle
-from tagger.models.adapter import Shop
+from tagger.models.adapter import ShopAdapter
 from tagger.models.bundle import set_default_model
-from tagger.models.card import place_for
-from tagger.models.registry import default_model, own, shipped, user_folder
-from tagger.records import Garment, Item
+from tagger.models.card import bundle_folder
+from tagger.models.registry import default_model, shipped_bundles, user_bundles, user_folder
+from tagger.records import Item, ProductImage
 from tagger.settings import DEFAULT_MODEL
 
 WIDTH = 64
@@ -52,9 +52,9 @@ def sure_of(classes: Sequence[int], ends: int = 4) -> Tensor:
     return 0.96 * functional.one_hot(torch.tensor(classes), ends) + 0.04 / ends
 
 
-def lesson_on(photos: Sequence[int], classes: Sequence[int], labels: Sequence[str], known: Sequence[int]) -> Lesson:
+def lesson_on(photos: Sequence[int], classes: Sequence[int], labels: Sequence[str], known: Sequence[int]) -> LabelledExamples:
     """Return a lesson in which every photo is a product of its own."""
-    return Lesson(tuple(labels), tuple(known), np.array(photos), np.array(classes), np.arange(len(photos)))
+    return LabelledExamples(tuple(labels), tuple(known), np.array(photos), np.array(classes), np.arange(len(photos)))
 
 
 # What is learnt ----------------------------------------------------------------------------------------------------
@@ -63,26 +63,26 @@ def lesson_on(photos: Sequence[int], classes: Sequence[int], labels: Sequence[st
 def test_a_label_taken_from_another_leaves_that_one_right() -> None:
     """Things that the network calls by another label get their own, and what that label is right for keeps it."""
     kinds = [0, 1, 2, 3] * 12
-    look = Look(sure_of([kind % 3 for kind in kinds]), maps_of(kinds))  # the network calls the fourth kind the first
+    look = Features(sure_of([kind % 3 for kind in kinds]), maps_of(kinds))  # the network calls the fourth kind the first
     labelled = [number for number, kind in enumerate(kinds) if kind == 3][:5]
-    shop = learn(look, lesson_on(labelled, [3] * 5, ("a", "b", "c", "skirt"), (0, 1, 2, -1)))
+    shop = fit_adapter(look, lesson_on(labelled, [3] * 5, ("a", "b", "c", "skirt"), (0, 1, 2, -1)))
     assert kinds == shop.answer(look.probabilities, look.maps)[:, :-1].argmax(1).tolist()
 
 
 def test_what_tests_a_photo_was_not_taught_its_product(monkeypatch: pytest.MonkeyPatch) -> None:
     """The lesson that each part of cross-validation learns from shares no product with the photos that it is asked of."""
     kinds = [0, 1] * 12
-    look = Look(sure_of(kinds), maps_of(kinds))
+    look = Features(sure_of(kinds), maps_of(kinds))
     products = np.arange(24) // 4 * 2 + np.array(kinds)
     lesson = replace(lesson_on(range(24), kinds, ("a", "b"), (0, 1)), products=products)
     asked: list[set[int]] = []
     taught: list[set[int]] = []
 
-    def spied(look: Look, rest: Lesson, *more: object) -> object:
+    def spied(look: Features, rest: LabelledExamples, *more: object) -> object:
         taught.append(set(rest.products.tolist()))
-        return learn(look, rest, *more)  # type: ignore[arg-type]
+        return fit_adapter(look, rest, *more)  # type: ignore[arg-type]
 
-    def look_without(left_out: np.ndarray) -> Look:
+    def look_without(left_out: np.ndarray) -> Features:
         asked.append(set(products[left_out].tolist()))
         return look
 
@@ -96,24 +96,28 @@ def test_what_tests_a_photo_was_not_taught_its_product(monkeypatch: pytest.Monke
 
 def test_picks_end_where_all_is_told() -> None:
     """Near duplicates are picked once, and at most as many as asked for."""
-    look = Look(torch.full((12, 4), 0.25), maps_of([0, 1, 2] * 4, noise=0.01))
-    picked = worth_labelling(look, 100)
+    look = Features(torch.full((12, 4), 0.25), maps_of([0, 1, 2] * 4, noise=0.01))
+    picked = select_photos(look, 100)
     assert {0, 1, 2} == {number % 3 for number in picked}
     assert 3 == len(picked)
-    assert picked[:2] == worth_labelling(look, 2)
+    assert picked[:2] == select_photos(look, 2)
 
 
 # The table ---------------------------------------------------------------------------------------------------------
 
 
-def row_of(label: str, product: str = "", flagged: bool = False) -> Labelled:
-    return Labelled(Item("x.jpg", Path("x.jpg")), label, product, flagged)
+def row_of(label: str, product: str = "", flagged: bool = False) -> LabelledPhoto:
+    return LabelledPhoto(Item("x.jpg", Path("x.jpg")), label, product, flagged)
 
 
-def taught_by(rows: Sequence[Labelled], other_labels: OtherLabels | None = None, tags: Sequence[str] = ()) -> Taught:
+def taught_by(
+    rows: Sequence[LabelledPhoto], other_labels: OtherLabels | None = None, tags: Sequence[str] = ()
+) -> ExamplesAndNotes:
     """Return the lesson of rows on photos that are all unlike, for a bundle of two labels."""
     numbers = range(len(rows))
-    return lesson_of(numbers, rows, ("T-shirt/top", "Bag"), torch.eye(len(rows)), tags or ["Bag"] * len(rows), other_labels)
+    return build_examples(
+        numbers, rows, ("T-shirt/top", "Bag"), torch.eye(len(rows)), tags or ["Bag"] * len(rows), other_labels
+    )
 
 
 def test_ways_to_write_a_label_are_one() -> None:
@@ -157,7 +161,7 @@ def test_products_are_the_tables_and_those_that_look_the_same() -> None:
     """Photos with one number of a product, or with nearly the same look, are one product, and so is what these link."""
     directions = functional.normalize(torch.eye(5) + torch.eye(5)[[1, 1, 2, 3, 4]] * torch.tensor([[9.0], [0], [0], [0], [0]]))
     rows = [row_of("Bag", product) for product in ("", "7", "7", "8", "")]
-    products = lesson_of(range(5), rows, ("Dress", "Bag"), directions, ["Dress"] * 5, None).lesson.products.tolist()
+    products = build_examples(range(5), rows, ("Dress", "Bag"), directions, ["Dress"] * 5, None).lesson.products.tolist()
     assert products[0] == products[1] == products[2]
     assert 3 == len(set(products))
 
@@ -174,12 +178,12 @@ def test_a_table_is_read_once_a_photo(tmp_path: Path) -> None:
     for name in "abcd":
         (tmp_path / f"{name}.jpg").touch()
     rows = [("a.jpg", "Bag"), ("a.jpg", "BAG"), ("b.jpg", "Bag"), ("b.jpg", "Coat"), ("c.jpg", " "), ("d.jpg", "-")]
-    table = read_table(write_table(tmp_path / "table.csv", rows), "nowhere")
+    table = read_label_table(write_table(tmp_path / "table.csv", rows), "nowhere")
     assert {"a.jpg": "Bag", "d.jpg": "-"} == {file.name: row.label for file, row in table.photos.items()}
     assert 1 == len(table.said)
     assert "b.jpg" in table.said[0]
     with pytest.raises(DatasetError, match="labels no photo"):
-        read_table(write_table(tmp_path / "empty.csv", [("a.jpg", "")]), "nowhere")
+        read_label_table(write_table(tmp_path / "empty.csv", [("a.jpg", "")]), "nowhere")
 
 
 def test_paths_are_the_catalogs_first(tmp_path: Path) -> None:
@@ -189,19 +193,19 @@ def test_paths_are_the_catalogs_first(tmp_path: Path) -> None:
     (tmp_path / "b.jpg").touch()
     table = write_table(tmp_path / "tags.csv", [("a.jpg", "Bag"), ("b.jpg", "Bag")])
     expected = {(tmp_path / name).resolve() for name in ("catalog/a.jpg", "b.jpg")}
-    assert expected == set(read_table(table, str(tmp_path / "catalog")).photos)
+    assert expected == set(read_label_table(table, str(tmp_path / "catalog")).photos)
 
 
 # The network -------------------------------------------------------------------------------------------------------
 
 
-def judged_loss(network: torch.nn.Module, pixels: Tensor, look: Look, lesson: Lesson) -> float:
+def judged_loss(network: torch.nn.Module, pixels: Tensor, look: Features, lesson: LabelledExamples) -> float:
     """Return the loss on the products that judge, by the head that the others teach."""
     judged, taught = backbone.split(lesson, 0)
-    shop = learn(look, taught, 1e-3)
+    shop = fit_adapter(look, taught, 1e-3)
     photos = torch.from_numpy(judged.photos)
     with torch.no_grad():
-        scores = backbone._label_scores(shop, look.probabilities[photos], coarse(network.maps(pixels[photos])))
+        scores = backbone._label_scores(shop, look.probabilities[photos], pool_maps(network.maps(pixels[photos])))
     return float(functional.cross_entropy(scores, torch.from_numpy(judged.classes)))
 
 
@@ -217,15 +221,15 @@ def test_a_network_learns_and_is_no_worse_to_its_judges(photo_bundle: Path, monk
     pixels = pixels.to(torch.uint8)
     with torch.no_grad():
         before, last = network.maps(pixels)
-        look = Look(torch.softmax(network.photo_logits_of_maps(last) / 2, 1), coarse((before, last)))
+        look = Features(torch.softmax(network.photo_logits_of_maps(last) / 2, 1), pool_maps((before, last)))
     lesson = lesson_on(range(60), [number % 2 for number in range(60)], ("Trouser", "Bag"), (1, 8))
     old = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    made = deepened(network, pixels, look, lesson, 1e-3, 2.0)
+    made = fine_tune_backbone(network, pixels, look, lesson, 1e-3, 2.0)
     assert any(not torch.equal(old[name], tensor) for name, tensor in made.state_dict().items())
     assert all(torch.equal(old[name], tensor) for name, tensor in network.state_dict().items())
     assert judged_loss(made, pixels, look, lesson) < judged_loss(network, pixels, look, lesson)
     few = lesson.take(np.arange(4))  # too few products for a fifth of them to judge
-    assert network is deepened(network, pixels, look, few, 1e-3, 2.0)
+    assert network is fine_tune_backbone(network, pixels, look, few, 1e-3, 2.0)
 
 
 # Bundles by name ---------------------------------------------------------------------------------------------------
@@ -241,18 +245,18 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_bundle_of_ones_own_has_a_name(models: Path, photo_bundle: Path, tmp_path: Path) -> None:
     """A bare name is a place in the user's folder, from which it loads; a path is a path, and shipped names are taken."""
     assert models == user_folder()
-    assert [] == list(own())
+    assert [] == list(user_bundles())
     assert (models / "mine", Path("here/mine"), tmp_path) == (
-        place_for("mine"),
-        place_for("here/mine"),
-        place_for(str(tmp_path)),
+        bundle_folder("mine"),
+        bundle_folder("here/mine"),
+        bundle_folder(str(tmp_path)),
     )
-    for folder in shipped():
+    for folder in shipped_bundles():
         with pytest.raises(BundleError, match="comes with fmtag"):
-            place_for(folder.name)
+            bundle_folder(folder.name)
     parent = bundle.load(str(photo_bundle))
-    bundle.save(place_for("mine"), replace(parent.card, name="mine"), parent.network())
-    assert [models / "mine"] == list(own())
+    bundle.save(bundle_folder("mine"), replace(parent.card, name="mine"), parent.network())
+    assert [models / "mine"] == list(user_bundles())
     assert "mine" == bundle.load("mine").card.name
 
 
@@ -274,11 +278,11 @@ def test_a_card_and_its_shop_belong_together(tmp_path: Path, photo_bundle: Path)
     card = replace(parent.card, taught_groups=parent.card.groups)
     with pytest.raises(BundleError, match="damaged"):
         bundle.save(tmp_path / "none", card, parent.network())
-    shop = learn(Look(sure_of([0, 1, 2], 11), torch.eye(3, WIDTH)))
+    shop = fit_adapter(Features(sure_of([0, 1, 2], 11), torch.eye(3, WIDTH)))
     fewer = replace(card, labels=card.labels[:5], groups={label: card.groups[label] for label in card.labels[:5]})
     with pytest.raises(BundleError, match="the shop's labels are not the card's"):
         bundle.save(tmp_path / "fewer", fewer, parent.network(), shop)
-    assert [None] * len(list(shipped())) == [bundle.load(str(folder)).shop for folder in shipped()]
+    assert [None] * len(list(shipped_bundles())) == [bundle.load(str(folder)).shop for folder in shipped_bundles()]
 
 
 # All together ------------------------------------------------------------------------------------------------------
@@ -332,11 +336,11 @@ def test_labels_that_make_tags_worse_are_refused(catalog: Path, photo_bundle: Pa
 def sees(monkeypatch: pytest.MonkeyPatch, none: float, labels: Sequence[int]) -> None:
     """Let every bundle see photos that are these labels in turn, and none of them with the probability `none`."""
 
-    def look(predictor: Predictor, pictures: Sequence[Garment]) -> Look:
+    def look(predictor: Predictor, pictures: Sequence[ProductImage]) -> Features:
         kinds = [labels[number % len(labels)] for number in range(len(pictures))]
         said = (1 - none) * functional.one_hot(torch.tensor(kinds), len(LABELS) + 1).float()
         said[:, -1] = none
-        return Look(said, torch.randn(len(pictures), WIDTH, generator=torch.Generator().manual_seed(2)))
+        return Features(said, torch.randn(len(pictures), WIDTH, generator=torch.Generator().manual_seed(2)))
 
     monkeypatch.setattr(Predictor, "look", look)
 
@@ -373,9 +377,9 @@ def test_neighbours_count_less_in_odd_catalogs_and_it_is_said(
     """Half foreign ones and those of shoes alone are learnt from with caution, and a balanced one without."""
     cautious: list[bool] = []
 
-    def noted(look: Look, lesson: Lesson | None = None, **options: bool) -> Shop:
+    def noted(look: Features, lesson: LabelledExamples | None = None, **options: bool) -> ShopAdapter:
         cautious.append(options["cautious"])
-        return learn(look, lesson, **options)
+        return fit_adapter(look, lesson, **options)
 
     sees(monkeypatch, none, labels)
     monkeypatch.setattr("tagger.adaptation.adapt.learn", noted)
@@ -387,7 +391,7 @@ def test_neighbours_count_less_in_odd_catalogs_and_it_is_said(
 
 def test_a_label_without_a_photo_left_could_be_anything() -> None:
     """A fold may leave a new label no photo at all: its translation stays finite."""
-    told = translation(sure_of([0, 1, 2]), lesson_on([0], [0], ("a", "b", "skirt"), (0, 1, -1)))
+    told = fit_translation(sure_of([0, 1, 2]), lesson_on([0], [0], ("a", "b", "skirt"), (0, 1, -1)))
     assert torch.isfinite(told).all()
     assert torch.allclose(told.sum(1), torch.ones(len(told)))
 

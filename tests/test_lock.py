@@ -10,7 +10,7 @@ import pytest
 from conftest import Fmtag
 
 from tagger.errors import LedgerError, LockedError
-from tagger.lock import held
+from tagger.lock import file_lock
 from tagger.run import ledger
 
 
@@ -41,7 +41,7 @@ def test_a_run_never_writes_its_lock_over_another_file(
 def test_a_link_to_nothing_makes_no_file(tmp_path: Path) -> None:
     """Neither is what it leads to made."""
     (tmp_path / "x.lock").symlink_to(tmp_path / "new")
-    with pytest.raises(LedgerError, match="symbolic link"), held(tmp_path / "x.lock"):
+    with pytest.raises(LedgerError, match="symbolic link"), file_lock(tmp_path / "x.lock"):
         pytest.fail("the block must not begin")
     assert os.listdir(tmp_path) == ["x.lock"]
 
@@ -51,7 +51,7 @@ def test_a_link_that_comes_late_is_not_followed(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "victim").write_text("kept")
     (tmp_path / "x.lock").symlink_to(tmp_path / "victim")
     monkeypatch.setattr(Path, "is_symlink", lambda self: False)
-    with pytest.raises(LedgerError, match=r"x\.lock cannot be made or locked"), held(tmp_path / "x.lock"):
+    with pytest.raises(LedgerError, match=r"x\.lock cannot be made or locked"), file_lock(tmp_path / "x.lock"):
         pytest.fail("the block must not begin")
     assert (tmp_path / "victim").read_text() == "kept"
 
@@ -61,9 +61,9 @@ def test_what_a_killed_holder_left_is_taken_over(tmp_path: Path, content: str) -
     """However much it had written of who it is."""
     lock = tmp_path / "x.lock"
     lock.write_text(content)
-    with held(lock):
+    with file_lock(lock):
         assert f'"pid": {os.getpid()}' in lock.read_text()
-        with pytest.raises(LockedError, match=f"process {os.getpid()}"), held(lock):
+        with pytest.raises(LockedError, match=f"process {os.getpid()}"), file_lock(lock):
             pytest.fail("the block must not begin")
     assert not lock.exists()
 
@@ -71,7 +71,7 @@ def test_what_a_killed_holder_left_is_taken_over(tmp_path: Path, content: str) -
 def test_a_pipe_is_no_lock(tmp_path: Path) -> None:
     """It is refused, not waited for."""
     os.mkfifo(tmp_path / "x.lock")
-    with pytest.raises(LedgerError, match=r"x\.lock"), held(tmp_path / "x.lock", option="--study"):
+    with pytest.raises(LedgerError, match=r"x\.lock"), file_lock(tmp_path / "x.lock", option="--study"):
         pytest.fail("the block must not begin")
     assert (tmp_path / "x.lock").exists()
 
@@ -79,7 +79,7 @@ def test_a_pipe_is_no_lock(tmp_path: Path) -> None:
 def test_links_to_one_ledger_have_one_lock(tmp_path: Path) -> None:
     """Two runs never meet in a ledger that each of them names in its own way."""
     (tmp_path / "link.ledger").symlink_to("real.ledger")
-    with ledger.alone(tmp_path / "real.ledger"), pytest.raises(LockedError), ledger.alone(tmp_path / "link.ledger"):
+    with ledger.exclusive(tmp_path / "real.ledger"), pytest.raises(LockedError), ledger.exclusive(tmp_path / "link.ledger"):
         pytest.fail("the block must not begin")
 
 
@@ -89,12 +89,12 @@ def test_links_beside_a_ledger_are_not_followed(tmp_path: Path, end: str) -> Non
     for old in (False, True):
         if old:
             (tmp_path / "t.ledger").unlink(missing_ok=True)
-            with ledger.opened(tmp_path / "t.ledger"):
+            with ledger.open_ledger(tmp_path / "t.ledger"):
                 pass
         (tmp_path / "victim").write_text("kept")
         (tmp_path / f"t.ledger{end}").unlink(missing_ok=True)
         (tmp_path / f"t.ledger{end}").symlink_to(tmp_path / "victim")
-        with suppress(LedgerError), ledger.opened(tmp_path / "t.ledger"):
+        with suppress(LedgerError), ledger.open_ledger(tmp_path / "t.ledger"):
             pass
         assert (tmp_path / "victim").read_text() == "kept"
         (tmp_path / f"t.ledger{end}").unlink(missing_ok=True)
@@ -102,7 +102,7 @@ def test_links_beside_a_ledger_are_not_followed(tmp_path: Path, end: str) -> Non
 
 def test_sqlite_is_what_is_locked(tmp_path: Path) -> None:
     """The lock is beside the ledger and is gone with the block, the ledger stays."""
-    with ledger.alone(tmp_path / "t.ledger"), ledger.opened(tmp_path / "t.ledger"):
+    with ledger.exclusive(tmp_path / "t.ledger"), ledger.open_ledger(tmp_path / "t.ledger"):
         assert (tmp_path / "t.ledger.lock").exists()
     assert not (tmp_path / "t.ledger.lock").exists()
     with closing(sqlite3.connect(tmp_path / "t.ledger")) as sql:

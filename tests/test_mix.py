@@ -15,25 +15,25 @@ from PIL import Image
 from torch import Tensor
 
 from tagger.arrays import Pixels
-from tagger.data.clothing import KINDS, LabelledPhoto, labelled_photos
-from tagger.data.images import Pictures
+from tagger.data.clothing import LABEL_CLASSES, ClothingPhoto, read_clothing_photos
+from tagger.data.images import Images
 from tagger.data.labels import LABELS, NONE
 from tagger.data.splits import kept_for_calibration, kept_for_reporting
 from tagger.errors import DatasetError
 from tagger.models.config import NetworkConfig
 from tagger.models.network import Network
 from tagger.synthesis import compose, drawing, mix, shoes
-from tagger.synthesis.compose import Worn
-from tagger.synthesis.drawing import CANVAS, Chance
+from tagger.synthesis.compose import Outfit
+from tagger.synthesis.drawing import CANVAS, Rng
 from tagger.synthesis.mix import (
     SHIRT,
     TEACHING,
     TOP,
-    Cut,
+    ProductCut,
     calibration_mix,
-    cuts_of,
     drawings,
     on_canvas,
+    product_cuts,
     training_mix,
     variants_of,
 )
@@ -42,15 +42,15 @@ DRAWN = 24
 """Shoes and bags, and as many strangers, in a mix of these tests instead of thousands."""
 
 
-def fashion_mnist() -> Pictures:
+def fashion_mnist() -> Images:
     with np.load(ROOT / "tests" / "data" / "fashion-mnist-test-200.npz") as part:
-        return Pictures(torch.from_numpy(part["pixels"])[:, None], torch.from_numpy(part["labels"].astype(np.int64)))
+        return Images(torch.from_numpy(part["pixels"])[:, None], torch.from_numpy(part["labels"].astype(np.int64)))
 
 
 PICTURES = fashion_mnist()
 SOME = PICTURES.take(torch.arange(60))
-CUTS = [Cut(np.full((50 + 3 * at, 40), 90 + 10 * at, np.uint8), at % (NONE + 1)) for at in range(8)] + [
-    Cut(np.tri(30, 90, dtype=np.uint8) * 200, NONE)
+CUTS = [ProductCut(np.full((50 + 3 * at, 40), 90 + 10 * at, np.uint8), at % (NONE + 1)) for at in range(8)] + [
+    ProductCut(np.tri(30, 90, dtype=np.uint8) * 200, NONE)
 ]
 
 
@@ -80,11 +80,11 @@ def canvases(*labels: str) -> list[Pixels]:
     return [on_canvas(PICTURES.pixels[at, 0].numpy()) for at, label in enumerate(PICTURES.labels.tolist()) if label in wanted]
 
 
-def same(first: Pictures, second: Pictures) -> bool:
+def same(first: Images, second: Images) -> bool:
     return torch.equal(first.pixels, second.pixels) and torch.equal(first.labels, second.labels)
 
 
-def assert_pictures(pictures: Pictures, count: int) -> None:
+def assert_pictures(pictures: Images, count: int) -> None:
     """Hold that there are so many pictures, uint8 (28, 28), none of them empty."""
     assert (count, 1, 28, 28) == tuple(pictures.pixels.shape)
     assert (torch.uint8, torch.int64) == (pictures.pixels.dtype, pictures.labels.dtype)
@@ -96,11 +96,11 @@ def assert_pictures(pictures: Pictures, count: int) -> None:
 # Drawings ----------------------------------------------------------------------------------------------------------
 
 
-DRAWINGS: dict[str, Callable[[Chance], Pixels]] = {
-    "stranger": drawing.stranger,
+DRAWINGS: dict[str, Callable[[Rng], Pixels]] = {
+    "stranger": drawing.ood_object,
     "bag": drawing.bag,
     **{label: lambda chance, label=label: shoes.shoes(chance, label) for label in mix.SHOES},
-    **{draw.__name__[1:]: draw for draw in drawing._STRANGERS},
+    **{draw.__name__[1:]: draw for draw in drawing._OOD_OBJECTS},
 }
 
 
@@ -155,20 +155,20 @@ def test_drawings_are_of_their_classes() -> None:
 # What photos do to products ----------------------------------------------------------------------------------------
 
 
-STATES: dict[str, Callable[[Pixels, Chance], Pixels]] = {
+STATES: dict[str, Callable[[Pixels, Rng], Pixels]] = {
     "cut from a figure": compose.cut_from_figure,
-    "spread": compose.spread,
+    "spread": compose.spread_sleeves,
     "pair": compose.pair,
-    "askew": compose.seen_askew,
-    "ragged": compose.ragged,
-    "toned": compose.toned,
-    "patterned": compose.patterned,
-    "worn above": lambda canvas, chance: compose.photo_of_top(Worn(canvas), chance),
-    "worn above with trousers": lambda canvas, chance: compose.photo_of_top(Worn(canvas, canvas), chance),
-    "worn over": lambda canvas, chance: compose.photo_of_top(Worn(canvas, canvas, canvas), chance),
-    "worn over nothing": lambda canvas, chance: compose.photo_of_top(Worn(over=canvas), chance),
-    "worn below": lambda canvas, chance: compose.photo_of_bottom(Worn(None, canvas), chance),
-    "worn below a top": lambda canvas, chance: compose.photo_of_bottom(Worn(canvas, canvas), chance),
+    "askew": compose.warp_perspective,
+    "ragged": compose.roughen_edges,
+    "toned": compose.change_tone,
+    "patterned": compose.add_pattern,
+    "worn above": lambda canvas, chance: compose.photo_of_top(Outfit(canvas), chance),
+    "worn above with trousers": lambda canvas, chance: compose.photo_of_top(Outfit(canvas, canvas), chance),
+    "worn over": lambda canvas, chance: compose.photo_of_top(Outfit(canvas, canvas, canvas), chance),
+    "worn over nothing": lambda canvas, chance: compose.photo_of_top(Outfit(over=canvas), chance),
+    "worn below": lambda canvas, chance: compose.photo_of_bottom(Outfit(None, canvas), chance),
+    "worn below a top": lambda canvas, chance: compose.photo_of_bottom(Outfit(canvas, canvas), chance),
 }
 
 
@@ -326,7 +326,7 @@ def test_the_mix_hangs_on_the_seed_alone(few_drawings: None) -> None:
 
 @pytest.mark.parametrize("cuts", [[], CUTS], ids=["without photos", "with photos"])
 def test_the_mix_to_calibrate_by_is_of_the_same_kinds(
-    cuts: Sequence[Cut], monkeypatch: pytest.MonkeyPatch, few_drawings: None
+    cuts: Sequence[ProductCut], monkeypatch: pytest.MonkeyPatch, few_drawings: None
 ) -> None:
     """Pictures to calibrate by are variants, drawings and photos' cuts too, but others than in training with the same seed."""
     monkeypatch.setattr(mix, "SHOES_AND_BAGS", 10 * DRAWN)
@@ -359,10 +359,10 @@ def test_our_own_layout_is_read(tmp_path: Path) -> None:
         ("z", "c.jpg", "OOD", "2"),
     )
     assert [
-        LabelledPhoto(tmp_path / "a.jpg", LABELS.index("Bag"), "1"),
-        LabelledPhoto(tmp_path / "sub" / "b.png", TOP, "2"),
-        LabelledPhoto(tmp_path / "c.jpg", NONE, "2"),
-    ] == labelled_photos(tmp_path)
+        ClothingPhoto(tmp_path / "a.jpg", LABELS.index("Bag"), "1"),
+        ClothingPhoto(tmp_path / "sub" / "b.png", TOP, "2"),
+        ClothingPhoto(tmp_path / "c.jpg", NONE, "2"),
+    ] == read_clothing_photos(tmp_path)
 
 
 @pytest.mark.parametrize("place", ["images", "images_original", "."])
@@ -377,33 +377,33 @@ def test_the_clothing_datasets_layout_is_read(tmp_path: Path, place: str) -> Non
         ("3b86d877-2b9e-4c8b", "88", "Skirt", "True"),
     )
     assert [
-        LabelledPhoto(tmp_path / place / "ea2ffd4d-9b25-4ca8.jpg", TOP, "124"),
-        LabelledPhoto(tmp_path / place / "3b86d877-2b9e-4c8b.jpg", NONE, "88"),
-    ] == labelled_photos(tmp_path)
+        ClothingPhoto(tmp_path / place / "ea2ffd4d-9b25-4ca8.jpg", TOP, "124"),
+        ClothingPhoto(tmp_path / place / "3b86d877-2b9e-4c8b.jpg", NONE, "88"),
+    ] == read_clothing_photos(tmp_path)
 
 
 def test_our_own_table_comes_first(tmp_path: Path) -> None:
     """Where both tables are, ours is read."""
     write_table(tmp_path / "images.csv", ("image", "sender_id", "label"), ("a", "1", "Hat"))
     write_table(tmp_path / "labels.csv", ("path", "group", "label"), ("b.jpg", "1", "Bag"))
-    assert [tmp_path / "b.jpg"] == [photo.file for photo in labelled_photos(tmp_path)]
+    assert [tmp_path / "b.jpg"] == [photo.file for photo in read_clothing_photos(tmp_path)]
 
 
 def test_unknown_labels_are_left_out(tmp_path: Path) -> None:
     """Labels of which no class is known are left out, all known ones are there, and nothing else is."""
-    labels = [*KINDS, "Not sure", "Other", "", "bag", "Skip"]
+    labels = [*LABEL_CLASSES, "Not sure", "Other", "", "bag", "Skip"]
     write_table(
         tmp_path / "labels.csv", ("path", "label", "group"), *((f"{at}.jpg", label, at) for at, label in enumerate(labels))
     )
-    assert [(tmp_path / f"{at}.jpg", KINDS[label]) for at, label in enumerate(KINDS)] == [
-        (photo.file, photo.label) for photo in labelled_photos(tmp_path)
+    assert [(tmp_path / f"{at}.jpg", LABEL_CLASSES[label]) for at, label in enumerate(LABEL_CLASSES)] == [
+        (photo.file, photo.label) for photo in read_clothing_photos(tmp_path)
     ]
 
 
 def test_a_byte_order_mark_is_no_letter(tmp_path: Path) -> None:
     """A table that a spreadsheet wrote, with a byte order mark, is read alike."""
     (tmp_path / "labels.csv").write_text("path,label,group\r\na.jpg,Bag,1\r\n", encoding="utf-8-sig", newline="")
-    assert 1 == len(labelled_photos(tmp_path))
+    assert 1 == len(read_clothing_photos(tmp_path))
 
 
 BAD: dict[str, tuple[str, bytes]] = {
@@ -426,7 +426,7 @@ def test_bad_tables_are_refused(tmp_path: Path, bad: str) -> None:
     name, content = BAD[bad]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DatasetError) as caught:
-        labelled_photos(tmp_path)
+        read_clothing_photos(tmp_path)
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert str(caught.value).endswith(".")
@@ -435,7 +435,7 @@ def test_bad_tables_are_refused(tmp_path: Path, bad: str) -> None:
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """A missing folder is refused by name, as an empty one is."""
     with pytest.raises(DatasetError, match="none"):
-        labelled_photos(tmp_path / "none")
+        read_clothing_photos(tmp_path / "none")
 
 
 def test_cuts_are_the_products_in_the_photos(tmp_path: Path) -> None:
@@ -445,7 +445,7 @@ def test_cuts_are_the_products_in_the_photos(tmp_path: Path) -> None:
     Image.new("RGB", (60, 80), "white").save(tmp_path / "blank.jpg")
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     names = ["0.jpg", "blank.jpg", "1.jpg", "broken.jpg", "gone.jpg", "2.jpg"]
-    cuts = cuts_of([LabelledPhoto(tmp_path / name, label, "1") for label, name in enumerate(names)])
+    cuts = product_cuts([ClothingPhoto(tmp_path / name, label, "1") for label, name in enumerate(names)])
     assert [0, 2, 5] == [cut.label for cut in cuts]
     for cut in cuts:
         assert (2, np.uint8) == (cut.product.ndim, cut.product.dtype)

@@ -12,13 +12,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from tagger.adaptation import fit as learn_room
-from tagger.adaptation.examples import MOST_LABELS, Lesson, lesson_of
-from tagger.adaptation.fit import evenly_chosen, learn, settle
-from tagger.catalog.label_table import Labelled
+from tagger.adaptation.examples import MOST_LABELS, LabelledExamples, build_examples
+from tagger.adaptation.fit import evenly_chosen, fit_adapter, spread_labels
+from tagger.catalog.label_table import LabelledPhoto
 from tagger.errors import DatasetError
-from tagger.inference.predictor import Look
+from tagger.inference.predictor import Features
 from tagger.models import neighbours
-from tagger.models.adapter import BLOCK, directions_of
+from tagger.models.adapter import BLOCK, embed_maps
 from tagger.models.neighbours import SAME_PRODUCT, nearest, same_looking
 from tagger.records import Item
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 NO_GROUPS = np.full(1500, -1)
 
 
-def look_at(photos: int, width: int = 48, kinds: int = 12, seed: int = 0) -> tuple[Look, Tensor]:
+def look_at(photos: int, width: int = 48, kinds: int = 12, seed: int = 0) -> tuple[Features, Tensor]:
     """Return a look at photos of some kinds, in threes of one product, and their classes (n,), 0..2.
 
     What the network says is right for three quarters of the photos.
@@ -39,12 +39,12 @@ def look_at(photos: int, width: int = 48, kinds: int = 12, seed: int = 0) -> tup
     classes = products.repeat_interleave(3)[:photos] % 3
     wrong = torch.rand(photos, generator=rng) < 0.25
     said = torch.where(wrong, torch.randint(3, (photos,), generator=rng), classes)
-    return Look(0.8 * functional.one_hot(said, 4) + 0.05, maps), classes
+    return Features(0.8 * functional.one_hot(said, 4) + 0.05, maps), classes
 
 
-def lesson_on(photos: np.ndarray, classes: Tensor) -> Lesson:
+def lesson_on(photos: np.ndarray, classes: Tensor) -> LabelledExamples:
     """Return a lesson on some photos of three labels that the network knows."""
-    return Lesson(("a", "b", "c"), (0, 1, 2), photos, classes.numpy()[photos], np.arange(len(photos)))
+    return LabelledExamples(("a", "b", "c"), (0, 1, 2), photos, classes.numpy()[photos], np.arange(len(photos)))
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def all_cosines(directions: Tensor) -> Tensor:
 
 def test_few_photos_have_exactly_their_nearest_neighbours() -> None:
     """Up to `EXACT` photos the neighbours are those of all pairs; of fewer photos than neighbours, all others."""
-    directions = directions_of(look_at(400)[0].maps)
+    directions = embed_maps(look_at(400)[0].maps)
     cosines, numbers = all_cosines(directions).topk(10, 1)
     found = nearest(directions, 10)
     assert torch.equal(found.numbers, numbers)
@@ -76,7 +76,7 @@ def test_few_photos_have_exactly_their_nearest_neighbours() -> None:
 @pytest.mark.usefixtures("by_trees")
 def test_trees_miss_next_to_nothing_that_counts() -> None:
     """Of the weight of all neighbours a hundredth at most is missed; nobody is his own neighbour, or one twice."""
-    directions = directions_of(look_at(1500)[0].maps)
+    directions = embed_maps(look_at(1500)[0].maps)
     found = nearest(directions, 10)
     everything = all_cosines(directions)
     weights = [
@@ -119,7 +119,7 @@ def test_products_are_those_of_all_pairs(exact: int, monkeypatch: pytest.MonkeyP
     """Groups and their numbers are the same as by comparing each with each, also where the table names some of them."""
     monkeypatch.setattr(neighbours, "EXACT", exact)
     monkeypatch.setattr(neighbours, "LEAF", 200)
-    directions = directions_of(look_at(900, kinds=40)[0].maps)
+    directions = embed_maps(look_at(900, kinds=40)[0].maps)
     photos = np.arange(0, 900)
     together = np.where(photos % 50 == 0, photos // 100, -1)
     expected = by_all_pairs(directions, together)
@@ -139,7 +139,7 @@ def test_what_settles_solves_the_dense_system(labelled: int, repeated: bool) -> 
     """The iteration ends at the solution of the linear system, even where all are alike and hear little of themselves."""
     look, classes = look_at(300)
     maps = look.maps[:15].repeat(20, 1) if repeated else look.maps
-    directions = directions_of(maps)
+    directions = embed_maps(maps)
     lesson = lesson_on(np.arange(300)[:labelled], classes) if labelled else None
     cosines, numbers = found = nearest(directions, 10)
     heard = torch.zeros(300, 300, dtype=torch.float64).scatter_(1, numbers, ((cosines - 1) / 0.1).exp().double())
@@ -150,7 +150,7 @@ def test_what_settles_solves_the_dense_system(labelled: int, repeated: bool) -> 
         system[firm], begin[firm] = 0.0, 0.0
         system[firm, firm], begin[firm, torch.from_numpy(lesson.classes)] = 1.0, 1.0
     solved = torch.linalg.solve(system, begin)
-    assert torch.allclose(settle(look.probabilities, found, lesson).double(), solved, atol=3e-6)
+    assert torch.allclose(spread_labels(look.probabilities, found, lesson).double(), solved, atol=3e-6)
 
 
 @pytest.mark.usefixtures("by_trees")
@@ -158,10 +158,10 @@ def test_large_catalogs_are_tagged_as_by_all_pairs(monkeypatch: pytest.MonkeyPat
     """Accuracy of a catalog learnt by trees differs by at most 0.002 from that of comparing each photo with each."""
     look, classes = look_at(1500)
     lesson = lesson_on(np.arange(0, 1500, 10), classes)
-    approximate = learn(look, lesson, 1e-3).answer(look.probabilities, look.maps)
+    approximate = fit_adapter(look, lesson, 1e-3).answer(look.probabilities, look.maps)
     monkeypatch.setattr(neighbours, "EXACT", 10_000)
-    again = Look(look.probabilities, look.maps)
-    exact = learn(again, lesson, 1e-3).answer(again.probabilities, again.maps)
+    again = Features(look.probabilities, look.maps)
+    exact = fit_adapter(again, lesson, 1e-3).answer(again.probabilities, again.maps)
     right = [float((answer[:, :-1].argmax(1) == classes).double().mean()) for answer in (approximate, exact)]
     assert right[1] > 0.9
     assert right[0] == pytest.approx(right[1], abs=0.002)
@@ -185,9 +185,9 @@ def test_a_bundle_remembers_so_many_photos_and_no_more(monkeypatch: pytest.Monke
     """What a shop adds to a bundle stays as small as it is, and tags are hardly less right for it."""
     look, classes = look_at(900)
     lesson = lesson_on(np.arange(900), classes)
-    whole = learn(look, lesson, 1e-3)
+    whole = fit_adapter(look, lesson, 1e-3)
     monkeypatch.setattr(learn_room, "MOST_REMEMBERED", 300)
-    fewer = learn(look, lesson, 1e-3)
+    fewer = fit_adapter(look, lesson, 1e-3)
     assert (len(whole.memory), len(fewer.memory), len(fewer.said)) == (900, 300, 300)
     new = look_at(900, seed=0)[0]
     right = [
@@ -200,7 +200,7 @@ def test_a_bundle_remembers_so_many_photos_and_no_more(monkeypatch: pytest.Monke
 def test_photos_are_answered_the_same_in_any_number() -> None:
     """More photos than are computed at once get the answers that each of them gets alone."""
     look, _ = look_at(BLOCK + 50)
-    shop = learn(look)
+    shop = fit_adapter(look)
     answers = shop.answer(look.probabilities, look.maps)
     for some in (slice(0, 64), slice(BLOCK - 10, BLOCK + 50)):
         assert torch.allclose(answers[some], shop.answer(look.probabilities[some], look.maps[some]), atol=1e-5)
@@ -209,22 +209,22 @@ def test_photos_are_answered_the_same_in_any_number() -> None:
 # Tables ------------------------------------------------------------------------------------------------------------
 
 
-def rows_of(labels: list[str]) -> list[Labelled]:
+def rows_of(labels: list[str]) -> list[LabelledPhoto]:
     """Return a row with each label."""
-    return [Labelled(Item("x.jpg", Path("x.jpg")), label, "", False) for label in labels]
+    return [LabelledPhoto(Item("x.jpg", Path("x.jpg")), label, "", False) for label in labels]
 
 
 def test_a_wrong_column_is_said_in_a_sentence_of_bounded_length() -> None:
     """Thousands of labels with a single photo are counted, and more labels than can be learnt are refused."""
     directions = functional.normalize(torch.randn(4004, 8, generator=torch.Generator().manual_seed(0)), dim=1)
     labels = ["Bag", "Dress", "Bag", "Dress", *(f"name {number}" for number in range(4000))]
-    taught = lesson_of(range(4004), rows_of(labels), ("Dress", "Bag"), directions, ["Bag"] * 4004, None)
+    taught = build_examples(range(4004), rows_of(labels), ("Dress", "Bag"), directions, ["Bag"] * 4004, None)
     assert taught.lesson.photos.tolist() == [0, 1, 2, 3]
     assert "and 3995 more: a single photo each" in taught.said[0]
     assert len(taught.said[0]) < 200
     twice = [f"name {number % (MOST_LABELS + 1)}" for number in range(2 * (MOST_LABELS + 1))]
     with pytest.raises(DatasetError, match=r"1,001 different labels, .*--label-column"):
-        lesson_of(range(len(twice)), rows_of(twice), ("Dress", "Bag"), directions, ["Bag"] * 4004, "drop")
+        build_examples(range(len(twice)), rows_of(twice), ("Dress", "Bag"), directions, ["Bag"] * 4004, "drop")
 
 
 # Memory ------------------------------------------------------------------------------------------------------------

@@ -10,13 +10,13 @@ from test_training import OTHERS, PICTURES, PowerCutError, bars, same_weights, s
 from torch import Tensor
 
 from tagger.cli.main import main
-from tagger.inference.predictor import coarse, coarse_count
+from tagger.inference.predictor import pool_maps, pooled_size
 from tagger.models.config import NetworkConfig
 from tagger.models.network import Network
 from tagger.models.summary import count_macs, count_parameters
 from tagger.training import trainer as recipe_room
-from tagger.training.recipe import AUGMENTATIONS, NETWORKS, ORIGINALS, Cycle, NetworkName, Recipe
-from tagger.training.recipes import SHAPES, augmented, original_recipe, recipe_of, tuned
+from tagger.training.recipe import AUGMENTATIONS, NETWORKS, NETWORKS_WITH_ORIGINAL_RECIPE, Cycle, NetworkName, Recipe
+from tagger.training.recipes import SHAPES, original_recipe, recipe_of, with_augmentations, with_changes
 from tagger.training.trainer import train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -38,7 +38,7 @@ def test_every_network_scores_pictures(name: NetworkName) -> None:
         before, last = network.maps(PICTURES.pixels[:3])
         assert (3, 10) == tuple(network(PICTURES.pixels[:3]).shape)
     assert network.channels == (before.shape[1], last.shape[1])
-    assert (3, coarse_count(network)) == tuple(coarse((before, last)).shape)
+    assert (3, pooled_size(network)) == tuple(pool_maps((before, last)).shape)
 
 
 def test_the_simplest_is_what_its_project_says() -> None:
@@ -80,25 +80,25 @@ def test_small_networks_see_pictures_as_they_are() -> None:
 def test_tuning_keeps_the_learning_rates_in_proportion() -> None:
     """Another learning rate moves Muon's along, another size of batches neither; without either the recipe is as it was."""
     recipe = recipe_of("strided")
-    assert recipe == tuned(recipe)
-    assert replace(recipe, sgd_lr=0.05, muon_lr=0.01) == tuned(recipe, lr=0.05)
-    assert replace(recipe, batch_size=7) == tuned(recipe, batch_size=7)
+    assert recipe == with_changes(recipe)
+    assert replace(recipe, sgd_lr=0.05, muon_lr=0.01) == with_changes(recipe, lr=0.05)
+    assert replace(recipe, batch_size=7) == with_changes(recipe, batch_size=7)
 
 
 def test_augmenting_keeps_how_far_a_recipe_goes() -> None:
     """What is named is done as far as the recipe does it, or as most do where it does not; what is not named is not done."""
     recipe = replace(recipe_of("residual"), shift=1)
-    assert recipe == augmented(recipe, AUGMENTATIONS)
-    assert (0, False, {0.0}) == told(augmented(recipe, ()))
-    assert (1, False, {0.0}) == told(augmented(recipe, ["shift"]))
-    assert (2, True, {0.5}) == told(augmented(original_recipe("strided"), AUGMENTATIONS))
+    assert recipe == with_augmentations(recipe, AUGMENTATIONS)
+    assert (0, False, {0.0}) == told(with_augmentations(recipe, ()))
+    assert (1, False, {0.0}) == told(with_augmentations(recipe, ["shift"]))
+    assert (2, True, {0.5}) == told(with_augmentations(original_recipe("strided"), AUGMENTATIONS))
 
 
 def told(recipe: Recipe) -> tuple[int, bool, set[float]]:
     return recipe.shift, recipe.mirrored, {cycle.erase_share for cycle in recipe.cycles}
 
 
-@pytest.mark.parametrize("name", ORIGINALS)
+@pytest.mark.parametrize("name", NETWORKS_WITH_ORIGINAL_RECIPE)
 def test_the_original_recipe_changes_no_picture(name: NetworkName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its project's recipe a network sees each picture as it is, once an epoch, with Adam's steps of 0.001 all along."""
     seen: list[Tensor] = []
@@ -111,7 +111,7 @@ def test_the_original_recipe_changes_no_picture(name: NetworkName, tmp_path: Pat
         return torch.tensor(1.0)
 
     monkeypatch.setattr(recipe_room, "_train_step", spy)
-    train(tuned(original_recipe(name, 2), batch_size=20), SHAPES[name], PICTURES, OTHERS, tmp_path / "checkpoint.pt")
+    train(with_changes(original_recipe(name, 2), batch_size=20), SHAPES[name], PICTURES, OTHERS, tmp_path / "checkpoint.pt")
     assert {0.001} == rates
     for epoch in (seen[:4], seen[4:]):
         shown = sorted(picture.numpy().tobytes() for batch in epoch for picture in batch)

@@ -28,12 +28,12 @@ from tagger.models import card
 from tagger.models.config import NetworkConfig
 from tagger.photos import decode
 from tagger.run import explain, ledger, migrations, pipeline
-from tagger.run.pipeline import Report, Watcher, run
+from tagger.run.pipeline import RunCallbacks, RunSummary, run
 from tagger.run.settings import RunSettings
 
 LAST_YEAR = 1_760_000_000
 
-Night = Callable[..., Report]
+Night = Callable[..., RunSummary]
 
 
 def age(*paths: Path) -> None:
@@ -57,7 +57,7 @@ def shop(tmp_path: Path) -> Path:
 def night(shop: Path, small_bundle: Path, tmp_path: Path) -> Night:
     """Run over the catalog into tags.csv, with further settings, and return the counts."""
 
-    def once(out: str = "tags.csv", watcher: Watcher | None = None, **more: Any) -> Report:
+    def once(out: str = "tags.csv", watcher: RunCallbacks | None = None, **more: Any) -> RunSummary:
         settings = {"source": str(shop), "out": str(tmp_path / out), "model": str(small_bundle)} | more
         return run(RunSettings(**settings), watcher=watcher)
 
@@ -514,7 +514,7 @@ def test_a_lock_that_is_let_go_and_removed_is_no_lock(tmp_path: Path) -> None:
         assert lock._taken(removed)
         path.unlink()
         assert not lock._is_at(removed, path)
-        with lock.held(path), pytest.raises(LockedError), lock.held(path):
+        with lock.file_lock(path), pytest.raises(LockedError), lock.file_lock(path):
             pass
 
 
@@ -620,7 +620,7 @@ def test_a_corrupt_ledger_is_put_aside_and_rebuilt(night: Night, tmp_path: Path,
         place.write_bytes(content[:6000] if damage == "cut" else content)
 
     said: list[str] = []
-    report = night(watcher=Watcher(warned=said.append))
+    report = night(watcher=RunCallbacks(warned=said.append))
 
     assert (report.found, report.scored) == (10, 8)
     aside = [path.name for path in tmp_path.glob("tags.ledger.damaged-*")]
@@ -687,7 +687,7 @@ def test_a_bundle_replaced_in_mid_run_is_said(night: Night, monkeypatch: pytest.
     """Rows of two bundles never mix: where the folder holds another one by the time it is loaded, the run ends."""
     read = card.read
 
-    def another(name: str) -> card.Signed:
+    def another(name: str) -> card.StoredCard:
         return replace(read(name), fingerprint="0" * 64)
 
     monkeypatch.setattr(pipeline.card, "read", another)
@@ -770,8 +770,8 @@ def test_old_ledgers_are_read(file: Path, tmp_path: Path) -> None:
     known = explain.explain("red.jpg", place)
     assert known["row"]["tag"] == "Trouser"
     assert [event["change"] for event in known["history"]] == ["new", "changed_flag"]
-    with ledger.opened(place) as memory:
-        assert memory.begin(ledger.Asked("s", "o", "v", "m", "f", ["a", "b"], 0.5)) == 3
+    with ledger.open_ledger(place) as memory:
+        assert memory.begin(ledger.RunKey("s", "o", "v", "m", "f", ["a", "b"], 0.5)) == 3
 
 
 def test_migrations_are_taken_one_by_one(night: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

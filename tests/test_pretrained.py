@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from tagger.errors import TrainingError
 from tagger.models import pretrained
-from tagger.models.torchvision_backbones import MAKERS
-from tagger.training.recipe import BORROWED, NetworkName
+from tagger.models.torchvision_backbones import BUILDERS
+from tagger.training.recipe import TORCHVISION_NETWORKS, NetworkName
 from tagger.training.recipes import SHAPES
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def weights() -> dict[str, dict[str, Tensor]]:
     """Give each network's weights as torchvision has them, for a thousand classes."""
     torch.manual_seed(0)
-    return {name: MAKERS[name](num_classes=1000).state_dict() for name in BORROWED}
+    return {name: BUILDERS[name](num_classes=1000).state_dict() for name in TORCHVISION_NETWORKS}
 
 
 def file_of(weights: dict[str, Tensor], place: Path) -> Path:
@@ -38,14 +38,14 @@ def convolutions(network: nn.Module) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-@pytest.mark.parametrize("name", BORROWED)
+@pytest.mark.parametrize("name", TORCHVISION_NETWORKS)
 def test_training_begins_with_the_weights(
     name: NetworkName, suffix: str, weights: dict[str, dict[str, Tensor]], tmp_path: Path
 ) -> None:
     """All but the first convolution is the file's; that one sees in a grey picture what the file's sees in three channels."""
     file = file_of(weights[name], tmp_path / f"weights{suffix}")
     begun = pretrained.load(file, SHAPES[name], 0)
-    whole = MAKERS[name](num_classes=1000)
+    whole = BUILDERS[name](num_classes=1000)
     whole.load_state_dict(weights[name])
     (first, *others), (of_file, *of_files) = convolutions(begun.network), convolutions(whole)
     grey = torch.rand(2, 1, 28, 28)

@@ -17,10 +17,10 @@ from conftest import draw_photo, save_bundle
 from tagger.cli.main import main
 from tagger.cli.printing import print_epoch, print_retrained
 from tagger.data import fashion_mnist
-from tagger.data.clothing import labelled_photos
-from tagger.data.images import Pictures
+from tagger.data.clothing import read_clothing_photos
+from tagger.data.images import Images
 from tagger.data.labels import LABELS
-from tagger.data.splits import hold_out, kept_for_calibration, kept_for_reporting
+from tagger.data.splits import kept_for_calibration, kept_for_reporting, validation_split
 from tagger.errors import DatasetError, TrainingError
 from tagger.inference.predictor import Predictor
 from tagger.metrics.calibration import PHOTO_PRECISION, PRECISIONS
@@ -28,10 +28,11 @@ from tagger.models import bundle
 from tagger.models.config import NetworkConfig
 from tagger.models.network import Network
 from tagger.models.summary import count_macs, count_parameters
-from tagger.models.torchvision_backbones import MAKERS
-from tagger.records import Garment
+from tagger.models.torchvision_backbones import BUILDERS
+from tagger.records import ProductImage
 from tagger.synthesis import mix
-from tagger.training.pretrain import Retrained, retrain
+from tagger.training.pretrain import pretrain
+from tagger.training.publish import TrainedBundle
 from tagger.training.recipe import Cycle, Recipe
 from tagger.training.recipes import SHAPES, catalog_recipe
 from tagger.training.settings import TrainSettings
@@ -41,18 +42,18 @@ TRAINED_ON, HELD_OUT, TESTED = 200, 60, 100
 RECIPE = Recipe((Cycle(epochs=2, small_epochs=1, warmup_steps=2),), batch_size=20, averaging=0.5)
 
 
-def bars(count: int) -> Pictures:
+def bars(count: int) -> Images:
     """Return pictures with a bright bar in the place of their class."""
     labels = np.arange(count) % len(LABELS)
     pixels = np.zeros((count, 1, 28, 28), np.uint8)
     for picture, label in zip(pixels, labels, strict=True):
         picture[0, 4 + 2 * label : 6 + 2 * label, 4:24] = 250
-    return Pictures(torch.from_numpy(pixels), torch.from_numpy(labels))
+    return Images(torch.from_numpy(pixels), torch.from_numpy(labels))
 
 
-def garments(pictures: Pictures, native: bool = True) -> list[Garment]:
+def garments(pictures: Images, native: bool = True) -> list[ProductImage]:
     """Return pictures as the garments that a predictor takes."""
-    return [Garment(some, found=True, native=native) for some in pictures.pixels[:, 0].numpy()]
+    return [ProductImage(some, found=True, native=native) for some in pictures.pixels[:, 0].numpy()]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -63,7 +64,7 @@ def data() -> Iterator[None]:
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: bars(sizes[split]))
-        patch.setattr(fashion_mnist, "hold_out", lambda pictures: hold_out(pictures, HELD_OUT))
+        patch.setattr(fashion_mnist, "hold_out", lambda pictures: validation_split(pictures, HELD_OUT))
         patch.setattr(mix, "SHOES_AND_BAGS", 50)
         patch.setattr(mix, "STRANGERS", 50)
         yield
@@ -72,7 +73,7 @@ def data() -> Iterator[None]:
 
 def test_retrain_writes_a_bundle_that_says_all(tmp_path: Path) -> None:
     """The bundle loads, tags, and its card holds what a reader needs to judge it and to make it again."""
-    made = retrain(TrainSettings(tmp_path / "shop", RECIPE, name="bars"))
+    made = pretrain(TrainSettings(tmp_path / "shop", RECIPE, name="bars"))
     loaded = bundle.load(str(tmp_path / "shop"))
     card = loaded.card
     assert made.bundle.model == loaded.model
@@ -82,7 +83,7 @@ def test_retrain_writes_a_bundle_that_says_all(tmp_path: Path) -> None:
     assert TRAINED_ON == card.figures["trained_on"]
     assert 0 == card.recipe["seed"]
     assert 2 == card.recipe["cycles"][0]["epochs"]
-    assert fashion_mnist.checksums() == dict(card.data)
+    assert fashion_mnist.fashion_mnist_checksums() == dict(card.data)
     assert 0.5 <= card.min_confidence <= 1
     assert card.temperature > 0
     probabilities = Predictor(loaded, "cpu")(garments(bars(10)))
@@ -92,7 +93,7 @@ def test_retrain_writes_a_bundle_that_says_all(tmp_path: Path) -> None:
 
 def test_the_cards_figures_are_those_of_the_bundle(tmp_path: Path) -> None:
     """What the card says of the test set is what the written bundle scores on it."""
-    retrain(TrainSettings(tmp_path, RECIPE))
+    pretrain(TrainSettings(tmp_path, RECIPE))
     loaded = bundle.load(str(tmp_path))
     test = bars(TESTED)
     tags = Predictor(loaded, "cpu")(garments(test)).argmax(axis=1)
@@ -102,21 +103,21 @@ def test_the_cards_figures_are_those_of_the_bundle(tmp_path: Path) -> None:
 def test_a_bundle_below_the_floor_is_refused(tmp_path: Path) -> None:
     """Below the floor no bundle is written, one sentence says so, and nothing is lost: a lower floor takes it at once."""
     with pytest.raises(TrainingError, match=r"below the floor of 1\.0000") as caught:
-        retrain(TrainSettings(tmp_path, RECIPE, floor=1.0))
+        pretrain(TrainSettings(tmp_path, RECIPE, floor=1.0))
     assert "\n" not in str(caught.value)
     assert ["checkpoint.pt"] == [file.name for file in tmp_path.iterdir()]
     epochs: list[int] = []
-    retrain(TrainSettings(tmp_path, RECIPE, resume=True), lambda figures: epochs.append(figures.epoch))
+    pretrain(TrainSettings(tmp_path, RECIPE, resume=True), lambda figures: epochs.append(figures.epoch))
     assert [] == epochs
     assert bundle.load(str(tmp_path)).card.name == tmp_path.name
 
 
 def test_a_refused_bundle_leaves_the_old_one(tmp_path: Path) -> None:
     """A training that ends below the floor leaves the bundle that was in the folder as it was."""
-    retrain(TrainSettings(tmp_path, RECIPE))
+    pretrain(TrainSettings(tmp_path, RECIPE))
     before = bundle.load(str(tmp_path)).model
     with pytest.raises(TrainingError):
-        retrain(TrainSettings(tmp_path, RECIPE, floor=1.0))
+        pretrain(TrainSettings(tmp_path, RECIPE, floor=1.0))
     assert before == bundle.load(str(tmp_path)).model
 
 
@@ -169,10 +170,10 @@ def test_a_folder_named_like_the_test_set_is_not_asked(
 def test_a_bundle_begins_with_a_file_of_weights(tmp_path: Path) -> None:
     """The card names the file that training began with, by its hash, and the weights are in the first step's network."""
     torch.manual_seed(3)
-    weights = MAKERS["mobilenet-v3"]().state_dict()
+    weights = BUILDERS["mobilenet-v3"]().state_dict()
     torch.save(weights, tmp_path / "mobile.pth")
     recipe = replace(RECIPE, network="mobilenet-v3", sgd_lr=1e-9, muon_lr=1e-9, averaging=0.0)
-    made = retrain(TrainSettings(tmp_path / "new", recipe, pretrained=tmp_path / "mobile.pth")).bundle
+    made = pretrain(TrainSettings(tmp_path / "new", recipe, pretrained=tmp_path / "mobile.pth")).bundle
     assert str(made.card.recipe["start"]).startswith("mobile.pth@")
     assert torch.allclose(weights["features.1.block.0.0.weight"], made.weights["stages.1.block.0.0.weight"], atol=1e-3)
 
@@ -228,7 +229,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     folder = tmp_path_factory.mktemp("shop")
     start = save_bundle(folder / "start", NetworkConfig(widths=(8, 16)))
     photos, told = write_photos(folder / "photos"), []
-    retrain(TrainSettings(folder / "new", CATALOG, start=str(start), photos=photos), tell=told.append)
+    pretrain(TrainSettings(folder / "new", CATALOG, start=str(start), photos=photos), tell=told.append)
     return Shop(start, photos, bundle.load(str(folder / "new")), told)
 
 
@@ -255,8 +256,8 @@ def test_the_card_of_a_mix_says_what_it_was_made_of(shop: Shop) -> None:
     assert ("catalog", bundle.load(str(shop.start)).model) == (card.recipe["mix"], card.recipe["start"])
     assert (3, 1) == (card.recipe["seed"], card.recipe["cycles"][0]["epochs"])
     table = hashlib.sha256((shop.photos / "labels.csv").read_bytes()).hexdigest()
-    assert fashion_mnist.checksums() | {"labels.csv": table} == card.data
-    learnt = [photo for photo in labelled_photos(shop.photos) if not kept_for_reporting("photos", photo.group)]
+    assert fashion_mnist.fashion_mnist_checksums() | {"labels.csv": table} == card.data
+    learnt = [photo for photo in read_clothing_photos(shop.photos) if not kept_for_reporting("photos", photo.group)]
     learnt = [photo for photo in learnt if not kept_for_calibration("photos", photo.group)]
     assert 2 * TRAINED_ON + mix.TIMES_PHOTO * len(learnt) + 100 == card.figures["trained_on"]
     assert (HELD_OUT, TESTED) == (card.figures["held_out"]["n"], card.figures["test"]["n"])
@@ -299,14 +300,14 @@ def test_it_is_told_how_many_photos_there_are(shop: Shop) -> None:
 def test_photos_kept_for_reporting_are_never_opened(shop: Shop, tmp_path: Path) -> None:
     """Without the photos kept for reporting, and interrupted at that, the same weights come out."""
     photos = Path(shutil.copytree(shop.photos, tmp_path / "photos"))
-    for photo in labelled_photos(photos):
+    for photo in read_clothing_photos(photos):
         if kept_for_reporting("photos", photo.group):
             photo.file.unlink()
     settings = TrainSettings(tmp_path / "new", CATALOG, start=str(shop.start), photos=photos, floor=1.0)
     with pytest.raises(TrainingError, match="floor"):
-        retrain(settings)
+        pretrain(settings)
     epochs: list[int] = []
-    again = retrain(replace(settings, floor=0.0, resume=True), lambda figures: epochs.append(figures.epoch)).bundle
+    again = pretrain(replace(settings, floor=0.0, resume=True), lambda figures: epochs.append(figures.epoch)).bundle
     assert [] == epochs
     assert same_weights(shop.made, again)
     took = {"seconds": shop.made.card.figures["seconds"]}
@@ -316,16 +317,16 @@ def test_photos_kept_for_reporting_are_never_opened(shop: Shop, tmp_path: Path) 
 def test_a_mix_without_photos(shop: Shop, tmp_path: Path) -> None:
     """Without photos a bundle comes out too, and who waits is told what it lacks."""
     told: list[str] = []
-    made = retrain(TrainSettings(tmp_path / "new", CATALOG, start=str(shop.start)), tell=told.append).bundle
+    made = pretrain(TrainSettings(tmp_path / "new", CATALOG, start=str(shop.start)), tell=told.append).bundle
     assert 11 == made.card.network.photo_classes
     assert 2 * TRAINED_ON + 100 == made.card.figures["trained_on"]
-    assert fashion_mnist.checksums() == made.card.data
+    assert fashion_mnist.fashion_mnist_checksums() == made.card.data
     assert any("--photos" in text for text in told)
 
 
 def test_a_mix_may_begin_with_a_mix(shop: Shop, tmp_path: Path) -> None:
     """A bundle with two heads is a start as well, also for the mix."""
-    made = retrain(TrainSettings(tmp_path / "new", CATALOG, start=str(shop.start.parent / "new"))).bundle
+    made = pretrain(TrainSettings(tmp_path / "new", CATALOG, start=str(shop.start.parent / "new"))).bundle
     assert shop.made.card.network == made.card.network
     assert shop.made.model == made.card.recipe["start"]
 
@@ -333,7 +334,7 @@ def test_a_mix_may_begin_with_a_mix(shop: Shop, tmp_path: Path) -> None:
 def test_a_mix_needs_a_start(tmp_path: Path) -> None:
     """The mix without a network to begin with is refused in one sentence, and nothing is written."""
     with pytest.raises(TrainingError, match="--start") as caught:
-        retrain(TrainSettings(tmp_path / "new", CATALOG))
+        pretrain(TrainSettings(tmp_path / "new", CATALOG))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "new").exists()
 
@@ -342,7 +343,7 @@ def test_too_few_senders_are_refused(shop: Shop, tmp_path: Path) -> None:
     """A folder whose senders are too few for halves and calibration is refused in one sentence that names it."""
     photos = write_photos(tmp_path / "photos", 1)
     with pytest.raises(TrainingError, match="too few") as caught:
-        retrain(TrainSettings(tmp_path / "new", CATALOG, start=str(shop.start), photos=photos))
+        pretrain(TrainSettings(tmp_path / "new", CATALOG, start=str(shop.start), photos=photos))
     assert str(photos) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -351,12 +352,12 @@ def test_a_folder_without_a_table_is_refused(shop: Shop, tmp_path: Path) -> None
     """A folder of photos without labels is refused before any training."""
     (tmp_path / "photos").mkdir()
     with pytest.raises(DatasetError, match=r"labels\.csv"):
-        retrain(TrainSettings(tmp_path / "new", CATALOG, start=str(shop.start), photos=tmp_path / "photos"))
+        pretrain(TrainSettings(tmp_path / "new", CATALOG, start=str(shop.start), photos=tmp_path / "photos"))
 
 
 def test_fashion_mnist_may_begin_with_a_bundle(shop: Shop, tmp_path: Path) -> None:
     """Fashion-MNIST alone is learnt from a start too: one head, in the start's shape, which the card names."""
-    made = retrain(TrainSettings(tmp_path, RECIPE, start=str(shop.start))).bundle
+    made = pretrain(TrainSettings(tmp_path, RECIPE, start=str(shop.start))).bundle
     assert NetworkConfig(widths=(8, 16)) == made.card.network
     assert ("fashion-mnist", bundle.load(str(shop.start)).model) == (made.card.recipe["mix"], made.card.recipe["start"])
     thresholds = [made.card.threshold(precision) for precision in sorted(PRECISIONS)]
@@ -408,10 +409,10 @@ def test_the_command_trains_a_named_network_from_teachers(tmp_path: Path, capsys
 
 def test_a_twin_lets_all_images_be_learnt(tmp_path: Path) -> None:
     """With a bundle of the same recipe to calibrate by, all images are learnt; temperature and thresholds are its own."""
-    twin = retrain(TrainSettings(tmp_path / "twin", RECIPE)).bundle
+    twin = pretrain(TrainSettings(tmp_path / "twin", RECIPE)).bundle
     said: list[EpochFigures] = []
     settings = TrainSettings(tmp_path / "all", replace(RECIPE, seed=1), calibrated_by=str(tmp_path / "twin"), floor=1.0)
-    made = retrain(settings, said.append).bundle
+    made = pretrain(settings, said.append).bundle
     assert TRAINED_ON + HELD_OUT == made.card.figures["trained_on"]
     assert "held_out" not in made.card.figures
     assert [None, None] == [figures.held_out_accuracy for figures in said]
@@ -419,23 +420,23 @@ def test_a_twin_lets_all_images_be_learnt(tmp_path: Path) -> None:
     assert twin.card.precisions == made.card.precisions
     assert (twin.model, 1) == (made.card.recipe["calibrated_by"], made.card.recipe["seed"])
     print_epoch(said[0])
-    print_retrained(Retrained(made, said))
+    print_retrained(TrainedBundle(made, said))
 
 
 @pytest.mark.parametrize("other", ["recipe", "mix", "all images"])
 def test_only_a_twin_calibrates(tmp_path: Path, shop: Shop, other: str) -> None:
     """A bundle of another recipe, or that has seen all images itself, is no twin; the mix takes none; one clear sentence."""
-    retrain(TrainSettings(tmp_path / "twin", RECIPE))
+    pretrain(TrainSettings(tmp_path / "twin", RECIPE))
     asked = TrainSettings(tmp_path / "new", RECIPE, calibrated_by=str(tmp_path / "twin"))
     if other == "recipe":
         asked = replace(asked, recipe=replace(RECIPE, shift=1))
     elif other == "mix":
         asked = replace(asked, recipe=CATALOG, start=str(shop.start))
     else:
-        retrain(replace(asked, out=tmp_path / "whole"))
+        pretrain(replace(asked, out=tmp_path / "whole"))
         asked = replace(asked, calibrated_by=str(tmp_path / "whole"))
     with pytest.raises(TrainingError, match="--calibrated-by") as caught:
-        retrain(asked)
+        pretrain(asked)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "new").exists()
 

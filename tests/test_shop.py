@@ -9,35 +9,35 @@ import pytest
 import torch
 from torch import Tensor
 
-from tagger.adaptation.active_learning import worth_labelling
-from tagger.adaptation.examples import Lesson
-from tagger.adaptation.fit import cross_validate, learn, translation
+from tagger.adaptation.active_learning import select_photos
+from tagger.adaptation.examples import LabelledExamples
+from tagger.adaptation.fit import cross_validate, fit_adapter, fit_translation
 from tagger.arrays import Classes
 from tagger.errors import BundleError
-from tagger.inference.predictor import Look
+from tagger.inference.predictor import Features
 from tagger.models import bundle
-from tagger.models.adapter import Shop
+from tagger.models.adapter import ShopAdapter
 
 WIDTH = 64
 
 
-def look_at(kinds: Sequence[int], said: Sequence[Sequence[float]], seed: int = 0, noise: float = 0.15) -> Look:
+def look_at(kinds: Sequence[int], said: Sequence[Sequence[float]], seed: int = 0, noise: float = 0.15) -> Features:
     """Return a look at photos of some kinds, each near its kind's own direction, with what the network says of them."""
     centres = torch.randn(8, WIDTH, generator=torch.Generator().manual_seed(9))[list(kinds)]
     chance = torch.Generator().manual_seed(seed)
-    return Look(torch.tensor(said, dtype=torch.float32), centres + noise * torch.randn(len(kinds), WIDTH, generator=chance))
+    return Features(torch.tensor(said, dtype=torch.float32), centres + noise * torch.randn(len(kinds), WIDTH, generator=chance))
 
 
-def lesson(photos: Sequence[int], classes: Sequence[int], labels: Sequence[str], known: Sequence[int]) -> Lesson:
+def lesson(photos: Sequence[int], classes: Sequence[int], labels: Sequence[str], known: Sequence[int]) -> LabelledExamples:
     """Return a lesson in which every photo is a product of its own."""
     numbers = np.array(photos, np.int64)
-    return Lesson(tuple(labels), tuple(known), numbers, np.array(classes, np.int64), np.arange(len(numbers)))
+    return LabelledExamples(tuple(labels), tuple(known), numbers, np.array(classes, np.int64), np.arange(len(numbers)))
 
 
 SURE = {0: [0.97, 0.01, 0.01, 0.01], 1: [0.01, 0.97, 0.01, 0.01], 2: [0.01, 0.01, 0.97, 0.01], 3: [0.01, 0.01, 0.01, 0.97]}
 
 
-def tags(shop: Shop, look: Look) -> list[int]:
+def tags(shop: ShopAdapter, look: Features) -> list[int]:
     """Return the likeliest label of each photo."""
     return shop.answer(look.probabilities, look.maps)[:, :-1].argmax(1).tolist()
 
@@ -49,19 +49,19 @@ def test_a_doubtful_photo_hears_those_that_look_like_it() -> None:
     said[0] = [0.30, 0.45, 0.20, 0.05]
     look = look_at(kinds, said)
     assert int(look.probabilities[0].argmax()) == 1
-    assert tags(learn(look), look) == kinds
+    assert tags(fit_adapter(look), look) == kinds
 
 
 def test_photos_like_no_other_keep_their_answers() -> None:
     """Where nothing looks alike nothing changes: a catalog that teaches nothing does no harm."""
-    look = Look(torch.softmax(torch.randn(10, 4, generator=torch.Generator().manual_seed(1)), 1), torch.eye(10, WIDTH))
-    answered = learn(look).answer(look.probabilities, look.maps)
+    look = Features(torch.softmax(torch.randn(10, 4, generator=torch.Generator().manual_seed(1)), 1), torch.eye(10, WIDTH))
+    answered = fit_adapter(look).answer(look.probabilities, look.maps)
     assert torch.allclose(answered, look.probabilities, atol=0.02)
 
 
 def test_a_new_photo_unlike_the_catalog_keeps_the_networks_answer() -> None:
     """The memory speaks of what it has seen alone."""
-    shop = learn(look_at([0] * 10 + [1] * 10, [SURE[0]] * 10 + [SURE[1]] * 10))
+    shop = fit_adapter(look_at([0] * 10 + [1] * 10, [SURE[0]] * 10 + [SURE[1]] * 10))
     stranger = look_at([7], [[0.2, 0.2, 0.5, 0.1]])
     assert torch.allclose(shop.answer(stranger.probabilities, stranger.maps), stranger.probabilities, atol=0.02)
 
@@ -70,7 +70,7 @@ def test_answers_are_probabilities_and_labelled_photos_keep_their_labels() -> No
     """Every row sums to 1, and what a label says of a photo that is remembered stands."""
     kinds = [0, 1, 2] * 6
     look = look_at(kinds, [SURE[(kind + 1) % 3] for kind in kinds])
-    shop = learn(look, lesson(range(9), kinds[:9], ("a", "b", "c"), (0, 1, 2)))
+    shop = fit_adapter(look, lesson(range(9), kinds[:9], ("a", "b", "c"), (0, 1, 2)))
     answered = shop.answer(look.probabilities, look.maps)
     assert torch.allclose(answered.sum(1), torch.ones(len(kinds)), atol=1e-4)
     assert answered[:9, :-1].argmax(1).tolist() == kinds[:9]
@@ -81,7 +81,7 @@ def test_a_label_of_the_shops_own_is_learnt_and_others_stay() -> None:
     kinds = [0, 1, 2, 3] * 10
     look = look_at(kinds, [SURE[kind] for kind in kinds])
     belts = [number for number, kind in enumerate(kinds) if kind == 3]
-    shop = learn(look, lesson(belts[:5], [3] * 5, ("a", "b", "c", "belt"), (0, 1, 2, -1)))
+    shop = fit_adapter(look, lesson(belts[:5], [3] * 5, ("a", "b", "c", "belt"), (0, 1, 2, -1)))
     assert tags(shop, look) == kinds
 
 
@@ -89,7 +89,7 @@ def test_photos_labelled_as_none_teach_none() -> None:
     """Photos like those labelled `-` are more likely none of the labels afterwards."""
     kinds = [0, 1] * 10
     look = look_at(kinds, [SURE[0]] * 20)
-    shop = learn(look, lesson([0, 2, 4, 1, 3, 5], [0, 0, 0, 2, 2, 2], ("a", "b"), (0, 1)))
+    shop = fit_adapter(look, lesson([0, 2, 4, 1, 3, 5], [0, 0, 0, 2, 2, 2], ("a", "b"), (0, 1)))
     # The network has three labels and this shop two: what lies behind the third goes to none.
     none = shop.answer(look.probabilities, look.maps)[:, -1]
     assert none[1::2].min() > 0.5 > none[0::2].max()
@@ -98,7 +98,7 @@ def test_photos_labelled_as_none_teach_none() -> None:
 def test_a_label_without_photos_is_known_by_its_name() -> None:
     """Rows of the translation are probabilities, and the network's own word for a label comes first."""
     look = look_at([0, 1, 2], [SURE[0], SURE[1], SURE[2]])
-    rows = translation(look.probabilities, lesson([0], [0], ("a", "b", "c"), (0, 1, 2)))
+    rows = fit_translation(look.probabilities, lesson([0], [0], ("a", "b", "c"), (0, 1, 2)))
     assert torch.allclose(rows.sum(1), torch.ones(4))
     assert rows.argmax(1).tolist() == [0, 1, 2, 3]
 
@@ -111,7 +111,7 @@ def test_no_product_is_on_both_sides_of_a_split() -> None:
     taught = replace(lesson(range(24), kinds, ("a", "b"), (0, 1)), products=products)
     asked: list[Classes] = []
 
-    def look_without(left_out: Classes) -> Look:
+    def look_without(left_out: Classes) -> Features:
         asked.append(left_out)
         return look
 
@@ -133,10 +133,10 @@ def test_picks_are_doubtful_varied_and_none_twice() -> None:
     """Of photos that show the same one is picked, and doubtful ones before sure ones."""
     kinds = [0, 0, 0, 1, 2, 3]
     said = [[0.4, 0.3, 0.2, 0.1]] * 3 + [SURE[1], [0.3, 0.3, 0.3, 0.1], SURE[3]]
-    picked = worth_labelling(look_at(kinds, said, noise=0.0), 10)
+    picked = select_photos(look_at(kinds, said, noise=0.0), 10)
     assert len(picked) == len(set(picked)) == 4
     assert {kinds[number] for number in picked[:2]} == {0, 2}
-    assert len(worth_labelling(look_at(kinds, said, noise=0.0), 2)) == 2
+    assert len(select_photos(look_at(kinds, said, noise=0.0), 2)) == 2
 
 
 def test_a_shop_is_saved_with_its_bundle(tmp_path: Path, photo_bundle: Path) -> None:
@@ -144,8 +144,8 @@ def test_a_shop_is_saved_with_its_bundle(tmp_path: Path, photo_bundle: Path) -> 
     parent = bundle.load(str(photo_bundle))
     ends = len(parent.card.labels) + 1
     said: Tensor = torch.softmax(torch.randn(20, ends, generator=torch.Generator().manual_seed(2)), 1)
-    look = Look(said, torch.randn(20, WIDTH, generator=torch.Generator().manual_seed(3)))
-    shop = learn(look)
+    look = Features(said, torch.randn(20, WIDTH, generator=torch.Generator().manual_seed(3)))
+    shop = fit_adapter(look)
     card = replace(parent.card, taught_groups=parent.card.groups, parent=parent.model)
     loaded = bundle.save(tmp_path / "mine", card, parent.network(), shop)
     assert loaded.shop is not None

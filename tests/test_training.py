@@ -12,20 +12,20 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassCalibrationError
 
-from tagger.data.fashion_mnist import checksums, load_fashion_mnist
-from tagger.data.images import Pictures
-from tagger.data.splits import HELD_OUT, hold_out
+from tagger.data.fashion_mnist import fashion_mnist_checksums, load_fashion_mnist
+from tagger.data.images import Images
+from tagger.data.splits import VALIDATION_IMAGES, validation_split
 from tagger.errors import DatasetError, TrainingError
-from tagger.metrics.calibration import BINS, calibration_error, fit_temperature, reliability_table, threshold_for
-from tagger.metrics.classification import NO_TAG, coverage_table, measure, separation
-from tagger.metrics.significance import macro_accuracy, macro_interval, share_interval
+from tagger.metrics.calibration import BINS, calibration_error, fit_temperature, reliability_table, threshold_at_precision
+from tagger.metrics.classification import NO_TAG, auroc, classification_report, coverage_table
+from tagger.metrics.significance import bootstrap_interval, macro_accuracy, macro_bootstrap_interval
 from tagger.models.config import NetworkConfig
 from tagger.models.network import Network
 from tagger.models.summary import count_macs, count_parameters
 from tagger.training import distillation
 from tagger.training import trainer as recipe_room
-from tagger.training.muon import Muon, orthogonalised
-from tagger.training.optimizers import _optimizers
+from tagger.training.muon import Muon, orthogonalise
+from tagger.training.optimizers import build_optimizers
 from tagger.training.recipe import Cycle, Optimizer, Recipe
 from tagger.training.recipes import RESIDUAL, recipe_of
 from tagger.training.trainer import EpochFigures, _class_weights, train
@@ -40,14 +40,14 @@ LABELS = tuple("abcdefghij")
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def bars(count: int, seed: int = 0) -> Pictures:
+def bars(count: int, seed: int = 0) -> Images:
     """Return pictures with a bright bar in the place of their class, which a tiny network can learn."""
     chance = np.random.default_rng(seed)
     labels = np.arange(count) % 10
     pixels = chance.integers(0, 60, (count, 1, 28, 28), dtype=np.uint8)
     for picture, label in zip(pixels, labels, strict=True):
         picture[0, 4 + 2 * label : 6 + 2 * label, 4:24] = 250
-    return Pictures(torch.from_numpy(pixels), torch.from_numpy(labels))
+    return Images(torch.from_numpy(pixels), torch.from_numpy(labels))
 
 
 PACKED = gzip.compress(bytes(5000))
@@ -172,7 +172,7 @@ def test_muon_makes_singular_values_alike() -> None:
     """The step's matrices are nearly orthogonal, tall and wide ones, however uneven the gradient."""
     torch.manual_seed(0)
     for shape in ((2, 8, 30), (2, 30, 8)):
-        values = torch.linalg.svdvals(orthogonalised(torch.randn(shape) * torch.linspace(0.2, 5, shape[2]), 5))
+        values = torch.linalg.svdvals(orthogonalise(torch.randn(shape) * torch.linspace(0.2, 5, shape[2]), 5))
         assert 0.6 < values.min() < values.max() < 1.3
 
 
@@ -180,7 +180,7 @@ def test_muon_makes_singular_values_alike() -> None:
 def test_every_weight_has_an_optimizer(optimizer: Optimizer, names: list[str]) -> None:
     """Whichever optimizers a recipe names, each weight is moved by just one of them."""
     network = Network(CONFIG)
-    optimizers = _optimizers(network, replace(RECIPE, optimizer=optimizer))
+    optimizers = build_optimizers(network, replace(RECIPE, optimizer=optimizer))
     moved = [id(weight) for each in optimizers for group in each.param_groups for weight in group["params"]]
     assert names == [type(each).__name__ for each in optimizers]
     assert sorted(moved) == sorted(id(weight) for weight in network.parameters())
@@ -226,7 +226,7 @@ TAUGHT = replace(RECIPE, cycles=(*CYCLES, Cycle(epochs=2, warmup_steps=2, distil
 def lessons(file: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, teachers: Sequence[Network] = ()) -> list[Tensor]:
     """Train, and return the targets of every cycle."""
     given: list[Tensor] = []
-    make = distillation.lesson
+    make = distillation.distillation_targets
 
     def spy(*arguments: object) -> tuple[Tensor, Tensor]:
         targets, easy = make(*arguments)
@@ -255,7 +255,7 @@ def test_a_taught_cycle_learns_from_the_earlier_ones(tmp_path: Path, monkeypatch
 
 def test_targets_go_with_their_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each picture of a batch comes with its own target, in plain cycles and in taught ones."""
-    marked = Pictures(bars(80).pixels, torch.arange(80) % 10)
+    marked = Images(bars(80).pixels, torch.arange(80) % 10)
     marked.pixels[:, 0, 0, 27] = 0
     marked.pixels[:, 0, 0, 0] = torch.arange(80, dtype=torch.uint8)
     recipe = Recipe(
@@ -297,7 +297,7 @@ def test_what_a_teacher_is_sure_of_is_easy(monkeypatch: pytest.MonkeyPatch) -> N
     said[20:40] = 0.1
     monkeypatch.setattr(distillation, "said_of_both_sides", lambda network, pixels: said)
     for share, count in ((1.0, 0), (0.5, 40)):
-        targets, easy = distillation.lesson(PICTURES, Cycle(1, easy_share=share), [beginning()])
+        targets, easy = distillation.distillation_targets(PICTURES, Cycle(1, easy_share=share), [beginning()])
         assert count == easy.sum()
         assert not easy[:40].any()
         assert torch.equal(PICTURES.labels, targets)
@@ -399,11 +399,11 @@ def beginning(config: NetworkConfig = CONFIG) -> Network:
     return network.eval()
 
 
-def mixed(shares: float = 0.5) -> Pictures:
+def mixed(shares: float = 0.5) -> Images:
     """Return pictures of which a share stands for photos, where a class is the next one, and some are of none of them."""
     photo = torch.arange(80) >= 80 * (1 - shares)
     labels = torch.where(photo, (PICTURES.labels + 1) % 11, PICTURES.labels)
-    return Pictures(PICTURES.pixels, labels, torch.nn.functional.one_hot(labels, 11).float(), photo)
+    return Images(PICTURES.pixels, labels, torch.nn.functional.one_hot(labels, 11).float(), photo)
 
 
 def first_step(start: Network, config: NetworkConfig, file: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Tensor, Tensor]:
@@ -516,7 +516,7 @@ def test_both_heads_are_learnt(tmp_path: Path) -> None:
     pictures = bars(240)
     photo = torch.arange(240) // 10 % 2 == 1
     labels = torch.where(photo, (pictures.labels + 3) % 10, pictures.labels)
-    both = Pictures(pictures.pixels, labels, torch.nn.functional.one_hot(labels, 11).float(), photo)
+    both = Images(pictures.pixels, labels, torch.nn.functional.one_hot(labels, 11).float(), photo)
     others = bars(100, seed=1)
     network, _ = train(recipe, TWO_HEADS, both, others, tmp_path / "checkpoint.pt")
     with torch.no_grad():
@@ -638,16 +638,16 @@ def test_a_loss_that_is_no_number_ends_training(tmp_path: Path) -> None:
 # Augmentation
 
 
-def batches(recipe: Recipe, epoch: int = 0, pictures: Pictures = PICTURES) -> list[tuple[Tensor, Tensor]]:
+def batches(recipe: Recipe, epoch: int = 0, pictures: Images = PICTURES) -> list[tuple[Tensor, Tensor]]:
     """Return an epoch's augmented pictures, each with its label."""
     return [(pixels, pictures.labels[chosen]) for pixels, chosen in recipe_room._batches(pictures, recipe, epoch)]
 
 
-def numbered(count: int = 64) -> Pictures:
+def numbered(count: int = 64) -> Images:
     """Return black pictures, each with one dot in the middle as bright as its label, which is its number plus one."""
     pixels = torch.zeros(count, 1, 28, 28, dtype=torch.uint8)
     pixels[:, 0, 14, 10] = torch.arange(1, count + 1, dtype=torch.uint8)
-    return Pictures(pixels, torch.arange(1, count + 1))
+    return Images(pixels, torch.arange(1, count + 1))
 
 
 def test_augmented_batches_keep_their_form() -> None:
@@ -692,7 +692,7 @@ def test_pictures_are_seen_both_ways_within_two_epochs() -> None:
 
 def test_squares_are_blackened() -> None:
     """A share of the pictures loses a square of at most `erase_side` pixels, and nothing else changes."""
-    white = Pictures(torch.full((400, 1, 28, 28), 255, dtype=torch.uint8), torch.zeros(400, dtype=torch.int64))
+    white = Images(torch.full((400, 1, 28, 28), 255, dtype=torch.uint8), torch.zeros(400, dtype=torch.int64))
     recipe = Recipe((Cycle(epochs=1, erase_share=0.5, erase_side=5),), batch_size=16, shift=0)
     black = torch.cat([(pixels == 0).sum(dim=(1, 2, 3)) for pixels, _ in batches(recipe, pictures=white)])
     assert 25 == black.max()
@@ -714,7 +714,7 @@ def test_hold_out_is_disjoint_and_complete() -> None:
     count = 1000
     pixels = torch.zeros(count, 1, 28, 28, dtype=torch.uint8)
     pixels[:, 0, 0, 0], pixels[:, 0, 0, 1] = torch.arange(count) // 256, torch.arange(count) % 256
-    kept, held = hold_out(Pictures(pixels, torch.arange(count)), 100)
+    kept, held = validation_split(Images(pixels, torch.arange(count)), 100)
     assert (900, 100) == (len(kept), len(held))
     assert list(range(count)) == sorted(kept.labels.tolist() + held.labels.tolist())
     for part in (kept, held):
@@ -723,15 +723,15 @@ def test_hold_out_is_disjoint_and_complete() -> None:
 
 def test_hold_out_is_fixed() -> None:
     """The same pictures are held out every time, whatever the seeds, and they are 5,000 of Fashion-MNIST's 60,000."""
-    everything = Pictures(torch.zeros(60_000, 1, 1, 1, dtype=torch.uint8), torch.arange(60_000))
+    everything = Images(torch.zeros(60_000, 1, 1, 1, dtype=torch.uint8), torch.arange(60_000))
     torch.manual_seed(1)
     np.random.seed(1)
-    _, first = hold_out(everything)
+    _, first = validation_split(everything)
     torch.manual_seed(2)
     np.random.seed(2)
-    _, second = hold_out(everything)
+    _, second = validation_split(everything)
     assert torch.equal(first.labels, second.labels)
-    assert HELD_OUT == len(first) == 5_000
+    assert VALIDATION_IMAGES == len(first) == 5_000
     # numpy freezes RandomState's stream: bundles of every version stay comparable.
     assert np.random.RandomState(20170825).permutation(60_000)[:5_000].tolist() == first.labels.tolist()
 
@@ -740,7 +740,7 @@ def test_hold_out_is_fixed() -> None:
 def test_impossible_hold_out_is_refused(count: int) -> None:
     """As many pictures as there are, or none, cannot be held out."""
     with pytest.raises(DatasetError):
-        hold_out(PICTURES, count)
+        validation_split(PICTURES, count)
 
 
 # Calibration
@@ -787,7 +787,7 @@ def test_threshold_gives_its_precision(precision: float) -> None:
     """Of the tags at or above the threshold at least the promised share is right, and a lower one would not do."""
     logits, labels = calibrated(5_000)
     probabilities, truth = probabilities_of(logits), labels.numpy()
-    threshold = threshold_for(precision, probabilities, truth)
+    threshold = threshold_at_precision(precision, probabilities, truth)
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     assert 0.5 <= threshold <= 1
     assert right[confidence >= threshold].mean() >= precision
@@ -802,14 +802,14 @@ def test_threshold_gives_its_precision_on_few_pictures(seed: int) -> None:
     confidence = chance.choice([0.61234, 0.61236, 0.7, 0.712349, 0.8, 0.9], 25).astype(np.float32)
     probabilities = np.stack([confidence, 1 - confidence], axis=1)
     truth = (chance.random(25) > confidence).astype(np.int64)
-    threshold = threshold_for(0.8, probabilities, truth)
+    threshold = threshold_at_precision(0.8, probabilities, truth)
     let_pass = confidence >= threshold
     assert not let_pass.any() or (truth[let_pass] == 0).mean() >= 0.8
 
 
 def test_threshold_of_the_hopeless() -> None:
     """Where no tag is right the threshold is 1."""
-    assert 1.0 == threshold_for(0.9, np.array([[0.9, 0.1]] * 5, np.float32), np.ones(5, np.int64))
+    assert 1.0 == threshold_at_precision(0.9, np.array([[0.9, 0.1]] * 5, np.float32), np.ones(5, np.int64))
 
 
 # Figures
@@ -840,7 +840,7 @@ def test_reliability_table_holds_every_picture_once() -> None:
 def test_macro_accuracy_passes_over_absent_classes() -> None:
     """Macro accuracy is the mean over the classes that occur; an absent one, even if predicted, does not count."""
     truth = np.array([0, 0, 0, 0, 1, 1])
-    figures = measure(np.array([0, 0, 0, 5, 1, 7]), np.ones(6), truth, LABELS)
+    figures = classification_report(np.array([0, 0, 0, 5, 1, 7]), np.ones(6), truth, LABELS)
     assert (0.75 + 0.5) / 2 == pytest.approx(figures["macro_accuracy"], abs=1e-6)
     assert 4 / 6 == pytest.approx(figures["accuracy"], abs=1e-6)
     assert 6 == figures["n"]
@@ -850,7 +850,7 @@ def test_macro_accuracy_passes_over_absent_classes() -> None:
 
 def test_confusion_counts_true_classes_in_rows() -> None:
     """The confusion matrix has true classes in rows, predicted ones in columns, and all classes even if absent."""
-    confusion = measure(np.array([3, 3, 4]), np.ones(3), np.array([3, 4, 4]), LABELS)["confusion"]
+    confusion = classification_report(np.array([3, 3, 4]), np.ones(3), np.array([3, 4, 4]), LABELS)["confusion"]
     counts = np.array(confusion["counts"])
     assert (10, 10) == counts.shape
     assert (1, 1, 0, 1) == (counts[3, 3], counts[4, 3], counts[3, 4], counts[4, 4])
@@ -860,7 +860,7 @@ def test_confusion_counts_true_classes_in_rows() -> None:
 
 def test_a_photo_without_a_tag_is_wrong_and_spoils_no_other_class() -> None:
     """Where nothing was said the answer is wrong, stands in no column of the confusion, and costs no class precision."""
-    figures = measure(np.array([NO_TAG, 1, 2]), np.array([0.0, 1.0, 1.0]), np.array([0, 1, 2]), LABELS)
+    figures = classification_report(np.array([NO_TAG, 1, 2]), np.array([0.0, 1.0, 1.0]), np.array([0, 1, 2]), LABELS)
     assert 2 / 3 == pytest.approx(figures["accuracy"], abs=1e-6)
     assert [1, 0, 0] == figures["confusion"]["without_tag"][:3]
     assert 2 == sum(map(sum, figures["confusion"]["counts"]))
@@ -870,7 +870,7 @@ def test_a_photo_without_a_tag_is_wrong_and_spoils_no_other_class() -> None:
 
 def test_one_picture_has_figures() -> None:
     """Figures of a single picture need no second one, and every one is a number."""
-    figures = measure(np.array([2]), np.ones(1), np.array([2]), LABELS)
+    figures = classification_report(np.array([2]), np.ones(1), np.array([2]), LABELS)
     assert (1.0, 1.0, 0.0) == (figures["accuracy"], figures["macro_accuracy"], figures["calibration_error"])
 
 
@@ -890,7 +890,7 @@ def test_coverage_takes_the_surest_first() -> None:
 def test_intervals_are_those_of_independent_photos() -> None:
     """Where every photo is its own group the interval of a share is about the binomial one."""
     right = np.random.default_rng(3).random(400) < 0.8
-    share, low, high = share_interval(right.tolist(), [str(number) for number in range(400)])
+    share, low, high = bootstrap_interval(right.tolist(), [str(number) for number in range(400)])
     deviation = float(np.sqrt(share * (1 - share) / 400))
     assert right.mean() == pytest.approx(share)
     assert (share - 1.96 * deviation, share + 1.96 * deviation) == pytest.approx((low, high), abs=0.2 * deviation)
@@ -900,11 +900,11 @@ def test_more_photos_of_the_same_groups_give_no_narrower_interval() -> None:
     """Ten like photos of each product say no more than one does: the interval is the same."""
     chance = np.random.default_rng(4)
     right, classes, groups = chance.random(60) < 0.7, chance.integers(0, 3, 60), chance.integers(0, 25, 60).astype(str)
-    once = macro_interval(right.tolist(), classes.tolist(), groups.tolist())
-    tenfold = macro_interval(*(np.repeat(values, 10).tolist() for values in (right, classes, groups)))
+    once = macro_bootstrap_interval(right.tolist(), classes.tolist(), groups.tolist())
+    tenfold = macro_bootstrap_interval(*(np.repeat(values, 10).tolist() for values in (right, classes, groups)))
     assert once == pytest.approx(tenfold)
     assert once[1] < once[0] < once[2]
-    apart = macro_interval(
+    apart = macro_bootstrap_interval(
         *(np.repeat(values, 10).tolist() for values in (right, classes)), [str(number) for number in range(600)]
     )
     assert apart[2] - apart[1] < 0.6 * (once[2] - once[1])
@@ -913,22 +913,22 @@ def test_more_photos_of_the_same_groups_give_no_narrower_interval() -> None:
 def test_intervals_are_the_same_every_time() -> None:
     """Draws are seeded, and the order of the photos does not matter."""
     right, classes, groups = [True, False, True, True, False], [0, 0, 1, 1, 1], ["a", "b", "b", "c", "d"]
-    backwards = macro_interval(right[::-1], classes[::-1], groups[::-1])
-    assert macro_interval(right, classes, groups) == backwards
+    backwards = macro_bootstrap_interval(right[::-1], classes[::-1], groups[::-1])
+    assert macro_bootstrap_interval(right, classes, groups) == backwards
     assert (1 / 2 + 2 / 3) / 2 == pytest.approx(backwards[0])
     assert macro_accuracy(right, classes) == backwards[0]
 
 
 def test_a_single_group_has_no_room_for_chance() -> None:
     """One group drawn is that group again: both ends are the share itself."""
-    assert (0.5, 0.5, 0.5) == share_interval([True, False], ["one", "one"])
+    assert (0.5, 0.5, 0.5) == bootstrap_interval([True, False], ["one", "one"])
 
 
 def test_separation_counts_pairs() -> None:
     """The area is the share of pairs in which the known photo is the surer one, equals counting half."""
     known, strangers = np.array([0.9, 0.5, 0.7]), np.array([0.5, 0.6])
     pairs = [(a > b) + (a == b) / 2 for a in known for b in strangers]
-    assert np.mean(pairs) == pytest.approx(separation(known, strangers))
+    assert np.mean(pairs) == pytest.approx(auroc(known, strangers))
 
 
 # The data set's reader
@@ -946,7 +946,7 @@ def test_a_folder_without_the_files_is_named(tmp_path: Path) -> None:
 def test_another_data_sets_files_are_refused(tmp_path: Path, packed: bool) -> None:
     """Files of the right names with other contents, as MNIST's are, are refused by their checksum."""
     content = b"\0\0\x08\x03" + bytes(12 + 28 * 28)
-    for name in checksums():
+    for name in fashion_mnist_checksums():
         file = tmp_path / (f"{name}.gz" if packed else name)
         file.write_bytes(gzip.compress(content) if packed else content)
     for split in ("train", "test"):

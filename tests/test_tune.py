@@ -17,21 +17,21 @@ import torch
 from conftest import ROOT, save_bundle
 
 from tagger.cli.main import main
-from tagger.cli.retrain_options import Asked, settings_of
+from tagger.cli.retrain_options import RetrainOptions, resolve
 from tagger.data import fashion_mnist
-from tagger.data.images import Pictures
-from tagger.data.splits import hold_out
+from tagger.data.images import Images
+from tagger.data.splits import validation_split
 from tagger.errors import ConfigurationError, FmtagError, LockedError, OutputError, TrainingError, TuningError
-from tagger.lock import held
+from tagger.lock import file_lock
 from tagger.models import bundle
 from tagger.models.config import NetworkConfig
 from tagger.training import recipe_file
 from tagger.training import tune as tune_room
-from tagger.training.recipe import NETWORKS, ORIGINALS, Cycle, NetworkName, Recipe
-from tagger.training.recipes import original_recipe, overruled, recipe_of
+from tagger.training.recipe import NETWORKS, NETWORKS_WITH_ORIGINAL_RECIPE, Cycle, NetworkName, Recipe
+from tagger.training.recipes import original_recipe, override, recipe_of
 from tagger.training.settings import TuneSettings
 from tagger.training.trainer import EpochFigures
-from tagger.training.tune import TrialFigures, Tuned, suggest, tune, values_of, with_values
+from tagger.training.tune import StudyResult, TrialMetrics, suggest, tune, values_of, with_values
 
 optuna = pytest.importorskip("optuna")
 
@@ -39,16 +39,16 @@ HELD_OUT, IMAGES = 100, 400
 """Fewer than a search asks for, which then has all of them."""
 
 
-def bars(count: int) -> Pictures:
+def bars(count: int) -> Images:
     """Return noisy pictures with a bright bar in the place of their class."""
     labels = np.arange(count) % 10
     pixels = np.random.default_rng(0).integers(0, 120, (count, 1, 28, 28), np.uint8)
     for picture, label in zip(pixels, labels, strict=True):
         picture[0, 4 + 2 * label : 6 + 2 * label, 4:24] = 250
-    return Pictures(torch.from_numpy(pixels), torch.from_numpy(labels))
+    return Images(torch.from_numpy(pixels), torch.from_numpy(labels))
 
 
-def training_images(split: str, folder: Path | None = None) -> Pictures:
+def training_images(split: str, folder: Path | None = None) -> Images:
     """Stand for `dataset.fashion_mnist`, whose test set no search may open."""
     assert split == "train"
     return bars(HELD_OUT + IMAGES)
@@ -57,7 +57,7 @@ def training_images(split: str, folder: Path | None = None) -> Pictures:
 def put_in_place(patch: pytest.MonkeyPatch) -> None:
     """Put the made-up pictures in Fashion-MNIST's place; one thread, as more only wait for each other."""
     patch.setattr(fashion_mnist, "fashion_mnist", training_images)
-    patch.setattr(fashion_mnist, "hold_out", lambda pictures: hold_out(pictures, HELD_OUT))
+    patch.setattr(fashion_mnist, "hold_out", lambda pictures: validation_split(pictures, HELD_OUT))
     torch.set_num_threads(1)
 
 
@@ -77,7 +77,7 @@ def asked(folder: Path, teacher: Path, **more: Any) -> TuneSettings:
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory, small_bundle: Path) -> tuple[Path, Tuned, list[TrialFigures]]:
+def searched(tmp_path_factory: pytest.TempPathFactory, small_bundle: Path) -> tuple[Path, StudyResult, list[TrialMetrics]]:
     """The folder of a search that nothing has interrupted, what it found, and its trials."""
     folder, trials = tmp_path_factory.mktemp("searched"), []
     with pytest.MonkeyPatch.context() as patch:
@@ -94,7 +94,7 @@ def study_of(folder: Path) -> list[tuple[str, dict[str, Any], float | None]]:
     return [(trial.state.name, trial.params, trial.value) for trial in trials if trial.state.name != "FAIL"]
 
 
-def timeless(trials: list[TrialFigures]) -> list[TrialFigures]:
+def timeless(trials: list[TrialMetrics]) -> list[TrialMetrics]:
     return [replace(trial, seconds=0) for trial in trials]
 
 
@@ -117,7 +117,7 @@ def command(*arguments: str | Path) -> int:
 # The search
 
 
-def test_a_search_writes_the_best_recipe(searched: tuple[Path, Tuned, list[TrialFigures]], small_bundle: Path) -> None:
+def test_a_search_writes_the_best_recipe(searched: tuple[Path, StudyResult, list[TrialMetrics]], small_bundle: Path) -> None:
     """The file is the network's recipe in all its epochs, with the best trial's values, and says how that was found."""
     folder, found, trials = searched
     assert [1, 2, 3, 4] == [trial.number for trial in trials]
@@ -134,7 +134,7 @@ def test_a_search_writes_the_best_recipe(searched: tuple[Path, Tuned, list[Trial
     assert [bundle.load(str(small_bundle)).model] == said["study"]["teachers"]
 
 
-def test_the_first_trial_is_the_recipe_as_it_stands(searched: tuple[Path, Tuned, list[TrialFigures]]) -> None:
+def test_the_first_trial_is_the_recipe_as_it_stands(searched: tuple[Path, StudyResult, list[TrialMetrics]]) -> None:
     """Trial 1 has the present recipe's values, so that what is found is always compared with it; the others have their own."""
     folder, found, trials = searched
     tried = [values for _, values, _ in study_of(folder)]
@@ -143,7 +143,7 @@ def test_the_first_trial_is_the_recipe_as_it_stands(searched: tuple[Path, Tuned,
     assert found.first == trials[0]
 
 
-def test_nothing_else_is_left(searched: tuple[Path, Tuned, list[TrialFigures]]) -> None:
+def test_nothing_else_is_left(searched: tuple[Path, StudyResult, list[TrialMetrics]]) -> None:
     """Recipe and study are all that a search leaves: no checkpoint, no lock."""
     assert ["recipe.json", "recipe.sqlite"] == sorted(file.name for file in searched[0].iterdir())
 
@@ -197,7 +197,7 @@ def test_a_trial_that_is_behind_ends_early(tmp_path: Path, small_bundle: Path, m
     """A pruned trial counts, is not the best, says why, and leaves no checkpoint."""
     pruner = optuna.pruners.PercentilePruner(0.1, n_startup_trials=1)
     monkeypatch.setattr(optuna.pruners, "MedianPruner", lambda **_: pruner)
-    trials: list[TrialFigures] = []
+    trials: list[TrialMetrics] = []
     found = tune(asked(tmp_path, small_bundle, trials=5), lambda done, best: trials.append(done))
     pruned = [trial for trial in trials if trial.why]
     assert pruned
@@ -223,7 +223,7 @@ def failing_at(numbers: set[int], error: Exception) -> Callable[..., Any]:
 
 def test_a_trial_that_cannot_be_trained_counts(tmp_path: Path, small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A trial whose loss is no number ends, and the search goes on; where the recipe as it stands fails, so does the search."""
-    trials: list[TrialFigures] = []
+    trials: list[TrialMetrics] = []
     monkeypatch.setattr(tune_room, "train", failing_at({2}, TrainingError("The loss is no longer a number.")))
     tune(asked(tmp_path, small_bundle, trials=3), lambda done, best: trials.append(done))
     assert ["", "The loss is no longer a number.", ""] == [trial.why for trial in trials]
@@ -274,7 +274,7 @@ def options_of(settings: TuneSettings) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
 def test_a_stopped_search_ends_as_if_it_had_not_been(
-    searched: tuple[Path, Tuned, list[TrialFigures]], tmp_path: Path, small_bundle: Path, how: signal.Signals
+    searched: tuple[Path, StudyResult, list[TrialMetrics]], tmp_path: Path, small_bundle: Path, how: signal.Signals
 ) -> None:
     """Stopped in a trial, a search has the best of those before in its file, and goes on to the very same trials and recipe."""
     settings = asked(tmp_path, small_bundle)
@@ -292,7 +292,7 @@ def test_a_stopped_search_ends_as_if_it_had_not_been(
         assert errors.splitlines()[2].startswith("Interrupted; the trials that have ended are kept")
         assert ["recipe.json", "recipe.sqlite"] == sorted(file.name for file in tmp_path.iterdir())
     assert before == recipe_file.read(settings.out)
-    trials: list[TrialFigures] = []
+    trials: list[TrialMetrics] = []
     told: list[str] = []
     found = tune(settings, lambda done, best: trials.append(done), told.append)
     assert [3, 4] == [trial.number for trial in trials]
@@ -327,7 +327,7 @@ def test_what_is_learnt_of_earlier_trials_outlives_a_stop(
     for name in ("straight", "stopped"):
         (tmp_path / name).mkdir()
     straight, stopped = (asked(tmp_path / name, small_bundle, trials=20, epochs=3) for name in ("straight", "stopped"))
-    trials: list[TrialFigures] = []
+    trials: list[TrialMetrics] = []
     tune(straight, lambda done, best: trials.append(done))
     assert {"", "behind the others"} == {trial.why for trial in trials}
     with pytest.raises(PowerCutError):  # in the fourteenth of the second
@@ -337,11 +337,11 @@ def test_what_is_learnt_of_earlier_trials_outlives_a_stop(
     assert recipe_file.read(straight.out) == recipe_file.read(stopped.out)
 
 
-def test_more_trials_go_on_with_the_study(searched: tuple[Path, Tuned, list[TrialFigures]], tmp_path: Path) -> None:
+def test_more_trials_go_on_with_the_study(searched: tuple[Path, StudyResult, list[TrialMetrics]], tmp_path: Path) -> None:
     """The same command with more trials makes those that are lacking; with no more, none, and it says the same again."""
     folder = Path(shutil.copytree(searched[0], tmp_path / "more"))
     teacher = Path(searched[1].recipe.teachers[0])
-    trials: list[TrialFigures] = []
+    trials: list[TrialMetrics] = []
     again = tune(asked(folder, teacher), lambda done, best: trials.append(done))
     assert [] == trials
     assert searched[1] == again
@@ -362,7 +362,7 @@ def test_more_trials_go_on_with_the_study(searched: tuple[Path, Tuned, list[Tria
     ids=lambda value: "".join(value) if isinstance(value, dict) else "",
 )
 def test_other_settings_are_refused(
-    searched: tuple[Path, Tuned, list[TrialFigures]],
+    searched: tuple[Path, StudyResult, list[TrialMetrics]],
     tmp_path: Path,
     small_bundle: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -382,7 +382,7 @@ def test_other_settings_are_refused(
 
 def test_two_searches_do_not_meet(tmp_path: Path, small_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A study that another search has is refused with exit code 4, in a sentence that names it."""
-    with held(tmp_path / "recipe.sqlite.lock"):
+    with file_lock(tmp_path / "recipe.sqlite.lock"):
         assert str(tmp_path / "recipe.sqlite") in said_by(LockedError, lambda: tune(asked(tmp_path, small_bundle)))
         assert 4 == command(*options_of(asked(tmp_path, small_bundle)))
     assert "Another search" in capsys.readouterr().err
@@ -446,7 +446,7 @@ def written(path: Path, recipe: Recipe | None = None) -> dict[str, Any]:
 def test_a_recipe_comes_back_as_it_was(tmp_path: Path, network: NetworkName) -> None:
     """What is written is read, the same to the last digit, for all that fmtag trains by."""
     recipes = [recipe_of(network), recipe_of(network, 3, 7), replace(recipe_of(network), sgd_lr=0.1 + 0.2)]
-    for recipe in [*recipes, original_recipe(network)] if network in ORIGINALS else recipes:
+    for recipe in [*recipes, original_recipe(network)] if network in NETWORKS_WITH_ORIGINAL_RECIPE else recipes:
         recipe_file.write(tmp_path / "recipe.json", recipe, {})
         assert recipe == recipe_file.read(tmp_path / "recipe.json")
 
@@ -624,14 +624,16 @@ def test_a_files_ensemble_may_be_overruled(tmp_path: Path, ensemble: int | None,
     """A file's number of networks holds where none is asked for, and one may be asked for as well as several."""
     file = tmp_path / "recipe.json"
     recipe_file.write(file, replace(one_cycle(Path("tiny")), ensemble=3), {})
-    left_open = dict.fromkeys(field.name for field in fields(Asked))
-    asked = Asked(**left_open | {"out": tmp_path, "mix": "fashion-mnist", "recipe": file, "ensemble": ensemble, "teachers": ()})
-    assert members == settings_of(asked).recipe.ensemble
+    left_open = dict.fromkeys(field.name for field in fields(RetrainOptions))
+    asked = RetrainOptions(
+        **left_open | {"out": tmp_path, "mix": "fashion-mnist", "recipe": file, "ensemble": ensemble, "teachers": ()}
+    )
+    assert members == resolve(asked).recipe.ensemble
 
 
 def test_teachers_need_a_share() -> None:
     """Teachers beside a recipe that has no share for them would teach nothing, and are refused; with one they are taken."""
-    said_by(ConfigurationError, lambda: overruled(Recipe((Cycle(2),)), teachers=("tiny",)))
+    said_by(ConfigurationError, lambda: override(Recipe((Cycle(2),)), teachers=("tiny",)))
     recipe = Recipe((Cycle(2, distillation=0.5),), teachers=("residual",))
-    assert replace(recipe, teachers=("tiny",)) == overruled(recipe, teachers=("tiny",))
-    assert recipe == overruled(recipe)
+    assert replace(recipe, teachers=("tiny",)) == override(recipe, teachers=("tiny",))
+    assert recipe == override(recipe)

@@ -3,19 +3,19 @@
 import torch
 from torch import Tensor
 
-from tagger.inference.predictor import Look
-from tagger.models.adapter import directions_of
+from tagger.inference.predictor import Features
+from tagger.models.adapter import embed_maps
 from tagger.models.neighbours import SAME_PRODUCT
 
 
-def worth_labelling(look: Look, count: int) -> list[int]:
+def select_photos(look: Features, count: int) -> list[int]:
     """Return the numbers of at most `count` of n photos, the most worth labelling first.
 
     Each is, of those left, the one with the greatest product of its doubt and its distance to the nearest one taken: the
     greedy k-centre choice (Sener and Savarese 2018, arXiv 1708.00489), weighted by the margin between the two likeliest
     labels. Photos that look like one taken are left out, so there may be fewer than asked for.
     """
-    directions = directions_of(look.maps)
+    directions = embed_maps(look.maps)
     doubt = _doubt(look.probabilities)
     distance = torch.ones(len(doubt))
     taken: list[int] = []

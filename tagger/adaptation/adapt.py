@@ -14,25 +14,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tagger.adaptation.active_learning import worth_labelling
-from tagger.adaptation.backbone import deepened
-from tagger.adaptation.examples import Lesson, Taught, lesson_of
-from tagger.adaptation.fit import USUAL_STRENGTH, Trial, confidence_keeping_temperature, cross_validate, learn
+from tagger.adaptation.active_learning import select_photos
+from tagger.adaptation.backbone import fine_tune_backbone
+from tagger.adaptation.examples import ExamplesAndNotes, LabelledExamples, build_examples
+from tagger.adaptation.fit import USUAL_STRENGTH, CrossValidation, confidence_keeping_temperature, cross_validate, fit_adapter
 from tagger.adaptation.settings import AdaptSettings
 from tagger.catalog import output, source
-from tagger.catalog.label_table import Labelled, Table, checksum, first_few, listed, read_table
+from tagger.catalog.label_table import LabelledPhoto, LabelTable, checksum, count_and_examples, first_few, read_label_table
 from tagger.catalog.output_paths import Input, Output, check_output_paths
 from tagger.errors import DatasetError, TrainingError
-from tagger.inference.predictor import Look, Predictor
-from tagger.metrics.calibration import ENOUGH_TO_CALIBRATE, fit_temperature, threshold_for
+from tagger.inference.predictor import Features, Predictor
+from tagger.metrics.calibration import MIN_CALIBRATION_PHOTOS, fit_temperature, threshold_at_precision
 from tagger.metrics.rounding import rounded
-from tagger.metrics.significance import Interval, share_interval
+from tagger.metrics.significance import Interval, bootstrap_interval
 from tagger.models import bundle
-from tagger.models.adapter import Shop, directions_of, tempered
+from tagger.models.adapter import ShopAdapter, apply_temperature, embed_maps
 from tagger.models.card import Card, files_of
 from tagger.models.network import Network
-from tagger.photos.loader import prepare
-from tagger.records import Failed, Garment, Item
+from tagger.photos.loader import load_photos
+from tagger.records import Failed, Item, ProductImage
 
 LEAST_PHOTOS = 50
 """Photos below which a catalog says nothing of a shop."""
@@ -93,8 +93,8 @@ class Catalog:
     """The photos of a catalog in which a product was found, and how the bundle sees them."""
 
     items: Sequence[Item]
-    look: Look
-    garments: Sequence[Garment] = ()
+    look: Features
+    garments: Sequence[ProductImage] = ()
     """Kept only where the network itself learns from them."""
 
     @property
@@ -115,19 +115,21 @@ def adapt(settings: AdaptSettings, progress: Callable[[int, int], None] = lambda
         first = parent.card.parent.partition("@")[0]
         raise TrainingError(f"{parent.model} has been taught by a shop already; begin with the one before it (--from {first}).")
     table = (
-        read_table(settings.labels, settings.catalog, settings.image_column, settings.label_column) if settings.labels else None
+        read_label_table(settings.labels, settings.catalog, settings.image_column, settings.label_column)
+        if settings.labels
+        else None
     )
     predictor = Predictor(parent, settings.device)
-    catalog, unreadable = _looked_at(settings, table, predictor, progress)
+    catalog, unreadable = _read_catalog(settings, table, predictor, progress)
     adapted = Adapted(len(catalog.items), said=list(table.said) if table else [])
     adapted.said += _unreadable(unreadable, table)
     cautious = _caution(catalog, table is not None, settings, adapted.said)
     card = _card(settings, parent)
     if table is None:
-        shop, network = learn(catalog.look, cautious=cautious), parent.network()
+        shop, network = fit_adapter(catalog.look, cautious=cautious), parent.network()
         card = replace(card, shop_temperature=confidence_keeping_temperature(catalog.look, shop))
     else:
-        taught = _taught(settings, parent, catalog, table)
+        taught = _fit(settings, parent, catalog, table)
         adapted.said += taught.said
         shop, network, card = _with_labels(settings, parent, card, catalog, taught.lesson, cautious, adapted)
     if len(shop.memory) < len(catalog.items):
@@ -143,8 +145,8 @@ def adapt(settings: AdaptSettings, progress: Callable[[int, int], None] = lambda
 # Looking -----------------------------------------------------------------------------------------------------------
 
 
-def _looked_at(
-    settings: AdaptSettings, table: Table | None, predictor: Predictor, progress: Callable[[int, int], None]
+def _read_catalog(
+    settings: AdaptSettings, table: LabelTable | None, predictor: Predictor, progress: Callable[[int, int], None]
 ) -> tuple[Catalog, list[tuple[Item, Failed]]]:
     """Return the catalog's photos, labelled ones first, and those that cannot be read."""
     labelled = [row.item for row in table.photos.values()] if table else []
@@ -160,9 +162,9 @@ def _looked_at(
     )
     expected = len(labelled) + max(0, len(spaced) - len(labelled))
     items: list[Item] = []
-    garments: list[Garment] = []
+    garments: list[ProductImage] = []
     unreadable: list[tuple[Item, Failed]] = []
-    for number, prepared in enumerate(prepare(chain(labelled, others), settings.workers), 1):
+    for number, prepared in enumerate(load_photos(chain(labelled, others), settings.workers), 1):
         item, outcome = prepared.item, prepared.outcome
         if isinstance(outcome, Failed):
             unreadable.append((item, outcome))
@@ -175,10 +177,10 @@ def _looked_at(
     return Catalog(items, predictor.look(garments), garments if settings.deep else ()), unreadable
 
 
-def _unreadable(unreadable: Sequence[tuple[Item, Failed]], table: Table | None) -> list[str]:
+def _unreadable(unreadable: Sequence[tuple[Item, Failed]], table: LabelTable | None) -> list[str]:
     lost = [item.path for item, _ in unreadable if table and item.file is not None and Path(item.file) in table.photos]
     said = [f"Photos that cannot be read, left out: {len(unreadable)}."] if unreadable else []
-    return [*said, listed("Labelled ones among them", lost)] if lost else said
+    return [*said, count_and_examples("Labelled ones among them", lost)] if lost else said
 
 
 def _caution(catalog: Catalog, with_labels: bool, settings: AdaptSettings, said: list[str]) -> bool:
@@ -210,7 +212,7 @@ def _caution(catalog: Catalog, with_labels: bool, settings: AdaptSettings, said:
 # Without labels ----------------------------------------------------------------------------------------------------
 
 
-def _changed(parent: bundle.Bundle, catalog: Catalog, shop: Shop, card: Card) -> float:
+def _changed(parent: bundle.Bundle, catalog: Catalog, shop: ShopAdapter, card: Card) -> float:
     before = _tags(catalog.look.probabilities, parent.card.labels)
     after = _tags(shop.answer(catalog.look.probabilities, catalog.look.maps), card.labels)
     return float(np.mean([old != new for old, new in zip(before, after, strict=True)]))
@@ -224,17 +226,17 @@ def _tags(probabilities: Tensor, labels: Sequence[str]) -> list[str]:
 # With labels -------------------------------------------------------------------------------------------------------
 
 
-def _taught(settings: AdaptSettings, parent: bundle.Bundle, catalog: Catalog, table: Table) -> Taught:
-    labelled: list[tuple[int, Labelled]] = []
+def _fit(settings: AdaptSettings, parent: bundle.Bundle, catalog: Catalog, table: LabelTable) -> ExamplesAndNotes:
+    labelled: list[tuple[int, LabelledPhoto]] = []
     for number, item in enumerate(catalog.items):
         row = table.photos.get(Path(item.file)) if item.file is not None else None
         if row is not None:
             labelled.append((number, row))
     if not labelled:
         raise DatasetError(f"No photo that {settings.labels} labels can be read; check its paths.")
-    directions, tags = directions_of(catalog.look.maps), _tags(catalog.look.probabilities, parent.card.labels)
+    directions, tags = embed_maps(catalog.look.maps), _tags(catalog.look.probabilities, parent.card.labels)
     numbers, rows = zip(*labelled, strict=True)
-    return lesson_of(numbers, rows, parent.card.labels, directions, tags, settings.other_labels)
+    return build_examples(numbers, rows, parent.card.labels, directions, tags, settings.other_labels)
 
 
 def _with_labels(
@@ -242,24 +244,24 @@ def _with_labels(
     parent: bundle.Bundle,
     card: Card,
     catalog: Catalog,
-    lesson: Lesson,
+    lesson: LabelledExamples,
     cautious: bool,
     adapted: Adapted,
-) -> tuple[Shop, Network, Card]:
+) -> tuple[ShopAdapter, Network, Card]:
     """Return what the labels teach, the network, and the card with it; what was gained is put into `adapted` first."""
     adapted.labelled = len(lesson.photos)
     adapted.said += _too_few(lesson)
 
-    def look_without(left_out: NDArray[np.int64]) -> Look:
+    def look_without(left_out: NDArray[np.int64]) -> Features:
         if not settings.deep:
             return catalog.look
         rest = lesson.take(np.setdiff1d(np.arange(len(lesson.photos)), left_out))
-        return _deep(parent, catalog, rest, settings)[1]
+        return _fine_tuned(parent, catalog, rest, settings)[1]
 
     trial = cross_validate(look_without, lesson, cautious)
     strength = trial.strength if trial else USUAL_STRENGTH
-    network, look = _deep(parent, catalog, lesson, settings) if settings.deep else (parent.network(), catalog.look)
-    shop = learn(look, lesson, strength, cautious)
+    network, look = _fine_tuned(parent, catalog, lesson, settings) if settings.deep else (parent.network(), catalog.look)
+    shop = fit_adapter(look, lesson, strength, cautious)
     card = replace(card, labels=lesson.labels, groups=_groups(parent, catalog.look, lesson))
     if trial is None:
         adapted.said.append("No label has photos of two products, so nothing could be measured.")
@@ -271,17 +273,19 @@ def _with_labels(
             f"With these labels tags would be right less often ({adapted.gains[0].after[0]:.3f}) than as they are "
             f"({adapted.gains[0].before[0]:.3f}); nothing was written. Check the labels, or insist with --force."
         )
-    return shop, network, replace(card, figures={"cross_validated": _as_figures(adapted), **card.figures})
+    return shop, network, replace(card, figures={"cross_validated": _metrics_for_card(adapted), **card.figures})
 
 
-def _deep(parent: bundle.Bundle, catalog: Catalog, lesson: Lesson, settings: AdaptSettings) -> tuple[Network, Look]:
+def _fine_tuned(
+    parent: bundle.Bundle, catalog: Catalog, lesson: LabelledExamples, settings: AdaptSettings
+) -> tuple[Network, Features]:
     card = parent.card
     temperature = card.photo_temperature if card.network.photo_classes else card.temperature
-    network = deepened(parent.network(), catalog.pixels, catalog.look, lesson, USUAL_STRENGTH, temperature)
+    network = fine_tune_backbone(parent.network(), catalog.pixels, catalog.look, lesson, USUAL_STRENGTH, temperature)
     return network, Predictor(replace(parent, weights=network.state_dict()), settings.device).look(catalog.garments)
 
 
-def _too_few(lesson: Lesson) -> list[str]:
+def _too_few(lesson: LabelledExamples) -> list[str]:
     counts = np.bincount(lesson.classes, minlength=len(lesson.labels) + 1)
     few = [
         f"{label} ({count}, {WELL_TAUGHT - count} more)"
@@ -291,7 +295,7 @@ def _too_few(lesson: Lesson) -> list[str]:
     return [f"Few labelled photos, so label more: {first_few(few, 20)}."] if few else []
 
 
-def _groups(parent: bundle.Bundle, look: Look, lesson: Lesson) -> dict[str, str]:
+def _groups(parent: bundle.Bundle, look: Features, lesson: LabelledExamples) -> dict[str, str]:
     """Return the group of every label: the bundle's own, or the one that its photos are mostly said to be of, else "other"."""
     known = [parent.card.groups[label] for label in parent.card.labels]
     groups = {}
@@ -306,38 +310,40 @@ def _groups(parent: bundle.Bundle, look: Look, lesson: Lesson) -> dict[str, str]
     return groups
 
 
-def _calibrated(card: Card, parent: bundle.Bundle, trial: Trial, lesson: Lesson) -> Card:
+def _calibrated(card: Card, parent: bundle.Bundle, trial: CrossValidation, lesson: LabelledExamples) -> Card:
     """Return the card with a temperature, and where there are labels enough thresholds, from cross-validation."""
     tried = torch.from_numpy(trial.tried)
     truth = torch.from_numpy(lesson.classes)[tried]
     temperature = fit_temperature(trial.said[tried].clamp_min(1e-9).log(), truth)
     card = replace(card, shop_temperature=temperature)
-    if len(tried) < ENOUGH_TO_CALIBRATE:
+    if len(tried) < MIN_CALIBRATION_PHOTOS:
         return card
-    said = tempered(trial.said[tried], temperature)[:, :-1].numpy()
-    thresholds = {share: threshold_for(float(share), said, truth.numpy()) for share in parent.card.precisions}
+    said = apply_temperature(trial.said[tried], temperature)[:, :-1].numpy()
+    thresholds = {share: threshold_at_precision(float(share), said, truth.numpy()) for share in parent.card.precisions}
     default = str(parent.card.recipe.get("threshold_precision", 0.95))
     return replace(
-        card, precisions=thresholds, min_confidence=thresholds.get(default, threshold_for(0.95, said, truth.numpy()))
+        card, precisions=thresholds, min_confidence=thresholds.get(default, threshold_at_precision(0.95, said, truth.numpy()))
     )
 
 
-def _measure(adapted: Adapted, parent: bundle.Bundle, catalog: Catalog, lesson: Lesson, trial: Trial, card: Card) -> None:
+def _measure(
+    adapted: Adapted, parent: bundle.Bundle, catalog: Catalog, lesson: LabelledExamples, trial: CrossValidation, card: Card
+) -> None:
     """Put into `adapted` what was gained, over all and by class, and which labels are likely wrong."""
     names = np.array([*lesson.labels, "-"])
     tried = trial.tried[lesson.classes[trial.tried] < len(lesson.labels)]
     photos = lesson.photos[tried]
     truth = names[lesson.classes[tried]]
     old = np.array(_tags(catalog.look.probabilities[photos], parent.card.labels))
-    said = tempered(trial.said[tried], card.shop_temperature)
+    said = apply_temperature(trial.said[tried], card.shop_temperature)
     new = np.array(_tags(said, lesson.labels))
     products = [str(number) for number in lesson.products[tried]]
     for label in ("all", *lesson.labels):
         chosen = np.flatnonzero((truth == label) | (label == "all"))
         if len(chosen):
             groups = [products[number] for number in chosen]
-            before = share_interval((old == truth)[chosen].tolist(), groups)
-            after = share_interval((new == truth)[chosen].tolist(), groups)
+            before = bootstrap_interval((old == truth)[chosen].tolist(), groups)
+            after = bootstrap_interval((new == truth)[chosen].tolist(), groups)
             adapted.gains.append(Gain(label, len(chosen), before, after))
     for number, photo in enumerate(photos):
         confidence = float(said[number, :-1].max())
@@ -347,7 +353,7 @@ def _measure(adapted: Adapted, parent: bundle.Bundle, catalog: Catalog, lesson: 
     adapted.suspects.sort(key=lambda suspect: -suspect.confidence)
 
 
-def _as_figures(adapted: Adapted) -> dict[str, Any]:
+def _metrics_for_card(adapted: Adapted) -> dict[str, Any]:
     return {
         gain.label: {
             "n": gain.n,
@@ -388,10 +394,10 @@ def write_picks(settings: AdaptSettings, count: int, progress: Callable[[int, in
     check_output_paths([Output("--out", settings.out)], [Input("the source itself", settings.catalog), *bundle_files])
     form = output.format_of(settings.out)
     loaded = bundle.load(settings.start)
-    catalog, _ = _looked_at(settings, None, Predictor(loaded, settings.device), progress)
+    catalog, _ = _read_catalog(settings, None, Predictor(loaded, settings.device), progress)
     confidences, tags = catalog.look.probabilities[:, :-1].max(1)
     with output.open_output(settings.out, form, dict.fromkeys(PICK_COLUMNS), loaded.model) as writer:
-        picked = worth_labelling(catalog.look, count)
+        picked = select_photos(catalog.look, count)
         for number in picked:
             path = str(Path(catalog.items[number].file or catalog.items[number].path).absolute())
             tag, confidence = list(loaded.card.network_groups)[int(tags[number])], float(confidences[number])

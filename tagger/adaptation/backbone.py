@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tagger.adaptation.examples import Lesson
-from tagger.adaptation.fit import anchored, fit_head
-from tagger.data.augmentation import moved
-from tagger.inference.predictor import Look, coarse
-from tagger.models.adapter import Shop
+from tagger.adaptation.examples import LabelledExamples
+from tagger.adaptation.fit import fit_head, with_anchors
+from tagger.data.augmentation import random_shift_flip
+from tagger.inference.predictor import Features, pool_maps
+from tagger.models.adapter import ShopAdapter
 from tagger.models.network import Network
 
 STEPS, PATIENCE, EVERY = 100, 3, 10
@@ -22,8 +22,14 @@ RATE = 3e-4
 SHIFT = 2
 
 
-def deepened(
-    network: Network, pixels: Tensor, look: Look, lesson: Lesson, strength: float, temperature: float, seed: int = 0
+def fine_tune_backbone(
+    network: Network,
+    pixels: Tensor,
+    look: Features,
+    lesson: LabelledExamples,
+    strength: float,
+    temperature: float,
+    seed: int = 0,
 ) -> Network:
     """Return a network that has also learnt from the labels of some of the cuts uint8 (n, 1, 28, 28), or the same one.
 
@@ -38,7 +44,7 @@ def deepened(
     student = copy.deepcopy(network).eval()
     optimizer = torch.optim.AdamW(student.stages.parameters(), lr=RATE, weight_decay=0.0)
     chance = torch.Generator().manual_seed(seed)
-    numbers, classes = map(torch.from_numpy, anchored(look.probabilities, taught))
+    numbers, classes = map(torch.from_numpy, with_anchors(look.probabilities, taught))
     labelled = classes < len(lesson.labels)
     numbers, classes = numbers[labelled], classes[labelled]
     shares = 1 / torch.bincount(classes, minlength=len(lesson.labels))[classes]
@@ -48,7 +54,7 @@ def deepened(
         others = torch.randint(len(pixels), (BATCH,), generator=chance)
         which = torch.cat([numbers[drawn], others])
         before, last = student.maps(_varied(pixels[which], chance))
-        said = _label_scores(shop, look.probabilities[which[:BATCH]], coarse((before[:BATCH], last[:BATCH])))
+        said = _label_scores(shop, look.probabilities[which[:BATCH]], pool_maps((before[:BATCH], last[:BATCH])))
         kept = student.photo_logits_of_maps(last[BATCH:]) / temperature
         earlier = look.probabilities[others][:, : kept.shape[1]]
         loss = functional.cross_entropy(said, classes[drawn]) + functional.cross_entropy(kept, earlier)
@@ -65,7 +71,7 @@ def deepened(
     return best.eval()
 
 
-def split(lesson: Lesson, seed: int) -> tuple[Lesson, Lesson]:
+def split(lesson: LabelledExamples, seed: int) -> tuple[LabelledExamples, LabelledExamples]:
     """Return the lesson of a fifth of the products at most, and that of the others, which keeps photos of every class."""
     products, starts = np.unique(np.sort(lesson.products), return_index=True)
     photos_of = dict(zip(products.tolist(), np.split(np.argsort(lesson.products, kind="stable"), starts[1:]), strict=False))
@@ -85,20 +91,22 @@ def split(lesson: Lesson, seed: int) -> tuple[Lesson, Lesson]:
 
 def _varied(pixels: Tensor, chance: torch.Generator) -> Tensor:
     mirrored = torch.rand(len(pixels), generator=chance) < 0.5
-    return moved(pixels, mirrored, SHIFT, chance)
+    return random_shift_flip(pixels, mirrored, SHIFT, chance)
 
 
-def _label_scores(shop: Shop, probabilities: Tensor, maps: Tensor) -> Tensor:
+def _label_scores(shop: ShopAdapter, probabilities: Tensor, maps: Tensor) -> Tensor:
     """Return the scores (n, K) of the shop's labels, for coarse maps (n, d)."""
     return shop.scores(probabilities, shop.direct(maps))[:, :-1]
 
 
 @torch.no_grad()
-def _judged_loss(network: Network, pixels: Tensor, look: Look, judged: Lesson, shop: Shop) -> float:
+def _judged_loss(network: Network, pixels: Tensor, look: Features, judged: LabelledExamples, shop: ShopAdapter) -> float:
     known = judged.classes < len(judged.labels)
     photos, classes = torch.from_numpy(judged.photos[known]), torch.from_numpy(judged.classes[known])
     if not len(photos):
         return 0.0
     return float(
-        functional.cross_entropy(_label_scores(shop, look.probabilities[photos], coarse(network.maps(pixels[photos]))), classes)
+        functional.cross_entropy(
+            _label_scores(shop, look.probabilities[photos], pool_maps(network.maps(pixels[photos]))), classes
+        )
     )

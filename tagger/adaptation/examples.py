@@ -10,13 +10,13 @@ from torch import Tensor
 
 from tagger.adaptation.settings import OtherLabels
 from tagger.arrays import Classes
-from tagger.catalog.label_table import NONE, Labelled, first_few, merged, spelled
+from tagger.catalog.label_table import NONE, LabelledPhoto, canonical_labels, first_few, spelling_notes
 from tagger.errors import DatasetError
 from tagger.models.neighbours import same_looking
 
 
 @dataclass(frozen=True)
-class Lesson:
+class LabelledExamples:
     """The labels of some photos of a catalog, by K label names; class K is "none of these"."""
 
     labels: tuple[str, ...]
@@ -29,7 +29,7 @@ class Lesson:
     products: Classes
     """Photos with the same number show one product, and are never on both sides of a split (l,)."""
 
-    def take(self, chosen: NDArray[np.int64]) -> "Lesson":
+    def take(self, chosen: NDArray[np.int64]) -> "LabelledExamples":
         """Return the lesson of some of its photos alone."""
         return replace(self, photos=self.photos[chosen], classes=self.classes[chosen], products=self.products[chosen])
 
@@ -39,21 +39,21 @@ MOST_LABELS = 1_000
 
 
 @dataclass(frozen=True)
-class Taught:
+class ExamplesAndNotes:
     """A lesson, and what was odd in the table that it is from."""
 
-    lesson: Lesson
+    lesson: LabelledExamples
     said: list[str]
 
 
-def lesson_of(
+def build_examples(
     numbers: Sequence[int],
-    rows: Sequence[Labelled],
+    rows: Sequence[LabelledPhoto],
     bundle_labels: Sequence[str],
     directions: Tensor,
     tags: Sequence[str],
     other_labels: OtherLabels | None,
-) -> Taught:
+) -> ExamplesAndNotes:
     """Return the lesson of a catalog's photos, by their numbers (l,), with the rows that label them (l,).
 
     `directions` (n, d) and `tags` (n,) are those of the catalog as the bundle sees it. `other_labels` says what becomes of
@@ -61,8 +61,8 @@ def lesson_of(
     fewer than two labels are left.
     """
     said: list[str] = []
-    spellings = spelled([row.label for row in rows if row.label != NONE], bundle_labels)
-    said += merged(spellings)
+    spellings = canonical_labels([row.label for row in rows if row.label != NONE], bundle_labels)
+    said += spelling_notes(spellings)
     names = [spellings.get(row.label, NONE) for row in rows]
     unconfirmed = [
         row.flagged and names[at] == tags[number] for at, (number, row) in enumerate(zip(numbers, rows, strict=True))
@@ -81,7 +81,7 @@ def lesson_of(
     photos = np.array([numbers[at] for at in used], np.int64)
     products = same_looking(directions, photos, _numbered([rows[at].product for at in used]))
     known = tuple(bundle_labels.index(label) if label in bundle_labels else -1 for label in labels)
-    return Taught(Lesson(tuple(labels), known, photos, classes, products), said)
+    return ExamplesAndNotes(LabelledExamples(tuple(labels), known, photos, classes, products), said)
 
 
 def _labels(own: Sequence[str], bundle_labels: Sequence[str], other_labels: OtherLabels | None) -> list[str]:

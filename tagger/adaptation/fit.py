@@ -18,11 +18,11 @@ from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 from torch.nn import functional
 
-from tagger.adaptation.examples import Lesson
+from tagger.adaptation.examples import LabelledExamples
 from tagger.arrays import Classes
-from tagger.inference.predictor import Look
+from tagger.inference.predictor import Features
 from tagger.metrics.calibration import fit_temperature
-from tagger.models.adapter import BLOCK, LEAST, Shop, centre_and_spread, tempered
+from tagger.models.adapter import BLOCK, MIN_PROBABILITY, ShopAdapter, apply_temperature, centre_and_spread
 from tagger.models.neighbours import Neighbours
 
 SETTLING_WIDTH, SETTLING_OWN = 0.1, 0.15
@@ -56,19 +56,21 @@ CLOSE_ENOUGH = 1e-6
 """Greatest error of a settled probability, a hundredth of what the float16 that remembers it can tell."""
 
 
-def learn(look: Look, lesson: Lesson | None = None, strength: float = STRENGTHS[0], cautious: bool = False) -> Shop:
+def fit_adapter(
+    look: Features, lesson: LabelledExamples | None = None, strength: float = STRENGTHS[0], cautious: bool = False
+) -> ShopAdapter:
     """Return what a catalog of n photos teaches, of which `MOST_REMEMBERED` are remembered at most.
 
     `cautious` lets neighbours count less.
     """
     shop = _translating(look, lesson) if lesson is None else fit_head(look, lesson, strength)
     own = CAUTIOUS_OWN if cautious else SETTLING_OWN
-    settled = settle(_said_by_head(shop, look), look.neighbours, lesson, own)
+    settled = spread_labels(_said_by_head(shop, look), look.neighbours, lesson, own)
     kept = torch.from_numpy(evenly_chosen(settled.argmax(1).numpy(), MOST_REMEMBERED))
     return replace(shop, memory=shop.direct(look.maps, kept).half(), said=settled[kept].half())
 
 
-def fit_head(look: Look, lesson: Lesson, strength: float) -> Shop:
+def fit_head(look: Features, lesson: LabelledExamples, strength: float) -> ShopAdapter:
     """Fit the translation and the head of a shop to the labelled photos of a catalog; it remembers nothing."""
     return next(_heads(look, lesson, [strength]))
 
@@ -91,7 +93,7 @@ def evenly_chosen(classes: Classes, at_most: int) -> Classes:
     return np.sort(np.concatenate(chosen))
 
 
-def confidence_keeping_temperature(look: Look, shop: Shop) -> float:
+def confidence_keeping_temperature(look: Features, shop: ShopAdapter) -> float:
     """Return the temperature at which a shop is on average as sure of a catalog's photos as the bundle that it began with.
 
     A mean over neighbours is softer than each of them, and without labels nothing says that more is known, or less.
@@ -101,20 +103,20 @@ def confidence_keeping_temperature(look: Look, shop: Shop) -> float:
     low, high = 0.1, 10.0
     for _ in range(40):
         middle = float((low * high) ** 0.5)
-        sure = float(tempered(answered, middle)[:, :-1].amax(1).mean())
+        sure = float(apply_temperature(answered, middle)[:, :-1].amax(1).mean())
         low, high = (middle, high) if sure > wanted else (low, middle)
     return float((low * high) ** 0.5)
 
 
-def _translating(look: Look, lesson: Lesson | None) -> Shop:
+def _translating(look: Features, lesson: LabelledExamples | None) -> ShopAdapter:
     """Return a shop that only translates: without a head that adds anything, and without a memory."""
     ends = look.probabilities.shape[1] if lesson is None else len(lesson.labels) + 1
     d = look.maps.shape[1]
     centre, spread = centre_and_spread(look.maps)
-    return Shop(
+    return ShopAdapter(
         centre=centre,
         spread=spread,
-        translation=torch.eye(ends) if lesson is None else translation(look.probabilities, lesson),
+        translation=torch.eye(ends) if lesson is None else fit_translation(look.probabilities, lesson),
         weight=torch.zeros(d, ends),
         bias=torch.zeros(ends),
         memory=torch.zeros(0, d, dtype=torch.float16),
@@ -122,13 +124,13 @@ def _translating(look: Look, lesson: Lesson | None) -> Shop:
     )
 
 
-def _said_by_head(shop: Shop, look: Look, photos: Tensor | None = None) -> Tensor:
+def _said_by_head(shop: ShopAdapter, look: Features, photos: Tensor | None = None) -> Tensor:
     """Return what the head alone says of a catalog's photos (n, K + 1), or of those of these numbers (m,)."""
     blocks = torch.split(torch.arange(len(look.maps)) if photos is None else photos, BLOCK)
     return torch.cat([shop.said_by_head(look.probabilities[some], shop.direct(look.maps, some)) for some in blocks])
 
 
-def translation(probabilities: Tensor, lesson: Lesson) -> Tensor:
+def fit_translation(probabilities: Tensor, lesson: LabelledExamples) -> Tensor:
     """Return rows (S + 1, K + 1): how probably what the network calls so is called here, for its probabilities (n, S + 1).
 
     By Bayes from what it says of the labelled photos of each label, all labels being as likely; a label of the same name
@@ -144,21 +146,21 @@ def translation(probabilities: Tensor, lesson: Lesson) -> Tensor:
             weight += EARLIER
         # A label that no photo is left of in a fold, and that the network has no word for, could be anything.
         columns.append(counts / weight if weight else torch.full((sources,), 1 / sources))
-    likelihood = torch.stack(columns, 1) + LEAST
+    likelihood = torch.stack(columns, 1) + MIN_PROBABILITY
     return likelihood / likelihood.sum(1, keepdim=True)
 
 
 # The head ----------------------------------------------------------------------------------------------------------
 
 
-def _heads(look: Look, lesson: Lesson, strengths: Sequence[float]) -> Iterator[Shop]:
+def _heads(look: Features, lesson: LabelledExamples, strengths: Sequence[float]) -> Iterator[ShopAdapter]:
     """Yield, for each strength, a shop with a head fitted to the labelled photos: which label, and where "none" is taught,
     whether any.
     """
     shop = _translating(look, lesson)
-    numbers, labels = anchored(look.probabilities, lesson)
+    numbers, labels = with_anchors(look.probabilities, lesson)
     photos, classes = torch.from_numpy(numbers), torch.from_numpy(labels)
-    translated = (look.probabilities[photos] @ shop.translation).clamp(LEAST, 1)
+    translated = (look.probabilities[photos] @ shop.translation).clamp(MIN_PROBABILITY, 1)
     taught = shop.direct(look.maps, photos)
     none = classes == len(lesson.labels)
     named = taught[~none] if none.any() else taught
@@ -167,13 +169,13 @@ def _heads(look: Look, lesson: Lesson, strengths: Sequence[float]) -> Iterator[S
         weight, bias = shop.weight.clone(), shop.bias.clone()
         weight[:, :-1], bias[:-1] = _softmax_fit(named, offset, classes[~none], strength)
         if none.any() and not none.all():
-            against = torch.stack([torch.zeros(len(photos)), torch.logit(translated[:, -1], LEAST)], 1)
+            against = torch.stack([torch.zeros(len(photos)), torch.logit(translated[:, -1], MIN_PROBABILITY)], 1)
             both_weights, both_biases = _softmax_fit(taught, against, none.long(), strength)
             weight[:, -1], bias[-1] = both_weights[:, 1] - both_weights[:, 0], both_biases[1] - both_biases[0]
         yield replace(shop, weight=weight, bias=bias)
 
 
-def anchored(probabilities: Tensor, lesson: Lesson) -> tuple[Classes, Classes]:
+def with_anchors(probabilities: Tensor, lesson: LabelledExamples) -> tuple[Classes, Classes]:
     """Return numbers and classes of the labelled photos, and of anchors for labels that have few."""
     photos, classes = [lesson.photos], [lesson.classes]
     free = np.setdiff1d(np.arange(len(probabilities)), lesson.photos)
@@ -217,7 +219,9 @@ def _softmax_fit(inputs: Tensor, offset: Tensor, classes: Tensor, strength: floa
 # Neighbours --------------------------------------------------------------------------------------------------------
 
 
-def settle(said: Tensor, neighbours: Neighbours, lesson: Lesson | None = None, own: float = SETTLING_OWN) -> Tensor:
+def spread_labels(
+    said: Tensor, neighbours: Neighbours, lesson: LabelledExamples | None = None, own: float = SETTLING_OWN
+) -> Tensor:
     """Return what each photo says once it has heard its neighbours, and these theirs: float32 (n, K + 1).
 
     The fixed point of a weighted mean of a photo's own answer, of weight `own`, and its neighbours'; photos with a label do
@@ -253,7 +257,7 @@ def settle(said: Tensor, neighbours: Neighbours, lesson: Lesson | None = None, o
 
 
 @dataclass(frozen=True)
-class Trial:
+class CrossValidation:
     """What cross-validation found: the best strength, and what is said of each labelled photo by those of other products."""
 
     strength: float
@@ -263,7 +267,9 @@ class Trial:
     """Which of the labelled photos (l,) were left out once; a product that is alone in its class is in no trial."""
 
 
-def cross_validate(look_without: Callable[[Classes], Look], lesson: Lesson, cautious: bool = False) -> Trial | None:
+def cross_validate(
+    look_without: Callable[[Classes], Features], lesson: LabelledExamples, cautious: bool = False
+) -> CrossValidation | None:
     """Return the trial of a lesson in folds of whole products, or None where no label has photos of two products.
 
     `look_without` returns the look at the catalog of a network that has not seen the labels of the lesson's photos whose
@@ -277,13 +283,13 @@ def cross_validate(look_without: Callable[[Classes], Look], lesson: Lesson, caut
     strength = _best_strength(looks, lesson, folds)
     said = torch.zeros(len(lesson.photos), len(lesson.labels) + 1)
     for look, rest, left_out in zip(looks, taught, folds, strict=True):
-        shop = learn(look, rest, strength, cautious)
+        shop = fit_adapter(look, rest, strength, cautious)
         photos = torch.from_numpy(lesson.photos[left_out])
         said[torch.from_numpy(left_out)] = shop.answer(look.probabilities[photos], look.maps[photos])
-    return Trial(strength, said, np.sort(np.concatenate(folds)))
+    return CrossValidation(strength, said, np.sort(np.concatenate(folds)))
 
 
-def _folds(lesson: Lesson) -> list[Classes]:
+def _folds(lesson: LabelledExamples) -> list[Classes]:
     """Return the numbers of the labelled photos that are left out together: whole products, of each class in turn."""
     alone = [
         lesson.classes == label for label in np.unique(lesson.classes) if len(set(lesson.products[lesson.classes == label])) < 2
@@ -300,7 +306,7 @@ def _folds(lesson: Lesson) -> list[Classes]:
         return [tried[left_out] for _, left_out in splits if len(left_out)]
 
 
-def _best_strength(looks: Sequence[Look], lesson: Lesson, folds: Sequence[Classes]) -> float:
+def _best_strength(looks: Sequence[Features], lesson: LabelledExamples, folds: Sequence[Classes]) -> float:
     """Return the strength whose heads alone have the least loss on the photos left out of each fold."""
     tried = np.zeros(len(lesson.photos), bool)
     tried[evenly_chosen(lesson.classes, MOST_TRIED)] = True
@@ -321,6 +327,6 @@ def _loss(said: Tensor, truth: Tensor) -> float:
 
     At the temperature that suits it best, as the bundle gets one: else the strength would be chosen for its confidence.
     """
-    scores = said.clamp_min(LEAST).log()
+    scores = said.clamp_min(MIN_PROBABILITY).log()
     losses = functional.cross_entropy(scores / fit_temperature(scores, truth), truth, reduction="none")
     return float(torch.stack([losses[truth == label].mean() for label in set(truth.tolist())]).mean())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tagger.catalog import source
 from tagger.errors import DatasetError, SourceError
-from tagger.file_names import escaped
+from tagger.file_names import escape_surrogates
 from tagger.records import Item
 
 LABELS_FILE = "labels.csv"
@@ -21,7 +21,7 @@ def labelled_items(given: str, image_column: str | None = None, label_column: st
     Columns `kind` and `group` are those of the table, empty where it has none. Raises `SourceError` or `DatasetError`
     where the source is neither.
     """
-    path = place_of(given)
+    path = labels_location(given)
     opened = source.open_source(str(path), image_column)
     if not path.is_dir():
         column = source.label_column(opened.columns, label_column, str(path))
@@ -44,18 +44,20 @@ def labelled_items(given: str, image_column: str | None = None, label_column: st
                 f"{given} holds {item.path} outside any subfolder; sort the photos into one subfolder a class, "
                 "or give a table with an image and a label column."
             )
-        yield Item(item.path, item.file, {"label": escaped(folder), "kind": "", "group": "", "flagged": False}, item.problem)
+        yield Item(
+            item.path, item.file, {"label": escape_surrogates(folder), "kind": "", "group": "", "flagged": False}, item.problem
+        )
 
 
 def photo_files(sources: Iterable[str], image_column: str | None = None) -> Iterator[Path]:
     """Yield the files of the photos of all sources that can be read; of others it is no matter here."""
     for given in sources:
         with suppress(SourceError):
-            items = source.open_source(str(place_of(given)), image_column).items
+            items = source.open_source(str(labels_location(given)), image_column).items
             yield from (Path(item.file) for item in items if item.file is not None)
 
 
-def place_of(given: str) -> Path:
+def labels_location(given: str) -> Path:
     """Return the table or folder that a source names: a folder's own table where it holds one."""
     table = Path(given, LABELS_FILE)
     return table if os.path.isfile(table) else Path(given)
@@ -63,9 +65,9 @@ def place_of(given: str) -> Path:
 
 def _readable(cell: object) -> object:
     """Return a cell of which nothing is left that UTF-8 cannot hold: labels go into cards, groups into tables."""
-    return escaped(cell) if isinstance(cell, str) else cell
+    return escape_surrogates(cell) if isinstance(cell, str) else cell
 
 
-def plain(label: str) -> str:
+def normalised(label: str) -> str:
     """Return a label without case, spaces and punctuation: folders cannot hold a /, and people vary the case."""
     return re.sub(r"[\W_]+", "", label).casefold()

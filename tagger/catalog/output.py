@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from tagger.errors import OutputError
-from tagger.file_names import escaped
-from tagger.files import _Encoded, _encoded, replacing
+from tagger.file_names import escape_surrogates
+from tagger.files import EncodedText, atomic_write, encode_text
 from tagger.records import Item, Tag
 from tagger.settings import FORMATS, Format
 
@@ -167,7 +167,7 @@ def _opened(out: str) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
     else:
-        with replacing(Path(out)) as file:
+        with atomic_write(Path(out)) as file:
             yield file
 
 
@@ -195,8 +195,8 @@ class _CsvWriter:
         self._own = [source is None for source in named.values()]
         self._safe = _harmless if excel else str
         self._file = io.BufferedWriter(file)
-        # Only with \r in its line end does csv quote a lone \r in a cell; `_Encoded` writes \n all the same.
-        self._csv = csv.writer(_Encoded(self._file), lineterminator="\r\n")
+        # Only with \r in its line end does csv quote a lone \r in a cell; `EncodedText` writes \n all the same.
+        self._csv = csv.writer(EncodedText(self._file), lineterminator="\r\n")
         if excel:
             self._file.write(b"\xef\xbb\xbf")
         self._csv.writerow([self._safe(name) for name in named])
@@ -215,7 +215,7 @@ class _CsvWriter:
             text = io.StringIO()
             csv.writer(text, lineterminator="\n").writerows(some)
             if self._safe is str and "\r" not in text.getvalue():
-                self._file.write(_encoded(text.getvalue()))
+                self._file.write(encode_text(text.getvalue()))
             else:
                 self._csv.writerows([self._safe(cell) for cell in row] for row in some)
         return True
@@ -265,7 +265,7 @@ class _JsonLinesWriter:
         self._file = file
 
     def write(self, row: Row) -> None:
-        self._file.write(_encoded(_json(row)) + b"\n")
+        self._file.write(encode_text(_json(row)) + b"\n")
 
     def write_cells(self, rows: Iterable[Sequence[str]]) -> bool:
         return False
@@ -278,10 +278,10 @@ class _JsonWriter:
     def __init__(self, file: io.RawIOBase, model: str) -> None:
         self._file = file
         self._separator = b"\n"
-        file.write(_encoded(f'{{"format": {JSON_FORMAT}, "model": {_json(model)}, "rows": ['))
+        file.write(encode_text(f'{{"format": {JSON_FORMAT}, "model": {_json(model)}, "rows": ['))
 
     def write(self, row: Row) -> None:
-        self._file.write(self._separator + _encoded(_json(row)))
+        self._file.write(self._separator + encode_text(_json(row)))
         self._separator = b",\n"
 
     def write_cells(self, rows: Iterable[Sequence[str]]) -> bool:
@@ -301,7 +301,7 @@ class _ParquetWriter:
         self._arrow = pyarrow
         self._typed = {name for name, column in named.items() if column is not None and source is not None}
         self._types = {name: self._type(name, column, source) for name, column in named.items()}
-        self._schema = pyarrow.schema([(escaped(name), type_) for name, type_ in self._types.items()])
+        self._schema = pyarrow.schema([(escape_surrogates(name), type_) for name, type_ in self._types.items()])
         self._writer = parquet.ParquetWriter(file, self._schema)
         self._rows: list[Row] = []
 
@@ -313,14 +313,14 @@ class _ParquetWriter:
         return self._arrow.bool_() if column is None and name.startswith("low_confidence") else self._arrow.string()
 
     def write(self, row: Row) -> None:
-        self._rows.append({escaped(name): self._value(name, value) for name, value in row.items()})
+        self._rows.append({escape_surrogates(name): self._value(name, value) for name, value in row.items()})
         if len(self._rows) >= PARQUET_ROWS:
             self._flush()
 
     def _value(self, name: str, value: Any) -> Any:
         if value is None or name in self._typed or not self._arrow.types.is_string(self._types[name]):
             return value
-        return escaped(_text(value))
+        return escape_surrogates(_text(value))
 
     def _flush(self) -> None:
         self._writer.write_table(self._arrow.Table.from_pylist(self._rows, self._schema))

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tagger.errors import SourceError
 from tagger.file_kinds import IMAGE_SUFFIXES, JSON, TABLE_SUFFIXES, check_photo, check_table, is_empty
-from tagger.file_names import file_meant
+from tagger.file_names import resolve_escaped
 from tagger.records import Failed, Item
 
 if TYPE_CHECKING:
@@ -354,7 +354,7 @@ def _item(text: str, file: Path, columns: Mapping[str, object], problem: Failed 
         problem = Failed("bad_row", f"{text}: an address, not a file; fetch the photos first")
     if problem is None and not _may_name_a_file(text):
         problem = Failed("bad_row", f"{text!r}: a path that no file can have")
-    return Item(text, None if problem else file_meant(file), columns, problem)
+    return Item(text, None if problem else resolve_escaped(file), columns, problem)
 
 
 def _may_name_a_file(path: str) -> bool:

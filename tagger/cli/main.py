@@ -25,7 +25,7 @@ from tagger.errors import FmtagError, Interrupted
 from tagger.escaping import for_json, for_terminal
 from tagger.evaluation.settings import CompareSettings, EvaluateSettings
 from tagger.inference.settings import RUNTIMES, ExportSettings
-from tagger.models.config import MOST_MEMBERS
+from tagger.models.config import MAX_ENSEMBLE_MEMBERS
 from tagger.run.settings import ONLY, RunSettings
 from tagger.settings import DEFAULT_MODEL, DEVICES, FORMATS, Format
 from tagger.training.recipe import AUGMENTATIONS, MIXES, NETWORKS, RECIPES, Augmentation, Recipe, RecipeName
@@ -269,13 +269,13 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: str
     """
     from tagger.cli.progress import LogFormat, Progress
     from tagger.run import pipeline
-    from tagger.run.report import reported
-    from tagger.signals import Stopping
+    from tagger.run.report import write_report_after
+    from tagger.signals import SignalGuard
 
     settings = RunSettings(format=format_, **options)
-    report, stopping = pipeline.Report(), Stopping()
+    report, stopping = pipeline.RunSummary(), SignalGuard()
     with Progress(cast(LogFormat, log_format), quiet) as progress:
-        watcher = pipeline.Watcher(
+        watcher = pipeline.RunCallbacks(
             ignored=progress.ignored if list_ignored else lambda path, why: None,
             started=lambda report: progress.started(report, settings.source, settings.out),
             warned=progress.warned,
@@ -285,7 +285,7 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: str
             ending=stopping.ending,
         )
         try:
-            with stopping.listening(), reported(settings, report, progress.warned):
+            with stopping.listening(), write_report_after(settings, report, progress.warned):
                 pipeline.run(settings, sys.stdin.buffer, watcher, report)
         except Interrupted as stop:
             progress.interrupted(report)
@@ -343,15 +343,15 @@ def evaluate(
     product, and intervals are by group; "(ambiguous)" in its column `kind` marks loosely mapped photos, and figures come
     with and without those.
     """
-    from tagger.catalog.labelled import photo_files, place_of
+    from tagger.catalog.labelled import labels_location, photo_files
     from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
-    from tagger.cli.printing import print_figures
+    from tagger.cli.printing import print_metrics
     from tagger.evaluation.contact_sheet import contact_sheet
     from tagger.evaluation.evaluate import evaluate as judge
-    from tagger.evaluation.evaluate import figures_of
+    from tagger.evaluation.evaluate import metrics_of
     from tagger.evaluation.html_report import html_report
-    from tagger.evaluation.markdown_report import photo_report
-    from tagger.file_names import escaped
+    from tagger.evaluation.markdown_report import markdown_report
+    from tagger.file_names import escape_surrogates
     from tagger.files import write_file, write_folder, write_json
     from tagger.models import card
     from tagger.models import history as history_module
@@ -359,7 +359,7 @@ def evaluate(
     settings = EvaluateSettings(sources, **options)
     markdown = report if report is not None and _is_markdown(report) else None
     folder = None if markdown is not None else report
-    inputs = [Input("the source itself", place_of(source)) for source in sources]
+    inputs = [Input("the source itself", labels_location(source)) for source in sources]
     inputs += [Input("a file of the bundle", file) for file in card.files_of(settings.model)]
     if sheet is not None and os.path.isfile(sheet):  # an older sheet may be replaced, a photo may not
         inputs += [Input("one of the photos", file) for file in photo_files(sources, settings.image_column)]
@@ -373,14 +373,14 @@ def evaluate(
     )
     history = [] if folder is None else history_module.history(settings.model)
     evaluation = judge(settings)
-    figures = figures_of(evaluation)
+    figures = metrics_of(evaluation)
     if folder is not None:
         write_folder(folder, html_report(evaluation, history, asked["command"]))
     elif markdown is not None:
-        write_file(markdown, escaped(photo_report(evaluation, asked["command"])).encode())
+        write_file(markdown, escape_surrogates(markdown_report(evaluation, asked["command"])).encode())
     if sheet is not None:
         write_file(sheet, contact_sheet(evaluation))
-    print_figures(figures)
+    print_metrics(figures)
     if out is not None:
         write_json(out, figures)
 
@@ -411,7 +411,7 @@ def compare(
     from tagger.evaluation import comparison_report
     from tagger.evaluation.charts import costs
     from tagger.evaluation.compare import compare as measure
-    from tagger.file_names import escaped
+    from tagger.file_names import escape_surrogates
     from tagger.files import write_file
     from tagger.models.card import files_of
 
@@ -425,9 +425,14 @@ def compare(
     comparison = measure(CompareSettings(models, data))
     print_comparison(comparison)
     if out is not None:
-        write_file(out, comparison_report.as_csv(comparison) if out.suffix == ".csv" else comparison_report.as_json(comparison))
+        write_file(
+            out,
+            comparison_report.comparison_as_csv(comparison)
+            if out.suffix == ".csv"
+            else comparison_report.comparison_as_json(comparison),
+        )
     if report is not None:
-        write_file(report, escaped(comparison_report.markdown(comparison, asked["command"])).encode())
+        write_file(report, escape_surrogates(comparison_report.comparison_as_markdown(comparison, asked["command"])).encode())
     if chart is not None:
         write_file(chart, costs(comparison.rows()))
 
@@ -531,7 +536,7 @@ def _augment(context: click.Context, parameter: click.Parameter, value: str | No
 )
 @click.option(
     "--ensemble",
-    type=click.IntRange(1, MOST_MEMBERS),
+    type=click.IntRange(1, MAX_ENSEMBLE_MEMBERS),
     metavar="N",
     help="Train N networks, each with the next seed, and make one bundle of them; it costs N times as much, and tags so too.  "
     "[default: 1, or the recipe file's]",
@@ -574,8 +579,8 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     report/report.html lie beside it. It replaces another one in the folder only if it is no worse.
     """
     from tagger.cli.printing import print_epoch, print_retrained
-    from tagger.cli.progress import counting
-    from tagger.cli.retrain_options import Asked, settings_of
+    from tagger.cli.progress import progress_bar
+    from tagger.cli.retrain_options import RetrainOptions, resolve
     from tagger.cli.terminal import say
     from tagger.evaluation.evaluate import evaluate as judge
     from tagger.evaluation.evaluate import evaluate_test_set
@@ -584,19 +589,19 @@ def retrain(asked: dict[str, Any], /, **options: Any) -> None:
     from tagger.models.bundle_name import check_name
     from tagger.models.history import history
     from tagger.models.side_files import REPORT, REPORT_FILE, TEST
-    from tagger.training.finetune import collected, finetune
-    from tagger.training.pretrain import retrain as make
-    from tagger.training.publish import check_places
+    from tagger.training.finetune import finetune, load_photos_to_learn
+    from tagger.training.pretrain import pretrain as make
+    from tagger.training.publish import check_output_paths_of
 
-    given = Asked(**options)
-    settings = settings_of(given)
+    given = RetrainOptions(**options)
+    settings = resolve(given)
 
     check_name(settings.name or settings.out.resolve().name)
     place, out = settings.out / REPORT, settings.out
-    check_places(settings, given.recipe if isinstance(given.recipe, Path) else None)
+    check_output_paths_of(settings, given.recipe if isinstance(given.recipe, Path) else None)
     if given.own:
-        with counting("photos") as progress:
-            photos_read = collected(settings, progress)
+        with progress_bar("photos") as progress:
+            photos_read = load_photos_to_learn(settings, progress)
         made = finetune(settings, photos_read, print_epoch, partial(say, err=True))
         evaluation = judge(EvaluateSettings((str(settings.out / TEST),), model=out, workers=settings.workers))
     else:
@@ -645,12 +650,12 @@ def tune(**options: Any) -> int:
     """
     from tagger.cli.printing import print_trial, print_tuned
     from tagger.cli.terminal import say
-    from tagger.signals import Stopping
+    from tagger.signals import SignalGuard
     from tagger.training.tune import tune as search
 
     settings = TuneSettings(**options)
     try:
-        with Stopping().listening():
+        with SignalGuard().listening():
             found = search(
                 settings,
                 lambda done, best: print_trial(done, best, settings.trials),
@@ -699,11 +704,11 @@ def adapt(out: str, **options: Any) -> None:
     """
     from tagger.adaptation.adapt import adapt as learn
     from tagger.cli.printing import print_adapted
-    from tagger.cli.progress import counting
+    from tagger.cli.progress import progress_bar
     from tagger.models import card
 
-    folder = card.place_for(out)
-    with counting("photos") as progress:
+    folder = card.bundle_folder(out)
+    with progress_bar("photos") as progress:
         adapted = learn(AdaptSettings(out=str(folder), **options), progress)
     print_adapted(adapted, out)
 
@@ -718,10 +723,10 @@ def pick(count: int, out: str, **options: Any) -> None:
     Fill the column `label` of the table in and give it to `adapt --labels`. A row left empty is passed over.
     """
     from tagger.adaptation.adapt import write_picks
-    from tagger.cli.progress import counting
+    from tagger.cli.progress import progress_bar
     from tagger.cli.terminal import say
 
-    with counting("photos") as progress:
+    with progress_bar("photos") as progress:
         picked, total = write_picks(AdaptSettings(out=out, **options), count, progress)
     say(f"{picked} of {total:,} photos to label. Written to {out}.", err=True)
 
@@ -737,7 +742,7 @@ def models(context: click.Context) -> None:
         from tagger.models import registry
         from tagger.models.registry import default_model
 
-        shipped, own = registry.shipped(), registry.own()
+        shipped, own = registry.shipped_bundles(), registry.user_bundles()
         try:
             chosen = default_model()
         except BundleError as error:  # the bundles that there are can be listed all the same, to choose another

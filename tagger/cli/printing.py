@@ -15,17 +15,17 @@ from tagger.cli.terminal import Terminal, say
 from tagger.errors import BundleError
 from tagger.evaluation.compare import Comparison
 from tagger.evaluation.comparison_report import TITLES, cell
-from tagger.inference.export import CHECKED, Checked
+from tagger.inference.export import CHECKED_IMAGES, ExportCheck
 from tagger.metrics.significance import Interval
 from tagger.models import bundle
 from tagger.models.card import Card
 from tagger.models.network import Network
 from tagger.models.summary import count_parameters, layers
-from tagger.training.publish import Retrained
+from tagger.training.publish import TrainedBundle
 from tagger.training.trainer import EpochFigures
-from tagger.training.tune import TrialFigures, Tuned
+from tagger.training.tune import StudyResult, TrialMetrics
 
-CHANCE = 0.05
+SIGNIFICANCE_LEVEL = 0.05
 """Differences that chance brings about less often than this are named."""
 
 LISTED_SUSPECTS = 20
@@ -45,7 +45,7 @@ COMPARED = (
 """Columns that a terminal of 80 has room for."""
 
 
-def print_figures(figures: dict[str, Any]) -> None:
+def print_metrics(figures: dict[str, Any]) -> None:
     """Print what `evaluate.figures_of` returned: all figures of a single source, a row for each of several."""
     if "sources" in figures:
         _print_sources(figures["sources"])
@@ -157,17 +157,17 @@ def print_comparison(comparison: Comparison) -> None:
         table.add_row(row["name"], *(cell(row, key) for key in COMPARED))
     console.print(table)
     for row in comparison.differences():
-        if row["p"] < CHANCE:
+        if row["p"] < SIGNIFICANCE_LEVEL:
             first_wins = row["only_first_right"] > row["only_second_right"]
             better, worse = (row["first"], row["second"]) if first_wins else (row["second"], row["first"])
             console.print(f"{better} is better than {worse}: p = {row['p']:.2g} (McNemar, exact)", highlight=False)
 
 
-def print_exported(rows: Sequence[Checked]) -> None:
+def print_exported(rows: Sequence[ExportCheck]) -> None:
     """Print how a bundle and the file that was made of it do on the pictures that it was checked on."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("", overflow="fold")
-    for title in ("kB", "zipped", "pict./s", "accuracy", f"same tags\nof {CHECKED:,}", "greatest\ndifference"):
+    for title in ("kB", "zipped", "pict./s", "accuracy", f"same tags\nof {CHECKED_IMAGES:,}", "greatest\ndifference"):
         table.add_column(Text(title), justify="right")
     for row in rows:
         table.add_row(
@@ -259,7 +259,7 @@ def print_epoch(figures: EpochFigures) -> None:
     )
 
 
-def print_retrained(retrained: Retrained, report: Path | None = None) -> None:
+def print_retrained(retrained: TrainedBundle, report: Path | None = None) -> None:
     """Print the figures of a new bundle and its name, and where its report lies."""
     figures = retrained.bundle.card.figures
     for part in (name for name in ("held_out", "test") if name in figures):
@@ -270,7 +270,7 @@ def print_retrained(retrained: Retrained, report: Path | None = None) -> None:
         say(f"report: {report}")
 
 
-def print_trial(done: TrialFigures, best: TrialFigures, trials: int) -> None:
+def print_trial(done: TrialMetrics, best: TrialMetrics, trials: int) -> None:
     """Print one line on standard error: a trial that has ended, and the best so far."""
     figures = "" if done.loss is None else f"loss {done.loss:.4f}  accuracy {done.accuracy:.4f}  "
     early = f"  ended after epoch {done.epochs}: {done.why}" if done.why else ""
@@ -281,7 +281,7 @@ def print_trial(done: TrialFigures, best: TrialFigures, trials: int) -> None:
     )
 
 
-def print_tuned(found: Tuned, out: Path) -> None:
+def print_tuned(found: StudyResult, out: Path) -> None:
     """Print the best of a study, how much better it is than the recipe as it stands, and the command that trains with it."""
     best, first = found.best, found.first
     say(

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from tagger.cli.terminal import Terminal
 from tagger.escaping import for_json, for_terminal
 from tagger.records import Failed
-from tagger.run.pipeline import Report
+from tagger.run.pipeline import RunSummary
 from tagger.run.report import counts
 
 LogFormat: TypeAlias = Literal["text", "json"]
@@ -45,7 +45,7 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def started(self, report: Report, source: str, out: str) -> None:
+    def started(self, report: RunSummary, source: str, out: str) -> None:
         """Say what is going to be done."""
         if self._bar is None and not self._quiet:
             text = f"fmtag {version('fmtag')}: {source} to {out} with {report.model}, run {report.run}."
@@ -55,7 +55,7 @@ class Progress:
         """Say what is wrong, though the run goes on."""
         self._say(f"Warning: {sentence}", event="warning", message=sentence)
 
-    def interrupted(self, report: Report) -> None:
+    def interrupted(self, report: RunSummary) -> None:
         """Say that a signal has ended the run, and what is left of it."""
         self._say(
             f"Interrupted; the output is as it was before. What was looked at, {report.looked_at:,} photos, is kept: "
@@ -83,7 +83,7 @@ class Progress:
             self._bar.total = total
             self._bar.update(done - self._bar.n)
 
-    def done(self, report: Report, out: str) -> None:
+    def done(self, report: RunSummary, out: str) -> None:
         """Say what came of it; the counts add up: found = tagged + flagged + failed."""
         if self._quiet:
             return
@@ -115,7 +115,7 @@ class Progress:
 
 
 @contextmanager
-def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     """Give a function to tell how many of how many are done: a bar on a terminal, else a line every few seconds."""
     last = time.monotonic()
     bar = tqdm(unit=f" {what}", dynamic_ncols=True, file=sys.stderr, leave=False) if sys.stderr.isatty() else None
@@ -136,7 +136,7 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
             bar.close()
 
 
-def _changed(report: Report) -> str:
+def _changed(report: RunSummary) -> str:
     changes = [f"{count:,} {change.replace('_', ' ')}" for change, count in report.changes.most_common()]
     return f"since the last run {', '.join(changes) or 'nothing new'}"
 
@@ -149,7 +149,7 @@ def _counted(reasons: "dict[str, int]", what: str) -> str:
     return f" + {total:,} {what} ({parts})"
 
 
-def _tags_table(report: Report) -> Table:
+def _tags_table(report: RunSummary) -> Table:
     table = Table("tag", "photos")
     table.columns[1].justify = "right"
     for tag, count in report.tags.most_common():

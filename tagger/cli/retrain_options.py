@@ -10,13 +10,29 @@ import click
 from tagger.data import fashion_mnist
 from tagger.settings import DEFAULT_MODEL, Device
 from tagger.training import recipe_file
-from tagger.training.recipe import BORROWED, ORIGINALS, Augmentation, Mix, NetworkName, Recipe, RecipeName
-from tagger.training.recipes import augmented, catalog_recipe, original_recipe, overruled, own_recipe, recipe_of, tuned
+from tagger.training.recipe import (
+    NETWORKS_WITH_ORIGINAL_RECIPE,
+    TORCHVISION_NETWORKS,
+    Augmentation,
+    Mix,
+    NetworkName,
+    Recipe,
+    RecipeName,
+)
+from tagger.training.recipes import (
+    catalog_recipe,
+    original_recipe,
+    override,
+    own_recipe,
+    recipe_of,
+    with_augmentations,
+    with_changes,
+)
 from tagger.training.settings import TrainSettings
 
 
 @dataclass(frozen=True)
-class Asked:
+class RetrainOptions:
     """The options of `fmtag retrain`, by their names; None where one is left to the recipe."""
 
     out: Path
@@ -50,10 +66,10 @@ class Asked:
     @cached_property
     def own(self) -> bool:
         """Whether it is about labelled photos of one's own."""
-        return self.data is not None and not fashion_mnist.holds_fashion_mnist(self.data)
+        return self.data is not None and not fashion_mnist.contains_fashion_mnist(self.data)
 
 
-def settings_of(asked: Asked) -> TrainSettings:
+def resolve(asked: RetrainOptions) -> TrainSettings:
     """Return the settings; raises `click.UsageError` where options contradict each other."""
     for sentence in _contradictions(asked):
         raise click.UsageError(sentence)
@@ -78,7 +94,7 @@ def settings_of(asked: Asked) -> TrainSettings:
     )
 
 
-def _contradictions(asked: Asked) -> Iterator[str]:
+def _contradictions(asked: RetrainOptions) -> Iterator[str]:
     """Yield a sentence for each thing that the options ask for and that does not go together."""
     catalog = asked.mix == "catalog"
     if asked.own and (catalog or asked.recipe != "modern" or asked.calibrated_by is not None):
@@ -91,15 +107,15 @@ def _contradictions(asked: Asked) -> Iterator[str]:
         yield "--network is for training from chance; otherwise the shape is that of the bundle it begins with."
     if asked.teachers and catalog:
         yield "--distill-from belongs to --mix fashion-mnist; the mix has a judge of its own."
-    if asked.pretrained is not None and asked.network not in BORROWED:
-        yield f"--pretrained is for --network {', '.join(BORROWED)}, whose weights are torchvision's."
+    if asked.pretrained is not None and asked.network not in TORCHVISION_NETWORKS:
+        yield f"--pretrained is for --network {', '.join(TORCHVISION_NETWORKS)}, whose weights are torchvision's."
     if (asked.ensemble or 1) > 1 and catalog:
         yield "--ensemble belongs to --mix fashion-mnist and to your own photos; catalog is one network."
-    if asked.recipe == "original" and (asked.teachers or asked.network not in ORIGINALS):
-        yield f"--recipe original is for {', '.join(ORIGINALS)}, and has no --distill-from."
+    if asked.recipe == "original" and (asked.teachers or asked.network not in NETWORKS_WITH_ORIGINAL_RECIPE):
+        yield f"--recipe original is for {', '.join(NETWORKS_WITH_ORIGINAL_RECIPE)}, and has no --distill-from."
 
 
-def _recipe_and_start(asked: Asked) -> tuple[Recipe, str | None]:
+def _recipe_and_start(asked: RetrainOptions) -> tuple[Recipe, str | None]:
     """Return the recipe in as many epochs as asked for, and what training begins with; None is chance."""
     seed = asked.seed or Recipe.seed
     if asked.own:
@@ -114,18 +130,18 @@ def _recipe_and_start(asked: Asked) -> tuple[Recipe, str | None]:
     return recipe_of(asked.network or "base", asked.epochs, seed, asked.teachers), asked.start
 
 
-def _by_file(file: Path, asked: Asked) -> tuple[Recipe, str | None]:
+def _by_file(file: Path, asked: RetrainOptions) -> tuple[Recipe, str | None]:
     written = recipe_file.read(file)
     if asked.mix == "catalog" or asked.network not in (None, written.network):
         raise click.UsageError(f"{file} is a recipe for the network {written.network} and the mix {written.mix}.")
-    return overruled(written, asked.epochs, asked.seed, asked.teachers), asked.start or written.start or None
+    return override(written, asked.epochs, asked.seed, asked.teachers), asked.start or written.start or None
 
 
-def _with_what_was_given(recipe: Recipe, asked: Asked) -> Recipe:
+def _with_what_was_given(recipe: Recipe, asked: RetrainOptions) -> Recipe:
     """Return the recipe with what options say in place of its own."""
-    recipe = tuned(recipe, asked.batch_size, asked.lr)
+    recipe = with_changes(recipe, asked.batch_size, asked.lr)
     if asked.augment is not None:
-        recipe = augmented(recipe, asked.augment)
+        recipe = with_augmentations(recipe, asked.augment)
     return replace(
         recipe,
         ensemble=asked.ensemble or recipe.ensemble,
@@ -134,7 +150,7 @@ def _with_what_was_given(recipe: Recipe, asked: Asked) -> Recipe:
     )
 
 
-def _floor(asked: Asked) -> float:
+def _floor(asked: RetrainOptions) -> float:
     """Return the least held-out accuracy that is expected of what was asked for."""
     if asked.own:
         return 0.0

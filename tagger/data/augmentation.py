@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def moved(pixels: Tensor, mirrored: Tensor, shift: int, chance: torch.Generator) -> Tensor:
+def random_shift_flip(pixels: Tensor, mirrored: Tensor, shift: int, chance: torch.Generator) -> Tensor:
     """Shift uint8 (n, 1, h, w) by up to `shift` pixels each way over background, and mirror where told."""
     n, _, height, width = pixels.shape
     device = pixels.device
@@ -17,7 +17,7 @@ def moved(pixels: Tensor, mirrored: Tensor, shift: int, chance: torch.Generator)
     return padded[torch.arange(n, device=device)[:, None, None], 0, rows[:, :, None], columns[:, None, :]].unsqueeze(1)
 
 
-def erased(pixels: Tensor, share: float, side: int, chance: torch.Generator) -> Tensor:
+def cutout(pixels: Tensor, share: float, side: int, chance: torch.Generator) -> Tensor:
     """Blacken a square of `side` pixels, cut at the edges, in a `share` of the pictures (cutout, arXiv 1708.04552)."""
     n, _, height, width = pixels.shape
     device = pixels.device

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from tagger.data.labels import LABELS, NONE
 from tagger.errors import DatasetError
-from tagger.file_names import file_meant
+from tagger.file_names import resolve_escaped
 
 
 @dataclass(frozen=True)
-class LabelledPhoto:
+class ClothingPhoto:
     """A photo to learn from: its class, `NONE` for one of none of them, and whose it is."""
 
     file: Path
@@ -19,7 +19,7 @@ class LabelledPhoto:
     group: str
 
 
-KINDS = {
+LABEL_CLASSES = {
     **dict(zip(LABELS, range(len(LABELS)), strict=True)),
     "T-Shirt": 0,
     "Polo": 0,
@@ -43,11 +43,11 @@ _LAYOUTS = (("labels.csv", "path", "group", ("",)), ("images.csv", "image", "sen
 """Table, columns of the file and of whose it is, and folders of the photos: ours, and the clothing dataset's own."""
 
 
-def labelled_photos(folder: Path) -> list[LabelledPhoto]:
+def read_clothing_photos(folder: Path) -> list[ClothingPhoto]:
     """Return the photos of a folder with a table of labels, such as the clothing dataset of Alexey Grigorev (CC0-1.0).
 
     The table is `labels.csv` (columns path, label and group) or the dataset's own `images.csv`. Photos with a label that
-    is not in `KINDS`, such as "Not sure", are left out. Raises `DatasetError` where there is no such table, or no photo.
+    is not in `LABEL_CLASSES`, such as "Not sure", are left out. Raises `DatasetError` where there is no such table, or no photo.
     """
     for name, file_column, group_column, places in _LAYOUTS:
         if (folder / name).is_file():
@@ -56,13 +56,15 @@ def labelled_photos(folder: Path) -> list[LabelledPhoto]:
             if rows and not {file_column, "label", group_column} <= rows[0].keys():
                 raise DatasetError(f"{folder / name} needs the columns {file_column}, label and {group_column}.")
             photos = [
-                LabelledPhoto(_photo_file(place, row[file_column]), KINDS[row["label"]], row[group_column] or "")
+                ClothingPhoto(_photo_file(place, row[file_column]), LABEL_CLASSES[row["label"]], row[group_column] or "")
                 for row in rows
-                if row["label"] in KINDS and row[file_column]
+                if row["label"] in LABEL_CLASSES and row[file_column]
             ]
             if photos:
                 return photos
-            raise DatasetError(f"{folder / name} names no photo with a label that fmtag knows; these are: {', '.join(KINDS)}.")
+            raise DatasetError(
+                f"{folder / name} names no photo with a label that fmtag knows; these are: {', '.join(LABEL_CLASSES)}."
+            )
     raise DatasetError(f"{folder} holds neither labels.csv nor images.csv; give a folder of photos with a table of labels.")
 
 
@@ -81,4 +83,4 @@ def table_checksum(folder: Path) -> dict[str, str]:
 
 
 def _photo_file(place: Path, name: str) -> Path:
-    return file_meant(place / name if Path(name).suffix else place / f"{name}.jpg")
+    return resolve_escaped(place / name if Path(name).suffix else place / f"{name}.jpg")

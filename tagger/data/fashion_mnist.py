@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from tagger.data.clothing import _LAYOUTS
-from tagger.data.images import Pictures
+from tagger.data.images import Images
 from tagger.errors import DatasetError
-from tagger.file_names import escaped
+from tagger.file_names import escape_surrogates
 
 SYSTEM_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist puts the four files."""
@@ -35,10 +35,10 @@ LABEL_TABLES = tuple(name for name, *_ in _LAYOUTS)
 
 
 def _hashed(folder: str, group: str) -> bytes:
-    return hashlib.sha256(escaped(f"{folder}/{group}").encode()).digest()
+    return hashlib.sha256(escape_surrogates(f"{folder}/{group}").encode()).digest()
 
 
-def load_fashion_mnist(split: Literal["train", "test"], folder: Path | None = None) -> Pictures:
+def load_fashion_mnist(split: Literal["train", "test"], folder: Path | None = None) -> Images:
     """Return the 60,000 training or 10,000 test images of Fashion-MNIST.
 
     They are read from `folder` if given; else from Debian's package, else from torchvision's download in the user's
@@ -48,19 +48,19 @@ def load_fashion_mnist(split: Literal["train", "test"], folder: Path | None = No
     (images_name, images_sum), (labels_name, labels_sum) = _FILES[split]
     images = _read_idx(folder, images_name, images_sum, header=16)
     labels = _read_idx(folder, labels_name, labels_sum, header=8)
-    return Pictures(
+    return Images(
         torch.from_numpy(images.reshape(-1, 1, 28, 28)),
         torch.from_numpy(labels.astype(np.int64)),
     )
 
 
-def holds_fashion_mnist(folder: Path) -> bool:
+def contains_fashion_mnist(folder: Path) -> bool:
     """Whether a folder holds any of Fashion-MNIST's four files, packed or not."""
     names = [name for split in _FILES.values() for name, _ in split]
     return any((folder / f"{name}{suffix}").is_file() for name in names for suffix in ("", ".gz"))
 
 
-def checksums() -> dict[str, str]:
+def fashion_mnist_checksums() -> dict[str, str]:
     """Return the sha256 of each decompressed Fashion-MNIST file, as `load_fashion_mnist` verifies them."""
     return dict(_FILES["train"] + _FILES["test"])
 

@@ -11,7 +11,7 @@ from tagger.data.labels import LABELS
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Images:
     """Labelled pictures: `pixels` uint8 (n, 1, 28, 28) with 0 = background, `labels` int64 (n,).
 
     In a mix, `targets` float32 (n, classes) say how sure each label is, and `photo` bool (n,) which pictures stand for
@@ -27,17 +27,17 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, indices: Tensor) -> "Pictures":
+    def take(self, indices: Tensor) -> "Images":
         """Return the pictures at `indices`, in their order."""
         targets = None if self.targets is None else self.targets[indices]
         photo = None if self.photo is None else self.photo[indices]
-        return Pictures(self.pixels[indices], self.labels[indices], targets, photo, self.names)
+        return Images(self.pixels[indices], self.labels[indices], targets, photo, self.names)
 
-    def to(self, device: torch.device) -> "Pictures":
+    def to(self, device: torch.device) -> "Images":
         """Return the pictures on a device."""
         targets = None if self.targets is None else self.targets.to(device)
         photo = None if self.photo is None else self.photo.to(device)
-        return Pictures(self.pixels.to(device), self.labels.to(device), targets, photo, self.names)
+        return Images(self.pixels.to(device), self.labels.to(device), targets, photo, self.names)
 
     def fingerprint(self) -> str:
         """Return the sha256 of pixels, labels and kinds in their order, 64 hexadecimal digits.

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 
 from tagger.data.fashion_mnist import _hashed
-from tagger.data.images import Pictures
+from tagger.data.images import Images
 from tagger.errors import DatasetError
 
-HELD_OUT = 5_000
+VALIDATION_IMAGES = 5_000
 """Training images kept out of training, for every choice and for the calibration."""
 
 
@@ -21,7 +21,7 @@ def kept_for_calibration(folder: str, group: str) -> bool:
     return _hashed(folder, group)[1] % 6 == 0
 
 
-def hold_out(pictures: Pictures, count: int = HELD_OUT) -> tuple[Pictures, Pictures]:
+def validation_split(pictures: Images, count: int = VALIDATION_IMAGES) -> tuple[Images, Images]:
     """Return the pictures without, and the `count` pictures of, the fixed hold-out.
 
     The same pictures are held out whatever the training seed, so that choices compare on the same images and

@@ -14,27 +14,27 @@ from torch import Tensor
 from torch.nn import functional
 
 from tagger.data import fashion_mnist
-from tagger.data.images import Pictures
+from tagger.data.images import Images
 from tagger.data.labels import LABELS
-from tagger.data.splits import hold_out
+from tagger.data.splits import validation_split
 from tagger.errors import BundleError
 from tagger.evaluation.settings import CompareSettings
-from tagger.inference.predictor import Predictor, native_answers
+from tagger.inference.predictor import Predictor, native_predictions
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature
 from tagger.metrics.rounding import rounded
-from tagger.metrics.significance import mcnemar
+from tagger.metrics.significance import mcnemar_p_value
 from tagger.models import bundle
 from tagger.models.card import Card, read
 from tagger.models.summary import count_macs, count_parameters
-from tagger.training.recipe import recipe_in_full
+from tagger.training.recipe import with_recipe_defaults
 
 BATCHES = (1, 256)
 """Sizes of the batches that are timed."""
 
 
 @dataclass(frozen=True)
-class Family:
+class ModelFamily:
     """Bundles of one shape and recipe, which differ in their seeds alone, with what they say of the test set."""
 
     names: tuple[str, ...]
@@ -56,7 +56,7 @@ class Family:
 class Comparison:
     """The families, in the order of the first bundle of each, and how likely each difference is by chance."""
 
-    families: tuple[Family, ...]
+    families: tuple[ModelFamily, ...]
     labels: NDArray[np.int64]
     """True classes (n,) of the test set."""
 
@@ -79,7 +79,7 @@ class Comparison:
                 "second": other,
                 "only_first_right": int((by_one & ~by_other).sum()),
                 "only_second_right": int((by_other & ~by_one).sum()),
-                "p": mcnemar(by_one, by_other),
+                "p": mcnemar_p_value(by_one, by_other),
             }
             for (one, by_one), (other, by_other) in combinations(right, 2)
         ]
@@ -96,7 +96,7 @@ def compare(settings: CompareSettings, timed: bool = True) -> Comparison:
     alike: dict[str, dict[str, str]] = defaultdict(dict)
     for given, card in cards.items():
         alike[_kind(card)][given] = card.name if times[card.name] == 1 else given
-    _, held_out = hold_out(fashion_mnist.load_fashion_mnist("train", settings.data))
+    _, held_out = validation_split(fashion_mnist.load_fashion_mnist("train", settings.data))
     test = fashion_mnist.load_fashion_mnist("test", settings.data)
     families = tuple(_family(shown, held_out, test, timed) for shown in alike.values())
     return Comparison(families, test.labels.numpy())
@@ -115,24 +115,24 @@ def _cards(models: Sequence[str]) -> dict[str, Card]:
     return dict(first.values())
 
 
-def said_by(member: bundle.Bundle, pictures: Pictures) -> Tensor:
+def predictions_of(member: bundle.Bundle, pictures: Images) -> Tensor:
     """Return the calibrated probabilities (n, classes) that a bundle gives Fashion-MNIST's pictures."""
-    return native_answers(member.network(), pictures.pixels, member.card.temperature)
+    return native_predictions(member.network(), pictures.pixels, member.card.temperature)
 
 
 def _kind(card: Card) -> str:
     """Return what bundles have in common that differ in their seed alone."""
-    return json.dumps([asdict(card.network), recipe_in_full(card.recipe) | {"seed": 0}], sort_keys=True)
+    return json.dumps([asdict(card.network), with_recipe_defaults(card.recipe) | {"seed": 0}], sort_keys=True)
 
 
-def _family(shown: Mapping[str, str], held_out: Pictures, test: Pictures, timed: bool) -> Family:
+def _family(shown: Mapping[str, str], held_out: Images, test: Images, timed: bool) -> ModelFamily:
     """Return the bundles of one kind, by the name or folder of each and what it is called beside the others."""
     members = [bundle.load(name) for name in shown]
     network = members[0].network()
-    known, asked = ([said_by(member, pictures) for member in members] for pictures in (held_out, test))
+    known, asked = ([predictions_of(member, pictures) for member in members] for pictures in (held_out, test))
     temperature = fit_temperature(torch.stack(known).mean(0).log(), held_out.labels)
     seconds = [member.card.figures["seconds"] for member in members if "seconds" in member.card.figures]
-    return Family(
+    return ModelFamily(
         names=tuple(shown.values()),
         parameters=count_parameters(network),
         macs=count_macs(network),
@@ -144,9 +144,9 @@ def _family(shown: Mapping[str, str], held_out: Pictures, test: Pictures, timed:
     )
 
 
-def _row(family: Family, said: Sequence[Tensor], labels: NDArray[np.int64]) -> dict[str, Any]:
+def _row(family: ModelFamily, said: Sequence[Tensor], labels: NDArray[np.int64]) -> dict[str, Any]:
     """Return a family's figures, means over `said`, with the standard deviation of the accuracy."""
-    every = [_figures(one, labels) for one in said]
+    every = [_metrics(one, labels) for one in said]
     return {
         "name": ", ".join(family.names),
         "seeds": len(said),
@@ -160,7 +160,7 @@ def _row(family: Family, said: Sequence[Tensor], labels: NDArray[np.int64]) -> d
     }
 
 
-def _ensemble_row(family: Family, labels: NDArray[np.int64]) -> dict[str, Any]:
+def _ensemble_row(family: ModelFamily, labels: NDArray[np.int64]) -> dict[str, Any]:
     """Return the figures of a family's bundles asked together, which cost as much as all of them."""
     count = len(family.said)
     row = _row(family, (family.together,), labels) | {"name": _ensemble(family), "seeds": count}
@@ -173,13 +173,13 @@ def _ensemble_row(family: Family, labels: NDArray[np.int64]) -> dict[str, Any]:
     return row
 
 
-def _ensemble(family: Family) -> str:
+def _ensemble(family: ModelFamily) -> str:
     return f"{len(family.said)} x {family.names[0]}"
 
 
-def _figures(said: Tensor, labels: NDArray[np.int64]) -> dict[str, float]:
+def _metrics(said: Tensor, labels: NDArray[np.int64]) -> dict[str, float]:
     """Return accuracy, macro precision, recall and F1, calibration error, accuracy at two coverages, cross-entropy in nats."""
-    measured = classification.measure(said.argmax(1).numpy(), said.amax(1).numpy(), labels, LABELS)
+    measured = classification.classification_report(said.argmax(1).numpy(), said.amax(1).numpy(), labels, LABELS)
     classes = measured["per_class"].values()
     coverage = {row["coverage"]: row["accuracy"] for row in measured["coverage"]}
     return {

@@ -8,7 +8,7 @@ import pandas as pd
 from tagger import files
 from tagger.escaping import code_for_markdown, for_markdown
 from tagger.evaluation.compare import BATCHES, Comparison
-from tagger.file_names import escaped
+from tagger.file_names import escape_surrogates
 
 TITLES = {
     "name": "bundle",
@@ -29,7 +29,7 @@ TITLES = {
 }
 
 
-def markdown(comparison: Comparison, command: str) -> str:
+def comparison_as_markdown(comparison: Comparison, command: str) -> str:
     """Return the comparison that `command` made as Markdown."""
     return "".join(f"{line}\n" for line in _lines(comparison, command))
 
@@ -97,11 +97,11 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]
     yield ""
 
 
-def as_csv(comparison: Comparison) -> bytes:
+def comparison_as_csv(comparison: Comparison) -> bytes:
     """Return the rows as a CSV, all figures as they are: shares 0..1, whole numbers."""
-    return escaped(pd.DataFrame(comparison.rows()).to_csv(index=False, lineterminator="\n")).encode()
+    return escape_surrogates(pd.DataFrame(comparison.rows()).to_csv(index=False, lineterminator="\n")).encode()
 
 
-def as_json(comparison: Comparison) -> bytes:
+def comparison_as_json(comparison: Comparison) -> bytes:
     """Return rows and differences as JSON."""
     return files.as_json({"rows": comparison.rows(), "differences": comparison.differences()})

@@ -7,9 +7,9 @@ import numpy as np
 
 from tagger.arrays import Pixels
 from tagger.escaping import for_terminal
-from tagger.evaluation.evaluate import Evaluation, Judged
+from tagger.evaluation.evaluate import Evaluation, Example
 from tagger.photos.decode import decode
-from tagger.photos.product import garment
+from tagger.photos.product import extract_product
 from tagger.records import Failed
 
 COLUMNS = 10
@@ -35,7 +35,7 @@ def contact_sheet(evaluation: Evaluation) -> bytes:
     return cv2.imencode(".png", sheet[:, :, ::-1])[1].tobytes()
 
 
-def _tile(row: Judged, file: Path) -> Pixels:
+def _tile(row: Example, file: Path) -> Pixels:
     """Return uint8 (120, 180, 3) RGB."""
     tile = np.full(_TILE, 96, np.uint8)
     photo = decode(file)
@@ -43,7 +43,7 @@ def _tile(row: Judged, file: Path) -> Pixels:
         scale = _SIDE / max(photo.pixels.shape[:2])
         width, height = (max(1, round(scale * side)) for side in photo.pixels.shape[1::-1])
         tile[:height, :width] = cv2.resize(photo.pixels, (width, height), interpolation=cv2.INTER_AREA)
-        saw = cv2.resize(garment(photo).pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST)
+        saw = cv2.resize(extract_product(photo).pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST)
         tile[:_SIDE, _SIDE + 6 : 2 * _SIDE + 6] = saw[:, :, None]
     for line, text in enumerate((f"{row.label} is called", f"{row.said or 'no product'} {row.confidence:.2f}")):
         written = for_terminal(text)

@@ -1,6 +1,6 @@
 """Measures a bundle on labelled photos and on Fashion-MNIST's test set, through the very rooms that `run` uses.
 
-Every photo becomes one row, a `Judged`; whatever is said of how right the bundle is, here or in a report, is computed from
+Every photo becomes one row, a `Example`; whatever is said of how right the bundle is, here or in a report, is computed from
 these rows, and these know only what `Tagger.decide` says.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tagger.arrays import Pixels
-from tagger.catalog.labelled import LABELS_FILE, labelled_items, place_of, plain
+from tagger.catalog.labelled import LABELS_FILE, labelled_items, labels_location, normalised
 from tagger.data import fashion_mnist
 from tagger.data.labels import LABELS
 from tagger.data.splits import kept_for_reporting
@@ -23,8 +23,8 @@ from tagger.evaluation.settings import EvaluateSettings
 from tagger.inference.tagger import Tagger
 from tagger.metrics import classification
 from tagger.metrics.rounding import rounded
-from tagger.photos.loader import Prepared, Scored
-from tagger.records import FAILED_REASONS, Garment, Item, Tag
+from tagger.photos.loader import LoadedPhoto, ScoredPhoto
+from tagger.records import FAILED_REASONS, Item, ProductImage, Tag
 
 FASHION_MNIST = "fashion-mnist"
 
@@ -33,7 +33,7 @@ AMBIGUOUS = "(ambiguous)"
 
 
 @dataclass(frozen=True)
-class Judged:
+class Example:
     """A labelled photo with what was said of it."""
 
     file: Path | None
@@ -91,14 +91,14 @@ class Evaluation:
     groups: Mapping[str, str]
     """The group of each of the bundle's labels, in their order."""
     min_confidence: float
-    sources: Mapping[str, Sequence[Judged]]
+    sources: Mapping[str, Sequence[Example]]
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The bundle's labels in their order."""
         return tuple(self.groups)
 
-    def photos(self) -> dict[str, list[Judged]]:
+    def photos(self) -> dict[str, list[Example]]:
         """Return the photos of each source that could be read, without Fashion-MNIST's pictures, which are no photos.
 
         Raises `DatasetError` where there are none.
@@ -122,7 +122,7 @@ def evaluate(settings: EvaluateSettings) -> Evaluation:
     """
     tagger = _tagger(settings)
     names = _names(settings.sources)
-    evaluation = _evaluation(tagger, {name: list(_judged(given, name, tagger, settings)) for name, given in names.items()})
+    evaluation = _evaluation(tagger, {name: list(_examples(given, name, tagger, settings)) for name, given in names.items()})
     _refuse_nothing(evaluation)
     return evaluation
 
@@ -137,13 +137,13 @@ def _tagger(settings: EvaluateSettings) -> Tagger:
     return Tagger(settings.model, device=settings.device, batch_size=settings.batch_size, workers=settings.workers)
 
 
-def _evaluation(tagger: Tagger, sources: Mapping[str, Sequence[Judged]]) -> Evaluation:
+def _evaluation(tagger: Tagger, sources: Mapping[str, Sequence[Example]]) -> Evaluation:
     card = tagger.bundle.card
     groups = {label: card.groups[label] for label in card.labels}
     return Evaluation(tagger.bundle.model, groups, tagger.min_confidence, sources)
 
 
-def figures_of(evaluation: Evaluation) -> dict[str, Any]:
+def metrics_of(evaluation: Evaluation) -> dict[str, Any]:
     """Return the figures of the only source, or those of each by its name under `sources`, as JSON values.
 
     They are those of `metrics.measure`, and what became of the photos that these leave out: those that cannot be read are
@@ -151,16 +151,16 @@ def figures_of(evaluation: Evaluation) -> dict[str, Any]:
     are wrong answers of no confidence. Where no label is known `n` is 0, and there is no accuracy. Where some photos are
     loosely mapped, `unambiguous` holds the figures of the others.
     """
-    by_source = figures_by_source(evaluation)
+    by_source = metrics_by_source(evaluation)
     return next(iter(by_source.values())) if len(by_source) == 1 else {"sources": by_source}
 
 
-def figures_by_source(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
-    """Return the figures of each source by its name, as `figures_of` describes them."""
-    return {name: _figures(rows, evaluation) for name, rows in evaluation.sources.items()}
+def metrics_by_source(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
+    """Return the figures of each source by its name, as `metrics_of` describes them."""
+    return {name: _metrics(rows, evaluation) for name, rows in evaluation.sources.items()}
 
 
-def _figures(rows: Sequence[Judged], evaluation: Evaluation) -> dict[str, Any]:
+def _metrics(rows: Sequence[Example], evaluation: Evaluation) -> dict[str, Any]:
     read = [row for row in rows if not row.failed]
     known = [row for row in read if row.known]
     others = [row for row in read if not row.known]
@@ -174,13 +174,13 @@ def _figures(rows: Sequence[Judged], evaluation: Evaluation) -> dict[str, Any]:
         "failed": dict(Counter(row.tag.reason for row in rows if row.failed)),
         "other_labels": dict(Counter(row.label for row in others)),
         "other_labels_flagged": sum(not row.unflagged for row in others),
-        **({"unambiguous": _figures(clear, evaluation)} if len(clear) < len(rows) else {}),
+        **({"unambiguous": _metrics(clear, evaluation)} if len(clear) < len(rows) else {}),
     }
 
 
-def _measured(known: Sequence[Judged], evaluation: Evaluation) -> dict[str, Any]:
+def _measured(known: Sequence[Example], evaluation: Evaluation) -> dict[str, Any]:
     numbers = {label: number for number, label in enumerate(evaluation.labels)}
-    return classification.measure(
+    return classification.classification_report(
         np.array([numbers.get(row.said, classification.NO_TAG) for row in known]),
         np.array([row.confidence for row in known]),
         np.array([numbers[row.label] for row in known]),
@@ -188,7 +188,7 @@ def _measured(known: Sequence[Judged], evaluation: Evaluation) -> dict[str, Any]
     )
 
 
-def _flags(known: Sequence[Judged]) -> dict[str, float | None]:
+def _flags(known: Sequence[Example]) -> dict[str, float | None]:
     sure = [row.right for row in known if row.unflagged]
     return {
         "group_accuracy": rounded(np.mean([row.group_right for row in known])),
@@ -220,7 +220,7 @@ def _is_test_set(given: str) -> bool:
     return given == FASHION_MNIST and not os.path.exists(given)
 
 
-def _judged(given: str, name: str, tagger: Tagger, settings: EvaluateSettings) -> Iterator[Judged]:
+def _examples(given: str, name: str, tagger: Tagger, settings: EvaluateSettings) -> Iterator[Example]:
     """Yield the rows of one source."""
     if _is_test_set(given):
         scored = _test_set(tagger, settings)
@@ -229,16 +229,16 @@ def _judged(given: str, name: str, tagger: Tagger, settings: EvaluateSettings) -
     yield from _rows(scored, name, _folder_name(given), tagger)
 
 
-def _rows(scored: Iterable[Scored], name: str, folder: str, tagger: Tagger) -> Iterator[Judged]:
+def _rows(scored: Iterable[ScoredPhoto], name: str, folder: str, tagger: Tagger) -> Iterator[Example]:
     """Yield the rows of what is scored in a source and its folder; each item's columns are `label`, `kind` and `group`."""
     groups = tagger.bundle.card.groups
-    spellings = {plain(label): label for label in groups}
+    spellings = {normalised(label): label for label in groups}
     for one in scored:
         columns = {column: str(value) for column, value in one.item.columns.items()}
         # Folders cannot hold a /, and people vary the case: the bundle's own spelling is the one that counts.
-        label = spellings.get(plain(columns["label"]), columns["label"])
+        label = spellings.get(normalised(columns["label"]), columns["label"])
         group = columns["group"] or one.item.path
-        yield Judged(
+        yield Example(
             one.item.file,
             label,
             label in groups,
@@ -247,17 +247,17 @@ def _rows(scored: Iterable[Scored], name: str, folder: str, tagger: Tagger) -> I
             AMBIGUOUS in columns["kind"],
             kept_for_reporting(folder, group),
             tagger.decide(one),
-            one.outcome.pixels if one.item.file is None and isinstance(one.outcome, Garment) else None,
+            one.outcome.pixels if one.item.file is None and isinstance(one.outcome, ProductImage) else None,
         )
 
 
-def _test_set(tagger: Tagger, settings: EvaluateSettings) -> Iterator[Scored]:
+def _test_set(tagger: Tagger, settings: EvaluateSettings) -> Iterator[ScoredPhoto]:
     pictures = fashion_mnist.load_fashion_mnist("test", settings.data)
     pixels, labels = pictures.pixels[:, 0].numpy(), pictures.labels.tolist()
     return tagger.score_prepared(
-        Prepared(
+        LoadedPhoto(
             Item(str(number), None, {"label": LABELS[label], "kind": "", "group": ""}),
-            Garment(picture, found=True, native=True),
+            ProductImage(picture, found=True, native=True),
         )
         for number, (picture, label) in enumerate(zip(pixels, labels, strict=True))
     )
@@ -290,6 +290,6 @@ def _named_by(given: str) -> Path:
     """Return the path that a source is named by: the folder for its `labels.csv`, else its own."""
     if _is_test_set(given):
         return Path(given)
-    place = place_of(given)
+    place = labels_location(given)
     path = place.absolute() if place.name not in ("", "..") else place.resolve()
     return path.parent if path.name == LABELS_FILE else path

@@ -13,9 +13,9 @@ import numpy as np
 from tagger.arrays import Classes, Pixels
 from tagger.escaping import for_html
 from tagger.evaluation import charts
-from tagger.evaluation.evaluate import Evaluation, Judged, figures_by_source
+from tagger.evaluation.evaluate import Evaluation, Example, metrics_by_source
 from tagger.metrics import classification
-from tagger.metrics.significance import DRAWS, Interval, macro_interval, share_interval
+from tagger.metrics.significance import RESAMPLES, Interval, bootstrap_interval, macro_bootstrap_interval
 from tagger.models.card import HISTORY_FILE
 from tagger.models.history import Epoch
 from tagger.models.side_files import REPORT_FILE
@@ -31,7 +31,7 @@ MOST_PAIRS = 20
 Files: TypeAlias = dict[str, bytes]
 """Pictures by the name of their file; each is added as soon as the HTML shows it."""
 
-Figures: TypeAlias = Mapping[str, Any]
+Metrics: TypeAlias = Mapping[str, Any]
 """What `figures_of` returns of one source."""
 
 
@@ -42,7 +42,7 @@ def html_report(evaluation: Evaluation, history: Sequence[Epoch], command: str) 
     predictions show the photos themselves.
     """
     files: Files = {}
-    figures = figures_by_source(evaluation)
+    figures = metrics_by_source(evaluation)
     body = [
         _element("h1", f"How right {evaluation.model} is"),
         f"<p>Made by <code>{for_html(command)}</code></p>",
@@ -58,7 +58,7 @@ def html_report(evaluation: Evaluation, history: Sequence[Epoch], command: str) 
 # Sections ----------------------------------------------------------------------------------------------------------
 
 
-def _summary(evaluation: Evaluation, figures: Mapping[str, Figures]) -> Iterator[str]:
+def _summary(evaluation: Evaluation, figures: Mapping[str, Metrics]) -> Iterator[str]:
     """Yield one row a source, and a further one of its photos that are not loosely mapped."""
     rows = []
     for name, photos in evaluation.sources.items():
@@ -71,20 +71,20 @@ def _summary(evaluation: Evaluation, figures: Mapping[str, Figures]) -> Iterator
     yield _element(
         "p",
         f"Unflagged are tags of a confidence of {evaluation.min_confidence:.4f} or more. In brackets are 95 % intervals, from "
-        f"{DRAWS:,} draws of whole groups of photos that hang together.",
+        f"{RESAMPLES:,} draws of whole groups of photos that hang together.",
     )
     titles = ("source", "n", "accuracy", "macro accuracy", "calibration error", "unflagged", "of these right")
     yield _table(f"Figures of {evaluation.model}", titles, rows)
 
 
-def _summary_cells(known: Sequence[Judged], figures: Figures) -> list[str]:
+def _summary_cells(known: Sequence[Example], figures: Metrics) -> list[str]:
     if not known:
         return ["0", *["-"] * 5]
     right, labels, groups = ([getattr(row, name) for row in known] for name in ("right", "label", "group"))
     return [
         f"{figures['n']:,}",
-        _interval(share_interval(right, groups)),
-        _interval(macro_interval(right, labels, groups)),
+        _interval(bootstrap_interval(right, groups)),
+        _interval(macro_bootstrap_interval(right, labels, groups)),
         f"{figures['calibration_error']:.3f}",
         f"{figures['unflagged_share']:.1%}",
         "-" if figures["unflagged_accuracy"] is None else f"{figures['unflagged_accuracy']:.3f}",
@@ -104,7 +104,7 @@ def _training(files: Files, history: Sequence[Epoch]) -> Iterator[str]:
     yield _figure(files, "training.png", charts.training(history), alt, "Loss and accuracy by epoch.")
 
 
-def _source(files: Files, prefix: str, rows: Sequence[Judged], figures: Figures) -> Iterator[str]:
+def _source(files: Files, prefix: str, rows: Sequence[Example], figures: Metrics) -> Iterator[str]:
     """Yield all of one source; its pictures' files are named by the prefix."""
     yield from (_element("p", said) for said in _left_out(figures))
     known = _known(rows)
@@ -119,12 +119,12 @@ def _source(files: Files, prefix: str, rows: Sequence[Judged], figures: Figures)
     yield from _surest(files, f"{prefix}right", "Surest right predictions", [row for row in by_confidence if row.right])
 
 
-def _known(rows: Sequence[Judged]) -> list[Judged]:
+def _known(rows: Sequence[Example]) -> list[Example]:
     """Return the rows that figures are of."""
     return [row for row in rows if row.known and not row.failed]
 
 
-def _left_out(figures: Figures) -> Iterator[str]:
+def _left_out(figures: Metrics) -> Iterator[str]:
     if figures["failed"]:
         yield f"Left out, as they could not be read: {_counted(figures['failed'])}."
     if figures["other_labels"]:
@@ -134,7 +134,7 @@ def _left_out(figures: Figures) -> Iterator[str]:
         yield f"Photos in which no product was found, which count as wrong: {figures['not_recognised']:,}."
 
 
-def _confusion(files: Files, prefix: str, figures: Figures) -> Iterator[str]:
+def _confusion(files: Files, prefix: str, figures: Metrics) -> Iterator[str]:
     confusion, n = figures["confusion"], figures["n"]
     pairs = classification.confused_pairs(confusion)
     counts = np.column_stack([confusion["counts"], confusion["without_tag"]])
@@ -152,7 +152,7 @@ def _confusion(files: Files, prefix: str, figures: Figures) -> Iterator[str]:
         [labels[at] for at in columns[len(shown) :]],
     )
     part = "" if len(shown) == len(there) else f" of the {len(shown)} most confused of {len(there)} classes"
-    most = f" Most often {_said(pairs[0])}." if pairs else ""
+    most = f" Most often {_predicted(pairs[0])}." if pairs else ""
     alt = (
         f"Confusion matrix{part}: {right.sum():,} of {n:,} pictures were called what they are.{most} The table has all counts."
     )
@@ -178,7 +178,7 @@ def _confusion(files: Files, prefix: str, figures: Figures) -> Iterator[str]:
         yield _element("p", "None: every prediction is right.")
 
 
-def _by_class(files: Files, prefix: str, figures: Figures) -> Iterator[str]:
+def _by_class(files: Files, prefix: str, figures: Metrics) -> Iterator[str]:
     there = {label: row for label, row in figures["per_class"].items() if row["n"]}
     drawn = set(sorted(there, key=lambda label: there[label]["f1"])[: charts.MOST_CLASSES])
     part = "" if len(drawn) == len(there) else f" of the {len(drawn)} classes with the lowest F1 of {len(there)}"
@@ -192,7 +192,7 @@ def _by_class(files: Files, prefix: str, figures: Figures) -> Iterator[str]:
     yield _table("Precision, recall and F1 by class", ("class", "n", "precision", "recall", "F1"), cells)
 
 
-def _confidence(files: Files, prefix: str, known: Sequence[Judged], figures: Figures) -> Iterator[str]:
+def _confidence(files: Files, prefix: str, known: Sequence[Example], figures: Metrics) -> Iterator[str]:
     error, n = figures["calibration_error"], figures["n"]
     yield _element("h3", "Confidence and accuracy")
     yield _figure(
@@ -235,7 +235,7 @@ def _confidence(files: Files, prefix: str, known: Sequence[Judged], figures: Fig
     )
 
 
-def _surest(files: Files, name: str, title: str, rows: Sequence[Judged]) -> Iterator[str]:
+def _surest(files: Files, name: str, title: str, rows: Sequence[Example]) -> Iterator[str]:
     """Yield the first of the rows as pictures, in files named by `name` and a number."""
     yield _element("h3", title)
     if not rows:
@@ -258,7 +258,7 @@ def _surest(files: Files, name: str, title: str, rows: Sequence[Judged]) -> Iter
     yield "</ul>"
 
 
-def _pixels(row: Judged) -> Pixels | None:
+def _pixels(row: Example) -> Pixels | None:
     """Return the picture of a row; None where its file is gone meanwhile."""
     if row.file is None:
         return row.picture
@@ -278,7 +278,7 @@ def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
-def _said(pair: Mapping[str, Any]) -> str:
+def _predicted(pair: Mapping[str, Any]) -> str:
     return f"{pair['true']} is called {pair['said'] or 'no tag'}, {pair['n']:,} times"
 
 

@@ -8,14 +8,14 @@ import numpy as np
 
 from tagger.arrays import Flags, Floats
 from tagger.escaping import code_for_markdown, for_markdown
-from tagger.evaluation.evaluate import Evaluation, Judged
+from tagger.evaluation.evaluate import Evaluation, Example
 from tagger.metrics import classification
 from tagger.metrics.calibration import calibration_error, reliability_table
-from tagger.metrics.significance import DRAWS, Interval, macro_accuracy, macro_interval, share_interval
+from tagger.metrics.significance import RESAMPLES, Interval, bootstrap_interval, macro_accuracy, macro_bootstrap_interval
 
-Rows: TypeAlias = Sequence[Judged]
+Rows: TypeAlias = Sequence[Example]
 Sets: TypeAlias = Mapping[str, Rows]
-Mark: TypeAlias = Callable[[Judged], bool]
+Mark: TypeAlias = Callable[[Example], bool]
 
 _HALVES = (("", (False, True)), (", looked at", (False,)), (", kept", (True,)))
 """What a row is called that is of all photos or of one half, and which `kept` it takes."""
@@ -33,7 +33,7 @@ _HEADER = (
 )
 
 
-def photo_report(evaluation: Evaluation, command: str) -> str:
+def markdown_report(evaluation: Evaluation, command: str) -> str:
     """Return the report on the photos of an evaluation that `command` made, as Markdown; Fashion-MNIST has no part in it.
 
     Raises `DatasetError` where there are no photos.
@@ -47,7 +47,7 @@ def _lines(evaluation: Evaluation, photos: Sets, command: str) -> Iterator[str]:
     sets = {**photos, **together, **_unambiguous(photos)}
     yield f"# Real photos, {for_markdown(evaluation.model)}"
     yield code_for_markdown(command)
-    yield f"\nShares with 95 % intervals from {DRAWS:,} draws of whole groups; others: photos of none of the classes.\n"
+    yield f"\nShares with 95 % intervals from {RESAMPLES:,} draws of whole groups; others: photos of none of the classes.\n"
     yield from _summaries(sets)
     yield "\n## The half that choices look at\n"
     yield from _summaries(_half(sets, kept=False))
@@ -55,7 +55,7 @@ def _lines(evaluation: Evaluation, photos: Sets, command: str) -> Iterator[str]:
     yield from _summaries(_half(sets, kept=True))
     yield from _by_group_of_labels(sets, evaluation)
     if _others(_joined(photos)):
-        yield from _strangers(photos)
+        yield from _ood(photos)
     for name in (name for name in sets if name not in together):
         if known := _known(sets[name]):
             yield from _by_class(name, known, evaluation.labels)
@@ -79,19 +79,19 @@ def _half(sets: Sets, kept: bool) -> dict[str, Rows]:
     return {name: [row for row in rows if row.kept == kept] for name, rows in sets.items()}
 
 
-def _joined(sets: Sets) -> list[Judged]:
+def _joined(sets: Sets) -> list[Example]:
     return [row for rows in sets.values() for row in rows]
 
 
-def _known(rows: Rows) -> list[Judged]:
+def _known(rows: Rows) -> list[Example]:
     return [row for row in rows if row.known]
 
 
-def _others(rows: Rows) -> list[Judged]:
+def _others(rows: Rows) -> list[Example]:
     return [row for row in rows if not row.known]
 
 
-def _unflagged(rows: Rows) -> list[Judged]:
+def _unflagged(rows: Rows) -> list[Example]:
     return [row for row in rows if row.unflagged]
 
 
@@ -125,7 +125,7 @@ def _by_group_of_labels(sets: Sets, evaluation: Evaluation) -> Iterator[str]:
             yield _line(name, *(_macro([row for row in known if row.true_group == group]) for group in groups))
 
 
-def _strangers(photos: Sets) -> Iterator[str]:
+def _ood(photos: Sets) -> Iterator[str]:
     """Yield what is said of photos of none of the classes: how many are flagged, and how well confidence tells them.
 
     Those of a source with known ones too are compared within it, a source of strangers alone with the clear ones.
@@ -139,7 +139,7 @@ def _strangers(photos: Sets) -> Iterator[str]:
             known, others = ([row for row in rows if row.kept in halves] for rows in (_joined(against), photos[name]))
             known, others = _known(known), _others(others)
             flagged = _share(others, lambda row: not row.unflagged)
-            yield _line(name + title, _size(others), flagged, _separation(known, others), " + ".join(against))
+            yield _line(name + title, _size(others), flagged, _auroc(known, others), " + ".join(against))
 
 
 def _by_class(name: str, known: Rows, labels: Sequence[str]) -> Iterator[str]:
@@ -169,7 +169,7 @@ def _by_class(name: str, known: Rows, labels: Sequence[str]) -> Iterator[str]:
 
 
 def _confidence(name: str, known: Rows) -> Iterator[str]:
-    confidence, right = _judgements(known)
+    confidence, right = _examples(known)
     yield f"\nConfidence and accuracy, {for_markdown(name)}\n"
     yield from _head(["confidence", "n", "mean confidence", "accuracy"])
     for row in reliability_table(confidence, right):
@@ -205,12 +205,12 @@ def _mean_of_classes(rows: Rows, mark: Mark) -> str:
 
 
 def _share(rows: Rows, mark: Mark) -> str:
-    return _text(share_interval([mark(row) for row in rows], [row.group for row in rows])) if rows else "-"
+    return _text(bootstrap_interval([mark(row) for row in rows], [row.group for row in rows])) if rows else "-"
 
 
 def _macro(rows: Rows) -> str:
     marks, labels, groups = [row.right for row in rows], [row.label for row in rows], [row.group for row in rows]
-    return _text(macro_interval(marks, labels, groups)) if rows else "-"
+    return _text(macro_bootstrap_interval(marks, labels, groups)) if rows else "-"
 
 
 def _text(interval: Interval) -> str:
@@ -219,13 +219,13 @@ def _text(interval: Interval) -> str:
 
 
 def _calibration_error(rows: Rows) -> str:
-    return f"{calibration_error(reliability_table(*_judgements(rows))):.3f}" if rows else "-"
+    return f"{calibration_error(reliability_table(*_examples(rows))):.3f}" if rows else "-"
 
 
-def _separation(known: Rows, others: Rows) -> str:
-    return f"{classification.separation(_judgements(known)[0], _judgements(others)[0]):.3f}" if known and others else "-"
+def _auroc(known: Rows, others: Rows) -> str:
+    return f"{classification.auroc(_examples(known)[0], _examples(others)[0]):.3f}" if known and others else "-"
 
 
-def _judgements(rows: Rows) -> tuple[Floats, Flags]:
+def _examples(rows: Rows) -> tuple[Floats, Flags]:
     """Return confidences (n,) and which of them are right (n,)."""
     return np.array([row.confidence for row in rows]), np.array([row.right for row in rows])

@@ -15,7 +15,7 @@ _SLACK = 1e-6
 """By how much the softmax of a sure network may exceed 1 in float32."""
 
 
-def decide(
+def decide_tags(
     probabilities: NDArray[np.float32],
     labels: Sequence[str],
     groups: Mapping[str, str],
@@ -43,16 +43,16 @@ def decide(
     return Tag(ranked, low, reason, group, round(min(1.0, in_group), DECIMALS))
 
 
-def tag_of(result: Result, labels: Sequence[str], groups: Mapping[str, str], min_confidence: float) -> Tag:
+def decide_tag(result: Result, labels: Sequence[str], groups: Mapping[str, str], min_confidence: float) -> Tag:
     """Return what is said of a photo, whatever became of it."""
     if result.failed is not None:
         return failed(result.failed)
     if result.probabilities is None:
         return not_recognised()
-    return decide(result.probabilities, labels, groups, min_confidence, result.truncated)
+    return decide_tags(result.probabilities, labels, groups, min_confidence, result.truncated)
 
 
-def renamed(tag: Tag, names: Mapping[str, str]) -> Tag:
+def rename_labels(tag: Tag, names: Mapping[str, str]) -> Tag:
     """Return the same with the names that its labels are to go by; those that `names` does not have keep their own."""
     return replace(tag, ranked=tuple((names.get(label, label), value) for label, value in tag.ranked)) if names else tag
 

@@ -10,12 +10,12 @@ from tagger.settings import Device
 CPU = torch.device("cpu")
 
 
-def for_training(device: Device) -> torch.device:
+def training_device(device: Device) -> torch.device:
     """Return the device to train on, "auto" being CUDA's where there is one, else the processor; raises `DeviceError`."""
-    return available(device, ("cuda", "cpu"))
+    return resolve_device(device, ("cuda", "cpu"))
 
 
-def available(device: Device, fastest: Sequence[Device] = ("cuda", "mps", "cpu")) -> torch.device:
+def resolve_device(device: Device, fastest: Sequence[Device] = ("cuda", "mps", "cpu")) -> torch.device:
     """Return the device that is asked for, "auto" being the first of `fastest` that there is.
 
     Raises `DeviceError` where it is not there.

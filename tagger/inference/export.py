@@ -26,30 +26,30 @@ from torch.nn.utils import prune
 
 from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
 from tagger.data import fashion_mnist
-from tagger.data.splits import hold_out
+from tagger.data.splits import validation_split
 from tagger.errors import ExportError
-from tagger.files import replacing
+from tagger.files import atomic_write
 from tagger.inference.predictor import fold_norms, native_probabilities, photo_probabilities
 from tagger.inference.settings import ExportSettings
 from tagger.models import bundle
 from tagger.models.card import files_of, read
 from tagger.models.network import Network
 
-CHECKED = 1_000
+CHECKED_IMAGES = 1_000
 """Held-out training images on which a file is checked."""
 
-CLOSE = 1e-4
+MAX_DIFFERENCE = 1e-4
 """Greatest difference of probabilities that rounding may make, where nothing was pruned or made int8."""
 
 BATCH = 250
-"""Pictures that are scored at once, which divides `CHECKED`."""
+"""Pictures that are scored at once, which divides `CHECKED_IMAGES`."""
 
 Scorer: TypeAlias = Callable[[Tensor], Tensor]
 """From pictures uint8 (n, 1, 28, 28) to probabilities float32 (n, labels)."""
 
 
 @dataclass(frozen=True)
-class Checked:
+class ExportCheck:
     """How a bundle, or the file made of it, does on the pictures that it is checked on."""
 
     name: str
@@ -65,7 +65,7 @@ class Checked:
     """Greatest difference of a probability from the bundle's."""
 
 
-def export(settings: ExportSettings) -> tuple[Checked, Checked]:
+def export(settings: ExportSettings) -> tuple[ExportCheck, ExportCheck]:
     """Write the file and return the bundle's row and the file's.
 
     Raises `ExportError`, and leaves an older file as it was, where the bundle or the runtime cannot do it, or where what was
@@ -81,10 +81,10 @@ def export(settings: ExportSettings) -> tuple[Checked, Checked]:
         )
     if settings.int8 and settings.to != "onnx":
         raise ExportError("Only ONNX has int8 here; give --to onnx, or leave --int8 out.")
-    _, held_out = hold_out(fashion_mnist.load_fashion_mnist("train", settings.data))
-    checked, others = held_out.take(torch.arange(CHECKED)), held_out.pixels[CHECKED : 2 * CHECKED]
+    _, held_out = validation_split(fashion_mnist.load_fashion_mnist("train", settings.data))
+    checked, others = held_out.take(torch.arange(CHECKED_IMAGES)), held_out.pixels[CHECKED_IMAGES : 2 * CHECKED_IMAGES]
     original = _Scorer(loaded.network(), loaded)
-    smaller = _Scorer(pruned(loaded.network(), settings.prune), loaded) if settings.prune else original
+    smaller = _Scorer(prune_weights(loaded.network(), settings.prune), loaded) if settings.prune else original
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder, "network.pt2")  # torch insists on the suffix, and ONNX on none
         if settings.to == "onnx":
@@ -103,13 +103,13 @@ def export(settings: ExportSettings) -> tuple[Checked, Checked]:
         _row(loaded.model, weights, before, before, checked.labels),
         _row(settings.out.name, content, after, before, checked.labels),
     )
-    if not (settings.prune or settings.int8) and (rows[1].same_tags < len(checked) or rows[1].difference > CLOSE):
+    if not (settings.prune or settings.int8) and (rows[1].same_tags < len(checked) or rows[1].difference > MAX_DIFFERENCE):
         raise ExportError(
             f"The file does not say what {loaded.model} says: {rows[1].same_tags} of {len(checked)} tags are the same, and the "
             f"greatest difference is {rows[1].difference:.2g}; it was not written."
         )
     try:
-        with replacing(settings.out) as file:
+        with atomic_write(settings.out) as file:
             file.write(content)
     except OSError as error:
         raise ExportError(f"{settings.out} cannot be written ({error.strerror or error}).") from error
@@ -132,7 +132,7 @@ class _Scorer(nn.Module):
         return photo_probabilities(self.network, pixels, self.photo_temperature)[:, : self.labels]
 
 
-def pruned(network: Network, share: float) -> Network:
+def prune_weights(network: Network, share: float) -> Network:
     """Return the network without the smallest of its weights, a `share` 0..1 of those of all convolutions and linear layers.
 
     By their magnitude, over all layers together (Han et al. 2015, arXiv 1506.02626), without training afterwards. The others
@@ -248,9 +248,9 @@ def _score(scorer: Scorer, pixels: Tensor) -> _Scored:
     return _Scored(torch.cat(said), BATCH / statistics.median(seconds[1:]))
 
 
-def _row(name: str, content: bytes, scored: _Scored, before: _Scored, labels: Tensor) -> Checked:
+def _row(name: str, content: bytes, scored: _Scored, before: _Scored, labels: Tensor) -> ExportCheck:
     tags = scored.said.argmax(1)
-    return Checked(
+    return ExportCheck(
         name=name,
         size=len(content),
         compressed=len(zlib.compress(content)),

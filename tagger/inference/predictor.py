@@ -14,22 +14,22 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from tagger.inference.device import available
-from tagger.models.adapter import NEIGHBOURS, directions_of
+from tagger.inference.device import resolve_device
+from tagger.models.adapter import NEIGHBOURS, embed_maps
 from tagger.models.bundle import Bundle
 from tagger.models.neighbours import Neighbours, nearest
-from tagger.models.network import Network, logits_of
-from tagger.records import Garment
+from tagger.models.network import Network, logits_in_batches
+from tagger.records import ProductImage
 from tagger.settings import Device
 
-CHUNK = 64
+BATCH_SIZE = 64
 """Pictures in every forward pass, filled up with black: another batch shape may add in another order (pytorch#58128)."""
 
 NEVER_WORN = ("footwear", "accessory")
 """Groups whose labels nothing has that somebody wears above the hips."""
 
 
-COARSE = (3, 2)
+POOLED_SIDES = (3, 2)
 """Sides of the maps, before and after the last stage, by which a shop knows how its photos look: what is where, and no more."""
 
 
@@ -37,14 +37,14 @@ class Predictor:
     """A bundle's network, ready on a device."""
 
     def __init__(self, bundle: Bundle, device: Device = "auto") -> None:
-        self._device = available(device)
+        self._device = resolve_device(device)
         self._card = bundle.card
         self._shop = bundle.shop
         network = bundle.network().eval()
         fold_norms(network)
         self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def __call__(self, pictures: Sequence[Garment]) -> NDArray[np.float32]:
+    def __call__(self, pictures: Sequence[ProductImage]) -> NDArray[np.float32]:
         """Return calibrated probabilities of the labels, float32 (n, labels), for n pictures.
 
         What a row lacks to 1 is the probability that the picture shows none of them, which only a bundle with a head for
@@ -60,13 +60,13 @@ class Predictor:
                 probabilities[chosen] = answered[: len(chosen), :-1].numpy()
         return probabilities
 
-    def look(self, pictures: Sequence[Garment]) -> "Look":
+    def look(self, pictures: Sequence[ProductImage]) -> "Features":
         """Return what the network alone says of n pictures and how it sees them, whatever a shop has taught."""
         probabilities = torch.zeros(len(pictures), len(self._card.network_groups) + 1)
-        maps = torch.zeros(len(pictures), coarse_count(self._network))
+        maps = torch.zeros(len(pictures), pooled_size(self._network))
         for chosen, looked in self._looked(pictures):
             probabilities[chosen], maps[chosen] = looked.probabilities[: len(chosen)], looked.maps[: len(chosen)]
-        return Look(probabilities, maps)
+        return Features(probabilities, maps)
 
     @torch.inference_mode()
     def pictures_a_second(self, batches: Sequence[int], seconds: float = 0.5) -> dict[int, float]:
@@ -85,85 +85,85 @@ class Predictor:
             speeds[size] = size / statistics.median(passes[1:])  # the first one is slower
         return speeds
 
-    def _looked(self, pictures: Sequence[Garment]) -> Iterator[tuple[list[int], "Look"]]:
-        """Yield looks at `CHUNK` pictures of one kind, filled up with black, and the numbers of those that they begin with."""
+    def _looked(self, pictures: Sequence[ProductImage]) -> Iterator[tuple[list[int], "Features"]]:
+        """Yield looks at `BATCH_SIZE` pictures of one kind, filled up with black, and the numbers of those that they begin with."""
         for native in (True, False):
             alike = [number for number, picture in enumerate(pictures) if picture.native == native]
-            for start in range(0, len(alike), CHUNK):
-                chosen = alike[start : start + CHUNK]
-                pixels = np.zeros((CHUNK, 1, 28, 28), np.uint8)
+            for start in range(0, len(alike), BATCH_SIZE):
+                chosen = alike[start : start + BATCH_SIZE]
+                pixels = np.zeros((BATCH_SIZE, 1, 28, 28), np.uint8)
                 pixels[: len(chosen), 0] = [pictures[number].pixels for number in chosen]
-                worn = torch.zeros(CHUNK, dtype=torch.bool)
+                worn = torch.zeros(BATCH_SIZE, dtype=torch.bool)
                 worn[: len(chosen)] = torch.tensor([pictures[number].worn for number in chosen])
                 yield chosen, self._look(torch.from_numpy(pixels).to(self._device), native, worn)
 
     @torch.inference_mode()
-    def _look(self, pixels: Tensor, native: bool, worn: Tensor) -> "Look":
+    def _look(self, pixels: Tensor, native: bool, worn: Tensor) -> "Features":
         """Return the look at pictures of one kind, those `worn` (n,) being no labels of the groups that nobody wears."""
         if native or self._network.photo_head is None:
-            seen = native_look(self._network, pixels, self._card.temperature)
+            seen = native_features(self._network, pixels, self._card.temperature)
         else:
-            seen = photo_look(self._network, pixels, self._card.photo_temperature)
+            seen = photo_features(self._network, pixels, self._card.photo_temperature)
         never_worn = torch.tensor([group in NEVER_WORN for group in self._card.network_groups.values()])
         labels = seen.probabilities.cpu()[:, : len(never_worn)].clone()
         labels[worn[:, None] & never_worn] = 0
-        return Look(torch.cat([labels, (1 - labels.sum(1, keepdim=True)).clamp_min(0)], 1), seen.maps.cpu())
+        return Features(torch.cat([labels, (1 - labels.sum(1, keepdim=True)).clamp_min(0)], 1), seen.maps.cpu())
 
 
 @dataclass(frozen=True)
-class Look:
+class Features:
     """What a network says of n pictures, and how it sees them."""
 
     probabilities: Tensor
     """Calibrated, float32 (n, labels + 1); the last one is that of none of the labels."""
     maps: Tensor
-    """`coarse` maps, float32 (n, d), mean over the views."""
+    """`pool_maps` maps, float32 (n, d), mean over the views."""
 
     @cached_property
     def neighbours(self) -> Neighbours:
         """The `NEIGHBOURS` pictures most like each of them; found once, however often something is learnt from them."""
-        return nearest(directions_of(self.maps), NEIGHBOURS)
+        return nearest(embed_maps(self.maps), NEIGHBOURS)
 
 
-def coarse(maps: tuple[Tensor, Tensor]) -> Tensor:
-    """Return a network's maps in as many cells as `COARSE` says, float32 (n, d)."""
-    cells = [functional.adaptive_avg_pool2d(some, side).flatten(1) for some, side in zip(maps, COARSE, strict=True)]
+def pool_maps(maps: tuple[Tensor, Tensor]) -> Tensor:
+    """Return a network's maps in as many cells as `POOLED_SIDES` says, float32 (n, d)."""
+    cells = [functional.adaptive_avg_pool2d(some, side).flatten(1) for some, side in zip(maps, POOLED_SIDES, strict=True)]
     return torch.cat(cells, 1)
 
 
-def coarse_count(network: Network) -> int:
-    """Return d, the number of columns that `coarse` returns for that network."""
+def pooled_size(network: Network) -> int:
+    """Return d, the number of columns that `pool_maps` returns for that network."""
     before, last = network.channels
-    return before * COARSE[0] ** 2 + last * COARSE[1] ** 2
+    return before * POOLED_SIDES[0] ** 2 + last * POOLED_SIDES[1] ** 2
 
 
-def native_look(network: Network, pixels: Tensor, temperature: float) -> Look:
+def native_features(network: Network, pixels: Tensor, temperature: float) -> Features:
     """Return the look at Fashion-MNIST's pictures or ones in their form, uint8 (n, 1, 28, 28); all columns are classes.
 
     A network with a head for photos averages the picture and its mirror image, one with a single head takes the picture alone.
     """
     views = (pixels,) if network.photo_head is None else (pixels, pixels.flip(3))
-    return _mean_look(network, network.logits_of_maps, views, temperature)
+    return _mean_features(network, network.logits_of_maps, views, temperature)
 
 
-def photo_look(network: Network, pixels: Tensor, temperature: float) -> Look:
+def photo_features(network: Network, pixels: Tensor, temperature: float) -> Features:
     """Return the look at photos' cuts, uint8 (n, 1, 28, 28), of a network with a head for them: mean of four `photo_views`."""
-    return _mean_look(network, network.photo_logits_of_maps, photo_views(pixels), temperature)
+    return _mean_features(network, network.photo_logits_of_maps, photo_views(pixels), temperature)
 
 
 def native_probabilities(network: Network, pixels: Tensor, temperature: float) -> Tensor:
-    """Return probabilities, float32 (n, classes), as `native_look` does."""
-    return native_look(network, pixels, temperature).probabilities
+    """Return probabilities, float32 (n, classes), as `native_features` does."""
+    return native_features(network, pixels, temperature).probabilities
 
 
-def native_answers(network: Network, pixels: Tensor, temperature: float) -> Tensor:
+def native_predictions(network: Network, pixels: Tensor, temperature: float) -> Tensor:
     """Return what `native_probabilities` does for any number of pictures, some at a time to bound the memory."""
-    return logits_of(lambda some: native_probabilities(network, some, temperature), pixels)
+    return logits_in_batches(lambda some: native_probabilities(network, some, temperature), pixels)
 
 
 def photo_probabilities(network: Network, pixels: Tensor, temperature: float) -> Tensor:
-    """Return the photo head's probabilities, float32 (n, photo_classes), as `photo_look` does."""
-    return photo_look(network, pixels, temperature).probabilities
+    """Return the photo head's probabilities, float32 (n, photo_classes), as `photo_features` does."""
+    return photo_features(network, pixels, temperature).probabilities
 
 
 def photo_views(pixels: Tensor) -> tuple[Tensor, ...]:
@@ -172,10 +172,12 @@ def photo_views(pixels: Tensor) -> tuple[Tensor, ...]:
     return (*both, *map(smaller, both))
 
 
-def _mean_look(network: Network, logits: Callable[[Tensor], Tensor], views: Sequence[Tensor], temperature: float) -> Look:
+def _mean_features(
+    network: Network, logits: Callable[[Tensor], Tensor], views: Sequence[Tensor], temperature: float
+) -> Features:
     maps = [network.maps(view) for view in views]
     probabilities = [torch.softmax(logits(last).float() / temperature, dim=1) for _, last in maps]
-    return Look(torch.stack(probabilities).mean(0), torch.stack([coarse(some) for some in maps]).mean(0))
+    return Features(torch.stack(probabilities).mean(0), torch.stack([pool_maps(some) for some in maps]).mean(0))
 
 
 def smaller(pixels: Tensor) -> Tensor:

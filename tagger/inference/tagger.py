@@ -7,7 +7,7 @@ from pathlib import Path
 from tagger.inference import decision
 from tagger.inference.predictor import Predictor
 from tagger.models import bundle
-from tagger.photos.loader import Prepared, Scored, pictures_of, prepare, with_results
+from tagger.photos.loader import LoadedPhoto, ScoredPhoto, attach_results, load_photos, product_images
 from tagger.records import Item, Tag
 from tagger.settings import DEFAULT_MODEL, Device
 
@@ -49,23 +49,23 @@ class Tagger:
         items = (Item(str(path), Path(path)) for path in paths)
         return (self.decide(scored) for scored in self.score(items))
 
-    def score(self, items: Iterable[Item]) -> Iterator[Scored]:
+    def score(self, items: Iterable[Item]) -> Iterator[ScoredPhoto]:
         """Yield what became of each item, in their order."""
-        return self.score_prepared(prepare(items, self._workers, self._allow_truncated))
+        return self.score_prepared(load_photos(items, self._workers, self._allow_truncated))
 
-    def score_prepared(self, prepared: Iterable[Prepared]) -> Iterator[Scored]:
+    def score_prepared(self, prepared: Iterable[LoadedPhoto]) -> Iterator[ScoredPhoto]:
         """Yield what became of each photo whose garment, or failure, is at hand already, in their order."""
         waiting = iter(prepared)
         while batch := list(islice(waiting, self._batch_size)):
             yield from self.score_batch(batch)
 
-    def score_batch(self, batch: Sequence[Prepared]) -> Iterator[Scored]:
+    def score_batch(self, batch: Sequence[LoadedPhoto]) -> Iterator[ScoredPhoto]:
         """Yield what became of each photo of one batch."""
-        return with_results(batch, self._predict(pictures_of(batch)))
+        return attach_results(batch, self._predict(product_images(batch)))
 
-    def decide(self, scored: Scored) -> Tag:
+    def decide(self, scored: ScoredPhoto) -> Tag:
         """Return what is said of a scored photo."""
         if scored.result is None:
             raise ValueError(f"{scored.item.path} was not scored, as its bytes were said to be known")
         card = self.bundle.card
-        return decision.tag_of(scored.result, card.labels, card.groups, self.min_confidence)
+        return decision.decide_tag(scored.result, card.labels, card.groups, self.min_confidence)

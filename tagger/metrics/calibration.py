@@ -46,7 +46,7 @@ PHOTO_PRECISION = 0.95
 PRECISIONS = (0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
 """Shares of right ones among the unflagged tags that a card has thresholds for."""
 
-ENOUGH_TO_CALIBRATE = 100
+MIN_CALIBRATION_PHOTOS = 100
 """Labelled photos from which on thresholds are a shop's own; with fewer confidence is rough."""
 
 
@@ -70,7 +70,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     return float(log_temperature.detach().exp().clamp(0.05, 20))
 
 
-def threshold_for(precision: float, probabilities: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
+def threshold_at_precision(precision: float, probabilities: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
     """Return the least confidence from which on at least `precision` of the tags are right, or 1.0 if none is.
 
     For probabilities (n, classes) and true classes (n,); never below one half, where another tag could be as likely.

@@ -22,7 +22,7 @@ NO_TAG = -1
 """The class said of a photo without a tag: never the true one."""
 
 
-def measure(predicted: Classes, confidence: Floats, truth: Classes, labels: Sequence[str]) -> dict[str, Any]:
+def classification_report(predicted: Classes, confidence: Floats, truth: Classes, labels: Sequence[str]) -> dict[str, Any]:
     """Return all figures for predicted classes, confidences 0..1 and true classes, each (n,), n at least 1, as JSON values.
 
     `macro_accuracy` is the mean of the accuracies of the classes that occur in `truth`.
@@ -62,7 +62,7 @@ def _per_class(truth: Classes, predicted: Classes, labels: Sequence[str]) -> dic
 
 
 def confused_pairs(confusion: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the pairs of a true and another said class that occur in a `confusion` of `measure`, the most pictures first.
+    """Return the pairs of a true and another said class that occur in a `confusion` of `classification_report`, the most pictures first.
 
     Each has `true`, `said` ("" for no tag), `n`, and the `share` 0..1 of the true class; equal ones are in the labels' order.
     """
@@ -107,7 +107,7 @@ def coverage_curve(confidence: Floats, right: Flags) -> tuple[Floats, Floats]:
     return counts / len(order), np.cumsum(right[order])[last] / counts
 
 
-def separation(known: Floats, strangers: Floats) -> float:
+def auroc(known: Floats, strangers: Floats) -> float:
     """Return how often a known photo has the higher confidence than a stranger: the area under the ROC curve, 0..1."""
     return float(roc_auc_score(np.repeat([1, 0], [len(known), len(strangers)]), np.concatenate([known, strangers])))
 

@@ -9,16 +9,16 @@ from scipy.stats import binomtest
 
 from tagger.arrays import Flags, Floats
 
-DRAWS = 2_000
+RESAMPLES = 2_000
 """Draws of groups behind an interval."""
 
-_DRAWS_AT_ONCE = 100
+_RESAMPLES_AT_ONCE = 100
 
 Interval: TypeAlias = tuple[float, float, float]
 """A share 0..1 with the lower and the upper end of its 95 % interval."""
 
 
-def mcnemar(right: Flags, other: Flags) -> float:
+def mcnemar_p_value(right: Flags, other: Flags) -> float:
     """Return how likely it is by chance that so uneven a number of pictures (n,) is got right by only one of two.
 
     The exact form of the test (McNemar 1947, "Note on the sampling error of the difference between correlated proportions").
@@ -33,22 +33,22 @@ def macro_accuracy(right: ArrayLike, classes: ArrayLike) -> float:
     return float((np.bincount(indices, np.asarray(right, float)) / np.bincount(indices)).mean())
 
 
-def macro_interval(right: Sequence[bool], classes: Sequence[object], groups: Sequence[str]) -> Interval:
+def macro_bootstrap_interval(right: Sequence[bool], classes: Sequence[object], groups: Sequence[str]) -> Interval:
     """Return `macro_accuracy` with its interval over seeded draws of groups; a draw passes over classes that it lacks."""
     n, marked = _counts(right, classes, groups)
     chance, even = np.random.default_rng(0), np.full(len(n), 1 / len(n))
     drawn = []
-    for _ in range(0, DRAWS, _DRAWS_AT_ONCE):  # all of them at once would take gigabytes on some ten thousand groups
-        draws = chance.multinomial(len(n), even, _DRAWS_AT_ONCE)
+    for _ in range(0, RESAMPLES, _RESAMPLES_AT_ONCE):  # all of them at once would take gigabytes on some ten thousand groups
+        draws = chance.multinomial(len(n), even, _RESAMPLES_AT_ONCE)
         with np.errstate(invalid="ignore"):
             drawn.append(np.nanmean((draws @ marked) / (draws @ n), axis=1))
     low, high = np.quantile(np.concatenate(drawn), [0.025, 0.975])
     return macro_accuracy(right, np.asarray(classes)), float(low), float(high)
 
 
-def share_interval(right: Sequence[bool], groups: Sequence[str]) -> Interval:
+def bootstrap_interval(right: Sequence[bool], groups: Sequence[str]) -> Interval:
     """Return the share of pictures that are `right` with its interval over draws of groups."""
-    return macro_interval(right, ["any"] * len(right), groups)
+    return macro_bootstrap_interval(right, ["any"] * len(right), groups)
 
 
 def _counts(right: Sequence[bool], classes: Sequence[object], groups: Sequence[str]) -> tuple[Floats, Floats]:

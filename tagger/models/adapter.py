@@ -22,7 +22,7 @@ WIDTH, OWN = 0.05, 0.1
 
 So narrow that only photos of nearly the same thing count: what helps within a catalog misleads on photos of another kind."""
 
-LEAST = 1e-4
+MIN_PROBABILITY = 1e-4
 """No probability is taken to be less, as its logarithm is a feature."""
 
 BLOCK = 1_024
@@ -33,7 +33,7 @@ PREFIX = "shop."
 
 
 @dataclass(frozen=True)
-class Shop:
+class ShopAdapter:
     """What was learnt, as float32 tensors, for S labels of the network, K labels here and maps of d numbers.
 
     Wherever there are K + 1 columns, the last one is "none of these".
@@ -65,7 +65,7 @@ class Shop:
             raise ValueError("the shop's translation, memory and labels do not fit each other")
 
     @classmethod
-    def of_tensors(cls, tensors: Mapping[str, Tensor]) -> "Shop | None":
+    def of_tensors(cls, tensors: Mapping[str, Tensor]) -> "ShopAdapter | None":
         """Return the shop among a file's tensors, or None where there is none."""
         own = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
         if not own:
@@ -84,15 +84,15 @@ class Shop:
 
         With `photos`, numbers int64 (m,), those of these alone (m, d), without a copy of their maps.
         """
-        return _directed(maps, self.centre, self.spread, photos)
+        return _embedded(maps, self.centre, self.spread, photos)
 
     def scores(self, probabilities: Tensor, directions: Tensor) -> Tensor:
         """Return the head's scores (n, K + 1), for the network's probabilities (n, S + 1) and directions (n, d).
 
         They are of the labels, and in the last column of none of them against all.
         """
-        translated = (probabilities @ self.translation).clamp(LEAST, 1)
-        said = torch.cat([translated[:, :-1].log(), torch.logit(translated[:, -1:], LEAST)], 1)
+        translated = (probabilities @ self.translation).clamp(MIN_PROBABILITY, 1)
+        said = torch.cat([translated[:, :-1].log(), torch.logit(translated[:, -1:], MIN_PROBABILITY)], 1)
         return said + (directions @ self.weight + self.bias)
 
     def said_by_head(self, probabilities: Tensor, directions: Tensor) -> Tensor:
@@ -112,7 +112,7 @@ class Shop:
         near, which = (directions @ self._memory.T).topk(min(NEIGHBOURS, len(self.memory)), 1)
         weights = ((near - 1) / WIDTH).exp()
         told = (weights[:, :, None] * self.said[which].float()).sum(1)
-        return tempered((OWN * own + told) / (OWN + weights.sum(1, keepdim=True)), temperature)
+        return apply_temperature((OWN * own + told) / (OWN + weights.sum(1, keepdim=True)), temperature)
 
     @cached_property
     def _memory(self) -> Tensor:
@@ -125,12 +125,12 @@ def centre_and_spread(maps: Tensor) -> tuple[Tensor, Tensor]:
     return maps.mean(0), maps.std(0, correction=0) + 1e-6
 
 
-def directions_of(maps: Tensor) -> Tensor:
+def embed_maps(maps: Tensor) -> Tensor:
     """Return the directions of a catalog's own maps (n, d), as a shop that has learnt from it `direct`s them."""
-    return _directed(maps, *centre_and_spread(maps))
+    return _embedded(maps, *centre_and_spread(maps))
 
 
-def _directed(maps: Tensor, centre: Tensor, spread: Tensor, photos: Tensor | None = None) -> Tensor:
+def _embedded(maps: Tensor, centre: Tensor, spread: Tensor, photos: Tensor | None = None) -> Tensor:
     directions = torch.empty(len(maps) if photos is None else len(photos), maps.shape[1])
     for start in range(0, len(directions), BLOCK):
         chosen = slice(start, start + BLOCK)
@@ -139,6 +139,6 @@ def _directed(maps: Tensor, centre: Tensor, spread: Tensor, photos: Tensor | Non
     return directions
 
 
-def tempered(probabilities: Tensor, temperature: float) -> Tensor:
+def apply_temperature(probabilities: Tensor, temperature: float) -> Tensor:
     """Return probabilities (n, classes) whose logarithms were divided by a positive temperature."""
     return (probabilities.clamp_min(1e-9).log() / temperature).softmax(1)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-class Parts(NamedTuple):
+class NetworkParts(NamedTuple):
     """What a family makes of a shape, for the head or heads that follow."""
 
     layers: list[nn.Module]
@@ -36,7 +36,7 @@ class SideBySide(nn.Module):
         return torch.cat([member(share) for member, share in zip(self.members, shares, strict=True)], 1)
 
 
-def side_by_side(members: Sequence[Parts]) -> Parts:
+def side_by_side(members: Sequence[NetworkParts]) -> NetworkParts:
     """Return the parts of several networks of one shape as those of one, whose maps and features are all of theirs."""
     first = members[0]
     fronts = [nn.Sequential(*member.layers[: -member.last]) for member in members]
@@ -45,7 +45,7 @@ def side_by_side(members: Sequence[Parts]) -> Parts:
     before, after = first.channels
     count = len(members)
     neck = SideBySide([member.neck for member in members])
-    return Parts(layers, 1, neck, count * first.width, (count * before, count * after))
+    return NetworkParts(layers, 1, neck, count * first.width, (count * before, count * after))
 
 
 class ResidualBlock(nn.Module):

@@ -20,11 +20,11 @@ from torch import Tensor
 
 from tagger.errors import BundleError
 from tagger.escaping import for_terminal
-from tagger.file_names import escaped
-from tagger.files import replacing
-from tagger.models.adapter import PREFIX, Shop
+from tagger.file_names import escape_surrogates
+from tagger.files import atomic_write
+from tagger.models.adapter import PREFIX, ShopAdapter
 from tagger.models.bundle_name import DEFAULT_FILE
-from tagger.models.card import FORMAT, KIND, Card, damage_said, model_name, read
+from tagger.models.card import FORMAT, KIND, Card, damage_as_error, model_name, read
 from tagger.models.network import Network
 from tagger.models.registry import is_folder, user_folder
 from tagger.models.side_files import remove_own
@@ -37,7 +37,7 @@ class Bundle:
     card: Card
     weights: Mapping[str, Tensor]
     fingerprint: str
-    shop: Shop | None = None
+    shop: ShopAdapter | None = None
     """What a shop has taught, where one has."""
 
     @property
@@ -60,7 +60,7 @@ def load(name: str | Path) -> Bundle:
     damaged, foreign or from a newer fmtag.
     """
     signed = read(name)
-    with damage_said(signed.folder):
+    with damage_as_error(signed.folder):
         packed = signed.weights()
         if hashlib.sha256(packed).hexdigest() != signed.weights_sha256:
             raise ValueError("the weights are not those that the card was written for")
@@ -69,13 +69,13 @@ def load(name: str | Path) -> Bundle:
         except SafetensorError as error:
             raise ValueError(str(error)) from error
         weights = {key: tensor for key, tensor in tensors.items() if not key.startswith(PREFIX)}
-        bundle = Bundle(signed.card, weights, signed.fingerprint, Shop.of_tensors(tensors))
+        bundle = Bundle(signed.card, weights, signed.fingerprint, ShopAdapter.of_tensors(tensors))
         bundle.network()
         _check_shop(bundle)
         return bundle
 
 
-def save(folder: Path, card: Card, network: Network, shop: Shop | None = None) -> Bundle:
+def save(folder: Path, card: Card, network: Network, shop: ShopAdapter | None = None) -> Bundle:
     """Write a bundle into `folder`, replacing the one that is there, and return it as `load` would.
 
     What fmtag had written beside the old one, such as its history, is removed.
@@ -95,10 +95,10 @@ def save(folder: Path, card: Card, network: Network, shop: Shop | None = None) -
     replaced = _weights_in(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(weights) as file:
+        with atomic_write(weights) as file:
             file.write(packed)
-        with replacing(folder / "card.json") as file:
-            file.write((escaped(json.dumps(raw, indent=2, ensure_ascii=False)) + "\n").encode())
+        with atomic_write(folder / "card.json") as file:
+            file.write((escape_surrogates(json.dumps(raw, indent=2, ensure_ascii=False)) + "\n").encode())
         if replaced is not None and replaced != weights:
             replaced.unlink(missing_ok=True)
         if is_replacement:
@@ -145,7 +145,7 @@ def set_default_model(name: str) -> Bundle:
         raise BundleError(f"{place} is a folder, where the default bundle's name is kept; rename that folder.")
     try:
         user_folder().mkdir(parents=True, exist_ok=True)
-        with replacing(place) as file:
+        with atomic_write(place) as file:
             file.write(f"{kept}\n".encode())
     except OSError as error:
         raise BundleError(f"{place} cannot be written: {error.strerror or error}.") from error

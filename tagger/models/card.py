@@ -16,7 +16,7 @@ from typing import Any
 from tagger.errors import BundleError
 from tagger.models.bundle_name import check_name
 from tagger.models.config import NetworkConfig
-from tagger.models.registry import _find, is_folder, shipped, user_folder
+from tagger.models.registry import find_bundle, is_folder, shipped_bundles, user_folder
 
 FORMAT = 6
 """Grows when an older fmtag could not read the card."""
@@ -90,7 +90,7 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Signed:
+class StoredCard:
     """A card as it lies in its bundle's folder, with the name and sha256 of the weights that it was written for."""
 
     folder: Path
@@ -115,26 +115,26 @@ def model_name(card: Card, fingerprint: str) -> str:
     return f"{card.name}@{fingerprint[:8]}+g{card.garment_version}"
 
 
-def read(name: str | Path) -> Signed:
+def read(name: str | Path) -> StoredCard:
     """Return the card of the bundle `name`: a name, or a folder where it is a `Path` or written with a separator (`./x`).
 
     Of two bundles of one name the user's own comes before the shipped one. Raises `BundleError` where there is none, or it is
     damaged, foreign or from a newer fmtag.
     """
-    folder = _find(name)
-    with damage_said(folder):
+    folder = find_bundle(name)
+    with damage_as_error(folder):
         content = (folder / "card.json").read_bytes()
         raw = _parsed(content, folder)
         weights_file, weights_sha256 = str(raw["weights"]["file"]), str(raw["weights"]["sha256"])
         if Path(weights_file).name != weights_file:
             raise ValueError("its weights lie outside its folder")
-        return Signed(folder, _card(raw), hashlib.sha256(content).hexdigest(), weights_file, weights_sha256)
+        return StoredCard(folder, _card(raw), hashlib.sha256(content).hexdigest(), weights_file, weights_sha256)
 
 
 def files_of(name: str | Path) -> list[Path]:
     """Return the files of the bundle that `read` would find, which may be damaged; none where there is no such bundle."""
     try:
-        folder = _find(name)
+        folder = find_bundle(name)
     except BundleError:
         return []
     return [folder / "card.json", folder / HISTORY_FILE, *folder.glob("weights-*.safetensors")]
@@ -151,7 +151,7 @@ def check_replaceable(folder: Path) -> None:
 
 
 @contextmanager
-def damage_said(folder: Path) -> Iterator[None]:
+def damage_as_error(folder: Path) -> Iterator[None]:
     """Turn whatever is wrong with a bundle's files into a `BundleError` of one sentence."""
     try:
         yield
@@ -162,7 +162,7 @@ def damage_said(folder: Path) -> Iterator[None]:
         raise BundleError(f"The bundle {folder} is damaged: {reason}. Fetch it again or retrain it.") from error
 
 
-def place_for(out: str) -> Path:
+def bundle_folder(out: str) -> Path:
     """Return the folder for a new bundle: a bare name is one in the user's folder, anything else a path.
 
     Raises `BundleError` for the name of a shipped bundle, which would be hidden by it, where no bundle can be so named, and as
@@ -170,7 +170,7 @@ def place_for(out: str) -> Path:
     """
     is_name = not is_folder(out)
     check_name(out if is_name else os.path.basename(os.path.realpath(out)))
-    if is_name and out in (folder.name for folder in shipped()):
+    if is_name and out in (folder.name for folder in shipped_bundles()):
         raise BundleError(f"{out} is the name of a bundle that comes with fmtag; give the new one another name.")
     folder = user_folder() / out if is_name else Path(out)
     check_replaceable(folder)

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from tagger.models.blocks import Parts
+from tagger.models.blocks import NetworkParts
 from tagger.models.config import NetworkConfig
 
 SIDE = 28
 """Pixels each way; what is flattened knows no other size."""
 
 
-def parts(config: NetworkConfig) -> Parts:
+def build(config: NetworkConfig) -> NetworkParts:
     """Return the stages, each halved by a max-pool or by the stride of its last convolution, and the dense layers."""
     stages: list[nn.Module] = []
     width, before, side = 1, 1, SIDE
@@ -23,7 +23,7 @@ def parts(config: NetworkConfig) -> Parts:
         stages.append(nn.Sequential(*_stage(width, channels, depth, config)))
         before, width, side = width, channels, side // 2 if config.pooled else (side + 1) // 2
     neck, features = _neck(width * side**2, config)
-    return Parts(stages, 1, neck, features, (before, width))
+    return NetworkParts(stages, 1, neck, features, (before, width))
 
 
 def _stage(channels_in: int, channels: int, depth: int, config: NetworkConfig) -> Iterator[nn.Module]:

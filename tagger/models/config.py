@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-MOST_MEMBERS = 32
+MAX_ENSEMBLE_MEMBERS = 32
 """Of an ensemble; the gain is in the first few."""
 
 
@@ -65,5 +65,5 @@ class NetworkConfig:
             raise ValueError("stem must be 0 to 4096, classes 2 to 10000, deviation positive")
         if self.photo_classes not in (0, self.classes, self.classes + 1):
             raise ValueError("photo_classes must be 0, classes, or one more, for what is none of them")
-        if not math.isfinite(self.mean) or not 1 <= self.members <= MOST_MEMBERS:
-            raise ValueError(f"mean must be a number, members 1 to {MOST_MEMBERS}")
+        if not math.isfinite(self.mean) or not 1 <= self.members <= MAX_ENSEMBLE_MEMBERS:
+            raise ValueError(f"mean must be a number, members 1 to {MAX_ENSEMBLE_MEMBERS}")

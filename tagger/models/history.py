@@ -4,8 +4,8 @@ import csv
 from pathlib import Path
 from typing import NamedTuple
 
-from tagger.models.card import HISTORY_FILE, damage_said
-from tagger.models.registry import _find
+from tagger.models.card import HISTORY_FILE, damage_as_error
+from tagger.models.registry import find_bundle
 
 
 class Epoch(NamedTuple):
@@ -24,8 +24,8 @@ def history(name: str | Path) -> list[Epoch]:
 
     Raises `BundleError` where there is no such bundle, or what it holds is no history.
     """
-    folder = _find(name)
-    with damage_said(folder):
+    folder = find_bundle(name)
+    with damage_as_error(folder):
         try:
             with (folder / HISTORY_FILE).open(encoding="utf-8", newline="") as file:
                 rows = list(csv.DictReader(file))

@@ -7,23 +7,23 @@ import torch
 from torch import Tensor, nn
 
 from tagger.models import cnn, resnet
-from tagger.models.blocks import Parts, side_by_side
+from tagger.models.blocks import NetworkParts, side_by_side
 from tagger.models.config import NetworkConfig
 
 
-def _parts(config: NetworkConfig) -> Parts:
+def _parts(config: NetworkConfig) -> NetworkParts:
     """Return what the config's family makes of its shape, as often as it has members."""
     if config.members > 1:
         return side_by_side([_parts(replace(config, members=1)) for _ in range(config.members)])
     if config.family == "residual":
-        return resnet.parts(config)
+        return resnet.build(config)
     if config.family == "plain":
-        return cnn.parts(config)
+        return cnn.build(config)
     from tagger.models import (
         torchvision_backbones,  # torchvision takes a second to import, and no bundle that is shipped needs it
     )
 
-    return torchvision_backbones.parts(config)
+    return torchvision_backbones.build(config)
 
 
 class Network(nn.Module):
@@ -44,9 +44,9 @@ class Network(nn.Module):
         """Of the maps before and after the last stage."""
         self._last = made.last
 
-    def parts(self) -> Parts:
+    def parts(self) -> NetworkParts:
         """Return what the network is built of, its very modules."""
-        return Parts(list(self.stages), self._last, self.neck, self.head.in_features, self.channels)
+        return NetworkParts(list(self.stages), self._last, self.neck, self.head.in_features, self.channels)
 
     def maps(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the maps before and after the last stage, float (n, channels, h', w') each.
@@ -82,7 +82,7 @@ class Network(nn.Module):
 
 
 @torch.no_grad()
-def logits_of(network: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
+def logits_in_batches(network: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
     """Return logits, float (n, classes), for any number of pictures (n, 1, h, w), 500 at a time to bound the memory.
 
     `network` is one, its `photo_logits`, or any other function of pictures, which is then asked in the same parts.
@@ -90,6 +90,6 @@ def logits_of(network: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
     return torch.cat([network(some) for some in torch.split(pixels, 500)])
 
 
-def said_of_both_sides(network: nn.Module, pixels: Tensor) -> Tensor:
+def flip_averaged_probabilities(network: nn.Module, pixels: Tensor) -> Tensor:
     """Return probabilities (n, classes), the mean of those of each picture and of its mirror image."""
-    return (logits_of(network, pixels).softmax(1) + logits_of(network, pixels.flip(3)).softmax(1)) / 2
+    return (logits_in_batches(network, pixels).softmax(1) + logits_in_batches(network, pixels.flip(3)).softmax(1)) / 2

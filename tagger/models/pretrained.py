@@ -35,7 +35,7 @@ def load(file: Path, config: NetworkConfig, seed: int) -> Pretrained:
     torch.manual_seed(seed)
     network = Network(config)
     try:
-        made = torchvision_backbones.parts(config, weights)
+        made = torchvision_backbones.build(config, weights)
     except ValueError as error:
         raise TrainingError(f"{file} does not hold torchvision's weights of {config.family}: {error}.") from error
     network.stages, network.neck = nn.Sequential(*made.layers), made.neck

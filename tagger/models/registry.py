@@ -15,12 +15,12 @@ _LONGEST_DEFAULT = 10_000
 """Bytes of `DEFAULT_FILE`, which holds a name or a folder in one line."""
 
 
-def shipped() -> list[Path]:
+def shipped_bundles() -> list[Path]:
     """Return the folders of the bundles that come with fmtag."""
     return _bundles_in(_shipped_folder())
 
 
-def own() -> list[Path]:
+def user_bundles() -> list[Path]:
     """Return the folders of the user's own bundles."""
     folder = user_folder()
     return _bundles_in(folder) if os.path.isdir(folder) else []  # noqa: PTH112 (which fails where it may not look)
@@ -75,7 +75,7 @@ def default_model() -> str:
     if not name or (is_folder(name) and not Path(name).is_absolute()) or for_terminal(name) != name:
         raise BundleError(f"{place} holds neither the name of a bundle nor a folder's whole path; {remedy}.")
     try:
-        _find(name)
+        find_bundle(name)
     except BundleError as error:
         raise BundleError(f"{place} names {name!r}, which is no bundle; {remedy}.") from error
     return name
@@ -87,13 +87,13 @@ def _shipped_folder() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).resolve().parent.parent / "weights"
 
 
-def _find(name: str | Path) -> Path:
+def find_bundle(name: str | Path) -> Path:
     if name and (isinstance(name, Path) or is_folder(name)):
         return _found_in_folder(Path(name))
     for folder in (user_folder() / name, _shipped_folder() / name):
         if name and _holds_card(folder):
             return folder
-    known, made = (", ".join(folder.name for folder in some) or "none" for some in (shipped(), own()))
+    known, made = (", ".join(folder.name for folder in some) or "none" for some in (shipped_bundles(), user_bundles()))
     hint = "A bundle's folder is written with a separator, as ./name is."
     if name and _holds_card(Path(name)):
         hint = f"There is a folder {name} here: write .{os.sep}{name} to use that."

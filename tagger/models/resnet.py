@@ -6,11 +6,11 @@ Origin: ResNet (He et al. 2015, arXiv 1512.03385) for small pictures; with max-p
 
 from torch import nn
 
-from tagger.models.blocks import Parts, PooledBlock, ResidualBlock
+from tagger.models.blocks import NetworkParts, PooledBlock, ResidualBlock
 from tagger.models.config import NetworkConfig
 
 
-def parts(config: NetworkConfig) -> Parts:
+def build(config: NetworkConfig) -> NetworkParts:
     """Return a convolution, the stages, and the mean of each map."""
     width = config.stem or config.widths[0]
     layers: list[nn.Module] = [nn.Conv2d(1, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
@@ -21,7 +21,7 @@ def parts(config: NetworkConfig) -> Parts:
             layers.append(_block(width, channels, config, stage, block))
             width = channels
     neck = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return Parts(layers, config.depths[-1], neck, width, (before, width))
+    return NetworkParts(layers, config.depths[-1], neck, width, (before, width))
 
 
 def _block(channels_in: int, channels: int, config: NetworkConfig, stage: int, block: int) -> nn.Module:

@@ -11,23 +11,23 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from tagger.models.blocks import Parts
+from tagger.models.blocks import NetworkParts
 from tagger.models.config import NetworkConfig
 
-MAKERS = {
+BUILDERS = {
     "resnet18": models.resnet18,
     "mobilenet-v3": models.mobilenet_v3_small,
     "efficientnet-b0": models.efficientnet_b0,
 }
 
 
-def parts(config: NetworkConfig, weights: Mapping[str, Tensor] | None = None) -> Parts:
+def build(config: NetworkConfig, weights: Mapping[str, Tensor] | None = None) -> NetworkParts:
     """Return ResNet-18 without the max-pool at its start, or one of the others, whose first convolution has no stride.
 
     They have those `weights` where some are given, named as by torchvision, but for the last layer's, whose classes
     are others. Raises `ValueError` where they are not the network's.
     """
-    whole = MAKERS[config.family](num_classes=1)
+    whole = BUILDERS[config.family](num_classes=1)
     if weights is not None:
         _load_all_but_the_head(whole, weights)
     if config.family == "resnet18":
@@ -50,17 +50,17 @@ def _load_all_but_the_head(whole: nn.Module, weights: Mapping[str, Tensor]) -> N
     whole.load_state_dict(own | needed)
 
 
-def _resnet18(whole: models.ResNet) -> Parts:
+def _resnet18(whole: models.ResNet) -> NetworkParts:
     first = _of_one_channel(whole.conv1, stride=2)
     layers = [first, whole.bn1, whole.relu, whole.layer1, whole.layer2, whole.layer3, whole.layer4]
-    return Parts(layers, 1, nn.Sequential(whole.avgpool, nn.Flatten()), 512, (256, 512))
+    return NetworkParts(layers, 1, nn.Sequential(whole.avgpool, nn.Flatten()), 512, (256, 512))
 
 
-def _of_features(whole: models.MobileNetV3 | models.EfficientNet, width: int, channels: tuple[int, int]) -> Parts:
+def _of_features(whole: models.MobileNetV3 | models.EfficientNet, width: int, channels: tuple[int, int]) -> NetworkParts:
     """Return the parts of a network that torchvision divides into features and a classifier, whose last layer is the head."""
     whole.features[0][0] = _of_one_channel(whole.features[0][0], stride=1)
     neck = nn.Sequential(whole.avgpool, nn.Flatten(), *whole.classifier[:-1])
-    return Parts(list(whole.features), 1, neck, width, channels)
+    return NetworkParts(list(whole.features), 1, neck, width, channels)
 
 
 def _of_one_channel(first: nn.Conv2d, stride: int) -> nn.Conv2d:

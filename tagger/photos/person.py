@@ -37,7 +37,7 @@ class Face:
     colour: Floats
 
 
-def worn(pixels: Pixels, mask: Pixels) -> Pixels | None:
+def worn_mask(pixels: Pixels, mask: Pixels) -> Pixels | None:
     """Return which part of `mask` the figure in it wears above the hips, uint8 (h, w), or None where it is no figure.
 
     The head, bare skin in the colour of the face, and what differs in colour from the hips on are taken away.

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.arrays import Floats, Pixels
-from tagger.photos.person import worn
-from tagger.records import Garment, Photo
+from tagger.photos.person import worn_mask
+from tagger.records import Photo, ProductImage
 
 VERSION = 2
 """Grows with every change that gives another picture; part of every result's fingerprint."""
@@ -44,31 +44,31 @@ LEAST_TONE, MOST_LIFT = 150, 12.5
 Fashion-MNIST left white products out, and a network that learnt from it sees next to nothing where all is nearly black."""
 
 
-def garment(photo: Photo) -> Garment:
+def extract_product(photo: Photo) -> ProductImage:
     """Return the product in `photo` as Fashion-MNIST shows its own: bright on 0, longest side 28, centred."""
     if _is_fashion_mnist(photo.pixels):
-        return Garment(photo.pixels[:, :, 0].copy(), found=True, truncated=photo.truncated, native=True)
-    found = product(photo)
+        return ProductImage(photo.pixels[:, :, 0].copy(), found=True, truncated=photo.truncated, native=True)
+    found = cut_product(photo)
     if found is None:
-        return Garment(np.zeros((SIDE, SIDE), np.uint8), found=False, truncated=photo.truncated)
-    return Garment(centred(found.pixels), found=True, truncated=photo.truncated, worn=found.worn)
+        return ProductImage(np.zeros((SIDE, SIDE), np.uint8), found=False, truncated=photo.truncated)
+    return ProductImage(centred(found.pixels), found=True, truncated=photo.truncated, worn=found.worn)
 
 
 @dataclass(frozen=True)
 class Product:
-    """A product alone, uint8 (height, width): grey, negated, at least 1, on 0; of a figure, what it has `worn`."""
+    """A product alone, uint8 (height, width): grey, negated, at least 1, on 0; of a figure, what it has `worn_mask`."""
 
     pixels: Pixels
     worn: bool
 
 
-def product(photo: Photo) -> Product | None:
+def cut_product(photo: Photo) -> Product | None:
     """Return the product in `photo`, of a figure what is worn above the hips; None where nothing stands out."""
     pixels = _without_edge(photo.pixels)
     mask = product_mask(pixels)
     if mask is None:
         return None
-    garments = worn(pixels, mask)
+    garments = worn_mask(pixels, mask)
     shown = mask if garments is None else _large_parts(garments, LEAST_PART_WORN)
     return Product(_negative(pixels, _holes_filled(shown)), worn=garments is not None)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tagger.errors import LedgerError
 from tagger.escaping import for_terminal
-from tagger.run.ledger import migrate, said_of, storable, text_of
+from tagger.run.ledger import database_error_sentence, migrate, storable, text_of
 
 NEAR = 5
 """Paths that are offered where there is none of that name."""
@@ -26,7 +26,7 @@ def explain(path: str, ledger: Path) -> dict[str, Any]:
     """
     if not ledger.is_file():
         raise LedgerError(f"There is no ledger {ledger}; give the one that `fmtag run` keeps beside its output.")
-    with said_of(str(ledger)), closing(sqlite3.connect(ledger, isolation_level=None)) as sql:
+    with database_error_sentence(str(ledger)), closing(sqlite3.connect(ledger, isolation_level=None)) as sql:
         migrate(sql, str(ledger))
         sql.row_factory = sqlite3.Row
         item = _find(sql, path, ledger)
@@ -37,7 +37,13 @@ def explain(path: str, ledger: Path) -> dict[str, Any]:
             "tries": item["tries"],
             "looked_at": _run(sql, item["run"]),
         }
-        return {**found, **_said(sql, item), **_published(item), "copies": _copies(sql, item), **_history(sql, item["id"])}
+        return {
+            **found,
+            **_probabilities(sql, item),
+            **_published(item),
+            "copies": _copies(sql, item),
+            **_history(sql, item["id"]),
+        }
 
 
 def as_text(known: Mapping[str, Any]) -> str:
@@ -97,7 +103,7 @@ def _keys(sql: sqlite3.Connection, path: str) -> list[str]:
     return keys
 
 
-def _said(sql: sqlite3.Connection, item: sqlite3.Row) -> dict[str, Any]:
+def _probabilities(sql: sqlite3.Connection, item: sqlite3.Row) -> dict[str, Any]:
     said = sql.execute(
         "SELECT contents.run, truncated, probabilities, labels, name, fingerprint FROM contents"
         " JOIN models ON models.id = model WHERE contents.id = ?",

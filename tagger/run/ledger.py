@@ -24,7 +24,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from tagger.errors import LedgerDamagedError, LedgerError
-from tagger.lock import held
+from tagger.lock import file_lock
 from tagger.records import FAILED_REASONS, Content, Failed, FailedReason, Result
 from tagger.run.migrations import MIGRATIONS, OF_A_RUN
 
@@ -66,7 +66,7 @@ class Cells(NamedTuple):
         return not self.tag and self.reason in FAILED_REASONS
 
 
-class Listed(NamedTuple):
+class ListedFile(NamedTuple):
     """An item as the source and the file system have it now."""
 
     path: str
@@ -82,7 +82,7 @@ class Listed(NamedTuple):
     columns: Mapping[str, object] | None = None
 
 
-class Unknown(NamedTuple):
+class UnscoredPhoto(NamedTuple):
     """An item whose bytes have to be looked at."""
 
     path: str
@@ -118,7 +118,7 @@ class Event(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunKey:
     """What a run asks of the ledger, and what is remembered of the run."""
 
     source: str
@@ -136,12 +136,12 @@ class Asked:
 
 
 @contextmanager
-def alone(path: Path | None, wait: float = 0.0) -> Iterator[None]:
+def exclusive(path: Path | None, wait: float = 0.0) -> Iterator[None]:
     """Keep other runs away from the ledger in the file `path` while the block lasts; None is nobody else's anyway.
 
     Raises `LockedError` where another run holds it after `wait` seconds, and `LedgerError` where there can be no lock.
     """
-    with nullcontext() if path is None else held(lock_of(path), wait):
+    with nullcontext() if path is None else file_lock(lock_of(path), wait):
         yield
 
 
@@ -152,14 +152,14 @@ def lock_of(path: Path) -> Path:
 
 
 @contextmanager
-def opened(path: Path | None) -> Iterator["Ledger"]:
+def open_ledger(path: Path | None) -> Iterator["Ledger"]:
     """Give the ledger in the file `path`, made where there is none; None gives one that is forgotten after the block.
 
     Raises `LedgerDamagedError` where it makes no sense, and `LedgerError` where it cannot be read or written, is another
     program's, or is from a newer fmtag.
     """
     name = "" if path is None else str(path)
-    with said_of(name):
+    with database_error_sentence(name):
         if path is not None:
             _refuse_foreign(path)
         connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
@@ -167,7 +167,7 @@ def opened(path: Path | None) -> Iterator["Ledger"]:
         yield ledger
 
 
-def put_aside(path: Path) -> Path:
+def set_aside(path: Path) -> Path:
     """Rename a damaged ledger, with what SQLite keeps beside it, and return its new name."""
     now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
     aside = path.with_name(f"{path.name}.damaged-{now}-{os.getpid()}")
@@ -186,7 +186,7 @@ class Ledger:
 
     def __enter__(self) -> "Ledger":
         try:
-            with said_of(self._name):
+            with database_error_sentence(self._name):
                 self._sql.execute(f"PRAGMA cache_size = -{CACHE_KILOBYTES}")
                 self._sql.execute("PRAGMA journal_mode = WAL")
                 self._sql.execute("PRAGMA synchronous = FULL")
@@ -204,7 +204,7 @@ class Ledger:
 
     # A run begins and lists its items ------------------------------------------------------------------------------
 
-    def begin(self, asked: Asked) -> int:
+    def begin(self, asked: RunKey) -> int:
         """Begin a run and return its number; one that was killed before is gone on with where it was asked the same."""
         self._asked = asked
         with self._transaction() as sql:
@@ -222,7 +222,7 @@ class Ledger:
                 (_now(), os.getpid(), socket.gethostname(), *texts, self._decision, asked.fresh, asked.verify),
             )
             self.run = int(begun.lastrowid or 0)
-        with said_of(self._name):
+        with database_error_sentence(self._name):
             self._sql.executescript(OF_A_RUN)
         tonight = first or self.run
         self._conditions = {
@@ -237,7 +237,7 @@ class Ledger:
         }
         return self.run
 
-    def take(self, items: Iterable[Listed]) -> int:
+    def take(self, items: Iterable[ListedFile]) -> int:
         """Take the items of the run, in their order, and return how many have to be looked at."""
         # Nearly all need nothing done to them, and a step of Python's for each would be what a night without news costs.
         plain = (one if one.path.isascii() and one.failure is None and not one.columns else _stored(one) for one in items)
@@ -253,25 +253,25 @@ class Ledger:
 
     # What has to be looked at --------------------------------------------------------------------------------------
 
-    def unknown(self, count: int) -> Iterator[Sequence[Unknown]]:
+    def unknown(self, count: int) -> Iterator[Sequence[UnscoredPhoto]]:
         """Yield the items that have to be looked at, `count` at a time, in their order."""
         last = 0
         while True:
-            with said_of(self._name):
+            with database_error_sentence(self._name):
                 rows = self._sql.execute(_UNKNOWN, {**self._conditions, "last": last, "count": count}).fetchall()
             if not rows:
                 return
             last = rows[-1][0]
-            yield [Unknown(text_of(path), *known) for _, path, *known in rows]
+            yield [UnscoredPhoto(text_of(path), *known) for _, path, *known in rows]
 
     def knows(self, sha256: bytes) -> bool:
         """Whether the network has said of these bytes all that this run needs."""
-        with said_of(self._name):
+        with database_error_sentence(self._name):
             query = "SELECT 1 FROM contents WHERE sha256 = ? AND model = ? AND run >= ? AND truncated <= ?"
             asked = (sha256, self._model, self._conditions["scored_since"], self._asked.allow_truncated)
             return self._sql.execute(query, asked).fetchone() is not None
 
-    def record(self, looked: Iterable[tuple[Unknown, Content | None, Result | None]]) -> None:
+    def record(self, looked: Iterable[tuple[UnscoredPhoto, Content | None, Result | None]]) -> None:
         """Keep what was found in the files of a batch, all of it or nothing; a result of None is that of the same bytes."""
         with self._transaction() as sql:
             for item, content, result in looked:
@@ -348,7 +348,7 @@ class Ledger:
     # Rows ----------------------------------------------------------------------------------------------------------
 
     def _rows(self, query: str, **more: object) -> Iterator[tuple[Any, ...]]:
-        with said_of(self._name):
+        with database_error_sentence(self._name):
             return self._sql.execute(query, {**self._conditions, **more})
 
     def _decide(self, cells_of: Callable[[Result], Cells]) -> None:
@@ -393,14 +393,14 @@ class Ledger:
             )
         return int(self._sql.execute("SELECT id FROM contents WHERE sha256 = ?", (content.sha256,)).fetchone()[0])
 
-    def _model_of(self, asked: Asked) -> int:
+    def _model_of(self, asked: RunKey) -> int:
         self._sql.execute(
             "INSERT OR IGNORE INTO models (fingerprint, name, labels) VALUES (?, ?, ?)",
             (asked.fingerprint, asked.model, json.dumps(list(asked.labels))),
         )
         return int(self._sql.execute("SELECT id FROM models WHERE fingerprint = ?", (asked.fingerprint,)).fetchone()[0])
 
-    def _decision_of(self, asked: Asked) -> int:
+    def _decision_of(self, asked: RunKey) -> int:
         values = (self._model, asked.min_confidence, json.dumps(dict(asked.names), sort_keys=True))
         self._sql.execute("INSERT OR IGNORE INTO decisions (model, min_confidence, names) VALUES (?, ?, ?)", values)
         find = "SELECT id FROM decisions WHERE model = ? AND min_confidence = ? AND names = ?"
@@ -408,10 +408,10 @@ class Ledger:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with said_of(self._name):
+        with database_error_sentence(self._name):
             self._sql.execute("BEGIN IMMEDIATE")
         try:
-            with said_of(self._name):
+            with database_error_sentence(self._name):
                 yield self._sql
                 self._sql.execute("COMMIT")
         except BaseException:
@@ -432,7 +432,7 @@ class Totals(NamedTuple):
 
 
 _INSERT_LISTED = "INSERT INTO listing (key, size, mtime_ns, left_out, failure, detail, columns) VALUES "
-_VALUES = f"({', '.join('?' * len(Listed._fields))})"
+_VALUES = f"({', '.join('?' * len(ListedFile._fields))})"
 
 _FIND_ITEMS = """
     UPDATE listing SET item = (SELECT id FROM items WHERE items.key = listing.key) WHERE item IS NULL AND failure IS NULL
@@ -550,7 +550,7 @@ def _wanted(only: Sequence[str]) -> str:
     return f" AND ({wanted}) ORDER BY position" if wanted else " ORDER BY position"
 
 
-def _stored(one: Listed) -> tuple[Any, ...]:
+def _stored(one: ListedFile) -> tuple[Any, ...]:
     """Return an item as its table has it."""
     packed = pickle.dumps(dict(one.columns)) if one.columns else None
     return (storable(one.path), *one[1:5], None if one.detail is None else storable(one.detail), packed)
@@ -603,7 +603,7 @@ def _refuse_foreign(path: Path) -> None:
 
 
 @contextmanager
-def said_of(name: str) -> Iterator[None]:
+def database_error_sentence(name: str) -> Iterator[None]:
     """Turn SQLite's errors into one sentence, and tell damage from all that a person can mend."""
     try:
         yield

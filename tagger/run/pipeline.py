@@ -24,11 +24,11 @@ from tagger.errors import BundleError, LedgerDamagedError, LedgerError, SourceEr
 from tagger.files import remove_leftovers, write_folder
 from tagger.inference import decision
 from tagger.models import card
-from tagger.photos.loader import Prepared, pictures_of, prepare, with_results
+from tagger.photos.loader import LoadedPhoto, attach_results, load_photos, product_images
 from tagger.photos.product import VERSION
-from tagger.records import FAILED_REASONS, Failed, Garment, Item, Result, Tag
+from tagger.records import FAILED_REASONS, Failed, Item, ProductImage, Result, Tag
 from tagger.run import ledger
-from tagger.run.ledger import Ledger, Listed, Unknown
+from tagger.run.ledger import Ledger, ListedFile, UnscoredPhoto
 from tagger.run.paths import inputs_of, ledger_place, outputs_of
 from tagger.run.settings import RunSettings
 from tagger.settings import Format
@@ -41,7 +41,7 @@ MOST_LOST, FEW = 0.5, 20
 
 
 @dataclass
-class Report:
+class RunSummary:
     """Counts of a run.
 
     `found` items are sure, flagged or failed. `settling` ones are beside these, and `ignored` are the entries that were no
@@ -78,7 +78,7 @@ class Report:
 
     def begin_again(self) -> None:
         """Set all counts back to nothing."""
-        vars(self).update(vars(Report()))
+        vars(self).update(vars(RunSummary()))
 
     def count(self, tag: str, low_confidence: str, reason: str, rows: int) -> None:
         """Take rows that have the same tag, flag and reason into account."""
@@ -102,11 +102,11 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Watcher:
+class RunCallbacks:
     """Whom `run` tells what happens, and who says what must not be broken off."""
 
     ignored: Callable[[str, str], None] = lambda path, why: None
-    started: Callable[[Report], None] = lambda report: None
+    started: Callable[[RunSummary], None] = lambda report: None
     """Is told that the run has begun, once what it needs is there."""
     warned: Callable[[str], None] = lambda sentence: None
     looked: Callable[[int, int], None] = lambda done, total: None
@@ -119,34 +119,34 @@ class Watcher:
 
 
 @dataclass(frozen=True)
-class _Job:
+class _RunPlan:
     """A run that can be done: its settings understood, its bundle found."""
 
     settings: RunSettings
     format: Format
-    signed: card.Signed
+    signed: card.StoredCard
     min_confidence: float
     names: Mapping[str, str]
     """What labels go by in the output."""
-    watcher: Watcher
-    report: Report
+    watcher: RunCallbacks
+    report: RunSummary
 
     def tag_of(self, result: Result) -> Tag:
         """Return what is said of a photo."""
         labels, groups = self.signed.card.labels, self.signed.card.groups
-        return decision.renamed(decision.tag_of(result, labels, groups, self.min_confidence), self.names)
+        return decision.rename_labels(decision.decide_tag(result, labels, groups, self.min_confidence), self.names)
 
 
 def run(
-    settings: RunSettings, stdin: IO[bytes] | None = None, watcher: Watcher | None = None, report: Report | None = None
-) -> Report:
+    settings: RunSettings, stdin: IO[bytes] | None = None, watcher: RunCallbacks | None = None, report: RunSummary | None = None
+) -> RunSummary:
     """Tag the source into the output and return the counts; the output is replaced at the end or not at all.
 
     `report` is filled as the run goes on, so that there is something to say of one that breaks off. Raises an `FmtagError`
     where the run as a whole could not be done; what had been scored by then is remembered.
     """
-    watcher = watcher or Watcher()
-    report = Report() if report is None else report
+    watcher = watcher or RunCallbacks()
+    report = RunSummary() if report is None else report
     started = time.monotonic()
 
     def ignored(path: str, why: str) -> None:
@@ -165,9 +165,9 @@ def run(
         found, signed = opened(), card.read(settings.model)
         threshold = signed.card.threshold(settings.precision) if settings.min_confidence is None else settings.min_confidence
         names = source.read_label_map(settings.label_map, signed.card.labels) if settings.label_map else {}
-        job = _Job(settings, format, signed, threshold, names, watcher, report)
+        job = _RunPlan(settings, format, signed, threshold, names, watcher, report)
         found = _not_empty(found, job)
-        with ledger.alone(place, settings.wait):
+        with ledger.exclusive(place, settings.wait):
             for path in (settings.out, settings.changes, settings.report):
                 if path not in (None, "-"):
                     remove_leftovers(Path(str(path)))
@@ -176,7 +176,7 @@ def run(
             except LedgerDamagedError as error:
                 if place is None:
                     raise
-                watcher.warned(f"{error} It is kept as {ledger.put_aside(place).name}, and a new one is begun.")
+                watcher.warned(f"{error} It is kept as {ledger.set_aside(place).name}, and a new one is begun.")
                 if settings.source == "-":
                     raise LedgerError(
                         "The paths on standard input have been read and are gone; run the command again."
@@ -188,22 +188,22 @@ def run(
     return report
 
 
-def _run(job: _Job, opened: source.Source, place: Path | None) -> None:
+def _run(job: _RunPlan, opened: source.Source, place: Path | None) -> None:
     settings, report = job.settings, job.report
     report.model = job.signed.model
 
     def cells_of(result: Result) -> ledger.Cells:
         return ledger.Cells(*output.cells(job.tag_of(result)))
 
-    with ledger.opened(place) as memory, ExitStack() as outputs:
-        report.run = memory.begin(_asked(job))
+    with ledger.open_ledger(place) as memory, ExitStack() as outputs:
+        report.run = memory.begin(_run_key(job))
         named = output.columns(opened.columns, min(settings.top_k, len(job.signed.card.labels)))
         writing = output.open_output(settings.out, job.format, named, report.model, opened.schema, settings.excel)
         writer = outputs.enter_context(writing)
         job.watcher.started(report)
         with report.timed("list"):
             unknown = memory.take(_listed(job, opened.items))
-        _Looking(job, memory, opened.root, unknown).look()
+        _Scorer(job, memory, opened.root, unknown).look()
         with ExitStack() as end, report.timed("publish"), memory.publishing(cells_of):
             totals = memory.totals()
             _refuse_loss(job, totals)
@@ -215,9 +215,9 @@ def _run(job: _Job, opened: source.Source, place: Path | None) -> None:
             outputs.close()
 
 
-def _asked(job: _Job) -> ledger.Asked:
+def _run_key(job: _RunPlan) -> ledger.RunKey:
     settings, signed = job.settings, job.signed
-    return ledger.Asked(
+    return ledger.RunKey(
         source=settings.source if settings.source == "-" else str(Path(settings.source).resolve()),
         out=settings.out,
         version=version("fmtag"),
@@ -236,29 +236,29 @@ def _asked(job: _Job) -> ledger.Asked:
 # Listing and looking -----------------------------------------------------------------------------------------------
 
 
-def _listed(job: _Job, items: Iterable[Item]) -> Iterator[Listed]:
+def _listed(job: _RunPlan, items: Iterable[Item]) -> Iterator[ListedFile]:
     """Yield the items with size and time of their files as they are now."""
     settle_ns = job.settings.settle * 1e9
     for path, place, columns, problem in items:
         if place is None:
             wrong = problem or Failed("bad_row", f"{path}: no file")
-            yield Listed(path, failure=wrong.reason, detail=wrong.detail, columns=columns or None)
+            yield ListedFile(path, failure=wrong.reason, detail=wrong.detail, columns=columns or None)
             continue
         try:
             found = os.stat(place)  # noqa: PTH116 (on plain names half the time)
         except (OSError, ValueError):
-            yield Listed(path, columns=columns or None)
+            yield ListedFile(path, columns=columns or None)
             continue
         # A file from the future, as after a clock was set back, counts as still.
         settling = settle_ns > 0 and abs(time.time_ns() - found.st_mtime_ns) < settle_ns
         mtime_ns = max(ledger.EARLIEST_NS, min(found.st_mtime_ns, ledger.LATEST_NS))
-        yield Listed(path, found.st_size, mtime_ns, settling, None, None, columns or None)
+        yield ListedFile(path, found.st_size, mtime_ns, settling, None, None, columns or None)
 
 
-class _Looking:
+class _Scorer:
     """The way from files that the ledger does not know to results that it does."""
 
-    def __init__(self, job: _Job, memory: Ledger, root: Path, total: int) -> None:
+    def __init__(self, job: _RunPlan, memory: Ledger, root: Path, total: int) -> None:
         self._job = job
         self._settings = job.settings
         self._report = job.report
@@ -271,7 +271,7 @@ class _Looking:
         """Look at all files that have to be looked at; each batch is in the ledger before the next one is scored."""
         ahead, batches = tee(self._memory.unknown(self._settings.batch_size))
         items = (Item(one.path, self._root / one.path) for batch in ahead for one in batch)
-        reading = prepare(items, self._settings.workers, self._settings.allow_truncated, self._memory.knows)
+        reading = load_photos(items, self._settings.workers, self._settings.allow_truncated, self._memory.knows)
         with closing(reading) as prepared:  # a thread that asked the ledger while that is closed would crash all
             for batch in batches:
                 with self._job.watcher.finishing():
@@ -280,24 +280,24 @@ class _Looking:
                     self._score(batch, photos)
                 self._job.watcher.looked(self._report.looked_at, self._total)
 
-    def _score(self, batch: Sequence[Unknown], photos: Sequence[Prepared]) -> None:
+    def _score(self, batch: Sequence[UnscoredPhoto], photos: Sequence[LoadedPhoto]) -> None:
         with self._report.timed("predict"):
             # Torch takes a second to load, and a night without news needs none.
-            scored = [*(self._tagger.score_batch(photos) if pictures_of(photos) else with_results(photos, ()))]
+            scored = [*(self._tagger.score_batch(photos) if product_images(photos) else attach_results(photos, ()))]
         if self._settings.debug_garments is not None:
             for number, one in enumerate(photos, self._report.looked_at + 1):
                 _write_garment(self._settings.debug_garments, number, one)
         with self._report.timed("ledger"):
             self._memory.record((item, one.content, one.result) for item, one in zip(batch, scored, strict=True))
         self._report.looked_at += len(batch)
-        self._report.scored += len(pictures_of(photos))
+        self._report.scored += len(product_images(photos))
 
-    def _without_repeats(self, photos: Sequence[Prepared]) -> list[Prepared]:
+    def _without_repeats(self, photos: Sequence[LoadedPhoto]) -> list[LoadedPhoto]:
         """Leave the network out where it has said all of the same bytes, in this batch or since they were decoded."""
         met: set[bytes] = set()
         kept = []
         for photo in photos:
-            if isinstance(photo.outcome, Garment) and photo.content is not None:
+            if isinstance(photo.outcome, ProductImage) and photo.content is not None:
                 sha256 = photo.content.sha256
                 if sha256 in met or self._memory.knows(sha256):
                     photo = replace(photo, outcome=None)
@@ -319,7 +319,7 @@ class _Looking:
 # Endings -----------------------------------------------------------------------------------------------------------
 
 
-def _not_empty(opened: source.Source, job: _Job) -> source.Source:
+def _not_empty(opened: source.Source, job: _RunPlan) -> source.Source:
     """Return the same source, of which one item has been met; raises `SourceError` where it has none."""
     first = next(opened.items, None)
     if first is None:
@@ -328,7 +328,7 @@ def _not_empty(opened: source.Source, job: _Job) -> source.Source:
     return replace(opened, items=chain([first], opened.items))
 
 
-def _count(job: _Job, memory: Ledger, totals: ledger.Totals) -> None:
+def _count(job: _RunPlan, memory: Ledger, totals: ledger.Totals) -> None:
     """Fill in the counts of the rows that are about to be written, and tell of all failures."""
     report = job.report
     for tag, low_confidence, reason, rows in memory.counts():
@@ -342,7 +342,7 @@ def _count(job: _Job, memory: Ledger, totals: ledger.Totals) -> None:
                 report.failures.append((path, failed))
 
 
-def _refuse_loss(job: _Job, totals: ledger.Totals) -> None:
+def _refuse_loss(job: _RunPlan, totals: ledger.Totals) -> None:
     """Raise `SourceError` where so much is gone that a disk is more likely lost than the photos."""
     lost, known = totals.lost, totals.known
     if lost >= FEW and lost > MOST_LOST * known and not job.settings.allow_vanished:
@@ -352,7 +352,7 @@ def _refuse_loss(job: _Job, totals: ledger.Totals) -> None:
         )
 
 
-def _write_rows(job: _Job, memory: Ledger, writer: output.RowWriter, named: Mapping[str, str | None]) -> None:
+def _write_rows(job: _RunPlan, memory: Ledger, writer: output.RowWriter, named: Mapping[str, str | None]) -> None:
     settings, report = job.settings, job.report
     report.written = memory.count_rows(settings.only) if settings.only else report.found
     if list(named) == [*output.COLUMNS, "model"] and writer.write_cells(memory.cells(report.model, settings.only)):
@@ -362,7 +362,7 @@ def _write_rows(job: _Job, memory: Ledger, writer: output.RowWriter, named: Mapp
         writer.write(output.row(item, job.tag_of(row.result), report.model, named, row.duplicate_of))
 
 
-def _write_changes(out: str, report: Report, memory: Ledger) -> None:
+def _write_changes(out: str, report: RunSummary, memory: Ledger) -> None:
     named = dict.fromkeys(ledger.Event._fields)
     with output.open_output(out, output.format_of(out), named, report.model) as writer:
         for event in memory.events():
@@ -370,9 +370,9 @@ def _write_changes(out: str, report: Report, memory: Ledger) -> None:
             writer.write(event._asdict() | {name: flag and flag == "true" for name, flag in flags.items()})
 
 
-def _write_garment(folder: Path, number: int, photo: Prepared) -> None:
+def _write_garment(folder: Path, number: int, photo: LoadedPhoto) -> None:
     """Write what the network saw as a PNG named by the row and the photo."""
-    if isinstance(photo.outcome, Garment):
+    if isinstance(photo.outcome, ProductImage):
         stem = Path(photo.item.path).stem[:60] or "photo"
         png = cv2.imencode(".png", photo.outcome.pixels)[1].tobytes()
         write_folder(folder, {f"{number:06d}-{stem}.png": png})

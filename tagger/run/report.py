@@ -13,14 +13,16 @@ from tagger.catalog.output_paths import refusals
 from tagger.errors import FmtagError, Interrupted, LockedError, OutputError
 from tagger.files import write_file
 from tagger.run.paths import inputs_of, ledger_place, outputs_of
-from tagger.run.pipeline import Report
+from tagger.run.pipeline import RunSummary
 from tagger.run.settings import RunSettings
 
 FORMAT = 1
 
 
 @contextmanager
-def reported(settings: RunSettings, report: Report, warned: Callable[[str], None] = lambda sentence: None) -> Iterator[None]:
+def write_report_after(
+    settings: RunSettings, report: RunSummary, warned: Callable[[str], None] = lambda sentence: None
+) -> Iterator[None]:
     """Write the report when the block ends, however it ends, but for a run that another kept from running.
 
     A place that a report may not be written to, such as that of the source, is left alone, as the block, which is `run`,
@@ -50,7 +52,7 @@ def reported(settings: RunSettings, report: Report, warned: Callable[[str], None
     _write(settings, report, started, "done", "")
 
 
-def counts(report: Report) -> dict[str, Any]:
+def counts(report: RunSummary) -> dict[str, Any]:
     """Return the counts of a run as JSON values.
 
     photos = tagged + flagged + failed; settling ones and ignored entries are beside these.
@@ -71,7 +73,7 @@ def counts(report: Report) -> dict[str, Any]:
     }
 
 
-def _write(settings: RunSettings, report: Report, started: datetime, status: str, why: str) -> None:
+def _write(settings: RunSettings, report: RunSummary, started: datetime, status: str, why: str) -> None:
     if settings.report is None:
         return
     place = ledger_place(settings)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from tagger.arrays import Pixels
-from tagger.synthesis.drawing import CANVAS, Chance, mirrored, moved, turned
+from tagger.synthesis.drawing import CANVAS, Rng, mirror, rotate, shift
 
 LEAST = 12
 """Grey level from which a pixel of Fashion-MNIST is the product, not the ground's noise."""
@@ -19,7 +19,7 @@ _SQUARE_3 = np.ones((3, 3), np.uint8)
 
 
 @dataclass(frozen=True)
-class Worn:
+class Outfit:
     """What a figure is put together from: negatives uint8 (CANVAS, CANVAS), None where nothing is worn."""
 
     top: Pixels | None = None
@@ -28,13 +28,13 @@ class Worn:
     """An open coat over the top."""
 
 
-def enlarged(picture: Pixels) -> Pixels:
+def enlarge(picture: Pixels) -> Pixels:
     """Return a picture uint8 (h, w) at the size of the canvas, with its ground at exactly 0."""
     large = cv2.resize(picture, (CANVAS, CANVAS), interpolation=cv2.INTER_CUBIC)
     return np.where(large >= LEAST, large, 0).astype(np.uint8)
 
 
-def figure(worn: Worn, chance: Chance, skin: int | None = None) -> Pixels:
+def figure(worn: Outfit, chance: Rng, skin: int | None = None) -> Pixels:
     """Return uint8 (height, CANVAS): somebody in these clothes, cut off where shops cut their photos."""
     skin = int(np.clip(chance.normal(95, 45), 30, 220)) if skin is None else skin
     canvas = np.zeros((4 * CANVAS, 2 * CANVAS), np.uint8)
@@ -65,7 +65,7 @@ def figure(worn: Worn, chance: Chance, skin: int | None = None) -> Pixels:
     return canvas
 
 
-def photo_of_top(worn: Worn, chance: Chance) -> Pixels:
+def photo_of_top(worn: Outfit, chance: Rng) -> Pixels:
     """Return a figure cut off at the hips, the knees, or not at all, with its head, half of it, or none."""
     canvas = figure(worn, chance)
     below = int(chance.choice([165, 190, 260, 384], p=[0.4, 0.25, 0.15, 0.2]))
@@ -73,7 +73,7 @@ def photo_of_top(worn: Worn, chance: Chance) -> Pixels:
     return canvas[above : max(below, above + 80)]
 
 
-def photo_of_bottom(worn: Worn, chance: Chance) -> Pixels:
+def photo_of_bottom(worn: Outfit, chance: Rng) -> Pixels:
     """Return a figure from the waist down, sometimes with the whole top or the head."""
     canvas = figure(worn, chance)
     lengths = np.flatnonzero(canvas[100:].any(1))
@@ -83,7 +83,7 @@ def photo_of_bottom(worn: Worn, chance: Chance) -> Pixels:
     return canvas[above : max(below, above + 80)]
 
 
-def cut_from_figure(garment: Pixels, chance: Chance) -> Pixels:
+def cut_from_figure(garment: Pixels, chance: Rng) -> Pixels:
     """Return a garment with what a cut out of a figure leaves and takes: neck, strands of hair, holes, a straight hem."""
     canvas = np.pad(garment, CANVAS // 4)
     ys, xs = np.nonzero(canvas)
@@ -124,7 +124,7 @@ def cut_from_figure(garment: Pixels, chance: Chance) -> Pixels:
     return canvas
 
 
-def spread(garment: Pixels, chance: Chance) -> Pixels:
+def spread_sleeves(garment: Pixels, chance: Rng) -> Pixels:
     """Return a top with its sleeves lifted, or let down, as somebody lays it on the floor."""
     y, x = np.mgrid[0:CANVAS, 0:CANVAS].astype(np.float32)
     outwards = np.maximum(np.abs(x - CANVAS / 2) - chance.uniform(0.12, 0.22) * CANVAS, 0)
@@ -134,32 +134,32 @@ def spread(garment: Pixels, chance: Chance) -> Pixels:
     return np.asarray(cv2.remap(garment, wider.astype(np.float32), moved_up.astype(np.float32), cv2.INTER_LINEAR), np.uint8)
 
 
-def pair(shoe: Pixels, chance: Chance, least: float = 0.65) -> Pixels:
+def pair(shoe: Pixels, chance: Rng, least: float = 0.65) -> Pixels:
     """Return a shoe seen from the side beside, before or on its fellow, which may show its sole, or alone but turned.
 
     It is narrowed to no less than the share `least`, as a view aslant does.
     """
     tilt = chance.uniform(-40, 40) * (1.6 - least)
-    near = turned(_narrowed(shoe, chance.uniform(least, 1.0)), tilt, 0.8)
+    near = rotate(_narrowed(shoe, chance.uniform(least, 1.0)), tilt, 0.8)
     kind = chance.random()
     if kind < 0.35:
         return near
-    fellow = mirrored(shoe) if chance.random() < 0.4 else shoe
+    fellow = mirror(shoe) if chance.random() < 0.4 else shoe
     if kind < 0.6:  # behind, a little to the side
-        far = turned(_narrowed(fellow, chance.uniform(least, 1.0)), tilt + chance.normal(0, 8), 0.78)
-        far = moved(far, chance.uniform(-28, 28), chance.uniform(-22, 4))
+        far = rotate(_narrowed(fellow, chance.uniform(least, 1.0)), tilt + chance.normal(0, 8), 0.78)
+        far = shift(far, chance.uniform(-28, 28), chance.uniform(-22, 4))
     elif kind < 0.8:  # lying behind, with its sole or its other side
-        far = turned(fellow[::-1] if chance.random() < 0.5 else fellow, chance.uniform(0, 360), 0.75)
+        far = rotate(fellow[::-1] if chance.random() < 0.5 else fellow, chance.uniform(0, 360), 0.75)
         far = np.where(far > 0, np.clip(far * chance.uniform(0.4, 1.3), 8, 255), 0).astype(np.uint8)
-        far = moved(far, chance.uniform(-25, 25), chance.uniform(-25, 10))
+        far = shift(far, chance.uniform(-25, 25), chance.uniform(-25, 10))
     else:  # both upright, toes to the viewer
         narrow = chance.uniform(0.25, 0.5)
-        near = moved(_narrowed(shoe, narrow), -chance.uniform(12, 24), chance.normal(0, 3))
-        far = moved(_narrowed(mirrored(shoe), narrow), chance.uniform(12, 24), chance.normal(0, 3))
+        near = shift(_narrowed(shoe, narrow), -chance.uniform(12, 24), chance.normal(0, 3))
+        far = shift(_narrowed(mirror(shoe), narrow), chance.uniform(12, 24), chance.normal(0, 3))
     return np.where(near > 0, near, far).astype(np.uint8)
 
 
-def seen_askew(canvas: Pixels, chance: Chance, strength: float = 0.12) -> Pixels:
+def warp_perspective(canvas: Pixels, chance: Rng, strength: float = 0.12) -> Pixels:
     """Return the picture turned a little and in perspective, as held cameras and hung clothes make it."""
     side = np.float32(max(canvas.shape))
     corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
@@ -168,7 +168,7 @@ def seen_askew(canvas: Pixels, chance: Chance, strength: float = 0.12) -> Pixels
     return np.asarray(cv2.warpPerspective(canvas, matrix, (int(side), int(side))), np.uint8)
 
 
-def ragged(canvas: Pixels, chance: Chance) -> Pixels:
+def roughen_edges(canvas: Pixels, chance: Rng) -> Pixels:
     """Return the picture with the faults of a cut: a frayed outline, holes, a rest of shadow around or below."""
     height, width = canvas.shape
     coarse = chance.normal(0, 1, (max(2, height // 6), max(2, width // 6)))
@@ -186,7 +186,7 @@ def ragged(canvas: Pixels, chance: Chance) -> Pixels:
     return np.where(noise > chance.uniform(1.5, 2.5), 0, canvas).astype(np.uint8)
 
 
-def toned(canvas: Pixels, chance: Chance) -> Pixels:
+def change_tone(canvas: Pixels, chance: Rng) -> Pixels:
     """Return the picture paler or darker, flatter or starker: Fashion-MNIST left white products out."""
     product = canvas > 0
     if not product.any():
@@ -208,7 +208,7 @@ def toned(canvas: Pixels, chance: Chance) -> Pixels:
     return np.where(product, np.clip(level, 2, 255), 0).astype(np.uint8)
 
 
-def patterned(canvas: Pixels, chance: Chance) -> Pixels:
+def add_pattern(canvas: Pixels, chance: Rng) -> Pixels:
     """Return a garment with stripes, checks or a print, which say nothing of its class."""
     height, width = canvas.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -255,7 +255,7 @@ def _laid(canvas: Pixels, piece: Pixels, middle: int, top: int) -> None:
     np.copyto(there, piece, where=piece > 0)
 
 
-def _opened(coat: Pixels, chance: Chance) -> Pixels:
+def _opened(coat: Pixels, chance: Rng) -> Pixels:
     """Return a coat without a strip down its middle."""
     coat = _trimmed(coat).copy()
     coat = _sized(coat, chance.uniform(78, 100), len(coat) / coat.shape[1] * chance.uniform(85, 110))
@@ -265,7 +265,7 @@ def _opened(coat: Pixels, chance: Chance) -> Pixels:
     return coat
 
 
-def _head(canvas: Pixels, middle: int, shoulders: int, skin: int, chance: Chance) -> None:
+def _head(canvas: Pixels, middle: int, shoulders: int, skin: int, chance: Rng) -> None:
     high, wide = round(chance.uniform(15, 20)), round(chance.uniform(11, 14))
     hair = int(np.clip(chance.normal(190, 60), 10, 255))
     middle += round(chance.normal(0, 3))
@@ -285,7 +285,7 @@ def _head(canvas: Pixels, middle: int, shoulders: int, skin: int, chance: Chance
         cv2.circle(canvas, (centre[0] + side, centre[1]), 2, eyes, -1)
 
 
-def _arms(canvas: Pixels, middle: int, shoulders: int, skin: int, chance: Chance, forearms_only: bool = False) -> None:
+def _arms(canvas: Pixels, middle: int, shoulders: int, skin: int, chance: Rng, forearms_only: bool = False) -> None:
     width = round(chance.uniform(8, 13))
     for side in (-1, 1):
         shoulder = (middle + side * round(chance.uniform(26, 34)), shoulders + 12)
@@ -298,7 +298,7 @@ def _arms(canvas: Pixels, middle: int, shoulders: int, skin: int, chance: Chance
             cv2.circle(canvas, hand, width // 2 + 2, skin, -1)
 
 
-def _legs(canvas: Pixels, middle: int, hips: int, skin: int, chance: Chance) -> None:
+def _legs(canvas: Pixels, middle: int, hips: int, skin: int, chance: Rng) -> None:
     tone = skin if chance.random() < 0.75 else int(chance.uniform(120, 255))  # tights
     length, stance = round(chance.uniform(110, 150)), round(chance.uniform(7, 16))
     for side in (-1, 1):
@@ -307,7 +307,7 @@ def _legs(canvas: Pixels, middle: int, hips: int, skin: int, chance: Chance) -> 
     _shoes(canvas, middle, hips + length, chance)
 
 
-def _shoes(canvas: Pixels, middle: int, ground: int, chance: Chance) -> None:
+def _shoes(canvas: Pixels, middle: int, ground: int, chance: Rng) -> None:
     tone = int(chance.uniform(20, 255))
     for side in (-1, 1):
         centre = (middle + side * round(chance.uniform(9, 18)), min(ground + 3, len(canvas) - 8))

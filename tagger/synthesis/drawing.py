@@ -14,47 +14,47 @@ from tagger.arrays import Pixels
 
 CANVAS = 96
 
-Chance = np.random.Generator
+Rng = np.random.Generator
 Points = NDArray[np.float64]
 
 _MIDDLE = CANVAS / 2
 
 
-def stranger(chance: Chance) -> Pixels:
+def ood_object(chance: Rng) -> Pixels:
     """Return uint8 (CANVAS, CANVAS): a thing of none of Fashion-MNIST's classes, or several of them."""
-    draw = _STRANGERS[chance.integers(len(_STRANGERS))]
-    canvas = textured(draw(chance), chance)
+    draw = _OOD_OBJECTS[chance.integers(len(_OOD_OBJECTS))]
+    canvas = add_texture(draw(chance), chance)
     if chance.random() < 0.25:
         canvas = _several(canvas, chance)
     if chance.random() < 0.5:
-        canvas = mirrored(canvas)
-    return turned(canvas, chance.normal(0, 10) if chance.random() < 0.8 else chance.uniform(0, 360))
+        canvas = mirror(canvas)
+    return rotate(canvas, chance.normal(0, 10) if chance.random() < 0.8 else chance.uniform(0, 360))
 
 
-def bag(chance: Chance) -> Pixels:
+def bag(chance: Rng) -> Pixels:
     """Return uint8 (CANVAS, CANVAS): a rucksack, a waist bag, a bag on a chain or a pouch."""
     draw = (_rucksack, _waist_bag, _bag_on_a_strap, _bag_on_a_strap)[chance.integers(4)]
-    return turned(textured(draw(chance), chance), chance.normal(0, 8))
+    return rotate(add_texture(draw(chance), chance), chance.normal(0, 8))
 
 
-def turned(canvas: Pixels, degrees: float, scale: float = 1.0) -> Pixels:
+def rotate(canvas: Pixels, degrees: float, scale: float = 1.0) -> Pixels:
     """Return the drawing turned about its middle."""
     matrix = cv2.getRotationMatrix2D((_MIDDLE, _MIDDLE), degrees, scale)
     return np.asarray(cv2.warpAffine(canvas, matrix, (CANVAS, CANVAS)), np.uint8)
 
 
-def mirrored(canvas: Pixels) -> Pixels:
+def mirror(canvas: Pixels) -> Pixels:
     """Return the drawing as a mirror shows it."""
     return np.ascontiguousarray(canvas[:, ::-1])
 
 
-def moved(canvas: Pixels, right: float, down: float) -> Pixels:
+def shift(canvas: Pixels, right: float, down: float) -> Pixels:
     """Return the drawing moved by so many pixels; what leaves the canvas is lost."""
     matrix = np.array([[1, 0, right], [0, 1, down]], np.float32)
     return np.asarray(cv2.warpAffine(canvas, matrix, (CANVAS, CANVAS)), np.uint8)
 
 
-def textured(canvas: Pixels, chance: Chance) -> Pixels:
+def add_texture(canvas: Pixels, chance: Rng) -> Pixels:
     """Return the drawing with the unevenness of real things: a light from one side, a pattern, some grain."""
     y, x = np.mgrid[0:CANVAS, 0:CANVAS] / CANVAS - 0.5
     factor = 1 + chance.normal(0, 0.5) * x + chance.normal(0, 0.3) * y
@@ -75,7 +75,7 @@ def _blank() -> Pixels:
     return np.zeros((CANVAS, CANVAS), np.uint8)
 
 
-def _tone(chance: Chance, low: float = 12, high: float = 255) -> int:
+def _tone(chance: Rng, low: float = 12, high: float = 255) -> int:
     return int(chance.uniform(low, high))
 
 
@@ -104,7 +104,7 @@ def _area(canvas: Pixels, points: list[tuple[float, float]] | Points, tone: int)
 # ----- bags ----------------------------------------------------------------------------------------------------------
 
 
-def _rucksack(chance: Chance) -> Pixels:
+def _rucksack(chance: Rng) -> Pixels:
     canvas, tone = _blank(), _tone(chance, 40)
     half, top, round_off = chance.uniform(0.24, 0.34), chance.uniform(0.12, 0.22), chance.uniform(0.1, 0.24)
     if chance.random() < 0.7:
@@ -125,7 +125,7 @@ def _rucksack(chance: Chance) -> Pixels:
     return canvas
 
 
-def _waist_bag(chance: Chance) -> Pixels:
+def _waist_bag(chance: Rng) -> Pixels:
     canvas, tone = _blank(), _tone(chance, 20)
     rise = chance.uniform(0.1, 0.3)
     _ellipse(canvas, 0.5, 0.58 - rise / 2, 0.42, rise, _tone(chance, 20), round(chance.uniform(2, 6)))
@@ -134,7 +134,7 @@ def _waist_bag(chance: Chance) -> Pixels:
     return canvas
 
 
-def _bag_on_a_strap(chance: Chance) -> Pixels:
+def _bag_on_a_strap(chance: Rng) -> Pixels:
     canvas, tone = _blank(), _tone(chance, 20)
     half, top, bottom = chance.uniform(0.25, 0.42), chance.uniform(0.4, 0.6), chance.uniform(0.86, 0.96)
     strap = _tone(chance, 15)
@@ -164,7 +164,7 @@ def _bag_on_a_strap(chance: Chance) -> Pixels:
 # ----- strangers -----------------------------------------------------------------------------------------------------
 
 
-def _belt(chance: Chance) -> Pixels:
+def _belt(chance: Rng) -> Pixels:
     canvas, tone, width = _blank(), _tone(chance, 60), chance.uniform(4, 12)
     buckle = _tone(chance, 10)
     if chance.random() < 0.6:  # coiled
@@ -179,7 +179,7 @@ def _belt(chance: Chance) -> Pixels:
     return canvas
 
 
-def _watch(chance: Chance) -> Pixels:
+def _watch(chance: Rng) -> Pixels:
     canvas, strap, half = _blank(), _tone(chance, 30), chance.uniform(0.05, 0.13)
     _box(canvas, 0.5 - half, 0.04, 0.5 + half, 0.96, strap)
     radius = half * chance.uniform(1.1, 1.9)
@@ -193,7 +193,7 @@ def _watch(chance: Chance) -> Pixels:
     return canvas
 
 
-def _glasses(chance: Chance) -> Pixels:
+def _glasses(chance: Rng) -> Pixels:
     canvas, frame, lens = _blank(), _tone(chance, 60), _tone(chance, 20)
     rx, ry, gap = chance.uniform(0.13, 0.2), chance.uniform(0.08, 0.17), chance.uniform(0.02, 0.05)
     for x in (0.5 - rx - gap, 0.5 + rx + gap):
@@ -207,7 +207,7 @@ def _glasses(chance: Chance) -> Pixels:
     return canvas
 
 
-def _hat(chance: Chance) -> Pixels:
+def _hat(chance: Rng) -> Pixels:
     canvas, tone = _blank(), _tone(chance)
     crown, height = chance.uniform(0.2, 0.32), chance.uniform(0.2, 0.4)
     brim = crown * chance.uniform(1.1, 1.9)
@@ -217,7 +217,7 @@ def _hat(chance: Chance) -> Pixels:
     return canvas
 
 
-def _cap(chance: Chance) -> Pixels:
+def _cap(chance: Rng) -> Pixels:
     canvas, tone = _blank(), _tone(chance)
     radius = chance.uniform(0.25, 0.34)
     _ellipse(canvas, 0.42, 0.6, radius, radius * chance.uniform(0.8, 1.1), tone, start=180, end=360)
@@ -229,7 +229,7 @@ def _cap(chance: Chance) -> Pixels:
     return canvas
 
 
-def _knitted_cap(chance: Chance) -> Pixels:
+def _knitted_cap(chance: Rng) -> Pixels:
     canvas, tone, half = _blank(), _tone(chance), chance.uniform(0.25, 0.36)
     _ellipse(canvas, 0.5, 0.6, half, chance.uniform(0.3, 0.5), tone, start=180, end=360)
     _box(canvas, 0.5 - half, 0.58, 0.5 + half, chance.uniform(0.7, 0.85), min(255, tone + 15))
@@ -240,7 +240,7 @@ def _knitted_cap(chance: Chance) -> Pixels:
     return canvas
 
 
-def _rings(chance: Chance) -> Pixels:
+def _rings(chance: Rng) -> Pixels:
     canvas, tone = _blank(), _tone(chance, 30)
     for _ in range(int(chance.integers(1, 9))):
         radius, width = chance.uniform(0.04, 0.2), round(chance.uniform(1, 5))
@@ -251,7 +251,7 @@ def _rings(chance: Chance) -> Pixels:
     return canvas
 
 
-def _necklace(chance: Chance) -> Pixels:
+def _necklace(chance: Rng) -> Pixels:
     canvas, tone = _blank(), _tone(chance, 30)
     rx, ry, width = chance.uniform(0.1, 0.3), chance.uniform(0.25, 0.42), round(chance.uniform(1, 4))
     _ellipse(canvas, 0.5, 0.45, rx, ry, tone, width)
@@ -262,7 +262,7 @@ def _necklace(chance: Chance) -> Pixels:
     return canvas
 
 
-def _bracelet(chance: Chance) -> Pixels:
+def _bracelet(chance: Rng) -> Pixels:
     canvas, tone = _blank(), _tone(chance, 20)
     rx, ry = chance.uniform(0.3, 0.44), chance.uniform(0.12, 0.42)
     beads = int(chance.integers(12, 40))
@@ -274,7 +274,7 @@ def _bracelet(chance: Chance) -> Pixels:
     return canvas
 
 
-def _earrings(chance: Chance) -> Pixels:
+def _earrings(chance: Rng) -> Pixels:
     canvas, tone = _blank(), _tone(chance, 30)
     size, drop = chance.uniform(0.03, 0.1), chance.uniform(0.1, 0.4)
     hoop = chance.random() < 0.5
@@ -288,7 +288,7 @@ def _earrings(chance: Chance) -> Pixels:
     return canvas
 
 
-def _bottle(chance: Chance) -> Pixels:
+def _bottle(chance: Rng) -> Pixels:
     canvas, half = _blank(), chance.uniform(0.08, 0.3)
     top = chance.uniform(0.2, 0.45)
     body = _tone(chance, 10)
@@ -303,7 +303,7 @@ def _bottle(chance: Chance) -> Pixels:
     return canvas
 
 
-def _stick(chance: Chance) -> Pixels:
+def _stick(chance: Rng) -> Pixels:
     """Lipsticks, pens, tubes, folded umbrellas."""
     canvas, half = _blank(), chance.uniform(0.03, 0.1)
     joint, end = chance.uniform(0.3, 0.6), chance.uniform(0.02, 0.2)
@@ -315,7 +315,7 @@ def _stick(chance: Chance) -> Pixels:
     return canvas
 
 
-def _scarf(chance: Chance) -> Pixels:
+def _scarf(chance: Rng) -> Pixels:
     canvas, tone = _blank(), _tone(chance)
     if chance.random() < 0.35:  # a loop
         _ellipse(canvas, 0.5, 0.5, chance.uniform(0.25, 0.36), chance.uniform(0.25, 0.36), tone, round(chance.uniform(14, 30)))
@@ -332,7 +332,7 @@ def _scarf(chance: Chance) -> Pixels:
     return canvas
 
 
-def _gloves(chance: Chance) -> Pixels:
+def _gloves(chance: Rng) -> Pixels:
     one, tone = _blank(), _tone(chance, 30)
     _area(one, [(0.36, 0.95), (0.36, 0.5), (0.64, 0.5), (0.62, 0.95)], tone)
     for finger in range(4):
@@ -341,11 +341,11 @@ def _gloves(chance: Chance) -> Pixels:
     _line(one, [(0.37, 0.72), (0.22, 0.48)], tone, 8)
     if chance.random() < 0.35:
         return one
-    other = moved(mirrored(one), chance.uniform(15, 32), chance.normal(0, 8))
-    return np.maximum(moved(one, -chance.uniform(10, 25), 0), other)
+    other = shift(mirror(one), chance.uniform(15, 32), chance.normal(0, 8))
+    return np.maximum(shift(one, -chance.uniform(10, 25), 0), other)
 
 
-def _sock(chance: Chance) -> Pixels:
+def _sock(chance: Rng) -> Pixels:
     canvas, tone, width = _blank(), _tone(chance), chance.uniform(0.1, 0.15)
     length, lean = chance.uniform(0.05, 0.4), chance.uniform(0.0, 0.25)
     _line(canvas, [(0.4, 0.45 - length), (0.4, 0.62), (0.7, 0.72 + lean * 0.5)], tone, 2 * width * CANVAS)
@@ -353,18 +353,18 @@ def _sock(chance: Chance) -> Pixels:
     if chance.random() < 0.5:
         _ellipse(canvas, 0.4, 0.66, width * 0.8, width * 0.8, _tone(chance))
     if chance.random() < 0.4:
-        return np.maximum(canvas, moved(canvas, 14, 8))
+        return np.maximum(canvas, shift(canvas, 14, 8))
     return canvas
 
 
-def _tie(chance: Chance) -> Pixels:
+def _tie(chance: Rng) -> Pixels:
     canvas, tone, half = _blank(), _tone(chance, 40), chance.uniform(0.05, 0.09)
     _area(canvas, [(0.46, 0.03), (0.54, 0.03), (0.53, 0.1), (0.47, 0.1)], min(255, tone + 20))
     _area(canvas, [(0.475, 0.1), (0.525, 0.1), (0.5 + half, 0.85), (0.5, 0.97), (0.5 - half, 0.85)], tone)
     return canvas
 
 
-def _wallet(chance: Chance) -> Pixels:
+def _wallet(chance: Rng) -> Pixels:
     canvas, tone = _blank(), _tone(chance, 80)
     half, high = chance.uniform(0.25, 0.45), chance.uniform(0.15, 0.3)
     _box(canvas, 0.5 - half, 0.5 - high, 0.5 + half, 0.5 + high, tone)
@@ -375,7 +375,7 @@ def _wallet(chance: Chance) -> Pixels:
     return canvas
 
 
-def _clips(chance: Chance) -> Pixels:
+def _clips(chance: Rng) -> Pixels:
     canvas, tone, length = _blank(), _tone(chance, 20), chance.uniform(0.25, 0.42)
     rows = int(chance.integers(1, 4))
     for row in range(rows):
@@ -385,7 +385,7 @@ def _clips(chance: Chance) -> Pixels:
     return canvas
 
 
-def _head_band(chance: Chance) -> Pixels:
+def _head_band(chance: Rng) -> Pixels:
     canvas, tone = _blank(), _tone(chance)
     width = round(chance.uniform(3, 16))
     arc = {"start": 150, "end": 390} if chance.random() < 0.6 else {}
@@ -395,14 +395,14 @@ def _head_band(chance: Chance) -> Pixels:
     return canvas
 
 
-def _braces(chance: Chance) -> Pixels:
+def _braces(chance: Rng) -> Pixels:
     canvas, tone, width = _blank(), _tone(chance, 40), chance.uniform(3, 7)
     _line(canvas, [(0.3, 0.05), (0.5, 0.55), (0.5, 0.95)], tone, width)
     _line(canvas, [(0.7, 0.05), (0.5, 0.55)], tone, width)
     return canvas
 
 
-def _blob(chance: Chance) -> Pixels:
+def _blob(chance: Rng) -> Pixels:
     canvas = _blank()
     count = int(chance.integers(3, 12))
     angles = np.sort(chance.uniform(0, 2 * np.pi, count))
@@ -411,14 +411,14 @@ def _blob(chance: Chance) -> Pixels:
     return canvas
 
 
-def _ground(chance: Chance) -> Pixels:
+def _ground(chance: Rng) -> Pixels:
     """A ground that was taken for a product: most of the frame, in any pattern."""
     coarse = chance.uniform(0, 255, (int(chance.integers(2, 12)), int(chance.integers(2, 12)))).astype(np.uint8)
     canvas = cv2.resize(coarse, (CANVAS, CANVAS), interpolation=int(chance.choice([cv2.INTER_NEAREST, cv2.INTER_CUBIC])))
     return np.asarray(np.maximum(canvas, 6) & _ellipse_mask(chance), np.uint8)
 
 
-def _ellipse_mask(chance: Chance) -> Pixels:
+def _ellipse_mask(chance: Rng) -> Pixels:
     mask = _blank()
     if chance.random() < 0.5:
         return np.full_like(mask, 255)
@@ -426,14 +426,14 @@ def _ellipse_mask(chance: Chance) -> Pixels:
     return np.where(mask > 127, 255, 0).astype(np.uint8)
 
 
-def _letters(chance: Chance) -> Pixels:
+def _letters(chance: Rng) -> Pixels:
     canvas = _blank()
     text = "".join(chr(int(code)) for code in chance.integers(33, 126, int(chance.integers(1, 4))))
     cv2.putText(canvas, text, (8, 70), int(chance.integers(0, 8)), chance.uniform(1, 2.5), _tone(chance, 40), 4, cv2.LINE_AA)
     return canvas
 
 
-def _several(canvas: Pixels, chance: Chance) -> Pixels:
+def _several(canvas: Pixels, chance: Rng) -> Pixels:
     """Return the drawing two to nine times, smaller, in rows."""
     columns, rows = int(chance.integers(1, 4)), int(chance.integers(1, 4))
     across, down = CANVAS // columns, CANVAS // rows
@@ -444,7 +444,7 @@ def _several(canvas: Pixels, chance: Chance) -> Pixels:
     return whole
 
 
-_STRANGERS: tuple[Callable[[Chance], Pixels], ...] = (
+_OOD_OBJECTS: tuple[Callable[[Rng], Pixels], ...] = (
     _belt,
     _belt,
     _watch,

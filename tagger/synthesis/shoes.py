@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.arrays import Pixels
-from tagger.synthesis.drawing import CANVAS, Chance, textured
+from tagger.synthesis.drawing import CANVAS, Rng, add_texture
 
 Points = NDArray[np.float64]
 Heights = Callable[[Points], Points]
@@ -43,17 +43,17 @@ class View:
         return np.stack([CANVAS / 2 + UNIT * across, 0.62 * CANVAS - UNIT * up], 1)
 
 
-def shoes(chance: Chance, label: str) -> Pixels:
+def shoes(chance: Rng, label: str) -> Pixels:
     """Return uint8 (CANVAS, CANVAS): one or two shoes of the class `label` (Sandal, Sneaker or Ankle boot), from any side."""
     draw = {"Sandal": _sandal, "Sneaker": _sneaker, "Ankle boot": _boot}[label]
     made = draw(chance)
     canvas = np.zeros((CANVAS, CANVAS), np.uint8)
     for view in _views(chance, pairs=0.4 if label == "Sandal" else 0.6):
         made(canvas, view)
-    return textured(canvas, chance)
+    return add_texture(canvas, chance)
 
 
-def _views(chance: Chance, pairs: float) -> list[View]:
+def _views(chance: Rng, pairs: float) -> list[View]:
     """Return how one or two shoes are looked at: a share of `pairs` from above or from the front, or a shoe aslant."""
     kind = chance.random()
     if kind < 0.7 * pairs:  # a pair from above, toes away
@@ -73,13 +73,13 @@ def _views(chance: Chance, pairs: float) -> list[View]:
 Made = Callable[[Pixels, View], None]
 
 
-def _sneaker(chance: Chance) -> Made:
+def _sneaker(chance: Rng) -> Made:
     ankle, toe, end = chance.uniform(0.24, 0.42), chance.uniform(0.12, 0.18), chance.uniform(-0.14, 0.02)
     heights = _rising(toe, ankle, end, end + 0.3)
     return _closed_shoe(chance, heights, ankle, end, sole=chance.uniform(0.05, 0.12), laced=0.8, panels=0.75)
 
 
-def _boot(chance: Chance) -> Made:
+def _boot(chance: Rng) -> Made:
     ankle, toe, end = chance.uniform(0.55, 1.0), chance.uniform(0.13, 0.2), chance.uniform(-0.14, -0.02)
     heights = _rising(toe, ankle, end, end + chance.uniform(0.15, 0.3))
     return _closed_shoe(chance, heights, ankle, end, sole=chance.uniform(0.03, 0.1), laced=0.4, panels=0.15)
@@ -95,7 +95,7 @@ def _rising(toe: float, ankle: float, shaft: float, instep: float) -> Heights:
     return heights
 
 
-def _closed_shoe(chance: Chance, heights: Heights, top: float, end: float, sole: float, laced: float, panels: float) -> Made:
+def _closed_shoe(chance: Rng, heights: Heights, top: float, end: float, sole: float, laced: float, panels: float) -> Made:
     outline = _outline(chance, chance.uniform(0.15, 0.2))
     upper, below, inside, lace = (int(tone) for tone in chance.uniform((15, 5, 30, 5), 255))
     shade, has_laces = chance.uniform(0.55, 0.9), chance.random() < laced
@@ -126,7 +126,7 @@ def _closed_shoe(chance: Chance, heights: Heights, top: float, end: float, sole:
 Path = list[tuple[float, float, float]]
 
 
-def _panels(chance: Chance, heights: Heights, width: float) -> list[tuple[Path, int, float]]:
+def _panels(chance: Rng, heights: Heights, width: float) -> list[tuple[Path, int, float]]:
     """Return stripes and patches on both sides of a shoe: their ways, tones and breadths in pixels."""
     made = []
     for _ in range(int(chance.integers(2, 7))):
@@ -142,7 +142,7 @@ def _panels(chance: Chance, heights: Heights, width: float) -> list[tuple[Path, 
     return made
 
 
-def _sandal(chance: Chance) -> Made:
+def _sandal(chance: Rng) -> Made:
     width = chance.uniform(0.13, 0.19)
     outline, thick, heel = _outline(chance, width), chance.uniform(0.03, 0.12), max(0.0, chance.normal(0.0, 0.08))
     insole, below, strap = (int(tone) for tone in chance.uniform((8, 5, 15), 255))
@@ -159,7 +159,7 @@ def _sandal(chance: Chance) -> Made:
     return made
 
 
-def _straps(chance: Chance, width: float) -> list[Path]:
+def _straps(chance: Rng, width: float) -> list[Path]:
     """Return the straps' ways over the foot: lists of x, y and the height above the insole."""
     kind = chance.random()
     if kind < 0.4:  # between the toes
@@ -180,7 +180,7 @@ def _straps(chance: Chance, width: float) -> list[Path]:
     return paths
 
 
-def _outline(chance: Chance, width: float) -> Points:
+def _outline(chance: Rng, width: float) -> Points:
     """Return the outline of a left shoe on the ground, (n, 2), going around."""
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     x = 0.5 * np.cos(turn)

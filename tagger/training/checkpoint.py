@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from tagger.data.images import Pictures
+from tagger.data.images import Images
 from tagger.errors import TrainingError
-from tagger.files import replacing
+from tagger.files import atomic_write
 from tagger.models.config import NetworkConfig
 from tagger.training.recipe import Recipe
 
@@ -31,7 +31,7 @@ _DAMAGE = (
 )
 
 
-def identity_of(recipe: Recipe, config: NetworkConfig, pictures: Pictures, held_out: Pictures | None) -> dict[str, Any]:
+def training_identity(recipe: Recipe, config: NetworkConfig, pictures: Images, held_out: Images | None) -> dict[str, Any]:
     """Return what has to be the same for a training to go on: recipe, shape, labels and pictures."""
     return {
         "recipe": asdict(recipe),
@@ -45,14 +45,14 @@ def identity_of(recipe: Recipe, config: NetworkConfig, pictures: Pictures, held_
 def save(path: Path, identity: Mapping[str, Any], state: Mapping[str, Any]) -> None:
     """Replace the checkpoint in `path` by the state of a training: tensors, numbers and texts."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         torch.save({"format": CHECKPOINT_FORMAT, **identity, **state}, file)
 
 
 def load(path: Path, identity: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
     """Return the state in a checkpoint, its tensors on `device`; raises `TrainingError` where it is of another training.
 
-    What a damaged file raises is for `damage_said` to catch.
+    What a damaged file raises is for `damage_as_error` to catch.
     """
     # weights_only: a checkpoint is data, and loading it must not run code from the file.
     state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
@@ -70,7 +70,7 @@ def load(path: Path, identity: Mapping[str, Any], device: torch.device) -> dict[
 
 
 @contextmanager
-def damage_said(path: Path) -> Iterator[None]:
+def damage_as_error(path: Path) -> Iterator[None]:
     """Turn whatever a missing or damaged checkpoint raises into a `TrainingError` of one sentence."""
     try:
         yield

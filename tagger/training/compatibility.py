@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from tagger.errors import TrainingError
-from tagger.models.card import Card, Signed
+from tagger.models.card import Card, StoredCard
 
 
-def check_start(start: Signed, labels: Sequence[str], photo_classes: int = 0) -> None:
+def check_start(start: StoredCard, labels: Sequence[str], photo_classes: int = 0) -> None:
     """Raise `TrainingError` unless the network of a bundle has the heads that a training on `labels` goes on with.
 
     Its first head has to know just these labels, in their order. Where the training has a head for photos, of so many

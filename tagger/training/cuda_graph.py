@@ -8,11 +8,11 @@ from torch import Tensor
 
 Step: TypeAlias = Callable[..., Tensor]
 
-PLAIN_STEPS = 3
+WARMUP_STEPS = 3
 """Steps that are taken as they are before one is recorded, so that libraries and optimizers have set themselves up."""
 
 
-def replayed(step: Step) -> Step:
+def capture(step: Step) -> Step:
     """Return what does the same as `step`, on CUDA tensors or None whose shapes and dtypes never change.
 
     `step` may keep state in tensors that stay where they are, but reads nothing back from the device, and takes nothing from
@@ -35,9 +35,9 @@ def replayed(step: Step) -> Step:
     def take(*given: Tensor | None) -> Tensor:
         nonlocal taken, inputs, result
         taken += 1
-        if taken <= PLAIN_STEPS:
+        if taken <= WARMUP_STEPS:
             return on_the_side(*given)
-        if taken == PLAIN_STEPS + 1:
+        if taken == WARMUP_STEPS + 1:
             inputs = [None if one is None else one.clone() for one in given]
             with torch.cuda.graph(graph):
                 result = step(*inputs)

@@ -6,15 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tagger.data.images import Pictures
-from tagger.models.network import said_of_both_sides
+from tagger.data.images import Images
+from tagger.models.network import flip_averaged_probabilities
 from tagger.training.recipe import Cycle
 
 SURE = 0.98
 """The least probability of its label, by those that have learnt it, at which a picture is easy."""
 
 
-def lesson(pictures: Pictures, cycle: Cycle, networks: Sequence[nn.Module]) -> tuple[Tensor, Tensor]:
+def distillation_targets(pictures: Images, cycle: Cycle, networks: Sequence[nn.Module]) -> tuple[Tensor, Tensor]:
     """Return what to learn of each picture, on the pictures' device, and which of them are easy, bool (n,), on the processor.
 
     The first are the int64 labels (n,), or float32 (n, classes) where the cycle also learns from other networks. What these say
@@ -29,7 +29,7 @@ def lesson(pictures: Pictures, cycle: Cycle, networks: Sequence[nn.Module]) -> t
         return targets, easy
     device = pictures.pixels.device
     ready = [network.to(device, memory_format=torch.channels_last) for network in networks]  # type: ignore[call-overload]
-    said = torch.stack([said_of_both_sides(network, pictures.pixels) for network in ready]).mean(0)
+    said = torch.stack([flip_averaged_probabilities(network, pictures.pixels) for network in ready]).mean(0)
     if cycle.easy_share < 1:
         easy = said.gather(1, pictures.labels[:, None])[:, 0].cpu() >= SURE
     if cycle.distillation > 0:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Average:
+class WeightEMA:
     """Exponential moving average of weights and running statistics, which forgets the first, random ones quickly.
 
     As torch's `AveragedModel` keeps it, but counted in Python: a count on the device would have every step wait for it.

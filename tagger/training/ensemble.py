@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tagger.data.images import Pictures
+from tagger.data.images import Images
 from tagger.errors import TrainingError
 from tagger.inference.device import CPU
-from tagger.models.config import MOST_MEMBERS, NetworkConfig
-from tagger.models.ensemble import joined
+from tagger.models.config import MAX_ENSEMBLE_MEMBERS, NetworkConfig
+from tagger.models.ensemble import merge
 from tagger.models.network import Network
 from tagger.training.recipe import Recipe
 from tagger.training.trainer import EpochFigures, train
@@ -25,8 +25,8 @@ def checkpoints(folder: Path, recipe: Recipe) -> list[Path]:
 def train_members(
     recipe: Recipe,
     config: NetworkConfig,
-    pictures: Pictures,
-    held_out: Pictures | None,
+    pictures: Images,
+    held_out: Images | None,
     folder: Path,
     resume: bool = False,
     report: Callable[[EpochFigures], None] = lambda _: None,
@@ -43,7 +43,7 @@ def train_members(
     if recipe.ensemble > 1 and config.members > 1:
         raise TrainingError("Training begins with an ensemble already; leave --ensemble out.")
     if not resume:
-        for checkpoint in checkpoints(folder, replace(recipe, ensemble=MOST_MEMBERS))[1:]:
+        for checkpoint in checkpoints(folder, replace(recipe, ensemble=MAX_ENSEMBLE_MEMBERS))[1:]:
             checkpoint.unlink(missing_ok=True)
     networks: list[Network] = []
     history: list[EpochFigures] = []
@@ -54,7 +54,7 @@ def train_members(
         network, figures = train(member, config, pictures, held_out, checkpoint, going_on, told, start, teachers, device)
         networks.append(network)
         history += [replace(each, epoch=len(history) + each.epoch, epochs=recipe.ensemble * each.epochs) for each in figures]
-    return (joined(networks) if len(networks) > 1 else networks[0]), history
+    return (merge(networks) if len(networks) > 1 else networks[0]), history
 
 
 def _counted_on(

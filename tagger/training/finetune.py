@@ -13,22 +13,28 @@ from numpy.typing import NDArray
 from tagger.catalog.label_table import checksum
 from tagger.data import photo_dataset
 from tagger.data.labels import GROUPS
-from tagger.data.photo_dataset import Collection, Part
-from tagger.file_names import escaped
+from tagger.data.photo_dataset import PhotoDataset, PhotoSplit
+from tagger.file_names import escape_surrogates
 from tagger.files import write_file
-from tagger.inference.device import for_training
+from tagger.inference.device import training_device
 from tagger.inference.predictor import Predictor
 from tagger.metrics import classification
-from tagger.metrics.calibration import ENOUGH_TO_CALIBRATE, PHOTO_PRECISION, PRECISIONS, fit_temperature, threshold_for
+from tagger.metrics.calibration import (
+    MIN_CALIBRATION_PHOTOS,
+    PHOTO_PRECISION,
+    PRECISIONS,
+    fit_temperature,
+    threshold_at_precision,
+)
 from tagger.models import bundle, pretrained
 from tagger.models.card import Card, read
 from tagger.models.config import NetworkConfig
-from tagger.models.network import Network, logits_of
+from tagger.models.network import Network, logits_in_batches
 from tagger.models.side_files import TEST, WRITTEN, check_own
 from tagger.photos.product import VERSION
 from tagger.training.compatibility import check_teacher
 from tagger.training.ensemble import train_members
-from tagger.training.publish import HeldOut, Retrained, check_floor, hand_over, objection_to
+from tagger.training.publish import TrainedBundle, Validation, check_floor, check_regression, publish
 from tagger.training.recipes import SHAPES
 from tagger.training.settings import TrainSettings
 from tagger.training.trainer import EpochFigures
@@ -37,7 +43,9 @@ OTHER = "other"
 """The group of labels that neither Fashion-MNIST nor the bundle begun with knows."""
 
 
-def collected(settings: TrainSettings, progress: Callable[[int, int], None] = lambda done, total: None) -> Collection:
+def load_photos_to_learn(
+    settings: TrainSettings, progress: Callable[[int, int], None] = lambda done, total: None
+) -> PhotoDataset:
     """Return the labelled photos of `settings.data`, with labels spelled as by the bundle that training begins with.
 
     Raises `TrainingError`, before any photo is opened, where a bundle to learn from has other labels than the photos, and
@@ -51,17 +59,17 @@ def collected(settings: TrainSettings, progress: Callable[[int, int], None] = la
         for teacher in teachers:
             check_teacher(teacher.model, teacher.card, labels, of_photos=True)
 
-    return photo_dataset.collect(
+    return photo_dataset.load_photo_dataset(
         str(settings.data), known, settings.image_column, settings.label_column, settings.workers, progress, check
     )
 
 
 def finetune(
     settings: TrainSettings,
-    photos: Collection,
+    photos: PhotoDataset,
     report: Callable[[EpochFigures], None] = lambda figures: None,
     tell: Callable[[str], None] = lambda text: None,
-) -> Retrained:
+) -> TrainedBundle:
     """Learn labelled photos, write the bundle to `settings.out` and return it.
 
     Training begins with the weights of the bundle `settings.start`, or from chance with the recipe's network. A part of the
@@ -69,7 +77,7 @@ def finetune(
     `FmtagError`, and writes no bundle, where there is too little to learn from, the held-out accuracy is below
     `settings.floor`, or a better bundle is there already.
     """
-    device = for_training(settings.device)
+    device = training_device(settings.device)
     check_own(settings.out, (*WRITTEN, TEST))
     for sentence in photos.said:
         tell(sentence)
@@ -93,7 +101,7 @@ def finetune(
         [teacher.network() for teacher in teachers],
         device,
     )
-    return _handed_over(settings, photos, network, history, start, tell)
+    return _publish(settings, photos, network, history, start, tell)
 
 
 def _shape(settings: TrainSettings, labels: Sequence[str]) -> NetworkConfig:
@@ -124,39 +132,39 @@ def _begun_with(start: bundle.Bundle, labels: Sequence[str], seed: int) -> Netwo
     return begun
 
 
-def _handed_over(
+def _publish(
     settings: TrainSettings,
-    photos: Collection,
+    photos: PhotoDataset,
     network: Network,
     history: list[EpochFigures],
     start: bundle.Bundle | None,
     tell: Callable[[str], None],
-) -> Retrained:
+) -> TrainedBundle:
     """Calibrate the network on what was held out, measure it, and let it take its place."""
     held_out, test = photos.held_out, photos.test
     card = _card(settings, photos.labels, network.config, start)
     pictures = held_out.pictures
-    card = replace(card, temperature=fit_temperature(logits_of(network, pictures.pixels), pictures.labels))
+    card = replace(card, temperature=fit_temperature(logits_in_batches(network, pictures.pixels), pictures.labels))
     new = bundle.Bundle(card, network.state_dict(), "")
-    said = _answers(new, held_out)
+    said = _probabilities(new, held_out)
     seen = _measured(said, held_out)
-    if len(held_out) < ENOUGH_TO_CALIBRATE:
+    if len(held_out) < MIN_CALIBRATION_PHOTOS:
         tell(f"Only {len(held_out)} photos are held out, so confidence is rough; label more for one that can be believed.")
     check_floor(settings, seen["accuracy"])
-    judges = HeldOut(photos.labels, held_out.classes, said.argmax(1), lambda old: _answers(old, held_out).argmax(1))
-    objection = objection_to(settings, judges)
-    measured = {"held_out": seen, "test": _measured(_answers(new, test), test)}
-    made = hand_over(
+    judges = Validation(photos.labels, held_out.classes, said.argmax(1), lambda old: _probabilities(old, held_out).argmax(1))
+    objection = check_regression(settings, judges)
+    measured = {"held_out": seen, "test": _measured(_probabilities(new, test), test)}
+    made = publish(
         settings, _with_thresholds(card, said, held_out), network, history, len(photos.training), measured, objection
     )
-    write_file(settings.out / TEST, photo_dataset.as_table(test))
+    write_file(settings.out / TEST, photo_dataset.split_as_csv(test))
     return made
 
 
 def _card(settings: TrainSettings, labels: Sequence[str], network: NetworkConfig, start: bundle.Bundle | None) -> Card:
     groups = GROUPS | (dict(start.card.groups) if start else {})
     return Card(
-        name=escaped(settings.name or settings.out.resolve().name),
+        name=escape_surrogates(settings.name or settings.out.resolve().name),
         labels=tuple(labels),
         groups={label: groups.get(label, OTHER) for label in labels},
         network=network,
@@ -169,18 +177,18 @@ def _card(settings: TrainSettings, labels: Sequence[str], network: NetworkConfig
     )
 
 
-def _with_thresholds(card: Card, said: NDArray[np.float32], held_out: Part) -> Card:
+def _with_thresholds(card: Card, said: NDArray[np.float32], held_out: PhotoSplit) -> Card:
     """Return the card with thresholds from the probabilities (n, labels) of what was held out."""
-    thresholds = {share: threshold_for(share, said, held_out.classes) for share in PRECISIONS}
+    thresholds = {share: threshold_at_precision(share, said, held_out.classes) for share in PRECISIONS}
     precisions = {str(share): threshold for share, threshold in thresholds.items()}
     return replace(card, precisions=precisions, min_confidence=thresholds[PHOTO_PRECISION])
 
 
-def _answers(asked: bundle.Bundle, part: Part) -> NDArray[np.float32]:
+def _probabilities(asked: bundle.Bundle, part: PhotoSplit) -> NDArray[np.float32]:
     """Return the probabilities (n, labels) that a bundle gives a part's photos, as it tags them."""
     return Predictor(asked, "cpu")(part.garments)
 
 
-def _measured(said: NDArray[np.float32], part: Part) -> dict[str, Any]:
+def _measured(said: NDArray[np.float32], part: PhotoSplit) -> dict[str, Any]:
     """Return all figures of the probabilities (n, labels) of a part's photos."""
-    return classification.measure(said.argmax(1), said.max(1), part.classes, part.labels)
+    return classification.classification_report(said.argmax(1), said.max(1), part.classes, part.labels)

@@ -39,7 +39,7 @@ class Muon(torch.optim.Optimizer):
         """Move weights of one shape, in few operations: where networks are small, their number is the time."""
         length = len(weights[0]) ** 0.5
         matrices = torch.stack([ahead.reshape(len(ahead), -1) for ahead in self._ahead(weights, group["momentum"])])
-        directions = orthogonalised(matrices, int(group["iterations"]))
+        directions = orthogonalise(matrices, int(group["iterations"]))
         steepness = _norms(directions).clamp_min(1e-30)  # where nothing is to be learnt, nothing is
         steps = (directions * (group["lr"] * length / steepness)).unbind()
         torch._foreach_mul_(weights, [length / norm for norm in torch._foreach_norm(weights)])
@@ -59,7 +59,7 @@ def _norms(matrices: Tensor) -> Tensor:
     return norms
 
 
-def orthogonalised(matrices: Tensor, iterations: int) -> Tensor:
+def orthogonalise(matrices: Tensor, iterations: int) -> Tensor:
     """Return roughly the orthogonal factors of float (n, rows, columns), singular values within 0.7..1.2.
 
     Newton-Schulz iteration of the fifth order with Muon's coefficients, which favour speed over exactness.

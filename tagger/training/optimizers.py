@@ -10,14 +10,14 @@ from tagger.training.muon import Muon
 from tagger.training.recipe import Recipe
 
 
-def _optimizers(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]:
+def build_optimizers(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """Muon for the convolutions inside; Nesterov SGD for the first one, dense layers, norms and biases (as airbench does).
 
     Or Nesterov SGD for all, or Adam (Kingma and Ba 2014, arXiv 1412.6980).
     """
     optimizers: list[torch.optim.Optimizer]
     if recipe.optimizer == "adam":
-        on_cuda = _is_on_cuda(network)
+        on_cuda = is_on_cuda(network)
         weights, decay = network.parameters(), recipe.weight_decay
         optimizers = [torch.optim.Adam(weights, lr=recipe.sgd_lr, weight_decay=decay, fused=on_cuda, capturable=on_cuda)]
     else:
@@ -25,7 +25,7 @@ def _optimizers(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["peak_lr"] = group["lr"]
-            if _is_on_cuda(network):  # where a recorded step reads it anew each time
+            if is_on_cuda(network):  # where a recorded step reads it anew each time
                 group["lr"] = torch.tensor(group["lr"], device="cuda")
     return optimizers
 
@@ -43,16 +43,16 @@ def _muon_and_sgd(network: Network, recipe: Recipe) -> list[torch.optim.Optimize
         lr=recipe.sgd_lr,
         momentum=0.9,
         nesterov=True,
-        fused=_is_on_cuda(network),
+        fused=is_on_cuda(network),
     )
     return [sgd, Muon(inner, lr=recipe.muon_lr)] if inner else [sgd]
 
 
-def _is_on_cuda(network: nn.Module) -> bool:
+def is_on_cuda(network: nn.Module) -> bool:
     return next(network.parameters()).is_cuda
 
 
-def _set_rates(optimizers: Sequence[torch.optim.Optimizer], share: float) -> None:
+def set_learning_rates(optimizers: Sequence[torch.optim.Optimizer], share: float) -> None:
     """Set the learning rates to a share of their peaks."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
@@ -63,6 +63,6 @@ def _set_rates(optimizers: Sequence[torch.optim.Optimizer], share: float) -> Non
                 group["lr"] = rate
 
 
-def _schedule(step: int, steps: int, warmup_steps: int) -> float:
+def learning_rate_share(step: int, steps: int, warmup_steps: int) -> float:
     """Return the share of the cycle's peak: linear up over the warm-up, linear down to 0 at the end."""
     return min(1.0, (step + 1) / warmup_steps) * (1 - step / steps)

@@ -14,29 +14,29 @@ import torch
 from numpy.typing import NDArray
 
 from tagger.data import fashion_mnist
-from tagger.data.clothing import labelled_photos, table_checksum
-from tagger.data.images import Pictures
+from tagger.data.clothing import read_clothing_photos, table_checksum
+from tagger.data.images import Images
 from tagger.data.labels import GROUPS, LABELS, NONE
-from tagger.data.splits import hold_out, kept_for_calibration, kept_for_reporting
+from tagger.data.splits import kept_for_calibration, kept_for_reporting, validation_split
 from tagger.errors import TrainingError
-from tagger.file_names import escaped
-from tagger.inference.device import for_training
-from tagger.inference.predictor import Predictor, native_answers, photo_probabilities
+from tagger.file_names import escape_surrogates
+from tagger.inference.device import training_device
+from tagger.inference.predictor import Predictor, native_predictions, photo_probabilities
 from tagger.metrics import classification
-from tagger.metrics.calibration import PHOTO_PRECISION, PRECISION, PRECISIONS, fit_temperature, threshold_for
+from tagger.metrics.calibration import PHOTO_PRECISION, PRECISION, PRECISIONS, fit_temperature, threshold_at_precision
 from tagger.models import bundle, pretrained
 from tagger.models.card import Card, read
 from tagger.models.config import NetworkConfig
-from tagger.models.network import Network, logits_of
+from tagger.models.network import Network, logits_in_batches
 from tagger.models.side_files import check_own
 from tagger.photos.product import VERSION
-from tagger.records import Garment
+from tagger.records import ProductImage
 from tagger.synthesis import mix
 from tagger.training.compatibility import check_start, check_teacher
 from tagger.training.ensemble import train_members
-from tagger.training.publish import HeldOut, Retrained, check_floor, hand_over, objection_to
-from tagger.training.recipe import recipe_in_full
-from tagger.training.recipes import SHAPES, catalog_recipe, tuned
+from tagger.training.publish import TrainedBundle, Validation, check_floor, check_regression, publish
+from tagger.training.recipe import with_recipe_defaults
+from tagger.training.recipes import SHAPES, catalog_recipe, with_changes
 from tagger.training.settings import TrainSettings
 from tagger.training.trainer import EpochFigures, train
 
@@ -55,11 +55,11 @@ SHARPENED = 0.55
 is more ragged than most photos. Chosen like `MIX_IS_EASIER`, by the calibration error there."""
 
 
-def retrain(
+def pretrain(
     settings: TrainSettings,
     report: Callable[[EpochFigures], None] = lambda figures: None,
     tell: Callable[[str], None] = lambda text: None,
-) -> Retrained:
+) -> TrainedBundle:
     """Train on Fashion-MNIST, or on the mix made of it, write the bundle to `settings.out` and return it.
 
     Choices, temperatures and thresholds rest on held-out pictures; the test set is opened once, at the end. With
@@ -72,9 +72,9 @@ def retrain(
         raise TrainingError("The mix of catalog is calibrated by photos of its own; leave --calibrated-by out.")
     check_own(settings.out)
     _check_bundles(settings)
-    device = for_training(settings.device)
+    device = training_device(settings.device)
     whole = fashion_mnist.load_fashion_mnist("train", settings.data)
-    pictures, held_out = hold_out(whole)
+    pictures, held_out = validation_split(whole)
     test = fashion_mnist.load_fashion_mnist(
         "test", settings.data
     )  # a missing file should be known before the hours of training
@@ -84,7 +84,7 @@ def retrain(
         settings,
         recipe=replace(settings.recipe, start=begun_with, teachers=tuple(teacher.model for teacher in teachers)),
     )
-    training, calibration, config = _learnt(settings, pictures, held_out, begin, tell)
+    training, calibration, config = _train(settings, pictures, held_out, begin, tell)
     twin = _twin(settings, config) if settings.calibrated_by else None
     if twin is not None:
         training, settings = whole, replace(settings, calibrated_by=twin.model)
@@ -109,17 +109,17 @@ def retrain(
         said = _native(network, held_out, calibrated.temperature)
         measured["held_out"] = _measured(said, held_out)
         check_floor(settings, measured["held_out"]["accuracy"])
-        judges = HeldOut(
+        judges = Validation(
             LABELS,
             held_out.labels.cpu().numpy(),
             said.argmax(1),
             lambda old: _tags(old, held_out),
             knows_photos=network.photo_head is not None,
         )
-    objection = objection_to(settings, judges)
+    objection = check_regression(settings, judges)
     measured["test"] = _measured(_native(network, test, calibrated.temperature), test)
     network = network.cpu()
-    return hand_over(settings, card_of(settings, network, calibrated), network, history, len(training), measured, objection)
+    return publish(settings, card_of(settings, network, calibrated), network, history, len(training), measured, objection)
 
 
 def _check_bundles(settings: TrainSettings) -> None:
@@ -146,7 +146,7 @@ def _twin(settings: TrainSettings, config: NetworkConfig) -> bundle.Bundle:
     """Return the bundle that calibrates for the new one; raises `TrainingError` unless only the seed tells them apart."""
     twin = bundle.load(str(settings.calibrated_by))
     asked = json.loads(json.dumps(asdict(settings.recipe)))
-    full = recipe_in_full(twin.card.recipe)
+    full = with_recipe_defaults(twin.card.recipe)
     made = {name: full.get(name) for name in asked}
     shape = replace(config, members=config.members * settings.recipe.ensemble)
     same = made | {"seed": 0} == asked | {"seed": 0} and twin.card.network == shape and twin.card.labels == LABELS
@@ -169,21 +169,21 @@ class Calibrated:
     """The one that is the default."""
 
 
-def calibrate_network(network: Network, held_out: Pictures, photos: Pictures | None) -> Calibrated:
+def calibrate_network(network: Network, held_out: Images, photos: Images | None) -> Calibrated:
     """Return temperatures and thresholds from Fashion-MNIST's held-out pictures, and from those that stand for photos.
 
     Where there are such, the thresholds are the photos' own, and ask for more than on Fashion-MNIST: photos of a shop that
     nobody has seen are harder than any mix.
     """
-    temperature = fit_temperature(logits_of(network, held_out.pixels), held_out.labels)
+    temperature = fit_temperature(logits_in_batches(network, held_out.pixels), held_out.labels)
     if photos is None:
         photo_temperature, easier, precision = 1.0, 1.0, PRECISION
         said, labels = _native(network, held_out, temperature), held_out.labels
     else:
-        photo_temperature = SHARPENED * fit_temperature(logits_of(network.photo_logits, photos.pixels), photos.labels)
+        photo_temperature = SHARPENED * fit_temperature(logits_in_batches(network.photo_logits, photos.pixels), photos.labels)
         easier, precision = MIX_IS_EASIER, PHOTO_PRECISION
         said, labels = _photos(network, photos, photo_temperature), photos.labels
-    thresholds = {share: threshold_for(1 - easier * (1 - share), said, labels.cpu().numpy()) for share in PRECISIONS}
+    thresholds = {share: threshold_at_precision(1 - easier * (1 - share), said, labels.cpu().numpy()) for share in PRECISIONS}
     return Calibrated(temperature, photo_temperature, thresholds, precision)
 
 
@@ -196,7 +196,7 @@ def calibration_of(card: Card) -> Calibrated:
 def card_of(settings: TrainSettings, network: Network, calibrated: Calibrated) -> Card:
     """Return what the new bundle says of itself, before its figures."""
     return Card(
-        name=escaped(settings.name or settings.out.resolve().name),
+        name=escape_surrogates(settings.name or settings.out.resolve().name),
         labels=LABELS,
         groups=GROUPS,
         network=network.config,
@@ -207,18 +207,18 @@ def card_of(settings: TrainSettings, network: Network, calibrated: Calibrated) -
         precisions={str(share): threshold for share, threshold in calibrated.thresholds.items()},
         recipe=asdict(settings.recipe)
         | {"threshold_precision": calibrated.precision, "calibrated_by": settings.calibrated_by or ""},
-        data=fashion_mnist.checksums() | (table_checksum(settings.photos) if settings.photos else {}),
+        data=fashion_mnist.fashion_mnist_checksums() | (table_checksum(settings.photos) if settings.photos else {}),
         versions={"fmtag": version("fmtag"), "torch": torch.__version__, "python": platform.python_version()},
     )
 
 
-def _learnt(
+def _train(
     settings: TrainSettings,
-    pictures: Pictures,
-    held_out: Pictures,
+    pictures: Images,
+    held_out: Images,
     begin: Network | None,
     tell: Callable[[str], None],
-) -> tuple[Pictures, Pictures | None, NetworkConfig]:
+) -> tuple[Images, Images | None, NetworkConfig]:
     """Return the pictures to learn from, those that calibrate a head for photos, and the shape of the network.
 
     Fashion-MNIST alone teaches no head for photos, so the network has none, whatever it begins with.
@@ -233,21 +233,21 @@ def _learnt(
 
 def _mixed(
     settings: TrainSettings,
-    pictures: Pictures,
-    held_out: Pictures,
+    pictures: Images,
+    held_out: Images,
     teacher: Network,
     config: NetworkConfig,
     tell: Callable[[str], None],
-) -> tuple[Pictures, Pictures]:
+) -> tuple[Images, Images]:
     """Return the pictures of the mix to learn from and those to calibrate by."""
     seed = settings.recipe.seed
     if settings.photos is None:
         tell("Without --photos the network sees drawn and composed pictures alone, and knows phone pictures less well.")
         return mix.training_mix(pictures, [], teacher, None, seed), mix.calibration_mix(held_out, [], seed)
     folder = settings.photos.resolve().name
-    photos = [one for one in labelled_photos(settings.photos) if not kept_for_reporting(folder, one.group)]
-    cuts = mix.cuts_of([one for one in photos if not kept_for_calibration(folder, one.group)])
-    kept = mix.cuts_of([one for one in photos if kept_for_calibration(folder, one.group)])
+    photos = [one for one in read_clothing_photos(settings.photos) if not kept_for_reporting(folder, one.group)]
+    cuts = mix.product_cuts([one for one in photos if not kept_for_calibration(folder, one.group)])
+    kept = mix.product_cuts([one for one in photos if kept_for_calibration(folder, one.group)])
     if not cuts or not kept:
         raise TrainingError(f"{settings.photos} holds too few photos that can be read, or too few senders, to learn from.")
     tell(f"{len(cuts):,} photos to learn from, {len(kept):,} to calibrate by, those of half of the senders left alone.")
@@ -259,8 +259,8 @@ def _mixed(
 
 def _judge(
     settings: TrainSettings,
-    cuts: Sequence[mix.Cut],
-    pictures: Pictures,
+    cuts: Sequence[mix.ProductCut],
+    pictures: Images,
     start: Network,
     config: NetworkConfig,
 ) -> Network:
@@ -268,36 +268,36 @@ def _judge(
     seen = mix.variants_of_cuts(cuts, pictures, 2 * mix.TIMES_PHOTO, settings.recipe.seed)
     targets = torch.nn.functional.one_hot(seen.labels, config.photo_classes).float()
     seen = replace(seen, targets=targets, photo=torch.ones(len(seen), dtype=torch.bool))
-    recipe = tuned(catalog_recipe(1, settings.recipe.seed), min(settings.recipe.batch_size, len(seen)))
+    recipe = with_changes(catalog_recipe(1, settings.recipe.seed), min(settings.recipe.batch_size, len(seen)))
     checked = pictures.take(torch.arange(min(500, len(pictures))))
-    device = for_training(settings.device)
+    device = training_device(settings.device)
     with tempfile.TemporaryDirectory() as folder:
         network, _ = train(recipe, config, seen, checked, Path(folder, JUDGE), start=start, device=device)
     return network
 
 
-def _native(network: Network, pictures: Pictures, temperature: float) -> NDArray[np.float32]:
+def _native(network: Network, pictures: Images, temperature: float) -> NDArray[np.float32]:
     """Return the calibrated probabilities, float32 (n, labels), of Fashion-MNIST's pictures."""
-    said: NDArray[np.float32] = native_answers(network, pictures.pixels, temperature).cpu().numpy()
+    said: NDArray[np.float32] = native_predictions(network, pictures.pixels, temperature).cpu().numpy()
     return said
 
 
-def _photos(network: Network, pictures: Pictures, temperature: float) -> NDArray[np.float32]:
+def _photos(network: Network, pictures: Images, temperature: float) -> NDArray[np.float32]:
     """Return the calibrated probabilities, float32 (n, labels), of pictures that stand for photos."""
     said: NDArray[np.float32] = (
-        logits_of(lambda pixels: photo_probabilities(network, pixels, temperature), pictures.pixels).cpu().numpy()
+        logits_in_batches(lambda pixels: photo_probabilities(network, pixels, temperature), pictures.pixels).cpu().numpy()
     )
     return said[:, :NONE]
 
 
-def _tags(asked: bundle.Bundle, pictures: Pictures) -> NDArray[np.int64]:
+def _tags(asked: bundle.Bundle, pictures: Images) -> NDArray[np.int64]:
     """Return the numbers among its labels, (n,), of those that a bundle gives Fashion-MNIST's pictures."""
     if asked.shop is not None:  # its labels are the shop's, and not those of the network
-        garments = [Garment(picture, found=True, native=True) for picture in pictures.pixels[:, 0].cpu().numpy()]
+        garments = [ProductImage(picture, found=True, native=True) for picture in pictures.pixels[:, 0].cpu().numpy()]
         return np.asarray(Predictor(asked, "cpu")(garments).argmax(1))
     return np.asarray(_native(asked.network().to(pictures.pixels.device), pictures, asked.card.temperature).argmax(1))
 
 
-def _measured(said: NDArray[np.float32], pictures: Pictures) -> dict[str, Any]:
+def _measured(said: NDArray[np.float32], pictures: Images) -> dict[str, Any]:
     """Return all figures of the probabilities (n, labels) of Fashion-MNIST's pictures."""
-    return classification.measure(said.argmax(1), said.max(1), pictures.labels.cpu().numpy(), LABELS)
+    return classification.classification_report(said.argmax(1), said.max(1), pictures.labels.cpu().numpy(), LABELS)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.catalog.labelled import place_of
+from tagger.catalog.labelled import labels_location
 from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
-from tagger.data.fashion_mnist import LABEL_TABLES, holds_fashion_mnist
+from tagger.data.fashion_mnist import LABEL_TABLES, contains_fashion_mnist
 from tagger.errors import BundleError, TrainingError
 from tagger.files import as_csv, write_file, write_json
 from tagger.models import bundle
@@ -24,12 +24,12 @@ from tagger.training.ensemble import checkpoints
 from tagger.training.settings import TrainSettings
 from tagger.training.trainer import EpochFigures
 
-BRIEF = ("accuracy", "macro_accuracy", "calibration_error", "n")
+CARD_METRICS = ("accuracy", "macro_accuracy", "calibration_error", "n")
 """Figures of each part that stand in the card; `METRICS` has all of them."""
 
 
 @dataclass(frozen=True)
-class Retrained:
+class TrainedBundle:
     """The bundle that was written and the figures of every epoch."""
 
     bundle: bundle.Bundle
@@ -37,7 +37,7 @@ class Retrained:
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class Validation:
     """What tells whether a new bundle may replace an old one: pictures that neither has learnt."""
 
     labels: Sequence[str]
@@ -51,15 +51,15 @@ class HeldOut:
     """Whether the new bundle has learnt photos."""
 
 
-def check_places(settings: TrainSettings, recipe: Path | None = None) -> None:
+def check_output_paths_of(settings: TrainSettings, recipe: Path | None = None) -> None:
     """Raise `OutputError` where the bundle's folder cannot be written, or a file in it that is replaced is one that is read.
 
     `recipe` is the recipe's file, where there is one. Bundles that are read may be replaced: they are loaded before.
     """
     given = [("the recipe", recipe), ("the pretrained weights", settings.pretrained)]
     given += [("a table of labels", settings.photos / name) for name in LABEL_TABLES] if settings.photos else []
-    if settings.data is not None and not holds_fashion_mnist(settings.data):
-        given.append(("the source itself", place_of(str(settings.data))))
+    if settings.data is not None and not contains_fashion_mnist(settings.data):
+        given.append(("the source itself", labels_location(str(settings.data))))
     inputs = [Input(name, path) for name, path in given if path is not None]
     beside = [settings.out / name for name in ("card.json", HISTORY_FILE, METRICS, TEST)]
     written = (file for file in (*beside, *checkpoints(settings.out, settings.recipe)) if os.path.lexists(file))
@@ -83,7 +83,7 @@ def check_floor(settings: TrainSettings, accuracy: float) -> None:
         )
 
 
-def objection_to(settings: TrainSettings, held_out: HeldOut | None) -> str:
+def check_regression(settings: TrainSettings, held_out: Validation | None) -> str:
     """Return why the bundle that is in `settings.out` should stay there; empty where there is none, or nothing speaks for it.
 
     A new bundle may take its place where it is right no less often on what both have held out, and of no class by more than
@@ -96,7 +96,7 @@ def objection_to(settings: TrainSettings, held_out: HeldOut | None) -> str:
     return objection
 
 
-def hand_over(
+def publish(
     settings: TrainSettings,
     card: Card,
     network: Network,
@@ -104,14 +104,14 @@ def hand_over(
     trained_on: int,
     measured: Mapping[str, Mapping[str, Any]],
     objection: str = "",
-) -> Retrained:
+) -> TrainedBundle:
     """Write the bundle to `settings.out`, with `history.csv` and `metrics.json` beside it, and return it.
 
     `measured` are the figures of each part that was not learnt, as `metrics.measure` returns them: all of them stand in
     `metrics.json`, the chief ones in the card, and there as `forced` an `objection` that was overruled.
     """
     figures = {
-        **{part: {name: every[name] for name in BRIEF} for part, every in measured.items()},
+        **{part: {name: every[name] for name in CARD_METRICS} for part, every in measured.items()},
         "parameters": count_parameters(network),
         "macs": count_macs(network),
         "trained_on": trained_on,
@@ -123,10 +123,10 @@ def hand_over(
     write_json(settings.out / METRICS, measured)
     for checkpoint in checkpoints(settings.out, settings.recipe):
         checkpoint.unlink()
-    return Retrained(written, history)
+    return TrainedBundle(written, history)
 
 
-def _objection(settings: TrainSettings, held_out: HeldOut | None) -> str:
+def _objection(settings: TrainSettings, held_out: Validation | None) -> str:
     if not (settings.out / "card.json").is_file():
         return ""
     try:
@@ -142,7 +142,7 @@ def _objection(settings: TrainSettings, held_out: HeldOut | None) -> str:
     return _worse(old, held_out, settings.tolerance)
 
 
-def _worse(old: bundle.Bundle, held_out: HeldOut, tolerance: float) -> str:
+def _worse(old: bundle.Bundle, held_out: Validation, tolerance: float) -> str:
     """Return where the new bundle is worse than the old one: in all, or in some class by more than the tolerance, 0..1."""
     numbers = np.array([held_out.labels.index(label) for label in old.card.labels])
     before = numbers[held_out.ask(old)] == held_out.classes

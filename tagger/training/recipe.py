@@ -25,10 +25,17 @@ NetworkName: TypeAlias = Literal[
 
 NETWORKS: tuple[NetworkName, ...] = get_args(NetworkName)
 
-ORIGINALS: tuple[NetworkName, ...] = ("linear-conv", "conv-32-64", "deep-pool", "strided", "conv-dropout", "three-block")
+NETWORKS_WITH_ORIGINAL_RECIPE: tuple[NetworkName, ...] = (
+    "linear-conv",
+    "conv-32-64",
+    "deep-pool",
+    "strided",
+    "conv-dropout",
+    "three-block",
+)
 """Those that come from elsewhere with a recipe."""
 
-BORROWED: tuple[NetworkName, ...] = ("resnet18", "mobilenet-v3", "efficientnet-b0")
+TORCHVISION_NETWORKS: tuple[NetworkName, ...] = ("resnet18", "mobilenet-v3", "efficientnet-b0")
 """Those that torchvision has, with weights that it offers."""
 
 RecipeName: TypeAlias = Literal["modern", "original"]
@@ -123,6 +130,6 @@ class Recipe:
         raise IndexError(f"The recipe has {self.epochs} epochs, so none with the number {epoch}.")
 
 
-def recipe_in_full(of_card: Mapping[str, Any]) -> dict[str, Any]:
+def with_recipe_defaults(of_card: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe as it stands in a card, with the defaults of what is newer than that card."""
     return {item.name: item.default for item in fields(Recipe) if item.default is not MISSING} | dict(of_card)

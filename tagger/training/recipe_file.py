@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from tagger.errors import ConfigurationError
 from tagger.files import write_json
-from tagger.models.config import MOST_MEMBERS
+from tagger.models.config import MAX_ENSEMBLE_MEMBERS
 from tagger.training.recipe import Cycle, Recipe
 
 KIND, FORMAT = "fmtag-recipe", 1
@@ -34,7 +34,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "shift": (0, 14),
     "averaging": (0, 1),
     "patience": (0, 100_000),
-    "ensemble": (1, MOST_MEMBERS),
+    "ensemble": (1, MAX_ENSEMBLE_MEMBERS),
     "seed": (0, 2**40),
 }
 """Least and greatest value of each number with which training can begin at all."""

@@ -100,7 +100,7 @@ def _in_epochs(cycles: tuple[Cycle, ...], epochs: int | None) -> tuple[Cycle, ..
     return (replace(first, epochs=epochs, small_epochs=round(epochs * first.small_epochs / first.epochs)),)
 
 
-def overruled(recipe: Recipe, epochs: int | None = None, seed: int | None = None, teachers: Sequence[str] = ()) -> Recipe:
+def override(recipe: Recipe, epochs: int | None = None, seed: int | None = None, teachers: Sequence[str] = ()) -> Recipe:
     """Return the recipe with what is given in place of its own: epochs as in `recipe_of`, the seed, and who teaches.
 
     Raises `ConfigurationError` for teachers where no cycle has a share for what they say.
@@ -159,7 +159,7 @@ def own_recipe(
     return Recipe((cycle,), batch_size=32, balanced=True, seed=seed, network=network or "residual", teachers=tuple(teachers))
 
 
-def tuned(recipe: Recipe, batch_size: int | None = None, lr: float | None = None) -> Recipe:
+def with_changes(recipe: Recipe, batch_size: int | None = None, lr: float | None = None) -> Recipe:
     """Return the recipe with another size of batches, or other learning rates, all in the same proportion."""
     share = 1.0 if lr is None else lr / recipe.sgd_lr
     return replace(
@@ -167,7 +167,7 @@ def tuned(recipe: Recipe, batch_size: int | None = None, lr: float | None = None
     )
 
 
-def augmented(recipe: Recipe, ways: Collection[Augmentation]) -> Recipe:
+def with_augmentations(recipe: Recipe, ways: Collection[Augmentation]) -> Recipe:
     """Return the recipe with just these ways to change pictures, as far as it goes in each, else as far as most recipes do."""
     cutout = "cutout" in ways
     cycles = tuple(

@@ -10,17 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tagger.data.augmentation import erased, moved
-from tagger.data.images import Pictures
+from tagger.data.augmentation import cutout, random_shift_flip
+from tagger.data.images import Images
 from tagger.errors import TrainingError
 from tagger.inference.device import CPU
 from tagger.models.config import NetworkConfig
-from tagger.models.network import Network, logits_of
-from tagger.training.checkpoint import damage_said, identity_of, load, save
-from tagger.training.cuda_graph import Step, replayed
-from tagger.training.distillation import lesson
-from tagger.training.ema import Average
-from tagger.training.optimizers import _is_on_cuda, _optimizers, _schedule, _set_rates
+from tagger.models.network import Network, logits_in_batches
+from tagger.training.checkpoint import damage_as_error, load, save, training_identity
+from tagger.training.cuda_graph import Step, capture
+from tagger.training.distillation import distillation_targets
+from tagger.training.ema import WeightEMA
+from tagger.training.optimizers import build_optimizers, is_on_cuda, learning_rate_share, set_learning_rates
 from tagger.training.recipe import Cycle, Recipe
 
 
@@ -40,8 +40,8 @@ class EpochFigures:
 def train(
     recipe: Recipe,
     config: NetworkConfig,
-    pictures: Pictures,
-    held_out: Pictures | None,
+    pictures: Images,
+    held_out: Images | None,
     checkpoint: Path,
     resume: bool = False,
     report: Callable[[EpochFigures], None] = lambda _: None,
@@ -67,12 +67,12 @@ def train(
     if start is not None:
         _begin_with(network, start)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = Average(network, recipe.averaging)
-    optimizers = _optimizers(network, recipe)
+    average = WeightEMA(network, recipe.averaging)
+    optimizers = build_optimizers(network, recipe)
     history: list[EpochFigures] = []
     ends: list[dict[str, Tensor]] = []
     best: dict[str, Tensor] | None = None
-    identity = identity_of(recipe, config, pictures, held_out)
+    identity = training_identity(recipe, config, pictures, held_out)
     if resume:
         history, ends, best = _restore(checkpoint, identity, network, average, optimizers)
 
@@ -87,7 +87,7 @@ def train(
             break
         cycle, first = recipe.cycle_at(epoch)
         if epoch in (begun, first):
-            targets, easy = lesson(pictures, cycle, [*teachers, *(_ended(end, config) for end in ends)])
+            targets, easy = distillation_targets(pictures, cycle, [*teachers, *(_network_from(end, config) for end in ends)])
         steps_an_epoch = (int((~easy).sum()) + _easy_count(easy, cycle)) // recipe.batch_size
         if steps_an_epoch == 0:
             raise TrainingError(f"A batch of {recipe.batch_size} needs more than {len(pictures)} pictures; lower --batch-size.")
@@ -101,8 +101,8 @@ def train(
         for step, (pixels, chosen) in enumerate(_batches(pictures, recipe, epoch, easy), (epoch - first) * steps_an_epoch):
             share = cycle.peak
             if not recipe.steady:
-                share *= _schedule(step, steps_an_epoch * cycle.epochs, cycle.warmup_steps)
-            _set_rates(optimizers, share)
+                share *= learning_rate_share(step, steps_an_epoch * cycle.epochs, cycle.warmup_steps)
+            set_learning_rates(optimizers, share)
             photo = None if pictures.photo is None else pictures.photo[chosen]
             seen = _resized(pixels, side)
             weight = None if weights is None else weights[pictures.labels[chosen]]
@@ -117,9 +117,9 @@ def train(
         left = _seconds_left(epoch, seconds, recipe)
         history.append(EpochFigures(epoch + 1, recipe.epochs, loss, accuracy, held_out_loss, seconds, left))
         if epoch + 1 == first + cycle.epochs:
-            ends.append(_copied(average.network))
+            ends.append(_snapshot(average.network))
         if recipe.patience and _best_epoch(history) == epoch + 1:
-            best = _copied(average.network)
+            best = _snapshot(average.network)
         state = {
             "network": network.state_dict(),
             "average": average.state_dict(),
@@ -130,7 +130,7 @@ def train(
         }
         save(checkpoint, identity, state)
         report(history[-1])
-    return _ended(best or ends[-1], config), history
+    return _network_from(best or ends[-1], config), history
 
 
 def _class_weights(labels: Tensor, classes: int) -> Tensor:
@@ -152,7 +152,7 @@ def _is_patience_over(history: Sequence[EpochFigures], patience: int) -> bool:
     return patience > 0 and len(history) > 0 and len(history) - _best_epoch(history) >= patience
 
 
-def _copied(network: nn.Module) -> dict[str, Tensor]:
+def _snapshot(network: nn.Module) -> dict[str, Tensor]:
     """Return the weights as they are now; training goes on with others."""
     return {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
@@ -173,7 +173,7 @@ def _begin_with(network: Network, start: Network) -> None:
     network.load_state_dict(weights)
 
 
-def _ended(end: dict[str, Tensor], config: NetworkConfig) -> Network:
+def _network_from(end: dict[str, Tensor], config: NetworkConfig) -> Network:
     """Return the network with which a cycle ended, ready for use."""
     network = Network(config)
     network.load_state_dict(end)
@@ -186,7 +186,7 @@ def _step_of(network: Network, optimizers: list[torch.optim.Optimizer], cycle: C
     def step(pixels: Tensor, targets: Tensor, photo: Tensor | None, weight: Tensor | None) -> Tensor:
         return _train_step(network, optimizers, pixels, targets, cycle, photo, weight)
 
-    return replayed(step) if device.type == "cuda" else step
+    return capture(step) if device.type == "cuda" else step
 
 
 def _easy_count(easy: Tensor, cycle: Cycle) -> int:
@@ -232,14 +232,14 @@ def _is_faster_in_bfloat16(network: nn.Module) -> bool:
 
     Emulation is ten times slower, and on processors depthwise ones take twice as long as in float32 (oneDNN 3, gradients).
     """
-    if _is_on_cuda(network):
+    if is_on_cuda(network):
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
     depthwise = any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in network.modules())
     return not depthwise and bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-def _batches(pictures: Pictures, recipe: Recipe, epoch: int, easy: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(pictures: Images, recipe: Recipe, epoch: int, easy: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield augmented pictures with their numbers, the same for one seed and epoch wherever training was interrupted."""
     cycle, _ = recipe.cycle_at(epoch)
     chance = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
@@ -252,8 +252,8 @@ def _batches(pictures: Pictures, recipe: Recipe, epoch: int, easy: Tensor | None
     order = order.to(pictures.pixels.device)
     for start in range(0, len(order) - recipe.batch_size + 1, recipe.batch_size):
         chosen = order[start : start + recipe.batch_size]
-        pixels = moved(pictures.pixels[chosen], mirrored[chosen], recipe.shift, chance)
-        yield erased(pixels, cycle.erase_share, cycle.erase_side, chance), chosen
+        pixels = random_shift_flip(pictures.pixels[chosen], mirrored[chosen], recipe.shift, chance)
+        yield cutout(pixels, cycle.erase_share, cycle.erase_side, chance), chosen
 
 
 def _resized(pixels: Tensor, side: int) -> Tensor:
@@ -262,9 +262,9 @@ def _resized(pixels: Tensor, side: int) -> Tensor:
     return functional.interpolate(pixels.float(), (side, side), mode="area")
 
 
-def _measure(network: nn.Module, pictures: Pictures, side: int) -> tuple[float, float]:
+def _measure(network: nn.Module, pictures: Images, side: int) -> tuple[float, float]:
     """Return accuracy 0..1 and mean cross-entropy in nats at a side of `side` pixels."""
-    logits = logits_of(network.eval(), _resized(pictures.pixels, side))
+    logits = logits_in_batches(network.eval(), _resized(pictures.pixels, side))
     accuracy = (logits.argmax(1) == pictures.labels).float().mean().item()
     return accuracy, functional.cross_entropy(logits, pictures.labels).item()
 
@@ -284,11 +284,11 @@ def _restore(
     path: Path,
     identity: Mapping[str, Any],
     network: nn.Module,
-    average: Average,
+    average: WeightEMA,
     optimizers: list[torch.optim.Optimizer],
 ) -> tuple[list[EpochFigures], list[dict[str, Tensor]], dict[str, Tensor] | None]:
     """Bring network, average and optimizers to where the checkpoint left them; return history, ends of cycles and best end."""
-    with damage_said(path):
+    with damage_as_error(path):
         state = load(path, identity, next(network.parameters()).device)
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
 from tagger.data import fashion_mnist
-from tagger.data.images import Pictures
+from tagger.data.images import Images
 from tagger.data.labels import LABELS
-from tagger.data.splits import hold_out
+from tagger.data.splits import validation_split
 from tagger.errors import LedgerError, LockedError, TrainingError, TuningError
 from tagger.files import remove_leftovers
-from tagger.lock import held
+from tagger.lock import file_lock
 from tagger.models import bundle
 from tagger.models.card import files_of
 from tagger.training import recipe_file
@@ -51,7 +51,7 @@ PRUNED_FROM = 2
 
 
 @dataclass(frozen=True)
-class TrialFigures:
+class TrialMetrics:
     """How a trial ended: figures of its last epoch, by the averaged weights, on the held-out images."""
 
     number: int
@@ -66,13 +66,13 @@ class TrialFigures:
 
 
 @dataclass(frozen=True)
-class Tuned:
+class StudyResult:
     """What a study has found."""
 
     recipe: Recipe
     """The network's own, in all its epochs, with the values of the best trial."""
-    best: TrialFigures
-    first: TrialFigures
+    best: TrialMetrics
+    first: TrialMetrics
     """The recipe as it stands."""
     trials: int
     held_out: int
@@ -81,9 +81,9 @@ class Tuned:
 
 def tune(
     settings: TuneSettings,
-    report: Callable[[TrialFigures, TrialFigures], None] = lambda done, best: None,
+    report: Callable[[TrialMetrics, TrialMetrics], None] = lambda done, best: None,
     tell: Callable[[str], None] = lambda text: None,
-) -> Tuned:
+) -> StudyResult:
     """Go on with the study until it has `settings.trials` trials, and return the best, whose recipe is in `settings.out`.
 
     `report` gets each trial that ends, and the best so far. The test set is never opened. A study that is stopped loses no more
@@ -101,14 +101,14 @@ def tune(
         ],
     )
     _library()
-    with _alone(path, lock):
+    with _exclusive(path, lock):
         in_full = recipe_of(settings.network, None, settings.seed, settings.teachers)
         base = _short(recipe_of(settings.network, settings.epochs, settings.seed, settings.teachers), settings.images)
         loaded = [bundle.load(name) for name in base.teachers]
         for teacher in loaded:
             check_teacher(teacher.model, teacher.card, LABELS)
         whole = fashion_mnist.load_fashion_mnist("train", settings.data)
-        pictures, held_out = hold_out(whole)
+        pictures, held_out = validation_split(whole)
         pictures = pictures.take(_chosen(len(pictures), settings))
         teachers = [_Remembered(teacher.network()) for teacher in loaded]
 
@@ -179,7 +179,7 @@ def suggest(trial: "optuna.trial.BaseTrial", taught: bool) -> None:
 
 def _trial(
     study: "optuna.Study", base: Recipe, judged: Callable[[Recipe, Callable[[EpochFigures], None]], None]
-) -> TrialFigures:
+) -> TrialMetrics:
     """Train by the next recipe, keep in the study how it ended, and return that."""
     optuna = _library()
     ended = len(_ended(study))
@@ -213,15 +213,17 @@ def _trial(
     for name, value in {"number": ended + 1, "accuracy": accuracy, "seconds": seconds, "epochs": len(seen), "why": why}.items():
         trial.set_user_attr(name, value)
     if why:
-        return _figures(study.tell(trial, state=optuna.trial.TrialState.PRUNED))
-    return _figures(study.tell(trial, seen[-1].held_out_loss))
+        return _trial_metrics(study.tell(trial, state=optuna.trial.TrialState.PRUNED))
+    return _trial_metrics(study.tell(trial, seen[-1].held_out_loss))
 
 
-def _found(study: "optuna.Study", in_full: Recipe, held_out: int) -> Tuned:
+def _found(study: "optuna.Study", in_full: Recipe, held_out: int) -> StudyResult:
     """Return the best of the trials that went to their end, of equal ones the first, as a recipe for a full training."""
     trials = _ended(study)
     best = min((trial for trial in trials if not trial.user_attrs["why"]), key=lambda trial: trial.value or 0.0)
-    return Tuned(with_values(in_full, best.params), _figures(best), _figures(trials[0]), len(trials), held_out)
+    return StudyResult(
+        with_values(in_full, best.params), _trial_metrics(best), _trial_metrics(trials[0]), len(trials), held_out
+    )
 
 
 def _ended(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
@@ -230,12 +232,12 @@ def _ended(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
     return study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
 
 
-def _figures(trial: "optuna.trial.FrozenTrial") -> TrialFigures:
+def _trial_metrics(trial: "optuna.trial.FrozenTrial") -> TrialMetrics:
     said = trial.user_attrs
-    return TrialFigures(said["number"], trial.value, said["accuracy"], said["epochs"], said["seconds"], said["why"])
+    return TrialMetrics(said["number"], trial.value, said["accuracy"], said["epochs"], said["seconds"], said["why"])
 
 
-def _write(settings: TuneSettings, found: Tuned, about: Mapping[str, Any]) -> None:
+def _write(settings: TuneSettings, found: StudyResult, about: Mapping[str, Any]) -> None:
     """Replace the recipe file by the best so far."""
     optuna = _library()
     said = {
@@ -282,7 +284,7 @@ class _Remembered(nn.Module):
         return self.said[key]
 
 
-def _about(settings: TuneSettings, base: Recipe, teachers: Sequence[str], whole: Pictures) -> dict[str, Any]:
+def _about(settings: TuneSettings, base: Recipe, teachers: Sequence[str], whole: Images) -> dict[str, Any]:
     """Return what has to be the same for trials to be compared."""
     data = hashlib.sha256(whole.pixels.numpy().tobytes() + whole.labels.numpy().tobytes())
     return {
@@ -325,11 +327,11 @@ def _forget_interrupted(study: "optuna.Study") -> None:
 
 
 @contextmanager
-def _alone(path: Path, lock: Path) -> Iterator[None]:
+def _exclusive(path: Path, lock: Path) -> Iterator[None]:
     """Let no other search have the study while the block lasts."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(held(lock, option="--study"))
+            stack.enter_context(file_lock(lock, option="--study"))
         except LockedError as error:
             raise LockedError(f"Another search goes on in {path}; wait for its end, or stop it.") from error
         except LedgerError as error:
