@@ -66,9 +66,9 @@ def cosine(step: int, steps: int, warmup_steps: int) -> float:
     return min(1.0, (step + 1) / warmup_steps) * (1 + cos(pi * step / steps)) / 2
 
 
-def mirrored_at_random(pixels: Tensor, mirrored: Tensor, shift: int, chance: torch.Generator) -> Tensor:
+def mirrored_at_random(pixels: Tensor, mirrored: Tensor, shift: int, rng: torch.Generator) -> Tensor:
     """Move pictures, and mirror each with a chance of one half, whatever was done in the epoch before."""
-    return random_shift_flip(pixels, torch.rand(len(mirrored), generator=chance) < 0.5, shift, chance)
+    return random_shift_flip(pixels, torch.rand(len(mirrored), generator=rng) < 0.5, shift, rng)
 
 
 @dataclass(frozen=True)

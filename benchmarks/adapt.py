@@ -124,7 +124,7 @@ class Shots:
         """Return the photos of these numbers, or with these marks."""
         chosen = np.arange(len(self))[numbers]
         rows = torch.from_numpy(chosen)
-        look = Features(self.look.probabilities[rows], self.look.maps[rows])
+        look = Features(self.features.probabilities[rows], self.features.maps[rows])
         return Shots(look, self.classes[chosen], self.groups[chosen], self.kept[chosen], self.kinds[chosen])
 
     @property
@@ -136,8 +136,8 @@ class Shots:
 def joined(*several: Shots) -> Shots:
     """Return the photos of several catalogs as one."""
     look = Features(
-        torch.cat([shots.look.probabilities for shots in several]),
-        torch.cat([shots.look.maps for shots in several]),
+        torch.cat([shots.features.probabilities for shots in several]),
+        torch.cat([shots.features.maps for shots in several]),
     )
     return Shots(
         look,
@@ -173,7 +173,7 @@ def read(folder: Path, predictor: Predictor, first_group: int, kept_alone: bool)
     found = [(row, cut) for row, cut in zip(rows, garments, strict=True) if isinstance(cut, ProductImage) and cut.found]
     groups = np.unique([row["group"] for row, _ in found], return_inverse=True)[1].astype(np.int64)
     shots = Shots(
-        predictor.look([cut for _, cut in found]),
+        predictor.extract([cut for _, cut in found]),
         np.array([NONE if row["label"] == "OOD" else LABELS.index(row["label"]) for row, _ in found]),
         groups + first_group,
         np.array([kept_for_reporting(name, row["group"]) for row, _ in found]),
@@ -191,7 +191,7 @@ def _cut(file: Path) -> ProductImage | Failed:
 # Draws -------------------------------------------------------------------------------------------------------------
 
 
-def chance(draw: int) -> np.random.Generator:
+def rng(draw: int) -> np.random.Generator:
     """Return the chance of a draw: the same one for all that is compared."""
     return np.random.default_rng((1, draw))
 
@@ -263,7 +263,7 @@ class Said:
 def before(shots: Shots, scored: Flags) -> Said:
     """Return what the bundle says without having learnt anything."""
     marked = shots.take(scored)
-    return Said(marked.look.probabilities, marked.classes, marked.kept, 0)
+    return Said(marked.features.probabilities, marked.classes, marked.kept, 0)
 
 
 def after(
@@ -284,14 +284,14 @@ def after(
     strength, temperature, lesson = STRENGTHS[0], 1.0, None
     if chosen is not None:
         lesson = lesson_of(learnt, np.searchsorted(np.flatnonzero(catalog), chosen), labels)
-        trial = cross_validate(lambda _: learnt.look, lesson, cautious)
+        trial = cross_validate(lambda _: learnt.features, lesson, cautious)
         strength = trial.strength if trial else STRENGTHS[0]
         if trial and calibrated:
             tried = torch.from_numpy(trial.tried)
             truth = torch.from_numpy(lesson.classes)[tried]
             temperature = fit_temperature(trial.said[tried].clamp_min(1e-9).log(), truth)
-    shop = fit_adapter(learnt.look, lesson, strength, cautious)
-    answers = shop.answer(marked.look.probabilities, marked.look.maps, temperature)
+    shop = fit_adapter(learnt.features, lesson, strength, cautious)
+    answers = shop.predict(marked.features.probabilities, marked.features.maps, temperature)
     return Said(answers, marked.classes, marked.kept, 0 if lesson is None else len(lesson.photos))
 
 
@@ -320,11 +320,11 @@ def draws_of(shots: Shots, count: int | None, draws: int, calibrated: bool = Fal
     wanted = [label for label in range(NONE) if (shots.classes == label).sum() > LEFT]
     for draw in range(draws):
         if count is None:
-            catalog = half_of_groups(shots, chance(draw))
+            catalog = half_of_groups(shots, rng(draw))
             scored = shots.known & ~catalog
             new.append(after(shots, scored, catalog))
         else:
-            chosen, free = draw_labels(shots, wanted, count, chance(draw))
+            chosen, free = draw_labels(shots, wanted, count, rng(draw))
             scored = shots.known & free
             own.append(after(shots, scored, None, chosen, calibrated=calibrated))
             new.append(after(shots, scored, ~free, chosen, calibrated=calibrated))
@@ -334,7 +334,7 @@ def draws_of(shots: Shots, count: int | None, draws: int, calibrated: bool = Fal
 
 def start_of(shots: Shots, draws: int) -> Draws:
     """Return what is said before any learning, of the photos that `draws_of` scores without labels."""
-    halves = [before(shots, shots.known & ~half_of_groups(shots, chance(draw))) for draw in range(draws)]
+    halves = [before(shots, shots.known & ~half_of_groups(shots, rng(draw))) for draw in range(draws)]
     return Draws([before(shots, shots.known)], halves, halves)
 
 
@@ -454,10 +454,10 @@ class NewClasses:
 def _with_and_without(shots: Shots, names: Sequence[str], count: int, with_ten: bool, draw: int) -> NewClasses:
     """Return the accuracy of the new classes and of the ten, with labels of the new ones and without."""
     new = range(NONE, NONE + len(names))
-    new_chosen, free = draw_labels(shots, new, count, chance(draw))
+    new_chosen, free = draw_labels(shots, new, count, rng(draw))
     ten_chosen = np.zeros(0, np.int64)
     if with_ten:
-        ten_chosen, ten_free = draw_labels(shots, range(NONE), 20, chance(draw))
+        ten_chosen, ten_free = draw_labels(shots, range(NONE), 20, rng(draw))
         free &= ten_free
     ten_scored, new_scored = free & shots.known, free & np.isin(shots.classes, new)
     both = np.sort(np.concatenate([new_chosen, ten_chosen]))
@@ -505,7 +505,7 @@ def _some(shots: Shots, count: int) -> Mix:
 def mixture_rows(fixed: Mapping[str, Shots], drawn: Mapping[str, Mix]) -> Rows:
     """Yield what adaptation without labels makes of each catalog."""
     catalogs = {name: [shots] for name, shots in fixed.items()}
-    catalogs |= {name: [mix(chance(draw)) for draw in range(RANDOM_MIXTURES)] for name, mix in drawn.items()}
+    catalogs |= {name: [mix(rng(draw)) for draw in range(RANDOM_MIXTURES)] for name, mix in drawn.items()}
     for name, several in catalogs.items():
         every = [np.ones(len(shots), bool) for shots in several]
         start = [before(*pair) for pair in zip(several, every, strict=True)]
@@ -515,8 +515,8 @@ def mixture_rows(fixed: Mapping[str, Shots], drawn: Mapping[str, Mix]) -> Rows:
             name,
             number([len(shots) for shots in several]),
             number([float(shots.known.sum()) for shots in several]),
-            spread([float(shots.look.probabilities[:, -1].mean()) for shots in several]),
-            spread([effective_labels(shots.look.probabilities) for shots in several]),
+            spread([float(shots.features.probabilities[:, -1].mean()) for shots in several]),
+            spread([effective_labels(shots.features.probabilities) for shots in several]),
             spread([_of_known(said).accuracy for said in start]),
             *(cell for saids in (adapted, cautious) for cell in _against(start, saids)),
             *(_separations(saids) for saids in (start, adapted, cautious)),
@@ -557,10 +557,10 @@ def pick_rows(folders: Sequence[Folder], draws: int) -> Rows:
         for count in PICKS:
             picked, random, sizes, scored = [], [], [], []
             for draw in range(draws):
-                luck = chance(draw)
+                luck = rng(draw)
                 pool = half_of_groups(shots, luck)
                 numbers = np.flatnonzero(pool)
-                active = numbers[select_photos(shots.take(pool).look, count)]
+                active = numbers[select_photos(shots.take(pool).features, count)]
                 at_random = luck.permutation(numbers)[: len(active)]
                 picked.append(after(shots, ~pool, None, np.sort(active)).accuracy)
                 random.append(after(shots, ~pool, None, np.sort(at_random)).accuracy)
@@ -574,14 +574,14 @@ def pick_rows(folders: Sequence[Folder], draws: int) -> Rows:
 
 def time_rows(shots: Shots) -> Rows:
     """Yield the seconds that learning takes; photos repeat where there are too few."""
-    many = shots.take(chance(0).permutation(np.resize(np.arange(len(shots)), TIMED)))
+    many = shots.take(rng(0).permutation(np.resize(np.arange(len(shots)), TIMED)))
     lesson = lesson_of(many, np.flatnonzero(many.known)[:TIMED_LABELS])
 
     def with_labels() -> None:
-        trial = cross_validate(lambda _: many.look, lesson)
-        fit_adapter(many.look, lesson, trial.strength if trial else STRENGTHS[0])
+        trial = cross_validate(lambda _: many.features, lesson)
+        fit_adapter(many.features, lesson, trial.strength if trial else STRENGTHS[0])
 
-    yield "adapted without labels", f"{len(many):,}", "0", f"{_seconds(lambda: fit_adapter(many.look)):.2f}"
+    yield "adapted without labels", f"{len(many):,}", "0", f"{_seconds(lambda: fit_adapter(many.features)):.2f}"
     labels = f"{len(lesson.photos)}"
     yield "cross-validated and adapted with labels", f"{len(many):,}", labels, f"{_seconds(with_labels):.2f}"
 

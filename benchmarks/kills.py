@@ -30,20 +30,20 @@ from tagger.settings import DEFAULT_MODEL
 LONG_AGO = 1_700_000_000
 
 
-def draw_photos(folder: Path, count: int, chance: random.Random) -> None:
+def draw_photos(folder: Path, count: int, rng: random.Random) -> None:
     """Write photos of coloured shapes on white, every twentieth cut off somewhere."""
     folder.mkdir()
     for number in range(count):
         photo = Image.new("RGB", (90, 120), (250, 250, 250))
         draw = ImageDraw.Draw(photo)
         for _ in range(3):
-            x, y = chance.randrange(20, 50), chance.randrange(20, 70)
-            colour = tuple(chance.randrange(200) for _ in range(3))
-            draw.rectangle((x, y, x + chance.randrange(10, 35), y + chance.randrange(10, 45)), fill=colour)
+            x, y = rng.randrange(20, 50), rng.randrange(20, 70)
+            colour = tuple(rng.randrange(200) for _ in range(3))
+            draw.rectangle((x, y, x + rng.randrange(10, 35), y + rng.randrange(10, 45)), fill=colour)
         file = folder / f"{number:05d}.jpg"
         photo.save(file)
         if number % 20 == 7:
-            file.write_bytes(file.read_bytes()[: chance.randrange(file.stat().st_size)])
+            file.write_bytes(file.read_bytes()[: rng.randrange(file.stat().st_size)])
         os.utime(file, (LONG_AGO, LONG_AGO))
 
 
@@ -59,7 +59,7 @@ def forked(settings: RunSettings, moment: Path) -> int:
 
     try:
         noted(moment, "at the start")
-        run(settings, watcher=RunCallbacks(lambda *_: None, lambda _: noted(moment, "at the first batch"), looked=looked))
+        run(settings, callbacks=RunCallbacks(lambda *_: None, lambda _: noted(moment, "at the first batch"), scored=looked))
         code = 0
     finally:
         os._exit(code)
@@ -105,10 +105,10 @@ def scored_in(ledger: Path) -> dict[bytes, int]:
 @click.option("--seed", default=0, show_default=True, help="Start of all chance.")
 def main(kills: int, photos: int, share: float, model: str, seed: int) -> None:
     """Kill runs and print what came of it."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        draw_photos(folder / "shop", photos, chance)
+        draw_photos(folder / "shop", photos, rng)
 
         def settings(out: str) -> RunSettings:
             return RunSettings(str(folder / "shop"), str(folder / out), model=model, batch_size=32)
@@ -128,7 +128,7 @@ def main(kills: int, photos: int, share: float, model: str, seed: int) -> None:
             rounds += 1
             ended = False
             while not ended and done < kills:
-                ended = not killed(forked(settings("t.csv"), moment), chance.uniform(0, longest))
+                ended = not killed(forked(settings("t.csv"), moment), rng.uniform(0, longest))
                 done += not ended
                 where[moment.read_text()] += not ended
                 if (folder / "t.csv").exists() and (folder / "t.csv").read_bytes() != reference:

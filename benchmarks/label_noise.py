@@ -62,17 +62,17 @@ def probabilities(names: Sequence[str], pictures: Images) -> np.ndarray:
 
 def questions(said: np.ndarray, labels: np.ndarray) -> list[Question]:
     """Return the pictures to look at: the most doubtful first, then others by chance; the labels' order is by chance too."""
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     ranked = np.argsort(get_label_quality_scores(labels, said, method="self_confidence"), kind="stable")
-    chosen = [*ranked[:DOUBTFUL], *chance.choice(ranked[DOUBTFUL:], OTHERS, replace=False)]
+    chosen = [*ranked[:DOUBTFUL], *rng.choice(ranked[DOUBTFUL:], OTHERS, replace=False)]
     asked = []
     for place, index in enumerate(chosen):
         others = said[index].copy()
         others[labels[index]] = -1
         pair = [int(labels[index]), int(others.argmax())]
-        first, second = pair if chance.random() < 0.5 else pair[::-1]
+        first, second = pair if rng.random() < 0.5 else pair[::-1]
         asked.append(Question(int(index), first, second, place < DOUBTFUL))
-    order = chance.permutation(DOUBTFUL + OTHERS)  # so that nobody who looks knows which were doubtful
+    order = rng.permutation(DOUBTFUL + OTHERS)  # so that nobody who looks knows which were doubtful
     return [asked[place] for place in order]
 
 

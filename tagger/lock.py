@@ -114,7 +114,7 @@ def _holder(path: Path) -> str:
     end = time.monotonic() + SECONDS_TO_SAY_WHO
     while time.monotonic() < end:
         with suppress(OSError, ValueError, KeyError, TypeError):
-            said = json.loads(path.read_bytes())
-            return f"process {said['pid']} on {said['host']}, since {said['since']}"
+            holder = json.loads(path.read_bytes())
+            return f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
         time.sleep(SECONDS_BETWEEN_TRIES / 10)
     return f"which holds {path}"

@@ -11,11 +11,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class SignalGuard:
-    """Raises `Interrupted` when a signal comes, or, within `finishing`, when what is in hand has been finished."""
+    """Raises `Interrupted` when a signal comes, or, within `defer`, when what is in hand has been finished."""
 
     def __init__(self) -> None:
-        self._finishing = False
-        self._asked: int | None = None
+        self._deferring = False
+        self._received: int | None = None
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -29,24 +29,24 @@ class SignalGuard:
                 signal.signal(one, handler)
 
     @contextmanager
-    def finishing(self) -> Iterator[None]:
+    def defer(self) -> Iterator[None]:
         """Let the block end before a signal is heeded, unless it comes twice."""
-        with self.ending():
+        with self.ignore():
             yield
-        if self._asked is not None:
-            raise Interrupted(self._asked)
+        if self._received is not None:
+            raise Interrupted(self._received)
 
     @contextmanager
-    def ending(self) -> Iterator[None]:
+    def ignore(self) -> Iterator[None]:
         """Let the block end, and the signal be: there is nothing left to stop."""
-        self._finishing = True
+        self._deferring = True
         try:
             yield
         finally:
-            self._finishing = False
+            self._deferring = False
 
     def _heed(self, number: int, frame: FrameType | None) -> None:
-        again = self._asked is not None
-        self._asked = number
-        if again or not self._finishing:
+        again = self._received is not None
+        self._received = number
+        if again or not self._deferring:
             raise Interrupted(number)

@@ -72,14 +72,14 @@ def one_thread() -> Iterator[None]:
 
 def draw_photo(seed: int, size: tuple[int, int] = (240, 320)) -> Image.Image:
     """Return a picture of a coloured blob on near-white, another one for each seed."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     width, height = size
     ys, xs = np.mgrid[0:height, 0:width]
     pixels = np.full((height, width, 3), 250, np.uint8)
     for _ in range(3):
-        x, y = chance.uniform(0.35, 0.65, 2) * (width, height)
-        rx, ry = chance.uniform(0.1, 0.25, 2) * (width, height)
-        pixels[((xs - x) / rx) ** 2 + ((ys - y) / ry) ** 2 < 1] = chance.integers(0, 200, 3)
+        x, y = rng.uniform(0.35, 0.65, 2) * (width, height)
+        rx, ry = rng.uniform(0.1, 0.25, 2) * (width, height)
+        pixels[((xs - x) / rx) ** 2 + ((ys - y) / ry) ** 2 < 1] = rng.integers(0, 200, 3)
     return Image.fromarray(pixels)
 
 

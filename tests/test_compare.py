@@ -130,8 +130,8 @@ def test_mcnemar_is_exact() -> None:
 def test_seconds_of_training_are_those_of_the_cards(saved: Callable[..., str]) -> None:
     """The mean of the seconds that the cards tell; none where they tell none, as older ones."""
     names = [
-        saved("one", seed=0, figures={"seconds": 10}),
-        saved("two", seed=1, figures={"seconds": 20}),
+        saved("one", seed=0, metrics={"seconds": 10}),
+        saved("two", seed=1, metrics={"seconds": 20}),
         saved("wide", (16, 16)),
     ]
     assert [15, 30, None] == [row["training_seconds"] for row in compared(*names).rows()]

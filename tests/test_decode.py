@@ -52,8 +52,8 @@ def quarters(width: int = 96, height: int = 64) -> Image.Image:
 
 def detailed(width: int = 120, height: int = 90) -> Image.Image:
     """Return a picture that takes some kilobytes in every format, so that there is something to cut."""
-    chance = np.random.default_rng(1)
-    noise = chance.integers(0, 80, (height, width, 3))
+    rng = np.random.default_rng(1)
+    noise = rng.integers(0, 80, (height, width, 3))
     ys, xs = np.mgrid[0:height, 0:width]
     ramp = np.stack([xs * 150 // width, ys * 150 // height, (xs + ys) * 150 // (width + height)], axis=2)
     return Image.fromarray((ramp + noise).astype(np.uint8))

@@ -18,7 +18,7 @@ from tagger.models.config import NetworkConfig
 from tagger.training import trainer as recipe_room
 from tagger.training.ema import WeightEMA
 from tagger.training.recipe import Cycle, Recipe
-from tagger.training.trainer import EpochFigures, train
+from tagger.training.trainer import EpochMetrics, train
 
 CONFIG = NetworkConfig((8, 16), dropout=0.2, dense=(16,), family="plain")
 RECIPE = Recipe((Cycle(2, warmup_steps=2), Cycle(1, warmup_steps=2, distillation=0.5)), batch_size=16)
@@ -102,7 +102,7 @@ def test_going_on_with_recorded_steps(tmp_path: Path) -> None:
     """On a GPU, training that was interrupted goes on to where it would have come."""
     straight = trained(tmp_path / "straight.pt", torch.device("cuda"))
 
-    def stop(figures: EpochFigures) -> None:
+    def stop(figures: EpochMetrics) -> None:
         if figures.epoch == 1:
             raise KeyboardInterrupt
 
@@ -127,7 +127,7 @@ def test_a_checkpoint_goes_on_elsewhere(tmp_path: Path) -> None:
     """What an optimizer was told of the device that a checkpoint is from is not believed on another one."""
     file = tmp_path / "checkpoint.pt"
 
-    def stop(figures: EpochFigures) -> None:
+    def stop(figures: EpochMetrics) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -19,7 +19,7 @@ from tagger.models.summary import count_macs, count_parameters, layers
 from tagger.training.ensemble import checkpoints, train_members
 from tagger.training.recipe import NETWORKS, Cycle, NetworkName, Recipe
 from tagger.training.recipes import SHAPES
-from tagger.training.trainer import EpochFigures, train
+from tagger.training.trainer import EpochMetrics, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -74,7 +74,7 @@ def test_an_ensemble_is_a_network_like_another(tmp_path: Path) -> None:
 
 def test_members_are_what_they_would_be_alone(tmp_path: Path) -> None:
     """Each member is the network of its own seed, as if it had been trained alone, and epochs are counted on."""
-    reported: list[EpochFigures] = []
+    reported: list[EpochMetrics] = []
     whole, history = train_members(RECIPE, SMALL, PICTURES, OTHERS, tmp_path, report=reported.append)
     alone = [
         train(replace(RECIPE, seed=seed, ensemble=1), SMALL, PICTURES, OTHERS, tmp_path / "alone.pt")[0] for seed in range(3)

@@ -119,7 +119,7 @@ def test_what_was_said_is_what_the_tagger_says(judge: Judge, shop: Path, small_b
     tags = list(Tagger(str(small_bundle)).tag(shop / f"{number}.jpg" for number in range(24)))
     assert tags == [row.tag for row in rows]
     for row, tag in zip(rows, tags, strict=True):
-        assert (row.said, row.confidence) == tag.ranked[0]
+        assert (row.predicted, row.confidence) == tag.ranked[0]
         assert row.right == (tag.ranked[0][0] == row.label)
         assert row.unflagged != tag.low_confidence
 
@@ -155,7 +155,7 @@ def test_a_photo_without_a_product_is_wrong_with_no_confidence(judge: Judge, wor
     Image.new("RGB", (60, 80), "white").save(worn / "0.jpg")
     evaluation = judge(worn)
     row = evaluation.sources["worn"][0]
-    assert ("", 0.0, False, False, False) == (row.said, row.confidence, row.right, row.unflagged, row.failed)
+    assert ("", 0.0, False, False, False) == (row.predicted, row.confidence, row.right, row.unflagged, row.failed)
     figures = metrics_of(evaluation)
     assert (12, 1) == (figures["n"], figures["not_recognised"])
     assert 1 == sum(figures["confusion"]["without_tag"])
@@ -192,7 +192,7 @@ def test_fashion_mnist_is_no_photo(photo_bundle: Path, monkeypatch: pytest.Monke
     said = [LABELS[number] for number in native.argmax(1)]
     assert said != [LABELS[number] for number in photo.argmax(1)]
     rows = evaluate(EvaluateSettings(("fashion-mnist",), model=str(photo_bundle))).sources["fashion-mnist"]
-    assert said == [row.said for row in rows]
+    assert said == [row.predicted for row in rows]
 
 
 # Names and halves --------------------------------------------------------------------------------------------------
@@ -352,9 +352,9 @@ def test_a_sheet_of_no_errors_is_empty(judge: Judge, clear: Path, tmp_path: Path
     """Where every tag is right the sheet is a picture all the same, with nothing on it."""
     rows = [row for row in judge(clear).sources["clear"] if row.file]
     for row in rows:
-        (tmp_path / "right" / row.said.replace("/", "")).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "right" / row.predicted.replace("/", "")).mkdir(parents=True, exist_ok=True)
         assert row.file
-        row.file.rename(tmp_path / "right" / row.said.replace("/", "") / row.file.name)
+        row.file.rename(tmp_path / "right" / row.predicted.replace("/", "") / row.file.name)
     sheet = cv2.imdecode(np.frombuffer(contact_sheet(judge(tmp_path / "right")), np.uint8), cv2.IMREAD_COLOR)
     assert (120, COLUMNS * 180, 3) == sheet.shape
     assert 0 == sheet.max()

@@ -311,8 +311,8 @@ def test_any_pixels_and_any_mask(both: tuple[Pixels, Pixels]) -> None:
 def test_anybody_in_any_colours(person: Person, noise: int, seed: int) -> None:
     """People in any colours, with any noise, give None or a part of the mask without the head."""
     drawn = draw_person(person)
-    chance = np.random.default_rng(seed)
-    pixels = np.clip(drawn.pixels + chance.integers(-noise, noise + 1, drawn.pixels.shape), 0, 255).astype(np.uint8)
+    rng = np.random.default_rng(seed)
+    pixels = np.clip(drawn.pixels + rng.integers(-noise, noise + 1, drawn.pixels.shape), 0, 255).astype(np.uint8)
     assert_within(pixels, drawn.mask)
 
 

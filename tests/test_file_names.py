@@ -61,7 +61,7 @@ def test_evaluate_finds_the_test_photos(made: Path, tmp_path: Path) -> None:
     """All photos of the table are read and have the figures of the card."""
     assert not command("evaluate", made / "test.csv", "--model", made, "--out", tmp_path / "figures.json")
     figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
-    told = bundle.load(str(made)).card.figures["test"]
+    told = bundle.load(str(made)).card.metrics["test"]
     assert ({}, told["n"], told["accuracy"]) == (figures["failed"], figures["n"], figures["accuracy"])
 
 

@@ -38,10 +38,10 @@ def one_thread() -> Iterator[None]:
 
 def drawn(label: str, seed: int) -> Image.Image:
     """Return a photo of a scarf, tall and narrow, or of a hat, wide and round, of another size and tone for each seed."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     photo = Image.new("RGB", (200, 200), (250, 250, 250))
-    tone = tuple(int(some) for some in chance.integers(0, 120, 3))
-    dx, dy = chance.integers(0, 12, 2)
+    tone = tuple(int(some) for some in rng.integers(0, 120, 3))
+    dx, dy = rng.integers(0, 12, 2)
     if label == "scarf":
         ImageDraw.Draw(photo).rectangle((80 - dx, 20 + dy, 110 + dx, 180 - dy), fill=tone)
     else:
@@ -94,12 +94,12 @@ def test_figures_and_history_lie_beside_the_bundle(made: Path) -> None:
     figures = json.loads((made / "metrics.json").read_text())
     card = bundle.load(str(made)).card
     assert {"hat", "scarf"} == set(figures["test"]["per_class"])
-    assert figures["test"]["accuracy"] == card.figures["test"]["accuracy"]
+    assert figures["test"]["accuracy"] == card.metrics["test"]["accuracy"]
     with pytest.raises(SystemExit) as caught:
         main(["evaluate", str(made / "test.csv"), "--model", str(made), "--out", str(made / "again.json")])
     assert not caught.value.code
     again = json.loads((made / "again.json").read_text())
-    assert (card.figures["test"]["n"], card.figures["test"]["accuracy"]) == (again["n"], again["accuracy"])
+    assert (card.metrics["test"]["n"], card.metrics["test"]["accuracy"]) == (again["n"], again["accuracy"])
 
 
 def test_parts_are_disjoint_and_stay_what_they_are(photos: Path, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_worse_bundle_replaces_none(made: Path, photos: Path, tmp_path: Path) 
     assert before == bundle.load(str(out)).model
     forced = TrainSettings(out, weak, photos, resume=True, force=True)
     finetune(forced, load_photos_to_learn(forced))
-    assert "worse than" in bundle.load(str(out)).card.figures["forced"]
+    assert "worse than" in bundle.load(str(out)).card.metrics["forced"]
 
 
 def test_bundles_of_other_labels_are_not_compared(photos: Path, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_a_bundle_that_knows_photos_is_not_replaced_unasked(tmp_path: Path) -> N
     with pytest.raises(TrainingError, match="has learnt photos and the new bundle has not"):
         pretrain(settings)
     made = pretrain(replace(settings, resume=True, force=True)).bundle
-    assert "photos" in made.card.figures["forced"]
+    assert "photos" in made.card.metrics["forced"]
 
 
 def test_a_shops_bundle_is_judged_by_its_own_labels(tmp_path: Path) -> None:

@@ -104,12 +104,12 @@ def judged(label: str, said: str, confidence: float, number: int = 0, **more: ob
 
 def evaluation_of(labels: Sequence[str], n: int, name: str = "set", seed: int = 0) -> Evaluation:
     """Return an evaluation of `n` pictures with the labels in turn, two of three right, a few without a tag."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     rows = []
     for number in range(n):
         label = labels[number % len(labels)]
-        said = label if chance.random() < 2 / 3 else str(chance.choice([*labels, ""]))
-        rows.append(judged(label, said, round(float(chance.uniform(0.2, 1)), 4) if said else 0.0, number))
+        said = label if rng.random() < 2 / 3 else str(rng.choice([*labels, ""]))
+        rows.append(judged(label, said, round(float(rng.uniform(0.2, 1)), 4) if said else 0.0, number))
     return Evaluation("model@0", {label: label for label in labels}, 0.5, {name: rows})
 
 
@@ -352,8 +352,8 @@ def test_a_damaged_history_is_said(small_bundle: Path, tmp_path: Path, text: str
 
 def test_the_curve_has_what_every_threshold_lets_pass() -> None:
     """For each confidence that occurs, the share at least as sure and how many of these are right."""
-    chance = np.random.default_rng(3)
-    confidence, right = chance.integers(0, 30, 200) / 30, chance.random(200) < 0.7
+    rng = np.random.default_rng(3)
+    confidence, right = rng.integers(0, 30, 200) / 30, rng.random(200) < 0.7
     shares, accuracies = classification.coverage_curve(confidence, right)
     thresholds = sorted(set(confidence), reverse=True)
     assert [np.mean(confidence >= threshold) for threshold in thresholds] == pytest.approx(shares.tolist())

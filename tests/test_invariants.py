@@ -113,7 +113,7 @@ def test_an_error_in_mid_run_leaves_the_old_output(photos: Callable[[int], Path]
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(RunSettings(str(folder), str(out), model=str(small_bundle), batch_size=4), watcher=RunCallbacks(looked=stop))
+        run(RunSettings(str(folder), str(out), model=str(small_bundle), batch_size=4), callbacks=RunCallbacks(scored=stop))
 
     assert out.read_text() == "yesterday's\n"
     assert sorted(path.name for path in out.parent.iterdir()) == ["tags.csv", "tags.ledger"]
@@ -146,7 +146,7 @@ def test_no_reader_outlives_the_ledger(
     monkeypatch.setattr(Ledger, "__exit__", close)
     settings = RunSettings(str(photos(30)), str(tmp_path / "tags.csv"), model=str(small_bundle), batch_size=4, workers=4)
     with pytest.raises(KeyboardInterrupt):
-        run(settings, watcher=RunCallbacks(looked=stop))
+        run(settings, callbacks=RunCallbacks(scored=stop))
     time.sleep(0.5)
     assert closed.is_set()
     assert len(late) > 8

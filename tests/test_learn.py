@@ -66,7 +66,7 @@ def test_a_label_taken_from_another_leaves_that_one_right() -> None:
     look = Features(sure_of([kind % 3 for kind in kinds]), maps_of(kinds))  # the network calls the fourth kind the first
     labelled = [number for number, kind in enumerate(kinds) if kind == 3][:5]
     shop = fit_adapter(look, lesson_on(labelled, [3] * 5, ("a", "b", "c", "skirt"), (0, 1, 2, -1)))
-    assert kinds == shop.answer(look.probabilities, look.maps)[:, :-1].argmax(1).tolist()
+    assert kinds == shop.predict(look.probabilities, look.maps)[:, :-1].argmax(1).tolist()
 
 
 def test_what_tests_a_photo_was_not_taught_its_product(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,9 +213,9 @@ def test_a_network_learns_and_is_no_worse_to_its_judges(photo_bundle: Path, monk
     """It comes back with other weights and no greater loss on products that it did not learn from; the old one stays."""
     monkeypatch.setattr(backbone, "STEPS", 40)
     network = bundle.load(str(photo_bundle)).network()
-    chance = torch.Generator().manual_seed(4)
-    pixels = torch.randint(0, 100, (60, 1, 28, 28), generator=chance)
-    for number, place in enumerate(torch.randint(2, 22, (60,), generator=chance).tolist()):
+    rng = torch.Generator().manual_seed(4)
+    pixels = torch.randint(0, 100, (60, 1, 28, 28), generator=rng)
+    for number, place in enumerate(torch.randint(2, 22, (60,), generator=rng).tolist()):
         bar = pixels[number, 0] if number % 2 else pixels[number, 0].T  # bars across or along, anywhere
         bar[place : place + 4, 4:24] = 200
     pixels = pixels.to(torch.uint8)

@@ -99,7 +99,7 @@ def assert_pictures(pictures: Images, count: int) -> None:
 DRAWINGS: dict[str, Callable[[Rng], Pixels]] = {
     "stranger": drawing.ood_object,
     "bag": drawing.bag,
-    **{label: lambda chance, label=label: shoes.shoes(chance, label) for label in mix.SHOES},
+    **{label: lambda rng, label=label: shoes.shoes(rng, label) for label in mix.SHOES},
     **{draw.__name__[1:]: draw for draw in drawing._OOD_OBJECTS},
 }
 
@@ -163,12 +163,12 @@ STATES: dict[str, Callable[[Pixels, Rng], Pixels]] = {
     "ragged": compose.roughen_edges,
     "toned": compose.change_tone,
     "patterned": compose.add_pattern,
-    "worn above": lambda canvas, chance: compose.photo_of_top(Outfit(canvas), chance),
-    "worn above with trousers": lambda canvas, chance: compose.photo_of_top(Outfit(canvas, canvas), chance),
-    "worn over": lambda canvas, chance: compose.photo_of_top(Outfit(canvas, canvas, canvas), chance),
-    "worn over nothing": lambda canvas, chance: compose.photo_of_top(Outfit(over=canvas), chance),
-    "worn below": lambda canvas, chance: compose.photo_of_bottom(Outfit(None, canvas), chance),
-    "worn below a top": lambda canvas, chance: compose.photo_of_bottom(Outfit(canvas, canvas), chance),
+    "worn above": lambda canvas, rng: compose.photo_of_top(Outfit(canvas), rng),
+    "worn above with trousers": lambda canvas, rng: compose.photo_of_top(Outfit(canvas, canvas), rng),
+    "worn over": lambda canvas, rng: compose.photo_of_top(Outfit(canvas, canvas, canvas), rng),
+    "worn over nothing": lambda canvas, rng: compose.photo_of_top(Outfit(over=canvas), rng),
+    "worn below": lambda canvas, rng: compose.photo_of_bottom(Outfit(None, canvas), rng),
+    "worn below a top": lambda canvas, rng: compose.photo_of_bottom(Outfit(canvas, canvas), rng),
 }
 
 

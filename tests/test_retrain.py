@@ -36,7 +36,7 @@ from tagger.training.publish import TrainedBundle
 from tagger.training.recipe import Cycle, Recipe
 from tagger.training.recipes import SHAPES, catalog_recipe
 from tagger.training.settings import TrainSettings
-from tagger.training.trainer import EpochFigures
+from tagger.training.trainer import EpochMetrics
 
 TRAINED_ON, HELD_OUT, TESTED = 200, 60, 100
 RECIPE = Recipe((Cycle(epochs=2, small_epochs=1, warmup_steps=2),), batch_size=20, averaging=0.5)
@@ -79,8 +79,8 @@ def test_retrain_writes_a_bundle_that_says_all(tmp_path: Path) -> None:
     assert made.bundle.model == loaded.model
     assert loaded.model.startswith("bars@")
     assert ("bars", LABELS) == (card.name, tuple(card.labels))
-    assert (HELD_OUT, TESTED) == (card.figures["held_out"]["n"], card.figures["test"]["n"])
-    assert TRAINED_ON == card.figures["trained_on"]
+    assert (HELD_OUT, TESTED) == (card.metrics["held_out"]["n"], card.metrics["test"]["n"])
+    assert TRAINED_ON == card.metrics["trained_on"]
     assert 0 == card.recipe["seed"]
     assert 2 == card.recipe["cycles"][0]["epochs"]
     assert fashion_mnist.fashion_mnist_checksums() == dict(card.data)
@@ -97,7 +97,7 @@ def test_the_cards_figures_are_those_of_the_bundle(tmp_path: Path) -> None:
     loaded = bundle.load(str(tmp_path))
     test = bars(TESTED)
     tags = Predictor(loaded, "cpu")(garments(test)).argmax(axis=1)
-    assert loaded.card.figures["test"]["accuracy"] == pytest.approx((tags == test.labels.numpy()).mean(), abs=1e-6)
+    assert loaded.card.metrics["test"]["accuracy"] == pytest.approx((tags == test.labels.numpy()).mean(), abs=1e-6)
 
 
 def test_a_bundle_below_the_floor_is_refused(tmp_path: Path) -> None:
@@ -259,8 +259,8 @@ def test_the_card_of_a_mix_says_what_it_was_made_of(shop: Shop) -> None:
     assert fashion_mnist.fashion_mnist_checksums() | {"labels.csv": table} == card.data
     learnt = [photo for photo in read_clothing_photos(shop.photos) if not kept_for_reporting("photos", photo.group)]
     learnt = [photo for photo in learnt if not kept_for_calibration("photos", photo.group)]
-    assert 2 * TRAINED_ON + mix.TIMES_PHOTO * len(learnt) + 100 == card.figures["trained_on"]
-    assert (HELD_OUT, TESTED) == (card.figures["held_out"]["n"], card.figures["test"]["n"])
+    assert 2 * TRAINED_ON + mix.TIMES_PHOTO * len(learnt) + 100 == card.metrics["trained_on"]
+    assert (HELD_OUT, TESTED) == (card.metrics["held_out"]["n"], card.metrics["test"]["n"])
 
 
 def test_the_table_of_precisions_rises(shop: Shop) -> None:
@@ -279,7 +279,7 @@ def test_the_figures_of_a_mix_are_those_of_the_bundle(shop: Shop) -> None:
     """What the card says of the test set is what the written bundle scores on it, as Fashion-MNIST's own pictures."""
     test = bars(TESTED)
     tags = Predictor(shop.made, "cpu")(garments(test)).argmax(axis=1)
-    assert shop.made.card.figures["test"]["accuracy"] == pytest.approx((tags == test.labels.numpy()).mean(), abs=1e-6)
+    assert shop.made.card.metrics["test"]["accuracy"] == pytest.approx((tags == test.labels.numpy()).mean(), abs=1e-6)
 
 
 def test_a_mix_leaves_the_bundle_alone_in_its_folder(shop: Shop) -> None:
@@ -310,8 +310,8 @@ def test_photos_kept_for_reporting_are_never_opened(shop: Shop, tmp_path: Path) 
     again = pretrain(replace(settings, floor=0.0, resume=True), lambda figures: epochs.append(figures.epoch)).bundle
     assert [] == epochs
     assert same_weights(shop.made, again)
-    took = {"seconds": shop.made.card.figures["seconds"]}
-    assert shop.made.card == replace(again.card, figures={**again.card.figures, **took})
+    took = {"seconds": shop.made.card.metrics["seconds"]}
+    assert shop.made.card == replace(again.card, metrics={**again.card.metrics, **took})
 
 
 def test_a_mix_without_photos(shop: Shop, tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ def test_a_mix_without_photos(shop: Shop, tmp_path: Path) -> None:
     told: list[str] = []
     made = pretrain(TrainSettings(tmp_path / "new", CATALOG, start=str(shop.start)), tell=told.append).bundle
     assert 11 == made.card.network.photo_classes
-    assert 2 * TRAINED_ON + 100 == made.card.figures["trained_on"]
+    assert 2 * TRAINED_ON + 100 == made.card.metrics["trained_on"]
     assert fashion_mnist.fashion_mnist_checksums() == made.card.data
     assert any("--photos" in text for text in told)
 
@@ -410,11 +410,11 @@ def test_the_command_trains_a_named_network_from_teachers(tmp_path: Path, capsys
 def test_a_twin_lets_all_images_be_learnt(tmp_path: Path) -> None:
     """With a bundle of the same recipe to calibrate by, all images are learnt; temperature and thresholds are its own."""
     twin = pretrain(TrainSettings(tmp_path / "twin", RECIPE)).bundle
-    said: list[EpochFigures] = []
+    said: list[EpochMetrics] = []
     settings = TrainSettings(tmp_path / "all", replace(RECIPE, seed=1), calibrated_by=str(tmp_path / "twin"), floor=1.0)
     made = pretrain(settings, said.append).bundle
-    assert TRAINED_ON + HELD_OUT == made.card.figures["trained_on"]
-    assert "held_out" not in made.card.figures
+    assert TRAINED_ON + HELD_OUT == made.card.metrics["trained_on"]
+    assert "held_out" not in made.card.metrics
     assert [None, None] == [figures.held_out_accuracy for figures in said]
     assert (twin.card.temperature, twin.card.min_confidence) == (made.card.temperature, made.card.min_confidence)
     assert twin.card.precisions == made.card.precisions

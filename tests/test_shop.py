@@ -24,8 +24,8 @@ WIDTH = 64
 def look_at(kinds: Sequence[int], said: Sequence[Sequence[float]], seed: int = 0, noise: float = 0.15) -> Features:
     """Return a look at photos of some kinds, each near its kind's own direction, with what the network says of them."""
     centres = torch.randn(8, WIDTH, generator=torch.Generator().manual_seed(9))[list(kinds)]
-    chance = torch.Generator().manual_seed(seed)
-    return Features(torch.tensor(said, dtype=torch.float32), centres + noise * torch.randn(len(kinds), WIDTH, generator=chance))
+    rng = torch.Generator().manual_seed(seed)
+    return Features(torch.tensor(said, dtype=torch.float32), centres + noise * torch.randn(len(kinds), WIDTH, generator=rng))
 
 
 def lesson(photos: Sequence[int], classes: Sequence[int], labels: Sequence[str], known: Sequence[int]) -> LabelledExamples:
@@ -39,7 +39,7 @@ SURE = {0: [0.97, 0.01, 0.01, 0.01], 1: [0.01, 0.97, 0.01, 0.01], 2: [0.01, 0.01
 
 def tags(shop: ShopAdapter, look: Features) -> list[int]:
     """Return the likeliest label of each photo."""
-    return shop.answer(look.probabilities, look.maps)[:, :-1].argmax(1).tolist()
+    return shop.predict(look.probabilities, look.maps)[:, :-1].argmax(1).tolist()
 
 
 def test_a_doubtful_photo_hears_those_that_look_like_it() -> None:
@@ -55,7 +55,7 @@ def test_a_doubtful_photo_hears_those_that_look_like_it() -> None:
 def test_photos_like_no_other_keep_their_answers() -> None:
     """Where nothing looks alike nothing changes: a catalog that teaches nothing does no harm."""
     look = Features(torch.softmax(torch.randn(10, 4, generator=torch.Generator().manual_seed(1)), 1), torch.eye(10, WIDTH))
-    answered = fit_adapter(look).answer(look.probabilities, look.maps)
+    answered = fit_adapter(look).predict(look.probabilities, look.maps)
     assert torch.allclose(answered, look.probabilities, atol=0.02)
 
 
@@ -63,7 +63,7 @@ def test_a_new_photo_unlike_the_catalog_keeps_the_networks_answer() -> None:
     """The memory speaks of what it has seen alone."""
     shop = fit_adapter(look_at([0] * 10 + [1] * 10, [SURE[0]] * 10 + [SURE[1]] * 10))
     stranger = look_at([7], [[0.2, 0.2, 0.5, 0.1]])
-    assert torch.allclose(shop.answer(stranger.probabilities, stranger.maps), stranger.probabilities, atol=0.02)
+    assert torch.allclose(shop.predict(stranger.probabilities, stranger.maps), stranger.probabilities, atol=0.02)
 
 
 def test_answers_are_probabilities_and_labelled_photos_keep_their_labels() -> None:
@@ -71,7 +71,7 @@ def test_answers_are_probabilities_and_labelled_photos_keep_their_labels() -> No
     kinds = [0, 1, 2] * 6
     look = look_at(kinds, [SURE[(kind + 1) % 3] for kind in kinds])
     shop = fit_adapter(look, lesson(range(9), kinds[:9], ("a", "b", "c"), (0, 1, 2)))
-    answered = shop.answer(look.probabilities, look.maps)
+    answered = shop.predict(look.probabilities, look.maps)
     assert torch.allclose(answered.sum(1), torch.ones(len(kinds)), atol=1e-4)
     assert answered[:9, :-1].argmax(1).tolist() == kinds[:9]
 
@@ -91,7 +91,7 @@ def test_photos_labelled_as_none_teach_none() -> None:
     look = look_at(kinds, [SURE[0]] * 20)
     shop = fit_adapter(look, lesson([0, 2, 4, 1, 3, 5], [0, 0, 0, 2, 2, 2], ("a", "b"), (0, 1)))
     # The network has three labels and this shop two: what lies behind the third goes to none.
-    none = shop.answer(look.probabilities, look.maps)[:, -1]
+    none = shop.predict(look.probabilities, look.maps)[:, -1]
     assert none[1::2].min() > 0.5 > none[0::2].max()
 
 
@@ -149,7 +149,7 @@ def test_a_shop_is_saved_with_its_bundle(tmp_path: Path, photo_bundle: Path) -> 
     card = replace(parent.card, taught_groups=parent.card.groups, parent=parent.model)
     loaded = bundle.save(tmp_path / "mine", card, parent.network(), shop)
     assert loaded.shop is not None
-    assert torch.equal(loaded.shop.answer(look.probabilities, look.maps), shop.answer(look.probabilities, look.maps))
+    assert torch.equal(loaded.shop.predict(look.probabilities, look.maps), shop.predict(look.probabilities, look.maps))
     assert loaded.card.parent == parent.model
     with pytest.raises(BundleError, match="damaged"):
         bundle.save(tmp_path / "torn", parent.card, parent.network(), shop)

@@ -28,7 +28,7 @@ from tagger.training.muon import Muon, orthogonalise
 from tagger.training.optimizers import build_optimizers
 from tagger.training.recipe import Cycle, Optimizer, Recipe
 from tagger.training.recipes import RESIDUAL, recipe_of
-from tagger.training.trainer import EpochFigures, _class_weights, train
+from tagger.training.trainer import EpochMetrics, _class_weights, train
 
 # Not narrower: the gradient of a 1x1 convolution with stride 2 over 4 channels corrupts the heap in torch 2.15's oneDNN.
 CONFIG = NetworkConfig(widths=(8, 16))
@@ -42,9 +42,9 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 def bars(count: int, seed: int = 0) -> Images:
     """Return pictures with a bright bar in the place of their class, which a tiny network can learn."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     labels = np.arange(count) % 10
-    pixels = chance.integers(0, 60, (count, 1, 28, 28), dtype=np.uint8)
+    pixels = rng.integers(0, 60, (count, 1, 28, 28), dtype=np.uint8)
     for picture, label in zip(pixels, labels, strict=True):
         picture[0, 4 + 2 * label : 6 + 2 * label, 4:24] = 250
     return Images(torch.from_numpy(pixels), torch.from_numpy(labels))
@@ -54,7 +54,7 @@ PACKED = gzip.compress(bytes(5000))
 PICTURES, OTHERS = bars(80), bars(20, seed=1)
 
 
-def trained(checkpoint: Path, recipe: Recipe = RECIPE, **options: object) -> tuple[Network, list[EpochFigures]]:
+def trained(checkpoint: Path, recipe: Recipe = RECIPE, **options: object) -> tuple[Network, list[EpochMetrics]]:
     return train(recipe, CONFIG, PICTURES, OTHERS, checkpoint, **options)
 
 
@@ -68,7 +68,7 @@ class PowerCutError(Exception):
 
 
 def stop_after(epoch: int) -> object:
-    def report(figures: EpochFigures) -> None:
+    def report(figures: EpochMetrics) -> None:
         if figures.epoch == epoch:
             raise PowerCutError
 
@@ -748,9 +748,9 @@ def test_impossible_hold_out_is_refused(count: int) -> None:
 
 def calibrated(count: int = 20_000, classes: int = 10) -> tuple[Tensor, Tensor]:
     """Return logits and labels drawn from the very probabilities that the logits say."""
-    chance = torch.Generator().manual_seed(4)
-    logits = 2 * torch.randn(count, classes, generator=chance)
-    labels = torch.multinomial(torch.softmax(logits, 1), 1, generator=chance)[:, 0]
+    rng = torch.Generator().manual_seed(4)
+    logits = 2 * torch.randn(count, classes, generator=rng)
+    labels = torch.multinomial(torch.softmax(logits, 1), 1, generator=rng)[:, 0]
     return logits, labels
 
 
@@ -798,10 +798,10 @@ def test_threshold_gives_its_precision(precision: float) -> None:
 @pytest.mark.parametrize("seed", range(30))
 def test_threshold_gives_its_precision_on_few_pictures(seed: int) -> None:
     """On few pictures, with ties and rounding, the promised share at or above the threshold is right as well."""
-    chance = np.random.default_rng(seed)
-    confidence = chance.choice([0.61234, 0.61236, 0.7, 0.712349, 0.8, 0.9], 25).astype(np.float32)
+    rng = np.random.default_rng(seed)
+    confidence = rng.choice([0.61234, 0.61236, 0.7, 0.712349, 0.8, 0.9], 25).astype(np.float32)
     probabilities = np.stack([confidence, 1 - confidence], axis=1)
-    truth = (chance.random(25) > confidence).astype(np.int64)
+    truth = (rng.random(25) > confidence).astype(np.int64)
     threshold = threshold_at_precision(0.8, probabilities, truth)
     let_pass = confidence >= threshold
     assert not let_pass.any() or (truth[let_pass] == 0).mean() >= 0.8
@@ -898,8 +898,8 @@ def test_intervals_are_those_of_independent_photos() -> None:
 
 def test_more_photos_of_the_same_groups_give_no_narrower_interval() -> None:
     """Ten like photos of each product say no more than one does: the interval is the same."""
-    chance = np.random.default_rng(4)
-    right, classes, groups = chance.random(60) < 0.7, chance.integers(0, 3, 60), chance.integers(0, 25, 60).astype(str)
+    rng = np.random.default_rng(4)
+    right, classes, groups = rng.random(60) < 0.7, rng.integers(0, 3, 60), rng.integers(0, 25, 60).astype(str)
     once = macro_bootstrap_interval(right.tolist(), classes.tolist(), groups.tolist())
     tenfold = macro_bootstrap_interval(*(np.repeat(values, 10).tolist() for values in (right, classes, groups)))
     assert once == pytest.approx(tenfold)

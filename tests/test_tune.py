@@ -30,7 +30,7 @@ from tagger.training import tune as tune_room
 from tagger.training.recipe import NETWORKS, NETWORKS_WITH_ORIGINAL_RECIPE, Cycle, NetworkName, Recipe
 from tagger.training.recipes import original_recipe, override, recipe_of
 from tagger.training.settings import TuneSettings
-from tagger.training.trainer import EpochFigures
+from tagger.training.trainer import EpochMetrics
 from tagger.training.tune import StudyResult, TrialMetrics, suggest, tune, values_of, with_values
 
 optuna = pytest.importorskip("optuna")
@@ -150,7 +150,7 @@ def test_nothing_else_is_left(searched: tuple[Path, StudyResult, list[TrialMetri
 
 def test_the_loss_is_the_averaged_networks_on_what_is_held_out(tmp_path: Path, small_bundle: Path) -> None:
     """A trial's loss is the last epoch's held-out loss of a training by its recipe, whose warm-up a trial can bear."""
-    last: list[EpochFigures] = []
+    last: list[EpochMetrics] = []
 
     def watched(recipe: Recipe, *given: Any, report: Any, **more: Any) -> Any:
         assert 1 <= recipe.cycles[0].warmup_steps < 2 * 300 // 64
@@ -319,7 +319,7 @@ def test_what_is_learnt_of_earlier_trials_outlives_a_stop(
         trainings += 1
         for epoch in range(1, recipe.epochs + 1):
             loss = recipe.shift + 10 * abs(recipe.sgd_lr - 0.2) / epoch
-            report(EpochFigures(epoch, recipe.epochs, 1.0, 0.5, loss, 0.0, 0.0))
+            report(EpochMetrics(epoch, recipe.epochs, 1.0, 0.5, loss, 0.0, 0.0))
             if trainings == 34:
                 raise PowerCutError
 

@@ -70,7 +70,7 @@ class Suspect:
 
     path: str
     label: str
-    said: str
+    predicted: str
     confidence: float
 
 
@@ -83,7 +83,7 @@ class Adapted:
     labelled: int = 0
     gains: list[Gain] = field(default_factory=list)
     suspects: list[Suspect] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     changed: float = 0.0
     """Share of the catalog's photos whose tag is another one now."""
 
@@ -93,7 +93,7 @@ class Catalog:
     """The photos of a catalog in which a product was found, and how the bundle sees them."""
 
     items: Sequence[Item]
-    look: Features
+    features: Features
     garments: Sequence[ProductImage] = ()
     """Kept only where the network itself learns from them."""
 
@@ -121,19 +121,19 @@ def adapt(settings: AdaptSettings, progress: Callable[[int, int], None] = lambda
     )
     predictor = Predictor(parent, settings.device)
     catalog, unreadable = _read_catalog(settings, table, predictor, progress)
-    adapted = Adapted(len(catalog.items), said=list(table.said) if table else [])
-    adapted.said += _unreadable(unreadable, table)
-    cautious = _caution(catalog, table is not None, settings, adapted.said)
+    adapted = Adapted(len(catalog.items), notes=list(table.notes) if table else [])
+    adapted.notes += _unreadable(unreadable, table)
+    cautious = _caution(catalog, table is not None, settings, adapted.notes)
     card = _card(settings, parent)
     if table is None:
-        shop, network = fit_adapter(catalog.look, cautious=cautious), parent.network()
-        card = replace(card, shop_temperature=confidence_keeping_temperature(catalog.look, shop))
+        shop, network = fit_adapter(catalog.features, cautious=cautious), parent.network()
+        card = replace(card, shop_temperature=confidence_keeping_temperature(catalog.features, shop))
     else:
         taught = _fit(settings, parent, catalog, table)
-        adapted.said += taught.said
+        adapted.notes += taught.notes
         shop, network, card = _with_labels(settings, parent, card, catalog, taught.lesson, cautious, adapted)
     if len(shop.memory) < len(catalog.items):
-        adapted.said.append(
+        adapted.notes.append(
             f"Of the {len(catalog.items):,} photos the bundle remembers {len(shop.memory):,}, as evenly of all labels as there "
             "are photos; every label was learnt from."
         )
@@ -174,18 +174,18 @@ def _read_catalog(
         progress(number, max(expected, number))
     if not garments:
         raise DatasetError(f"{settings.catalog} holds no photo with a product in it that can be read; give the shop's photos.")
-    return Catalog(items, predictor.look(garments), garments if settings.deep else ()), unreadable
+    return Catalog(items, predictor.extract(garments), garments if settings.deep else ()), unreadable
 
 
 def _unreadable(unreadable: Sequence[tuple[Item, Failed]], table: LabelTable | None) -> list[str]:
     lost = [item.path for item, _ in unreadable if table and item.file is not None and Path(item.file) in table.photos]
-    said = [f"Photos that cannot be read, left out: {len(unreadable)}."] if unreadable else []
-    return [*said, count_and_examples("Labelled ones among them", lost)] if lost else said
+    notes = [f"Photos that cannot be read, left out: {len(unreadable)}."] if unreadable else []
+    return [*notes, count_and_examples("Labelled ones among them", lost)] if lost else notes
 
 
-def _caution(catalog: Catalog, with_labels: bool, settings: AdaptSettings, said: list[str]) -> bool:
+def _caution(catalog: Catalog, with_labels: bool, settings: AdaptSettings, notes: list[str]) -> bool:
     """Return whether neighbours are little to be trusted, having said why; refuse a catalog that says nothing of a shop."""
-    probabilities = catalog.look.probabilities
+    probabilities = catalog.features.probabilities
     foreign = float(probabilities[:, -1].mean())
     mean = probabilities[:, :-1].mean(0)
     mean = mean / mean.sum().clamp_min(1e-9)
@@ -203,9 +203,9 @@ def _caution(catalog: Catalog, with_labels: bool, settings: AdaptSettings, said:
                 "label some photos (--labels), with labels of your own or - for none."
             )
     if foreign > FOREIGN:
-        said.append(f"{foreign:.0%} of the catalog is likely none of the bundle's labels, so neighbours count less.")
+        notes.append(f"{foreign:.0%} of the catalog is likely none of the bundle's labels, so neighbours count less.")
     if effective < FEW_LABELS:
-        said.append("The catalog is one-sided, nearly all of a few labels, so neighbours count less.")
+        notes.append("The catalog is one-sided, nearly all of a few labels, so neighbours count less.")
     return foreign > FOREIGN or effective < FEW_LABELS
 
 
@@ -213,8 +213,8 @@ def _caution(catalog: Catalog, with_labels: bool, settings: AdaptSettings, said:
 
 
 def _changed(parent: bundle.Bundle, catalog: Catalog, shop: ShopAdapter, card: Card) -> float:
-    before = _tags(catalog.look.probabilities, parent.card.labels)
-    after = _tags(shop.answer(catalog.look.probabilities, catalog.look.maps), card.labels)
+    before = _tags(catalog.features.probabilities, parent.card.labels)
+    after = _tags(shop.predict(catalog.features.probabilities, catalog.features.maps), card.labels)
     return float(np.mean([old != new for old, new in zip(before, after, strict=True)]))
 
 
@@ -234,7 +234,7 @@ def _fit(settings: AdaptSettings, parent: bundle.Bundle, catalog: Catalog, table
             labelled.append((number, row))
     if not labelled:
         raise DatasetError(f"No photo that {settings.labels} labels can be read; check its paths.")
-    directions, tags = embed_maps(catalog.look.maps), _tags(catalog.look.probabilities, parent.card.labels)
+    directions, tags = embed_maps(catalog.features.maps), _tags(catalog.features.probabilities, parent.card.labels)
     numbers, rows = zip(*labelled, strict=True)
     return build_examples(numbers, rows, parent.card.labels, directions, tags, settings.other_labels)
 
@@ -250,21 +250,23 @@ def _with_labels(
 ) -> tuple[ShopAdapter, Network, Card]:
     """Return what the labels teach, the network, and the card with it; what was gained is put into `adapted` first."""
     adapted.labelled = len(lesson.photos)
-    adapted.said += _too_few(lesson)
+    adapted.notes += _too_few(lesson)
 
     def look_without(left_out: NDArray[np.int64]) -> Features:
         if not settings.deep:
-            return catalog.look
+            return catalog.features
         rest = lesson.take(np.setdiff1d(np.arange(len(lesson.photos)), left_out))
         return _fine_tuned(parent, catalog, rest, settings)[1]
 
     trial = cross_validate(look_without, lesson, cautious)
     strength = trial.strength if trial else USUAL_STRENGTH
-    network, look = _fine_tuned(parent, catalog, lesson, settings) if settings.deep else (parent.network(), catalog.look)
-    shop = fit_adapter(look, lesson, strength, cautious)
-    card = replace(card, labels=lesson.labels, groups=_groups(parent, catalog.look, lesson))
+    network, features = (
+        _fine_tuned(parent, catalog, lesson, settings) if settings.deep else (parent.network(), catalog.features)
+    )
+    shop = fit_adapter(features, lesson, strength, cautious)
+    card = replace(card, labels=lesson.labels, groups=_groups(parent, catalog.features, lesson))
     if trial is None:
-        adapted.said.append("No label has photos of two products, so nothing could be measured.")
+        adapted.notes.append("No label has photos of two products, so nothing could be measured.")
         return shop, network, card
     card = _calibrated(card, parent, trial, lesson)
     _measure(adapted, parent, catalog, lesson, trial, card)
@@ -273,7 +275,7 @@ def _with_labels(
             f"With these labels tags would be right less often ({adapted.gains[0].after[0]:.3f}) than as they are "
             f"({adapted.gains[0].before[0]:.3f}); nothing was written. Check the labels, or insist with --force."
         )
-    return shop, network, replace(card, figures={"cross_validated": _metrics_for_card(adapted), **card.figures})
+    return shop, network, replace(card, metrics={"cross_validated": _metrics_for_card(adapted), **card.metrics})
 
 
 def _fine_tuned(
@@ -281,8 +283,8 @@ def _fine_tuned(
 ) -> tuple[Network, Features]:
     card = parent.card
     temperature = card.photo_temperature if card.network.photo_classes else card.temperature
-    network = fine_tune_backbone(parent.network(), catalog.pixels, catalog.look, lesson, USUAL_STRENGTH, temperature)
-    return network, Predictor(replace(parent, weights=network.state_dict()), settings.device).look(catalog.garments)
+    network = fine_tune_backbone(parent.network(), catalog.pixels, catalog.features, lesson, USUAL_STRENGTH, temperature)
+    return network, Predictor(replace(parent, weights=network.state_dict()), settings.device).extract(catalog.garments)
 
 
 def _too_few(lesson: LabelledExamples) -> list[str]:
@@ -295,7 +297,7 @@ def _too_few(lesson: LabelledExamples) -> list[str]:
     return [f"Few labelled photos, so label more: {first_few(few, 20)}."] if few else []
 
 
-def _groups(parent: bundle.Bundle, look: Features, lesson: LabelledExamples) -> dict[str, str]:
+def _groups(parent: bundle.Bundle, features: Features, lesson: LabelledExamples) -> dict[str, str]:
     """Return the group of every label: the bundle's own, or the one that its photos are mostly said to be of, else "other"."""
     known = [parent.card.groups[label] for label in parent.card.labels]
     groups = {}
@@ -303,8 +305,8 @@ def _groups(parent: bundle.Bundle, look: Features, lesson: LabelledExamples) -> 
         if label in parent.card.groups:
             groups[label] = parent.card.groups[label]
             continue
-        said = look.probabilities[torch.from_numpy(lesson.photos[lesson.classes == number])].mean(0)
-        sums = {group: float(said[:-1][torch.tensor([one == group for one in known])].sum()) for group in known}
+        notes = features.probabilities[torch.from_numpy(lesson.photos[lesson.classes == number])].mean(0)
+        sums = {group: float(notes[:-1][torch.tensor([one == group for one in known])].sum()) for group in known}
         best = max(sums, key=lambda group: sums[group])
         groups[label] = best if sums[best] > 0.5 else "other"
     return groups
@@ -314,15 +316,15 @@ def _calibrated(card: Card, parent: bundle.Bundle, trial: CrossValidation, lesso
     """Return the card with a temperature, and where there are labels enough thresholds, from cross-validation."""
     tried = torch.from_numpy(trial.tried)
     truth = torch.from_numpy(lesson.classes)[tried]
-    temperature = fit_temperature(trial.said[tried].clamp_min(1e-9).log(), truth)
+    temperature = fit_temperature(trial.probabilities[tried].clamp_min(1e-9).log(), truth)
     card = replace(card, shop_temperature=temperature)
     if len(tried) < MIN_CALIBRATION_PHOTOS:
         return card
-    said = apply_temperature(trial.said[tried], temperature)[:, :-1].numpy()
-    thresholds = {share: threshold_at_precision(float(share), said, truth.numpy()) for share in parent.card.precisions}
+    notes = apply_temperature(trial.probabilities[tried], temperature)[:, :-1].numpy()
+    thresholds = {share: threshold_at_precision(float(share), notes, truth.numpy()) for share in parent.card.precisions}
     default = str(parent.card.recipe.get("threshold_precision", 0.95))
     return replace(
-        card, precisions=thresholds, min_confidence=thresholds.get(default, threshold_at_precision(0.95, said, truth.numpy()))
+        card, precisions=thresholds, min_confidence=thresholds.get(default, threshold_at_precision(0.95, notes, truth.numpy()))
     )
 
 
@@ -334,9 +336,9 @@ def _measure(
     tried = trial.tried[lesson.classes[trial.tried] < len(lesson.labels)]
     photos = lesson.photos[tried]
     truth = names[lesson.classes[tried]]
-    old = np.array(_tags(catalog.look.probabilities[photos], parent.card.labels))
-    said = apply_temperature(trial.said[tried], card.shop_temperature)
-    new = np.array(_tags(said, lesson.labels))
+    old = np.array(_tags(catalog.features.probabilities[photos], parent.card.labels))
+    notes = apply_temperature(trial.probabilities[tried], card.shop_temperature)
+    new = np.array(_tags(notes, lesson.labels))
     products = [str(number) for number in lesson.products[tried]]
     for label in ("all", *lesson.labels):
         chosen = np.flatnonzero((truth == label) | (label == "all"))
@@ -346,7 +348,7 @@ def _measure(
             after = bootstrap_interval((new == truth)[chosen].tolist(), groups)
             adapted.gains.append(Gain(label, len(chosen), before, after))
     for number, photo in enumerate(photos):
-        confidence = float(said[number, :-1].max())
+        confidence = float(notes[number, :-1].max())
         if new[number] != truth[number] and confidence >= SUSPICIOUS:
             path = catalog.items[photo].path
             adapted.suspects.append(Suspect(path, str(truth[number]), str(new[number]), confidence))
@@ -395,9 +397,9 @@ def write_picks(settings: AdaptSettings, count: int, progress: Callable[[int, in
     form = output.format_of(settings.out)
     loaded = bundle.load(settings.start)
     catalog, _ = _read_catalog(settings, None, Predictor(loaded, settings.device), progress)
-    confidences, tags = catalog.look.probabilities[:, :-1].max(1)
+    confidences, tags = catalog.features.probabilities[:, :-1].max(1)
     with output.open_output(settings.out, form, dict.fromkeys(PICK_COLUMNS), loaded.model) as writer:
-        picked = select_photos(catalog.look, count)
+        picked = select_photos(catalog.features, count)
         for number in picked:
             path = str(Path(catalog.items[number].file or catalog.items[number].path).absolute())
             tag, confidence = list(loaded.card.network_groups)[int(tags[number])], float(confidences[number])

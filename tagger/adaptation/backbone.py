@@ -43,17 +43,17 @@ def fine_tune_backbone(
     shop = fit_head(look, taught, strength)
     student = copy.deepcopy(network).eval()
     optimizer = torch.optim.AdamW(student.stages.parameters(), lr=RATE, weight_decay=0.0)
-    chance = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     numbers, classes = map(torch.from_numpy, with_anchors(look.probabilities, taught))
     labelled = classes < len(lesson.labels)
     numbers, classes = numbers[labelled], classes[labelled]
     shares = 1 / torch.bincount(classes, minlength=len(lesson.labels))[classes]
     best, best_loss, waited = network, _judged_loss(student, pixels, look, judged, shop), 0
     for step in range(1, STEPS + 1):
-        drawn = torch.multinomial(shares, BATCH, replacement=True, generator=chance)
-        others = torch.randint(len(pixels), (BATCH,), generator=chance)
+        drawn = torch.multinomial(shares, BATCH, replacement=True, generator=rng)
+        others = torch.randint(len(pixels), (BATCH,), generator=rng)
         which = torch.cat([numbers[drawn], others])
-        before, last = student.maps(_varied(pixels[which], chance))
+        before, last = student.maps(_varied(pixels[which], rng))
         said = _label_scores(shop, look.probabilities[which[:BATCH]], pool_maps((before[:BATCH], last[:BATCH])))
         kept = student.photo_logits_of_maps(last[BATCH:]) / temperature
         earlier = look.probabilities[others][:, : kept.shape[1]]
@@ -89,14 +89,14 @@ def split(lesson: LabelledExamples, seed: int) -> tuple[LabelledExamples, Labell
     return lesson.take(np.flatnonzero(judged)), lesson.take(np.flatnonzero(~judged))
 
 
-def _varied(pixels: Tensor, chance: torch.Generator) -> Tensor:
-    mirrored = torch.rand(len(pixels), generator=chance) < 0.5
-    return random_shift_flip(pixels, mirrored, SHIFT, chance)
+def _varied(pixels: Tensor, rng: torch.Generator) -> Tensor:
+    mirrored = torch.rand(len(pixels), generator=rng) < 0.5
+    return random_shift_flip(pixels, mirrored, SHIFT, rng)
 
 
 def _label_scores(shop: ShopAdapter, probabilities: Tensor, maps: Tensor) -> Tensor:
     """Return the scores (n, K) of the shop's labels, for coarse maps (n, d)."""
-    return shop.scores(probabilities, shop.direct(maps))[:, :-1]
+    return shop.scores(probabilities, shop.embed(maps))[:, :-1]
 
 
 @torch.no_grad()

@@ -43,7 +43,7 @@ class ExamplesAndNotes:
     """A lesson, and what was odd in the table that it is from."""
 
     lesson: LabelledExamples
-    said: list[str]
+    notes: list[str]
 
 
 def build_examples(
@@ -60,20 +60,20 @@ def build_examples(
     the bundle's labels that the table does not name. Raises `DatasetError` where that has to be said and is not, or where
     fewer than two labels are left.
     """
-    said: list[str] = []
+    notes: list[str] = []
     spellings = canonical_labels([row.label for row in rows if row.label != NONE], bundle_labels)
-    said += spelling_notes(spellings)
+    notes += spelling_notes(spellings)
     names = [spellings.get(row.label, NONE) for row in rows]
     unconfirmed = [
         row.flagged and names[at] == tags[number] for at, (number, row) in enumerate(zip(numbers, rows, strict=True))
     ]
     if any(unconfirmed):
-        said.append(f"Rows still flagged with the bundle's own tag, which nobody has confirmed, left out: {sum(unconfirmed)}.")
+        notes.append(f"Rows still flagged with the bundle's own tag, which nobody has confirmed, left out: {sum(unconfirmed)}.")
     counts = Counter(name for name, left in zip(names, unconfirmed, strict=True) if not left)
     lonely = {name for name, count in counts.items() if count == 1 and name not in (*bundle_labels, NONE)}
     if lonely:
         singles = first_few([repr(name) for name in sorted(lonely)])
-        said.append(f"{singles}: a single photo each, which teaches nothing; label at least one more.")
+        notes.append(f"{singles}: a single photo each, which teaches nothing; label at least one more.")
     used = [at for at, name in enumerate(names) if not unconfirmed[at] and name not in lonely]
     labels = _labels(sorted({names[at] for at in used} - {NONE}), bundle_labels, other_labels)
     class_of = {label: number for number, label in enumerate(labels)} | {NONE: len(labels)}
@@ -81,7 +81,7 @@ def build_examples(
     photos = np.array([numbers[at] for at in used], np.int64)
     products = same_looking(directions, photos, _numbered([rows[at].product for at in used]))
     known = tuple(bundle_labels.index(label) if label in bundle_labels else -1 for label in labels)
-    return ExamplesAndNotes(LabelledExamples(tuple(labels), known, photos, classes, products), said)
+    return ExamplesAndNotes(LabelledExamples(tuple(labels), known, photos, classes, products), notes)
 
 
 def _labels(own: Sequence[str], bundle_labels: Sequence[str], other_labels: OtherLabels | None) -> list[str]:

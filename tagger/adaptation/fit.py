@@ -57,22 +57,22 @@ CLOSE_ENOUGH = 1e-6
 
 
 def fit_adapter(
-    look: Features, lesson: LabelledExamples | None = None, strength: float = STRENGTHS[0], cautious: bool = False
+    features: Features, lesson: LabelledExamples | None = None, strength: float = STRENGTHS[0], cautious: bool = False
 ) -> ShopAdapter:
     """Return what a catalog of n photos teaches, of which `MOST_REMEMBERED` are remembered at most.
 
     `cautious` lets neighbours count less.
     """
-    shop = _translating(look, lesson) if lesson is None else fit_head(look, lesson, strength)
+    shop = _translating(features, lesson) if lesson is None else fit_head(features, lesson, strength)
     own = CAUTIOUS_OWN if cautious else SETTLING_OWN
-    settled = spread_labels(_said_by_head(shop, look), look.neighbours, lesson, own)
+    settled = spread_labels(_head_probabilities(shop, features), features.neighbours, lesson, own)
     kept = torch.from_numpy(evenly_chosen(settled.argmax(1).numpy(), MOST_REMEMBERED))
-    return replace(shop, memory=shop.direct(look.maps, kept).half(), said=settled[kept].half())
+    return replace(shop, memory=shop.embed(features.maps, kept).half(), memory_probabilities=settled[kept].half())
 
 
-def fit_head(look: Features, lesson: LabelledExamples, strength: float) -> ShopAdapter:
+def fit_head(features: Features, lesson: LabelledExamples, strength: float) -> ShopAdapter:
     """Fit the translation and the head of a shop to the labelled photos of a catalog; it remembers nothing."""
-    return next(_heads(look, lesson, [strength]))
+    return next(_heads(features, lesson, [strength]))
 
 
 def evenly_chosen(classes: Classes, at_most: int) -> Classes:
@@ -93,13 +93,13 @@ def evenly_chosen(classes: Classes, at_most: int) -> Classes:
     return np.sort(np.concatenate(chosen))
 
 
-def confidence_keeping_temperature(look: Features, shop: ShopAdapter) -> float:
+def confidence_keeping_temperature(features: Features, shop: ShopAdapter) -> float:
     """Return the temperature at which a shop is on average as sure of a catalog's photos as the bundle that it began with.
 
     A mean over neighbours is softer than each of them, and without labels nothing says that more is known, or less.
     """
-    wanted = float(look.probabilities[:, :-1].amax(1).mean())
-    answered = shop.answer(look.probabilities, look.maps)
+    wanted = float(features.probabilities[:, :-1].amax(1).mean())
+    answered = shop.predict(features.probabilities, features.maps)
     low, high = 0.1, 10.0
     for _ in range(40):
         middle = float((low * high) ** 0.5)
@@ -108,26 +108,28 @@ def confidence_keeping_temperature(look: Features, shop: ShopAdapter) -> float:
     return float((low * high) ** 0.5)
 
 
-def _translating(look: Features, lesson: LabelledExamples | None) -> ShopAdapter:
+def _translating(features: Features, lesson: LabelledExamples | None) -> ShopAdapter:
     """Return a shop that only translates: without a head that adds anything, and without a memory."""
-    ends = look.probabilities.shape[1] if lesson is None else len(lesson.labels) + 1
-    d = look.maps.shape[1]
-    centre, spread = centre_and_spread(look.maps)
+    ends = features.probabilities.shape[1] if lesson is None else len(lesson.labels) + 1
+    d = features.maps.shape[1]
+    centre, spread = centre_and_spread(features.maps)
     return ShopAdapter(
         centre=centre,
         spread=spread,
-        translation=torch.eye(ends) if lesson is None else fit_translation(look.probabilities, lesson),
+        translation=torch.eye(ends) if lesson is None else fit_translation(features.probabilities, lesson),
         weight=torch.zeros(d, ends),
         bias=torch.zeros(ends),
         memory=torch.zeros(0, d, dtype=torch.float16),
-        said=torch.zeros(0, ends, dtype=torch.float16),
+        memory_probabilities=torch.zeros(0, ends, dtype=torch.float16),
     )
 
 
-def _said_by_head(shop: ShopAdapter, look: Features, photos: Tensor | None = None) -> Tensor:
+def _head_probabilities(shop: ShopAdapter, features: Features, photos: Tensor | None = None) -> Tensor:
     """Return what the head alone says of a catalog's photos (n, K + 1), or of those of these numbers (m,)."""
-    blocks = torch.split(torch.arange(len(look.maps)) if photos is None else photos, BLOCK)
-    return torch.cat([shop.said_by_head(look.probabilities[some], shop.direct(look.maps, some)) for some in blocks])
+    blocks = torch.split(torch.arange(len(features.maps)) if photos is None else photos, BLOCK)
+    return torch.cat(
+        [shop.head_probabilities(features.probabilities[some], shop.embed(features.maps, some)) for some in blocks]
+    )
 
 
 def fit_translation(probabilities: Tensor, lesson: LabelledExamples) -> Tensor:
@@ -139,8 +141,8 @@ def fit_translation(probabilities: Tensor, lesson: LabelledExamples) -> Tensor:
     sources = probabilities.shape[1]
     columns = []
     for label, known in enumerate((*lesson.known, sources - 1)):
-        said = probabilities[torch.from_numpy(lesson.photos[lesson.classes == label])]
-        counts, weight = said.sum(0), float(len(said))
+        probabilities = probabilities[torch.from_numpy(lesson.photos[lesson.classes == label])]
+        counts, weight = probabilities.sum(0), float(len(probabilities))
         if known >= 0:
             counts = counts + EARLIER * functional.one_hot(torch.tensor(known), sources)
             weight += EARLIER
@@ -153,15 +155,15 @@ def fit_translation(probabilities: Tensor, lesson: LabelledExamples) -> Tensor:
 # The head ----------------------------------------------------------------------------------------------------------
 
 
-def _heads(look: Features, lesson: LabelledExamples, strengths: Sequence[float]) -> Iterator[ShopAdapter]:
+def _heads(features: Features, lesson: LabelledExamples, strengths: Sequence[float]) -> Iterator[ShopAdapter]:
     """Yield, for each strength, a shop with a head fitted to the labelled photos: which label, and where "none" is taught,
     whether any.
     """
-    shop = _translating(look, lesson)
-    numbers, labels = with_anchors(look.probabilities, lesson)
+    shop = _translating(features, lesson)
+    numbers, labels = with_anchors(features.probabilities, lesson)
     photos, classes = torch.from_numpy(numbers), torch.from_numpy(labels)
-    translated = (look.probabilities[photos] @ shop.translation).clamp(MIN_PROBABILITY, 1)
-    taught = shop.direct(look.maps, photos)
+    translated = (features.probabilities[photos] @ shop.translation).clamp(MIN_PROBABILITY, 1)
+    taught = shop.embed(features.maps, photos)
     none = classes == len(lesson.labels)
     named = taught[~none] if none.any() else taught
     offset = translated[~none, :-1].log()
@@ -220,7 +222,7 @@ def _softmax_fit(inputs: Tensor, offset: Tensor, classes: Tensor, strength: floa
 
 
 def spread_labels(
-    said: Tensor, neighbours: Neighbours, lesson: LabelledExamples | None = None, own: float = SETTLING_OWN
+    probabilities: Tensor, neighbours: Neighbours, lesson: LabelledExamples | None = None, own: float = SETTLING_OWN
 ) -> Tensor:
     """Return what each photo says once it has heard its neighbours, and these theirs: float32 (n, K + 1).
 
@@ -232,7 +234,7 @@ def spread_labels(
     weights = ((neighbours.cosines - 1) / SETTLING_WIDTH).exp().double()
     total = weights.sum(1, keepdim=True) + own
     firm = np.zeros(count, bool)
-    settled = said.double().numpy().copy()
+    settled = probabilities.double().numpy().copy()
     if lesson is not None:
         firm[lesson.photos] = True
         settled[firm] = 0.0
@@ -261,32 +263,32 @@ class CrossValidation:
     """What cross-validation found: the best strength, and what is said of each labelled photo by those of other products."""
 
     strength: float
-    said: Tensor
+    probabilities: Tensor
     """Probabilities (l, K + 1), as the catalog's own photos are tagged."""
     tried: Classes
     """Which of the labelled photos (l,) were left out once; a product that is alone in its class is in no trial."""
 
 
 def cross_validate(
-    look_without: Callable[[Classes], Features], lesson: LabelledExamples, cautious: bool = False
+    features_without: Callable[[Classes], Features], lesson: LabelledExamples, cautious: bool = False
 ) -> CrossValidation | None:
     """Return the trial of a lesson in folds of whole products, or None where no label has photos of two products.
 
-    `look_without` returns the look at the catalog of a network that has not seen the labels of the lesson's photos whose
+    `features_without` returns the look at the catalog of a network that has not seen the labels of the lesson's photos whose
     numbers (m,) it is given.
     """
     folds = _folds(lesson)
     if not folds:
         return None
-    looks = [look_without(left_out) for left_out in folds]
+    every_features = [features_without(left_out) for left_out in folds]
     taught = [lesson.take(np.setdiff1d(np.arange(len(lesson.photos)), left_out)) for left_out in folds]
-    strength = _best_strength(looks, lesson, folds)
-    said = torch.zeros(len(lesson.photos), len(lesson.labels) + 1)
-    for look, rest, left_out in zip(looks, taught, folds, strict=True):
-        shop = fit_adapter(look, rest, strength, cautious)
+    strength = _best_strength(every_features, lesson, folds)
+    probabilities = torch.zeros(len(lesson.photos), len(lesson.labels) + 1)
+    for features, rest, left_out in zip(every_features, taught, folds, strict=True):
+        shop = fit_adapter(features, rest, strength, cautious)
         photos = torch.from_numpy(lesson.photos[left_out])
-        said[torch.from_numpy(left_out)] = shop.answer(look.probabilities[photos], look.maps[photos])
-    return CrossValidation(strength, said, np.sort(np.concatenate(folds)))
+        probabilities[torch.from_numpy(left_out)] = shop.predict(features.probabilities[photos], features.maps[photos])
+    return CrossValidation(strength, probabilities, np.sort(np.concatenate(folds)))
 
 
 def _folds(lesson: LabelledExamples) -> list[Classes]:
@@ -306,27 +308,27 @@ def _folds(lesson: LabelledExamples) -> list[Classes]:
         return [tried[left_out] for _, left_out in splits if len(left_out)]
 
 
-def _best_strength(looks: Sequence[Features], lesson: LabelledExamples, folds: Sequence[Classes]) -> float:
+def _best_strength(every_features: Sequence[Features], lesson: LabelledExamples, folds: Sequence[Classes]) -> float:
     """Return the strength whose heads alone have the least loss on the photos left out of each fold."""
     tried = np.zeros(len(lesson.photos), bool)
     tried[evenly_chosen(lesson.classes, MOST_TRIED)] = True
-    said: list[list[Tensor]] = [[] for _ in STRENGTHS]
+    probabilities: list[list[Tensor]] = [[] for _ in STRENGTHS]
     truth = []
-    for look, left_out in zip(looks, folds, strict=True):
+    for features, left_out in zip(every_features, folds, strict=True):
         rest = lesson.take(np.setdiff1d(np.flatnonzero(tried), left_out))
         judged = lesson.take(left_out[tried[left_out]])
         truth.append(torch.from_numpy(judged.classes))
-        for of_strength, shop in zip(said, _heads(look, rest, STRENGTHS), strict=True):
-            of_strength.append(_said_by_head(shop, look, torch.from_numpy(judged.photos)))
-    losses = [_loss(torch.cat(of_strength), torch.cat(truth)) for of_strength in said]
+        for of_strength, shop in zip(probabilities, _heads(features, rest, STRENGTHS), strict=True):
+            of_strength.append(_head_probabilities(shop, features, torch.from_numpy(judged.photos)))
+    losses = [_loss(torch.cat(of_strength), torch.cat(truth)) for of_strength in probabilities]
     return STRENGTHS[losses.index(min(losses))]
 
 
-def _loss(said: Tensor, truth: Tensor) -> float:
+def _loss(probabilities: Tensor, truth: Tensor) -> float:
     """Return the mean cross-entropy, over the classes, of probabilities (m, K + 1) for true classes (m,).
 
     At the temperature that suits it best, as the bundle gets one: else the strength would be chosen for its confidence.
     """
-    scores = said.clamp_min(MIN_PROBABILITY).log()
+    scores = probabilities.clamp_min(MIN_PROBABILITY).log()
     losses = functional.cross_entropy(scores / fit_temperature(scores, truth), truth, reduction="none")
     return float(torch.stack([losses[truth == label].mean() for label in set(truth.tolist())]).mean())

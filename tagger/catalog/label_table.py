@@ -35,7 +35,7 @@ class LabelTable:
     """The labelled photos of a table or folder, each once, by their files, and what was odd."""
 
     photos: Mapping[Path, LabelledPhoto]
-    said: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def read_label_table(given: str, catalog: str, image_column: str | None = None, label_column: str | None = None) -> LabelTable:
@@ -56,15 +56,15 @@ def read_label_table(given: str, catalog: str, image_column: str | None = None, 
         file = _resolved(item, catalog)
         product = str(item.columns["group"])
         rows[file].append(LabelledPhoto(Item(item.path, file), label, product, bool(item.columns.get("flagged"))))
-    said = [count_and_examples("Rows that cannot be used", unusable)] if unusable else []
+    notes = [count_and_examples("Rows that cannot be used", unusable)] if unusable else []
     torn = {file for file, row in rows.items() if len({normalised(one.label) or one.label for one in row}) > 1}
     if torn:
         paths = [row[0].item.path for file, row in rows.items() if file in torn]
-        said.append(count_and_examples("Photos with two different labels, which teach nothing", paths))
+        notes.append(count_and_examples("Photos with two different labels, which teach nothing", paths))
     photos = {file: row[0] for file, row in rows.items() if file not in torn}
     if not photos:
         raise DatasetError(f"{given} labels no photo; fill its label column in, or give a folder with one subfolder a class.")
-    return LabelTable(photos, said)
+    return LabelTable(photos, notes)
 
 
 def checksum(given: str) -> dict[str, str]:

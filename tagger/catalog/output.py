@@ -96,10 +96,10 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.{DECIMALS}f}"
 
 
-def format_of(out: str, asked: Format | None = None) -> Format:
+def format_of(out: str, given: Format | None = None) -> Format:
     """Return the format asked for, else the one that the suffix names, else for `-` csv."""
-    if asked is not None:
-        return asked
+    if given is not None:
+        return given
     if out == "-":
         return "csv"
     suffix = Path(out).suffix.lower().lstrip(".")

@@ -87,9 +87,9 @@ def count(source: str, image_column: str | None = None) -> int:
     return sum(1 for _ in open_source(source, image_column).items)
 
 
-def label_column(columns: Sequence[str], asked: str | None = None, table: str = "The table") -> str:
+def label_column(columns: Sequence[str], given: str | None = None, table: str = "The table") -> str:
     """Return the column that holds the labels: the one asked for, or one of a usual name; `table` is named if there is none."""
-    return _column("label", columns, asked, LABEL_COLUMNS, table)
+    return _column("label", columns, given, LABEL_COLUMNS, table)
 
 
 def read_label_map(path: Path, labels: Sequence[str]) -> dict[str, str]:
@@ -364,21 +364,21 @@ def _may_name_a_file(path: str) -> bool:
         return False
 
 
-def _image_column(path: Path, columns: Sequence[str], asked: str | None) -> str:
+def _image_column(path: Path, columns: Sequence[str], given: str | None) -> str:
     if not columns:
         raise SourceError(f"{path} is empty; a table needs a line of column names.")
     twice = sorted({name for name in columns if list(columns).count(name) > 1})
     if twice:
         raise SourceError(f"{path} has more than one column named {', '.join(map(repr, twice))}; rename all but one.")
-    return _column("image", columns, asked, IMAGE_COLUMNS, str(path))
+    return _column("image", columns, given, IMAGE_COLUMNS, str(path))
 
 
-def _column(kind: str, columns: Sequence[str], asked: str | None, usual: Sequence[str], where: str) -> str:
+def _column(kind: str, columns: Sequence[str], given: str | None, usual: Sequence[str], where: str) -> str:
     there = ", ".join(columns) or "none"
-    if asked is not None:
-        if asked not in columns:
-            raise SourceError(f"{where} has no column {asked!r}; its columns are: {there}.")
-        return asked
+    if given is not None:
+        if given not in columns:
+            raise SourceError(f"{where} has no column {given!r}; its columns are: {there}.")
+        return given
     plain = {_plain(name): name for name in reversed(columns)}
     for name in usual:
         if _plain(name) in plain:

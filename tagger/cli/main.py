@@ -280,9 +280,9 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: str
             started=lambda report: progress.started(report, settings.source, settings.out),
             warned=progress.warned,
             failed=progress.failed,
-            looked=progress.looked,
-            finishing=stopping.finishing,
-            ending=stopping.ending,
+            scored=progress.looked,
+            defer=stopping.defer,
+            ignore=stopping.ignore,
         )
         try:
             with stopping.listening(), write_report_after(settings, report, progress.warned):
@@ -373,16 +373,16 @@ def evaluate(
     )
     history = [] if folder is None else history_module.history(settings.model)
     evaluation = judge(settings)
-    figures = metrics_of(evaluation)
+    metrics = metrics_of(evaluation)
     if folder is not None:
         write_folder(folder, html_report(evaluation, history, asked["command"]))
     elif markdown is not None:
         write_file(markdown, escape_surrogates(markdown_report(evaluation, asked["command"])).encode())
     if sheet is not None:
         write_file(sheet, contact_sheet(evaluation))
-    print_metrics(figures)
+    print_metrics(metrics)
     if out is not None:
-        write_json(out, figures)
+        write_json(out, metrics)
 
 
 @cli.command()
@@ -767,11 +767,10 @@ def default(name: str) -> None:
 @with_debug
 def show(name: str) -> None:
     """Print the card and the layers of the bundle NAME, with what each puts out and costs."""
-    from dataclasses import asdict
-
     from tagger.cli.printing import print_layers
     from tagger.models import bundle
+    from tagger.models.card import card_as_json
 
     loaded = bundle.load(name)
-    click.echo(for_json(json.dumps({"model": loaded.model, **asdict(loaded.card)}, indent=2, ensure_ascii=False)))
+    click.echo(for_json(json.dumps({"model": loaded.model, **card_as_json(loaded.card)}, indent=2, ensure_ascii=False)))
     print_layers(loaded.network())

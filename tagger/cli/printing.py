@@ -22,7 +22,7 @@ from tagger.models.card import Card
 from tagger.models.network import Network
 from tagger.models.summary import count_parameters, layers
 from tagger.training.publish import TrainedBundle
-from tagger.training.trainer import EpochFigures
+from tagger.training.trainer import EpochMetrics
 from tagger.training.tune import StudyResult, TrialMetrics
 
 SIGNIFICANCE_LEVEL = 0.05
@@ -45,38 +45,38 @@ COMPARED = (
 """Columns that a terminal of 80 has room for."""
 
 
-def print_metrics(figures: dict[str, Any]) -> None:
+def print_metrics(metrics: dict[str, Any]) -> None:
     """Print what `evaluate.figures_of` returned: all figures of a single source, a row for each of several."""
-    if "sources" in figures:
-        _print_sources(figures["sources"])
+    if "sources" in metrics:
+        _print_sources(metrics["sources"])
     else:
-        _print_source(figures)
+        _print_source(metrics)
 
 
-def _print_source(figures: dict[str, Any]) -> None:
+def _print_source(metrics: dict[str, Any]) -> None:
     """Print one summary, then a table each of classes, confusion, reliability, coverage."""
     console = Terminal()
     console.print(
-        Text(f"accuracy {figures['accuracy']:.4f}", "bold"),
-        f"macro accuracy {figures['macro_accuracy']:.4f}, calibration error {figures['calibration_error']:.4f}, "
-        f"n = {figures['n']:,}, {figures['model']}",
+        Text(f"accuracy {metrics['accuracy']:.4f}", "bold"),
+        f"macro accuracy {metrics['macro_accuracy']:.4f}, calibration error {metrics['calibration_error']:.4f}, "
+        f"n = {metrics['n']:,}, {metrics['model']}",
         sep=", ",
     )
-    for line in _photo_lines(figures):
+    for line in _photo_lines(metrics):
         console.print(line)
     classes = Table("class", "n", "precision", "recall", "F1", title="By class")
-    for label, row in figures["per_class"].items():
+    for label, row in metrics["per_class"].items():
         if row["n"]:
             classes.add_row(label, str(row["n"]), *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")))
     console.print(classes)
-    console.print(_confusion_table(figures["confusion"]))
+    console.print(_confusion_table(metrics["confusion"]))
     reliability = Table("confidence", "n", "mean confidence", "accuracy", title="Reliability")
-    for row in figures["reliability"]:
+    for row in metrics["reliability"]:
         band = f"{row['from']:.2f}-{row['to']:.2f}"
         reliability.add_row(band, str(row["n"]), f"{row['confidence']:.3f}", f"{row['accuracy']:.3f}")
     console.print(reliability)
     coverage = Table("surest", "n", "accuracy", "least confidence", title="Accuracy against coverage")
-    for row in figures["coverage"]:
+    for row in metrics["coverage"]:
         share = f"{row['coverage']:.0%}"
         coverage.add_row(share, str(row["n"]), f"{row['accuracy']:.4f}", f"{row['least_confidence']:.4f}")
     console.print(coverage)
@@ -95,26 +95,26 @@ def _confusion_table(confusion: dict[str, Any]) -> Table:
     return table
 
 
-def _photo_lines(figures: dict[str, Any]) -> list[str]:
-    accuracy = figures["unflagged_accuracy"]
+def _photo_lines(metrics: dict[str, Any]) -> list[str]:
+    accuracy = metrics["unflagged_accuracy"]
     sure = "none" if accuracy is None else f"{accuracy:.4f} right"
     lines = [
-        f"group accuracy {figures['group_accuracy']:.4f}; unflagged at {figures['min_confidence']:.4f}: "
-        f"{figures['unflagged_share']:.1%}, {sure}; no product found: {figures['not_recognised']}"
+        f"group accuracy {metrics['group_accuracy']:.4f}; unflagged at {metrics['min_confidence']:.4f}: "
+        f"{metrics['unflagged_share']:.1%}, {sure}; no product found: {metrics['not_recognised']}"
     ]
-    clear = figures.get("unambiguous", {"n": 0})
+    clear = metrics.get("unambiguous", {"n": 0})
     if clear["n"]:
         lines.append(
             f"without loosely mapped kinds: accuracy {clear['accuracy']:.4f}, macro accuracy {clear['macro_accuracy']:.4f}, "
             f"n = {clear['n']:,}"
         )
-    if figures["failed"]:
-        lines.append(f"left out, could not be read: {figures['failed']}")
-    if figures["other_labels"]:
-        total = sum(figures["other_labels"].values())
+    if metrics["failed"]:
+        lines.append(f"left out, could not be read: {metrics['failed']}")
+    if metrics["other_labels"]:
+        total = sum(metrics["other_labels"].values())
         lines.append(
-            f"left out, labels that the bundle does not know: {figures['other_labels']}; "
-            f"{figures['other_labels_flagged']} of {total} flagged"
+            f"left out, labels that the bundle does not know: {metrics['other_labels']}; "
+            f"{metrics['other_labels_flagged']} of {total} flagged"
         )
     return lines
 
@@ -128,21 +128,21 @@ def _print_sources(sources: dict[str, dict[str, Any]]) -> None:
     table.add_column("source", overflow="fold")
     for name in head:
         table.add_column(Text(name), justify="right")
-    for name, figures in sources.items():
-        table.add_row(name, *_source_cells(figures))
-        if "unambiguous" in figures:
-            table.add_row(f"{name}, unambiguous", *_source_cells(figures["unambiguous"]))
+    for name, metrics in sources.items():
+        table.add_row(name, *_source_cells(metrics))
+        if "unambiguous" in metrics:
+            table.add_row(f"{name}, unambiguous", *_source_cells(metrics["unambiguous"]))
     console.print(table)
-    for name, figures in sources.items():
-        if figures["failed"]:
-            console.print(f"{name}: left out, could not be read: {figures['failed']}")
+    for name, metrics in sources.items():
+        if metrics["failed"]:
+            console.print(f"{name}: left out, could not be read: {metrics['failed']}")
 
 
-def _source_cells(figures: dict[str, Any]) -> list[str]:
+def _source_cells(metrics: dict[str, Any]) -> list[str]:
     names = ("macro_accuracy", "accuracy", "group_accuracy", "calibration_error", "unflagged_share", "unflagged_accuracy")
-    cells = ["-" if figures.get(name) is None else f"{figures[name]:.3f}" for name in names]
-    others = sum(figures["other_labels"].values())
-    return [f"{figures['n']:,}", *cells, f"{figures['other_labels_flagged'] / others:.3f}" if others else "-"]
+    cells = ["-" if metrics.get(name) is None else f"{metrics[name]:.3f}" for name in names]
+    others = sum(metrics["other_labels"].values())
+    return [f"{metrics['n']:,}", *cells, f"{metrics['other_labels_flagged'] / others:.3f}" if others else "-"]
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -202,7 +202,7 @@ def _count(value: int) -> str:
 def print_adapted(adapted: Adapted, out: str) -> None:
     """Print what a shop has taught: by class with 95 % intervals, likely wrong labels, and all that was odd."""
     console = Terminal()
-    for sentence in adapted.said:
+    for sentence in adapted.notes:
         console.print(sentence, highlight=False)
     if adapted.gains:
         table = Table("label", "n", "right before", "right after", title="Cross-validated over products", box=box.SIMPLE_HEAD)
@@ -212,7 +212,7 @@ def print_adapted(adapted: Adapted, out: str) -> None:
     if adapted.suspects:
         table = Table("photo", "label", "likely", "probability", title="Labels that are likely wrong", box=box.SIMPLE_HEAD)
         for suspect in adapted.suspects[:LISTED_SUSPECTS]:
-            table.add_row(suspect.path, suspect.label, suspect.said, f"{suspect.confidence:.2f}")
+            table.add_row(suspect.path, suspect.label, suspect.predicted, f"{suspect.confidence:.2f}")
         console.print(table)
         if len(adapted.suspects) > LISTED_SUSPECTS:
             console.print(f"... and {len(adapted.suspects) - LISTED_SUSPECTS} more.")
@@ -244,39 +244,39 @@ def print_models(shipped: Iterable[Path], own: Iterable[Path], default: str) -> 
 
 def _origin(card: Card) -> str:
     if card.parent:
-        gained = card.figures.get("cross_validated", {}).get("all")
+        gained = card.metrics.get("cross_validated", {}).get("all")
         found = f", {gained['after']:.3f} right of {gained['n']} labelled photos" if gained else ", without labels"
         return f"taught by a shop from {card.parent}{found}"
-    return f"Fashion-MNIST test accuracy {card.figures.get('test', {}).get('accuracy')}"
+    return f"Fashion-MNIST test accuracy {card.metrics.get('test', {}).get('accuracy')}"
 
 
-def print_epoch(figures: EpochFigures) -> None:
+def print_epoch(metrics: EpochMetrics) -> None:
     """Print one line on standard error."""
-    left = tqdm.format_interval(figures.seconds_left)
-    held_out = "" if figures.held_out_accuracy is None else f"held-out accuracy {figures.held_out_accuracy:.4f}  "
+    left = tqdm.format_interval(metrics.seconds_left)
+    held_out = "" if metrics.held_out_accuracy is None else f"held-out accuracy {metrics.held_out_accuracy:.4f}  "
     Terminal(stderr=True, highlight=False).print(
-        f"epoch {figures.epoch}/{figures.epochs}  loss {figures.loss:.4f}  {held_out}{figures.seconds:.0f} s, {left} left"
+        f"epoch {metrics.epoch}/{metrics.epochs}  loss {metrics.loss:.4f}  {held_out}{metrics.seconds:.0f} s, {left} left"
     )
 
 
 def print_retrained(retrained: TrainedBundle, report: Path | None = None) -> None:
     """Print the figures of a new bundle and its name, and where its report lies."""
-    figures = retrained.bundle.card.figures
-    for part in (name for name in ("held_out", "test") if name in figures):
-        row = figures[part]
+    metrics = retrained.bundle.card.metrics
+    for part in (name for name in ("held_out", "test") if name in metrics):
+        row = metrics[part]
         say(f"{part:9} accuracy {row['accuracy']:.4f}, calibration error {row['calibration_error']:.4f}, n = {row['n']:,}")
-    say(f"{retrained.bundle.model}: {figures['parameters']:,} parameters, {figures['macs']:,} MACs")
+    say(f"{retrained.bundle.model}: {metrics['parameters']:,} parameters, {metrics['macs']:,} MACs")
     if report is not None:
         say(f"report: {report}")
 
 
 def print_trial(done: TrialMetrics, best: TrialMetrics, trials: int) -> None:
     """Print one line on standard error: a trial that has ended, and the best so far."""
-    figures = "" if done.loss is None else f"loss {done.loss:.4f}  accuracy {done.accuracy:.4f}  "
+    metrics = "" if done.loss is None else f"loss {done.loss:.4f}  accuracy {done.accuracy:.4f}  "
     early = f"  ended after epoch {done.epochs}: {done.why}" if done.why else ""
     own = "  the recipe as it stands" if done.number == 1 else ""
     say(
-        f"trial {done.number}/{trials}  {figures}{done.seconds:.0f} s  best {best.loss:.4f} (trial {best.number}){early}{own}",
+        f"trial {done.number}/{trials}  {metrics}{done.seconds:.0f} s  best {best.loss:.4f} (trial {best.number}){early}{own}",
         err=True,
     )
 

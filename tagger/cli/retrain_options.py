@@ -69,89 +69,89 @@ class RetrainOptions:
         return self.data is not None and not fashion_mnist.contains_fashion_mnist(self.data)
 
 
-def resolve(asked: RetrainOptions) -> TrainSettings:
+def resolve(options: RetrainOptions) -> TrainSettings:
     """Return the settings; raises `click.UsageError` where options contradict each other."""
-    for sentence in _contradictions(asked):
+    for sentence in _contradictions(options):
         raise click.UsageError(sentence)
-    recipe, start = _recipe_and_start(asked)
+    recipe, start = _recipe_and_start(options)
     return TrainSettings(
-        out=asked.out,
-        recipe=_with_what_was_given(recipe, asked),
-        data=asked.data,
-        name=asked.name,
-        floor=_floor(asked) if asked.floor is None else asked.floor,
-        resume=asked.resume,
+        out=options.out,
+        recipe=_with_what_was_given(recipe, options),
+        data=options.data,
+        name=options.name,
+        floor=_floor(options) if options.floor is None else options.floor,
+        resume=options.resume,
         start=start,
-        pretrained=asked.pretrained,
-        photos=asked.photos,
-        calibrated_by=asked.calibrated_by,
-        tolerance=asked.tolerance,
-        force=asked.force,
-        image_column=asked.image_column,
-        label_column=asked.label_column,
-        workers=asked.workers,
-        device=asked.device,
+        pretrained=options.pretrained,
+        photos=options.photos,
+        calibrated_by=options.calibrated_by,
+        tolerance=options.tolerance,
+        force=options.force,
+        image_column=options.image_column,
+        label_column=options.label_column,
+        workers=options.workers,
+        device=options.device,
     )
 
 
-def _contradictions(asked: RetrainOptions) -> Iterator[str]:
+def _contradictions(options: RetrainOptions) -> Iterator[str]:
     """Yield a sentence for each thing that the options ask for and that does not go together."""
-    catalog = asked.mix == "catalog"
-    if asked.own and (catalog or asked.recipe != "modern" or asked.calibrated_by is not None):
+    catalog = options.mix == "catalog"
+    if options.own and (catalog or options.recipe != "modern" or options.calibrated_by is not None):
         yield "--mix, --recipe and --calibrated-by are for Fashion-MNIST, not for your own photos."
-    if asked.photos is not None and not catalog:
+    if options.photos is not None and not catalog:
         yield "--photos belongs to --mix catalog; Fashion-MNIST alone is learnt without any."
-    if catalog and asked.class_weights:
+    if catalog and options.class_weights:
         yield "--class-weights has no say in --mix catalog, which is made as even as it is to be."
-    if asked.network is not None and (asked.start is not None or catalog):
+    if options.network is not None and (options.start is not None or catalog):
         yield "--network is for training from chance; otherwise the shape is that of the bundle it begins with."
-    if asked.teachers and catalog:
+    if options.teachers and catalog:
         yield "--distill-from belongs to --mix fashion-mnist; the mix has a judge of its own."
-    if asked.pretrained is not None and asked.network not in TORCHVISION_NETWORKS:
+    if options.pretrained is not None and options.network not in TORCHVISION_NETWORKS:
         yield f"--pretrained is for --network {', '.join(TORCHVISION_NETWORKS)}, whose weights are torchvision's."
-    if (asked.ensemble or 1) > 1 and catalog:
+    if (options.ensemble or 1) > 1 and catalog:
         yield "--ensemble belongs to --mix fashion-mnist and to your own photos; catalog is one network."
-    if asked.recipe == "original" and (asked.teachers or asked.network not in NETWORKS_WITH_ORIGINAL_RECIPE):
+    if options.recipe == "original" and (options.teachers or options.network not in NETWORKS_WITH_ORIGINAL_RECIPE):
         yield f"--recipe original is for {', '.join(NETWORKS_WITH_ORIGINAL_RECIPE)}, and has no --distill-from."
 
 
-def _recipe_and_start(asked: RetrainOptions) -> tuple[Recipe, str | None]:
+def _recipe_and_start(options: RetrainOptions) -> tuple[Recipe, str | None]:
     """Return the recipe in as many epochs as asked for, and what training begins with; None is chance."""
-    seed = asked.seed or Recipe.seed
-    if asked.own:
-        recipe = own_recipe(asked.network, asked.epochs, seed, asked.teachers, asked.pretrained is not None)
-        return recipe, asked.start or (None if asked.network else DEFAULT_MODEL)
-    if isinstance(asked.recipe, Path):
-        return _by_file(asked.recipe, asked)
-    if asked.mix == "catalog":
-        return catalog_recipe(asked.epochs, seed), asked.start or "residual"
-    if asked.recipe == "original":
-        return original_recipe(asked.network or "base", asked.epochs, seed), asked.start
-    return recipe_of(asked.network or "base", asked.epochs, seed, asked.teachers), asked.start
+    seed = options.seed or Recipe.seed
+    if options.own:
+        recipe = own_recipe(options.network, options.epochs, seed, options.teachers, options.pretrained is not None)
+        return recipe, options.start or (None if options.network else DEFAULT_MODEL)
+    if isinstance(options.recipe, Path):
+        return _by_file(options.recipe, options)
+    if options.mix == "catalog":
+        return catalog_recipe(options.epochs, seed), options.start or "residual"
+    if options.recipe == "original":
+        return original_recipe(options.network or "base", options.epochs, seed), options.start
+    return recipe_of(options.network or "base", options.epochs, seed, options.teachers), options.start
 
 
-def _by_file(file: Path, asked: RetrainOptions) -> tuple[Recipe, str | None]:
+def _by_file(file: Path, options: RetrainOptions) -> tuple[Recipe, str | None]:
     written = recipe_file.read(file)
-    if asked.mix == "catalog" or asked.network not in (None, written.network):
+    if options.mix == "catalog" or options.network not in (None, written.network):
         raise click.UsageError(f"{file} is a recipe for the network {written.network} and the mix {written.mix}.")
-    return override(written, asked.epochs, asked.seed, asked.teachers), asked.start or written.start or None
+    return override(written, options.epochs, options.seed, options.teachers), options.start or written.start or None
 
 
-def _with_what_was_given(recipe: Recipe, asked: RetrainOptions) -> Recipe:
+def _with_what_was_given(recipe: Recipe, options: RetrainOptions) -> Recipe:
     """Return the recipe with what options say in place of its own."""
-    recipe = with_changes(recipe, asked.batch_size, asked.lr)
-    if asked.augment is not None:
-        recipe = with_augmentations(recipe, asked.augment)
+    recipe = with_changes(recipe, options.batch_size, options.lr)
+    if options.augment is not None:
+        recipe = with_augmentations(recipe, options.augment)
     return replace(
         recipe,
-        ensemble=asked.ensemble or recipe.ensemble,
-        balanced=recipe.balanced if asked.class_weights is None else asked.class_weights,
-        patience=asked.patience or recipe.patience,
+        ensemble=options.ensemble or recipe.ensemble,
+        balanced=recipe.balanced if options.class_weights is None else options.class_weights,
+        patience=options.patience or recipe.patience,
     )
 
 
-def _floor(asked: RetrainOptions) -> float:
+def _floor(options: RetrainOptions) -> float:
     """Return the least held-out accuracy that is expected of what was asked for."""
-    if asked.own:
+    if options.own:
         return 0.0
-    return 0.8 if asked.recipe == "original" else 0.9
+    return 0.8 if options.recipe == "original" else 0.9

@@ -5,26 +5,26 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def random_shift_flip(pixels: Tensor, mirrored: Tensor, shift: int, chance: torch.Generator) -> Tensor:
+def random_shift_flip(pixels: Tensor, mirrored: Tensor, shift: int, rng: torch.Generator) -> Tensor:
     """Shift uint8 (n, 1, h, w) by up to `shift` pixels each way over background, and mirror where told."""
     n, _, height, width = pixels.shape
     device = pixels.device
     padded = functional.pad(pixels, (shift, shift, shift, shift))
-    offsets = torch.randint(0, 2 * shift + 1, (2, n, 1), generator=chance).to(device)
+    offsets = torch.randint(0, 2 * shift + 1, (2, n, 1), generator=rng).to(device)
     rows = offsets[0] + torch.arange(height, device=device)
     columns = offsets[1] + torch.arange(width, device=device)
     columns = torch.where(mirrored[:, None], columns.flip(1), columns)
     return padded[torch.arange(n, device=device)[:, None, None], 0, rows[:, :, None], columns[:, None, :]].unsqueeze(1)
 
 
-def cutout(pixels: Tensor, share: float, side: int, chance: torch.Generator) -> Tensor:
+def cutout(pixels: Tensor, share: float, side: int, rng: torch.Generator) -> Tensor:
     """Blacken a square of `side` pixels, cut at the edges, in a `share` of the pictures (cutout, arXiv 1708.04552)."""
     n, _, height, width = pixels.shape
     device = pixels.device
-    rows = torch.randint(0, height, (n, 1), generator=chance).to(device)
-    columns = torch.randint(0, width, (n, 1), generator=chance).to(device)
+    rows = torch.randint(0, height, (n, 1), generator=rng).to(device)
+    columns = torch.randint(0, width, (n, 1), generator=rng).to(device)
     inside_rows = (torch.arange(height, device=device) - rows).abs() <= side // 2
     inside_columns = (torch.arange(width, device=device) - columns).abs() <= side // 2
-    chosen = (torch.rand(n, generator=chance) < share).to(device)
+    chosen = (torch.rand(n, generator=rng) < share).to(device)
     square = inside_rows[:, :, None] & inside_columns[:, None, :] & chosen[:, None, None]
     return pixels.masked_fill(square.unsqueeze(1), 0)

@@ -88,7 +88,7 @@ class PhotoDataset:
     training: PhotoSplit
     held_out: PhotoSplit
     test: PhotoSplit
-    said: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def load_photo_dataset(
@@ -108,13 +108,13 @@ def load_photo_dataset(
     photo is opened. Raises `SourceError` or `DatasetError` where there is too little to learn from.
     """
     table = read_label_table(given, given, image_column, label_column)
-    said = [*table.said, *_empty_classes(given)]
-    named = _named(list(table.photos.values()), known, said)
+    notes = [*table.notes, *_empty_classes(given)]
+    named = _named(list(table.photos.values()), known, notes)
     check(_frequent(Counter(label for _, label in named), known))
-    seen = _seen(named, workers, progress, said)
-    labels = _labels(given, named, seen, known, said)
+    seen = _seen(named, workers, progress, notes)
+    labels = _labels(given, named, seen, known, notes)
     photos = [shown for shown in seen if shown.label in labels]
-    return PhotoDataset(labels, *_parts(given, photos, labels, said), said)
+    return PhotoDataset(labels, *_parts(given, photos, labels, notes), notes)
 
 
 def _empty_classes(given: str) -> list[str]:
@@ -134,13 +134,13 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
-def _named(rows: Sequence[LabelledPhoto], known: Sequence[str], said: list[str]) -> list[Named]:
+def _named(rows: Sequence[LabelledPhoto], known: Sequence[str], notes: list[str]) -> list[Named]:
     """Return the rows that have a label, each with the one spelling of it."""
     rest = [row for row in rows if row.label != NONE]
     if len(rest) < len(rows):
-        said.append(f"Photos of none of the labels ({NONE}), left out: {len(rows) - len(rest)}; adapt can learn from them.")
+        notes.append(f"Photos of none of the labels ({NONE}), left out: {len(rows) - len(rest)}; adapt can learn from them.")
     spellings = canonical_labels([row.label for row in rest], known)
-    said += spelling_notes(spellings)
+    notes += spelling_notes(spellings)
     return [(row, spellings[row.label]) for row in rest]
 
 
@@ -148,7 +148,7 @@ def _seen(
     named: Sequence[Named],
     workers: int | None,
     progress: Callable[[int, int], None],
-    said: list[str],
+    notes: list[str],
 ) -> list[ProductPhoto]:
     """Return the photos that can be read and show a product."""
     seen: list[ProductPhoto] = []
@@ -165,30 +165,30 @@ def _seen(
             (unreadable if isinstance(outcome, Failed) else nothing).append(row.item.path)
         progress(number, len(named))
     if unreadable:
-        said.append(count_and_examples("Photos that cannot be read, left out", unreadable))
+        notes.append(count_and_examples("Photos that cannot be read, left out", unreadable))
     if nothing:
-        said.append(count_and_examples("Photos that show no product that stands out, left out", nothing))
+        notes.append(count_and_examples("Photos that show no product that stands out, left out", nothing))
     return seen
 
 
 def _labels(
-    given: str, named: Sequence[Named], seen: Sequence[ProductPhoto], known: Sequence[str], said: list[str]
+    given: str, named: Sequence[Named], seen: Sequence[ProductPhoto], known: Sequence[str], notes: list[str]
 ) -> tuple[str, ...]:
     """Return the labels that enough photos have: `known` ones first, in their order."""
     counts = Counter(photo.label for photo in seen)
-    asked = {label for _, label in named}
-    few = sorted(label for label in asked if counts[label] < MIN_PHOTOS_PER_LABEL)
+    used_labels = {label for _, label in named}
+    few = sorted(label for label in used_labels if counts[label] < MIN_PHOTOS_PER_LABEL)
     if few:
-        said.append(f"{', '.join(map(repr, few))}: fewer than {MIN_PHOTOS_PER_LABEL} photos to learn from, so left out.")
-    kept = asked.difference(few)
+        notes.append(f"{', '.join(map(repr, few))}: fewer than {MIN_PHOTOS_PER_LABEL} photos to learn from, so left out.")
+    kept = used_labels.difference(few)
     if len(kept) < 2:
         short = (
             f"{given} holds photos of {len(kept)} label{'s' * (len(kept) != 1)} that can be learnt from"
             f"{f' ({next(iter(kept))})' if kept else ''}; label photos of at least two, {MIN_PHOTOS_PER_LABEL} of each."
         )
-        raise DatasetError(" ".join([short, *said]))  # what was left out is why
+        raise DatasetError(" ".join([short, *notes]))  # what was left out is why
     if known and (new := sorted(kept.difference(known))):
-        said.append(f"New to the bundle that it begins with: {', '.join(new)}.")
+        notes.append(f"New to the bundle that it begins with: {', '.join(new)}.")
     return _frequent(counts, known)
 
 
@@ -199,7 +199,7 @@ def _frequent(counts: Mapping[str, int], known: Sequence[str]) -> tuple[str, ...
 
 
 def _parts(
-    given: str, photos: Sequence[ProductPhoto], labels: Sequence[str], said: list[str]
+    given: str, photos: Sequence[ProductPhoto], labels: Sequence[str], notes: list[str]
 ) -> tuple[PhotoSplit, PhotoSplit, PhotoSplit]:
     """Return the photos to learn from, those to choose and calibrate by, and those that only measure."""
     products = {label: {shown.product for shown in photos if shown.label == label} for label in labels}
@@ -209,7 +209,7 @@ def _parts(
     for shown in photos:
         parts[0 if shown.product in learnt_whole else _part(shown.product)].append(shown)
     if rare:
-        said.append(
+        notes.append(
             f"{', '.join(rare)}: fewer than {MIN_PRODUCTS_TO_SPLIT} products, so all are learnt, and nothing tells how well."
         )
     for name, part in (("held out", parts[1]), ("tested on", parts[2])):
@@ -220,7 +220,7 @@ def _parts(
         there = {shown.label for shown in part}
         missing = [label for label in labels if label not in rare and label not in there]
         if missing:
-            said.append(f"{', '.join(missing)}: by chance no product is {name}.")
+            notes.append(f"{', '.join(missing)}: by chance no product is {name}.")
     first, second, third = (PhotoSplit(part, labels) for part in parts)
     return first, second, third
 

@@ -150,11 +150,11 @@ def coverage(shares: Floats, accuracies: Floats, let_pass: tuple[float, float] |
     return _png(draw, _WIDTH, 3.6)
 
 
-def classes(figures: Mapping[str, Mapping[str, float]]) -> bytes:
+def classes(per_class: Mapping[str, Mapping[str, float]]) -> bytes:
     """Return precision, recall and F1 of each class, for a part of what `measure` has under `per_class`."""
-    columns = -(-len(figures) // _CLASSES_A_COLUMN)
-    parts = np.array_split(np.arange(len(figures)), columns)
-    labels, rows = [_short(label) for label in figures], list(figures.values())
+    columns = -(-len(per_class) // _CLASSES_A_COLUMN)
+    parts = np.array_split(np.arange(len(per_class)), columns)
+    labels, rows = [_short(label) for label in per_class], list(per_class.values())
 
     def draw(figure: "Figure") -> None:
         for axes, part in zip(figure.subplots(1, columns, squeeze=False, sharex=True)[0], parts, strict=True):

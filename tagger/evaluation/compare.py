@@ -46,7 +46,7 @@ class ModelFamily:
     """Of training, mean over the bundles whose card has them."""
     pictures_a_second: dict[int, float]
     """By size of the batch; empty where no speed was measured."""
-    said: tuple[Tensor, ...]
+    probabilities: tuple[Tensor, ...]
     """Calibrated probabilities (n, classes) of each."""
     together: Tensor
     """Those of their mean, with a temperature of its own from the held-out pictures."""
@@ -64,14 +64,14 @@ class Comparison:
         """Return a row a family, figures being means over its bundles; and one for the ensemble of several."""
         rows = []
         for family in self.families:
-            rows.append(_row(family, family.said, self.labels))
-            if len(family.said) > 1:
+            rows.append(_row(family, family.probabilities, self.labels))
+            if len(family.probabilities) > 1:
                 rows.append(_ensemble_row(family, self.labels))
         return rows
 
     def differences(self) -> list[dict[str, Any]]:
         """Return a row for every two of: each family's first bundle, and its ensemble where it has several."""
-        right = [(family.names[0], _right(family.said[0], self.labels)) for family in self.families]
+        right = [(family.names[0], _right(family.probabilities[0], self.labels)) for family in self.families]
         right += [(_ensemble(family), _right(family.together, self.labels)) for family in self.families if family.names[1:]]
         return [
             {
@@ -129,9 +129,9 @@ def _family(shown: Mapping[str, str], held_out: Images, test: Images, timed: boo
     """Return the bundles of one kind, by the name or folder of each and what it is called beside the others."""
     members = [bundle.load(name) for name in shown]
     network = members[0].network()
-    known, asked = ([predictions_of(member, pictures) for member in members] for pictures in (held_out, test))
+    known, tested = ([predictions_of(member, pictures) for member in members] for pictures in (held_out, test))
     temperature = fit_temperature(torch.stack(known).mean(0).log(), held_out.labels)
-    seconds = [member.card.figures["seconds"] for member in members if "seconds" in member.card.figures]
+    seconds = [member.card.metrics["seconds"] for member in members if "seconds" in member.card.metrics]
     return ModelFamily(
         names=tuple(shown.values()),
         parameters=count_parameters(network),
@@ -139,17 +139,17 @@ def _family(shown: Mapping[str, str], held_out: Images, test: Images, timed: boo
         size=len(read(next(iter(shown))).weights()),
         seconds=float(np.mean(seconds)) if seconds else None,
         pictures_a_second=Predictor(members[0], "cpu").pictures_a_second(BATCHES) if timed else {},
-        said=tuple(asked),
-        together=(torch.stack(asked).mean(0).log() / temperature).softmax(1),
+        probabilities=tuple(tested),
+        together=(torch.stack(tested).mean(0).log() / temperature).softmax(1),
     )
 
 
-def _row(family: ModelFamily, said: Sequence[Tensor], labels: NDArray[np.int64]) -> dict[str, Any]:
+def _row(family: ModelFamily, probabilities: Sequence[Tensor], labels: NDArray[np.int64]) -> dict[str, Any]:
     """Return a family's figures, means over `said`, with the standard deviation of the accuracy."""
-    every = [_metrics(one, labels) for one in said]
+    every = [_metrics(one, labels) for one in probabilities]
     return {
         "name": ", ".join(family.names),
-        "seeds": len(said),
+        "seeds": len(probabilities),
         **{name: rounded(np.mean([figures[name] for figures in every])) for name in every[0]},
         "accuracy_deviation": rounded(np.std([figures["accuracy"] for figures in every], ddof=1)) if every[1:] else None,
         "parameters": family.parameters,
@@ -162,7 +162,7 @@ def _row(family: ModelFamily, said: Sequence[Tensor], labels: NDArray[np.int64])
 
 def _ensemble_row(family: ModelFamily, labels: NDArray[np.int64]) -> dict[str, Any]:
     """Return the figures of a family's bundles asked together, which cost as much as all of them."""
-    count = len(family.said)
+    count = len(family.probabilities)
     row = _row(family, (family.together,), labels) | {"name": _ensemble(family), "seeds": count}
     for name in ("parameters", "macs", "bytes"):
         row[name] *= count
@@ -174,12 +174,14 @@ def _ensemble_row(family: ModelFamily, labels: NDArray[np.int64]) -> dict[str, A
 
 
 def _ensemble(family: ModelFamily) -> str:
-    return f"{len(family.said)} x {family.names[0]}"
+    return f"{len(family.probabilities)} x {family.names[0]}"
 
 
-def _metrics(said: Tensor, labels: NDArray[np.int64]) -> dict[str, float]:
+def _metrics(probabilities: Tensor, labels: NDArray[np.int64]) -> dict[str, float]:
     """Return accuracy, macro precision, recall and F1, calibration error, accuracy at two coverages, cross-entropy in nats."""
-    measured = classification.classification_report(said.argmax(1).numpy(), said.amax(1).numpy(), labels, LABELS)
+    measured = classification.classification_report(
+        probabilities.argmax(1).numpy(), probabilities.amax(1).numpy(), labels, LABELS
+    )
     classes = measured["per_class"].values()
     coverage = {row["coverage"]: row["accuracy"] for row in measured["coverage"]}
     return {
@@ -188,10 +190,10 @@ def _metrics(said: Tensor, labels: NDArray[np.int64]) -> dict[str, float]:
         "calibration_error": measured["calibration_error"],
         "accuracy_at_90": coverage[0.9],
         "accuracy_at_80": coverage[0.8],
-        "cross_entropy": functional.nll_loss(said.clamp_min(1e-12).log(), torch.from_numpy(labels)).item(),
+        "cross_entropy": functional.nll_loss(probabilities.clamp_min(1e-12).log(), torch.from_numpy(labels)).item(),
     }
 
 
-def _right(said: Tensor, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    right: NDArray[np.bool_] = said.argmax(1).numpy() == labels
+def _right(probabilities: Tensor, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    right: NDArray[np.bool_] = probabilities.argmax(1).numpy() == labels
     return right

@@ -45,7 +45,7 @@ def _tile(row: Example, file: Path) -> Pixels:
         tile[:height, :width] = cv2.resize(photo.pixels, (width, height), interpolation=cv2.INTER_AREA)
         saw = cv2.resize(extract_product(photo).pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST)
         tile[:_SIDE, _SIDE + 6 : 2 * _SIDE + 6] = saw[:, :, None]
-    for line, text in enumerate((f"{row.label} is called", f"{row.said or 'no product'} {row.confidence:.2f}")):
+    for line, text in enumerate((f"{row.label} is called", f"{row.predicted or 'no product'} {row.confidence:.2f}")):
         written = for_terminal(text)
         cv2.putText(tile, written, (3, 99 + 15 * line), cv2.FONT_HERSHEY_SIMPLEX, 0.38, (255, 255, 255), 1, cv2.LINE_AA)
     return tile

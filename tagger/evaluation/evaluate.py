@@ -58,7 +58,7 @@ class Example:
         return not self.tag.ranked and self.tag.reason in FAILED_REASONS
 
     @property
-    def said(self) -> str:
+    def predicted(self) -> str:
         """The likeliest label; empty where there is no tag."""
         return self.tag.ranked[0][0] if self.tag.ranked else ""
 
@@ -70,7 +70,7 @@ class Example:
     @property
     def right(self) -> bool:
         """Whether the label was said."""
-        return self.said == self.label
+        return self.predicted == self.label
 
     @property
     def group_right(self) -> bool:
@@ -181,7 +181,7 @@ def _metrics(rows: Sequence[Example], evaluation: Evaluation) -> dict[str, Any]:
 def _measured(known: Sequence[Example], evaluation: Evaluation) -> dict[str, Any]:
     numbers = {label: number for number, label in enumerate(evaluation.labels)}
     return classification.classification_report(
-        np.array([numbers.get(row.said, classification.NO_TAG) for row in known]),
+        np.array([numbers.get(row.predicted, classification.NO_TAG) for row in known]),
         np.array([row.confidence for row in known]),
         np.array([numbers[row.label] for row in known]),
         evaluation.labels,

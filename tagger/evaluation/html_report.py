@@ -42,15 +42,15 @@ def html_report(evaluation: Evaluation, history: Sequence[Epoch], command: str) 
     predictions show the photos themselves.
     """
     files: Files = {}
-    figures = metrics_by_source(evaluation)
+    metrics = metrics_by_source(evaluation)
     body = [
         _element("h1", f"How right {evaluation.model} is"),
         f"<p>Made by <code>{for_html(command)}</code></p>",
-        *_summary(evaluation, figures),
+        *_summary(evaluation, metrics),
         *_training(files, history),
     ]
     for number, (name, rows) in enumerate(evaluation.sources.items(), 1):
-        body += [_element("h2", f"{number}. {name}"), *_source(files, f"{number}-", rows, figures[name])]
+        body += [_element("h2", f"{number}. {name}"), *_source(files, f"{number}-", rows, metrics[name])]
     page = _PAGE.substitute(title=for_html(f"{evaluation.model}: report"), style=_STYLE, body="\n".join(body))
     return {**files, REPORT_FILE: page.encode("utf-8", "backslashreplace")}
 
@@ -58,15 +58,15 @@ def html_report(evaluation: Evaluation, history: Sequence[Epoch], command: str) 
 # Sections ----------------------------------------------------------------------------------------------------------
 
 
-def _summary(evaluation: Evaluation, figures: Mapping[str, Metrics]) -> Iterator[str]:
+def _summary(evaluation: Evaluation, metrics: Mapping[str, Metrics]) -> Iterator[str]:
     """Yield one row a source, and a further one of its photos that are not loosely mapped."""
     rows = []
     for name, photos in evaluation.sources.items():
         known = _known(photos)
-        rows.append([name, *_summary_cells(known, figures[name])])
-        if "unambiguous" in figures[name]:
+        rows.append([name, *_summary_cells(known, metrics[name])])
+        if "unambiguous" in metrics[name]:
             clear = [row for row in known if not row.ambiguous]
-            rows.append([f"{name}, unambiguous", *_summary_cells(clear, figures[name]["unambiguous"])])
+            rows.append([f"{name}, unambiguous", *_summary_cells(clear, metrics[name]["unambiguous"])])
     yield _element("h2", "Summary")
     yield _element(
         "p",
@@ -77,17 +77,17 @@ def _summary(evaluation: Evaluation, figures: Mapping[str, Metrics]) -> Iterator
     yield _table(f"Figures of {evaluation.model}", titles, rows)
 
 
-def _summary_cells(known: Sequence[Example], figures: Metrics) -> list[str]:
+def _summary_cells(known: Sequence[Example], metrics: Metrics) -> list[str]:
     if not known:
         return ["0", *["-"] * 5]
     right, labels, groups = ([getattr(row, name) for row in known] for name in ("right", "label", "group"))
     return [
-        f"{figures['n']:,}",
+        f"{metrics['n']:,}",
         _interval(bootstrap_interval(right, groups)),
         _interval(macro_bootstrap_interval(right, labels, groups)),
-        f"{figures['calibration_error']:.3f}",
-        f"{figures['unflagged_share']:.1%}",
-        "-" if figures["unflagged_accuracy"] is None else f"{figures['unflagged_accuracy']:.3f}",
+        f"{metrics['calibration_error']:.3f}",
+        f"{metrics['unflagged_share']:.1%}",
+        "-" if metrics["unflagged_accuracy"] is None else f"{metrics['unflagged_accuracy']:.3f}",
     ]
 
 
@@ -104,16 +104,16 @@ def _training(files: Files, history: Sequence[Epoch]) -> Iterator[str]:
     yield _figure(files, "training.png", charts.training(history), alt, "Loss and accuracy by epoch.")
 
 
-def _source(files: Files, prefix: str, rows: Sequence[Example], figures: Metrics) -> Iterator[str]:
+def _source(files: Files, prefix: str, rows: Sequence[Example], metrics: Metrics) -> Iterator[str]:
     """Yield all of one source; its pictures' files are named by the prefix."""
-    yield from (_element("p", said) for said in _left_out(figures))
+    yield from (_element("p", said) for said in _left_out(metrics))
     known = _known(rows)
     if not known:
         yield _element("p", "No photo has a label of this bundle, so there is nothing to be right about.")
         return
-    yield from _confusion(files, prefix, figures)
-    yield from _by_class(files, prefix, figures)
-    yield from _confidence(files, prefix, known, figures)
+    yield from _confusion(files, prefix, metrics)
+    yield from _by_class(files, prefix, metrics)
+    yield from _confidence(files, prefix, known, metrics)
     by_confidence = sorted(known, key=lambda row: -row.confidence)
     yield from _surest(files, f"{prefix}wrong", "Surest wrong predictions", [row for row in by_confidence if not row.right])
     yield from _surest(files, f"{prefix}right", "Surest right predictions", [row for row in by_confidence if row.right])
@@ -124,18 +124,18 @@ def _known(rows: Sequence[Example]) -> list[Example]:
     return [row for row in rows if row.known and not row.failed]
 
 
-def _left_out(figures: Metrics) -> Iterator[str]:
-    if figures["failed"]:
-        yield f"Left out, as they could not be read: {_counted(figures['failed'])}."
-    if figures["other_labels"]:
-        flagged = figures["other_labels_flagged"]
-        yield f"Of labels that the bundle lacks: {_counted(figures['other_labels'])}; {flagged:,} of these were flagged."
-    if figures["not_recognised"]:
-        yield f"Photos in which no product was found, which count as wrong: {figures['not_recognised']:,}."
+def _left_out(metrics: Metrics) -> Iterator[str]:
+    if metrics["failed"]:
+        yield f"Left out, as they could not be read: {_counted(metrics['failed'])}."
+    if metrics["other_labels"]:
+        flagged = metrics["other_labels_flagged"]
+        yield f"Of labels that the bundle lacks: {_counted(metrics['other_labels'])}; {flagged:,} of these were flagged."
+    if metrics["not_recognised"]:
+        yield f"Photos in which no product was found, which count as wrong: {metrics['not_recognised']:,}."
 
 
-def _confusion(files: Files, prefix: str, figures: Metrics) -> Iterator[str]:
-    confusion, n = figures["confusion"], figures["n"]
+def _confusion(files: Files, prefix: str, metrics: Metrics) -> Iterator[str]:
+    confusion, n = metrics["confusion"], metrics["n"]
     pairs = classification.confused_pairs(confusion)
     counts = np.column_stack([confusion["counts"], confusion["without_tag"]])
     labels = [*confusion["labels"], "no tag"]
@@ -178,8 +178,8 @@ def _confusion(files: Files, prefix: str, figures: Metrics) -> Iterator[str]:
         yield _element("p", "None: every prediction is right.")
 
 
-def _by_class(files: Files, prefix: str, figures: Metrics) -> Iterator[str]:
-    there = {label: row for label, row in figures["per_class"].items() if row["n"]}
+def _by_class(files: Files, prefix: str, metrics: Metrics) -> Iterator[str]:
+    there = {label: row for label, row in metrics["per_class"].items() if row["n"]}
     drawn = set(sorted(there, key=lambda label: there[label]["f1"])[: charts.MOST_CLASSES])
     part = "" if len(drawn) == len(there) else f" of the {len(drawn)} classes with the lowest F1 of {len(there)}"
     png = charts.classes({label: row for label, row in there.items() if label in drawn})
@@ -192,13 +192,13 @@ def _by_class(files: Files, prefix: str, figures: Metrics) -> Iterator[str]:
     yield _table("Precision, recall and F1 by class", ("class", "n", "precision", "recall", "F1"), cells)
 
 
-def _confidence(files: Files, prefix: str, known: Sequence[Example], figures: Metrics) -> Iterator[str]:
-    error, n = figures["calibration_error"], figures["n"]
+def _confidence(files: Files, prefix: str, known: Sequence[Example], metrics: Metrics) -> Iterator[str]:
+    error, n = metrics["calibration_error"], metrics["n"]
     yield _element("h3", "Confidence and accuracy")
     yield _figure(
         files,
         f"{prefix}reliability.png",
-        charts.reliability(figures["reliability"]),
+        charts.reliability(metrics["reliability"]),
         f"Reliability diagram: the calibration error is {error:.3f}. The table has all bins.",
         f"Reliability diagram: calibration error {error:.3f}, n = {n:,}.",
     )
@@ -207,10 +207,10 @@ def _confidence(files: Files, prefix: str, known: Sequence[Example], figures: Me
         ("confidence", "n", "mean confidence", "accuracy"),
         (
             [f"{row['from']:.2f} to {row['to']:.2f}", f"{row['n']:,}", f"{row['confidence']:.3f}", f"{row['accuracy']:.3f}"]
-            for row in figures["reliability"]
+            for row in metrics["reliability"]
         ),
     )
-    share, right = figures["unflagged_share"], figures["unflagged_accuracy"]
+    share, right = metrics["unflagged_share"], metrics["unflagged_accuracy"]
     own = (
         f"the bundle's own threshold lets {share:.1%} pass, and {right:.1%} of these are right"
         if right is not None
@@ -230,7 +230,7 @@ def _confidence(files: Files, prefix: str, known: Sequence[Example], figures: Me
         ("surest", "n", "accuracy", "least confidence"),
         (
             [f"{row['coverage']:.0%}", f"{row['n']:,}", f"{row['accuracy']:.3f}", f"{row['least_confidence']:.4f}"]
-            for row in figures["coverage"]
+            for row in metrics["coverage"]
         ),
     )
 
@@ -245,7 +245,7 @@ def _surest(files: Files, name: str, title: str, rows: Sequence[Example]) -> Ite
     yield '<ul class="tiles">'
     for number, row in enumerate(rows[:SUREST], 1):
         place = row.file.name if row.file else row.group
-        pixels, said = _pixels(row), row.said or "no tag"
+        pixels, said = _pixels(row), row.predicted or "no tag"
         yield "<li>"
         if pixels is None:
             yield _element("p", "The photo cannot be read any more.")

@@ -147,15 +147,15 @@ def _by_class(name: str, known: Rows, labels: Sequence[str]) -> Iterator[str]:
     yield from _head(["class", "n (groups)", "recall", "precision", "unflagged", "of these right", "mostly taken for"])
     there = {label: rows for label in labels if (rows := [row for row in known if row.label == label])}
     for label, mine in there.items():
-        wrong = Counter(row.said or "no product" for row in mine if not row.right)
+        wrong = Counter(row.predicted or "no product" for row in mine if not row.right)
         yield _line(
             label,
             _size(mine),
             _share(mine, lambda row: row.right),
-            _mean([row for row in known if row.said == label], lambda row: row.right),
+            _mean([row for row in known if row.predicted == label], lambda row: row.right),
             _mean(mine, lambda row: row.unflagged),
             _mean(_unflagged(mine), lambda row: row.right),
-            ", ".join(f"{said} {count}" for said, count in wrong.most_common(3)),
+            ", ".join(f"{predicted} {count}" for predicted, count in wrong.most_common(3)),
         )
     yield _line(
         "mean of the classes",

@@ -233,29 +233,29 @@ def _quiet() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Scored:
-    said: Tensor
+    probabilities: Tensor
     pictures_a_second: float
 
 
 @torch.inference_mode()
 def _score(scorer: Scorer, pixels: Tensor) -> _Scored:
     """Return what a scorer says of the pictures, with its speed: the median over batches, but for the first."""
-    said, seconds = [], []
+    probabilities, seconds = [], []
     for batch in torch.split(pixels, BATCH):
         begun = time.perf_counter()
-        said.append(scorer(batch))
+        probabilities.append(scorer(batch))
         seconds.append(time.perf_counter() - begun)
-    return _Scored(torch.cat(said), BATCH / statistics.median(seconds[1:]))
+    return _Scored(torch.cat(probabilities), BATCH / statistics.median(seconds[1:]))
 
 
 def _row(name: str, content: bytes, scored: _Scored, before: _Scored, labels: Tensor) -> ExportCheck:
-    tags = scored.said.argmax(1)
+    tags = scored.probabilities.argmax(1)
     return ExportCheck(
         name=name,
         size=len(content),
         compressed=len(zlib.compress(content)),
         pictures_a_second=scored.pictures_a_second,
         accuracy=(tags == labels).float().mean().item(),
-        same_tags=int((tags == before.said.argmax(1)).sum()),
-        difference=(scored.said - before.said).abs().max().item(),
+        same_tags=int((tags == before.probabilities.argmax(1)).sum()),
+        difference=(scored.probabilities - before.probabilities).abs().max().item(),
     )

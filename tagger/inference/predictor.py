@@ -56,11 +56,11 @@ class Predictor:
             if self._shop is None:
                 probabilities[chosen] = looked.probabilities[: len(chosen), :-1].numpy()
             else:
-                answered = self._shop.answer(looked.probabilities, looked.maps, self._card.shop_temperature)
+                answered = self._shop.predict(looked.probabilities, looked.maps, self._card.shop_temperature)
                 probabilities[chosen] = answered[: len(chosen), :-1].numpy()
         return probabilities
 
-    def look(self, pictures: Sequence[ProductImage]) -> "Features":
+    def extract(self, pictures: Sequence[ProductImage]) -> "Features":
         """Return what the network alone says of n pictures and how it sees them, whatever a shop has taught."""
         probabilities = torch.zeros(len(pictures), len(self._card.network_groups) + 1)
         maps = torch.zeros(len(pictures), pooled_size(self._network))

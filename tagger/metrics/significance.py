@@ -36,10 +36,10 @@ def macro_accuracy(right: ArrayLike, classes: ArrayLike) -> float:
 def macro_bootstrap_interval(right: Sequence[bool], classes: Sequence[object], groups: Sequence[str]) -> Interval:
     """Return `macro_accuracy` with its interval over seeded draws of groups; a draw passes over classes that it lacks."""
     n, marked = _counts(right, classes, groups)
-    chance, even = np.random.default_rng(0), np.full(len(n), 1 / len(n))
+    rng, even = np.random.default_rng(0), np.full(len(n), 1 / len(n))
     drawn = []
     for _ in range(0, RESAMPLES, _RESAMPLES_AT_ONCE):  # all of them at once would take gigabytes on some ten thousand groups
-        draws = chance.multinomial(len(n), even, _RESAMPLES_AT_ONCE)
+        draws = rng.multinomial(len(n), even, _RESAMPLES_AT_ONCE)
         with np.errstate(invalid="ignore"):
             drawn.append(np.nanmean((draws @ marked) / (draws @ n), axis=1))
     low, high = np.quantile(np.concatenate(drawn), [0.025, 0.975])

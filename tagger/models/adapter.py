@@ -31,6 +31,9 @@ BLOCK = 1_024
 PREFIX = "shop."
 """Marks the tensors of a shop in a file that holds a network's too."""
 
+STORED_NAMES = {"memory_probabilities": "said"}
+"""Names of tensors in a bundle\'s file that differ from the fields\' names; they cannot change without a new format."""
+
 
 @dataclass(frozen=True)
 class ShopAdapter:
@@ -51,7 +54,7 @@ class ShopAdapter:
     """Their biases (K + 1,)."""
     memory: Tensor
     """Directions, `direct`ed, of the photos remembered (n, d), float16."""
-    said: Tensor
+    memory_probabilities: Tensor
     """What is said of each of them (n, K + 1), float16."""
 
     def __post_init__(self) -> None:
@@ -61,7 +64,11 @@ class ShopAdapter:
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"the shop's {name} has the shape {tuple(getattr(self, name).shape)}, not {shape}")
-        if self.translation.shape[1] != ends or self.memory.shape != (len(self.said), d) or self.said.shape[1] != ends:
+        if (
+            self.translation.shape[1] != ends
+            or self.memory.shape != (len(self.memory_probabilities), d)
+            or self.memory_probabilities.shape[1] != ends
+        ):
             raise ValueError("the shop's translation, memory and labels do not fit each other")
 
     @classmethod
@@ -70,16 +77,19 @@ class ShopAdapter:
         own = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
         if not own:
             return None
-        missing = {field.name for field in fields(cls)} ^ own.keys()
+        names = {STORED_NAMES.get(field.name, field.name): field.name for field in fields(cls)}
+        missing = names.keys() ^ own.keys()
         if missing:
             raise ValueError(f"the shop's tensors are not those that they should be: {', '.join(sorted(missing))}")
-        return cls(**own)
+        return cls(**{names[stored]: tensor for stored, tensor in own.items()})
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors by the names that `of_tensors` knows."""
-        return {PREFIX + field.name: getattr(self, field.name).contiguous() for field in fields(self)}
+        return {
+            PREFIX + STORED_NAMES.get(field.name, field.name): getattr(self, field.name).contiguous() for field in fields(self)
+        }
 
-    def direct(self, maps: Tensor, photos: Tensor | None = None) -> Tensor:
+    def embed(self, maps: Tensor, photos: Tensor | None = None) -> Tensor:
         """Return directions of length 1, float32 (n, d), in which the catalog's own maps (n, d) point all ways.
 
         With `photos`, numbers int64 (m,), those of these alone (m, d), without a copy of their maps.
@@ -92,26 +102,26 @@ class ShopAdapter:
         They are of the labels, and in the last column of none of them against all.
         """
         translated = (probabilities @ self.translation).clamp(MIN_PROBABILITY, 1)
-        said = torch.cat([translated[:, :-1].log(), torch.logit(translated[:, -1:], MIN_PROBABILITY)], 1)
-        return said + (directions @ self.weight + self.bias)
+        prior = torch.cat([translated[:, :-1].log(), torch.logit(translated[:, -1:], MIN_PROBABILITY)], 1)
+        return prior + (directions @ self.weight + self.bias)
 
-    def said_by_head(self, probabilities: Tensor, directions: Tensor) -> Tensor:
+    def head_probabilities(self, probabilities: Tensor, directions: Tensor) -> Tensor:
         """Return probabilities (n, K + 1) without any memory, for the network's (n, S + 1) and directions (n, d)."""
         scores = self.scores(probabilities, directions)
         none = scores[:, -1:].sigmoid()
         return torch.cat([(1 - none) * scores[:, :-1].softmax(1), none], 1)
 
-    def answer(self, probabilities: Tensor, maps: Tensor, temperature: float = 1.0) -> Tensor:
+    def predict(self, probabilities: Tensor, maps: Tensor, temperature: float = 1.0) -> Tensor:
         """Return probabilities float32 (n, K + 1) for the network's (n, S + 1) and maps (n, d); rows sum to 1."""
         blocks = zip(torch.split(probabilities, BLOCK), torch.split(maps, BLOCK), strict=True)
         return torch.cat([self._answer(*block, temperature) for block in blocks])
 
     def _answer(self, probabilities: Tensor, maps: Tensor, temperature: float) -> Tensor:
-        directions = self.direct(maps)
-        own = self.said_by_head(probabilities, directions)
+        directions = self.embed(maps)
+        own = self.head_probabilities(probabilities, directions)
         near, which = (directions @ self._memory.T).topk(min(NEIGHBOURS, len(self.memory)), 1)
         weights = ((near - 1) / WIDTH).exp()
-        told = (weights[:, :, None] * self.said[which].float()).sum(1)
+        told = (weights[:, :, None] * self.memory_probabilities[which].float()).sum(1)
         return apply_temperature((OWN * own + told) / (OWN + weights.sum(1, keepdim=True)), temperature)
 
     @cached_property

@@ -9,7 +9,7 @@ The card is replaced last and atomically, so a bundle is the old one or the new 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -24,7 +24,7 @@ from tagger.file_names import escape_surrogates
 from tagger.files import atomic_write
 from tagger.models.adapter import PREFIX, ShopAdapter
 from tagger.models.bundle_name import DEFAULT_FILE
-from tagger.models.card import FORMAT, KIND, Card, damage_as_error, model_name, read
+from tagger.models.card import FORMAT, KIND, Card, card_as_json, damage_as_error, model_name, read
 from tagger.models.network import Network
 from tagger.models.registry import is_folder, user_folder
 from tagger.models.side_files import remove_own
@@ -87,7 +87,7 @@ def save(folder: Path, card: Card, network: Network, shop: ShopAdapter | None = 
     raw = {
         "kind": KIND,
         "format": FORMAT,
-        **{key: value for key, value in asdict(card).items() if key not in ("min_confidence", "precisions")},
+        **{key: value for key, value in card_as_json(card).items() if key not in ("min_confidence", "precisions")},
         "thresholds": {"min_confidence": card.min_confidence, "precisions": card.precisions},
         "weights": {"file": weights.name, "sha256": checksum},
     }

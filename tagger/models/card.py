@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Card:
     """The same for the logits of the head for photos, where there is one."""
     precisions: dict[str, float] = field(default_factory=dict)
     """The threshold to ask for so that a share of the unflagged tags is right: from "0.95" to the probability, 0..1."""
-    figures: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)
     """sha256 of each file trained on."""
@@ -108,6 +108,11 @@ class StoredCard:
     def model(self) -> str:
         """What the `model` column holds: name, short hash and garment version, as in `base@1a2b3c4d+g1`."""
         return model_name(self.card, self.fingerprint)
+
+
+def card_as_json(card: Card) -> dict[str, Any]:
+    """Return the card's fields by their names in `card.json`; its `metrics` are called figures there."""
+    return {"figures" if name == "metrics" else name: value for name, value in asdict(card).items()}
 
 
 def model_name(card: Card, fingerprint: str) -> str:
@@ -204,7 +209,7 @@ def _card(raw: dict[str, Any]) -> Card:
         min_confidence=float(thresholds["min_confidence"]),
         photo_temperature=float(raw.get("photo_temperature", 1.0)),
         precisions={str(float(key)): float(value) for key, value in thresholds.get("precisions", {}).items()},
-        figures=dict(raw["figures"]),
+        metrics=dict(raw["figures"]),
         recipe=dict(raw["recipe"]),
         data=dict(raw["data"]),
         versions=dict(raw["versions"]),

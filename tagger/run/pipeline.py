@@ -109,12 +109,12 @@ class RunCallbacks:
     started: Callable[[RunSummary], None] = lambda report: None
     """Is told that the run has begun, once what it needs is there."""
     warned: Callable[[str], None] = lambda sentence: None
-    looked: Callable[[int, int], None] = lambda done, total: None
+    scored: Callable[[int, int], None] = lambda done, total: None
     """Is told how many of the files that have to be looked at have been."""
     failed: Callable[[Failed], None] = lambda failure: None
-    finishing: Callable[[], AbstractContextManager[None]] = nullcontext
+    defer: Callable[[], AbstractContextManager[None]] = nullcontext
     """Holds a signal back until the block, a batch, has ended."""
-    ending: Callable[[], AbstractContextManager[None]] = nullcontext
+    ignore: Callable[[], AbstractContextManager[None]] = nullcontext
     """Holds a signal back for good: with the block, the replacement of the output, the run has ended."""
 
 
@@ -128,7 +128,7 @@ class _RunPlan:
     min_confidence: float
     names: Mapping[str, str]
     """What labels go by in the output."""
-    watcher: RunCallbacks
+    callbacks: RunCallbacks
     report: RunSummary
 
     def tag_of(self, result: Result) -> Tag:
@@ -138,20 +138,23 @@ class _RunPlan:
 
 
 def run(
-    settings: RunSettings, stdin: IO[bytes] | None = None, watcher: RunCallbacks | None = None, report: RunSummary | None = None
+    settings: RunSettings,
+    stdin: IO[bytes] | None = None,
+    callbacks: RunCallbacks | None = None,
+    report: RunSummary | None = None,
 ) -> RunSummary:
     """Tag the source into the output and return the counts; the output is replaced at the end or not at all.
 
     `report` is filled as the run goes on, so that there is something to say of one that breaks off. Raises an `FmtagError`
     where the run as a whole could not be done; what had been scored by then is remembered.
     """
-    watcher = watcher or RunCallbacks()
+    callbacks = callbacks or RunCallbacks()
     report = RunSummary() if report is None else report
     started = time.monotonic()
 
     def ignored(path: str, why: str) -> None:
         report.ignored += 1
-        watcher.ignored(path, why)
+        callbacks.ignored(path, why)
 
     def opened() -> source.Source:
         return source.open_source(settings.source, settings.image_column, stdin, ignored)
@@ -165,7 +168,7 @@ def run(
         found, signed = opened(), card.read(settings.model)
         threshold = signed.card.threshold(settings.precision) if settings.min_confidence is None else settings.min_confidence
         names = source.read_label_map(settings.label_map, signed.card.labels) if settings.label_map else {}
-        job = _RunPlan(settings, format, signed, threshold, names, watcher, report)
+        job = _RunPlan(settings, format, signed, threshold, names, callbacks, report)
         found = _not_empty(found, job)
         with ledger.exclusive(place, settings.wait):
             for path in (settings.out, settings.changes, settings.report):
@@ -176,7 +179,7 @@ def run(
             except LedgerDamagedError as error:
                 if place is None:
                     raise
-                watcher.warned(f"{error} It is kept as {ledger.set_aside(place).name}, and a new one is begun.")
+                callbacks.warned(f"{error} It is kept as {ledger.set_aside(place).name}, and a new one is begun.")
                 if settings.source == "-":
                     raise LedgerError(
                         "The paths on standard input have been read and are gone; run the command again."
@@ -200,10 +203,10 @@ def _run(job: _RunPlan, opened: source.Source, place: Path | None) -> None:
         named = output.columns(opened.columns, min(settings.top_k, len(job.signed.card.labels)))
         writing = output.open_output(settings.out, job.format, named, report.model, opened.schema, settings.excel)
         writer = outputs.enter_context(writing)
-        job.watcher.started(report)
+        job.callbacks.started(report)
         with report.timed("list"):
             unknown = memory.take(_listed(job, opened.items))
-        _Scorer(job, memory, opened.root, unknown).look()
+        _Scorer(job, memory, opened.root, unknown).score_all()
         with ExitStack() as end, report.timed("publish"), memory.publishing(cells_of):
             totals = memory.totals()
             _refuse_loss(job, totals)
@@ -211,7 +214,7 @@ def _run(job: _RunPlan, opened: source.Source, place: Path | None) -> None:
             _write_rows(job, memory, writer, named)
             if settings.changes is not None:
                 _write_changes(settings.changes, report, memory)
-            end.enter_context(job.watcher.ending())
+            end.enter_context(job.callbacks.ignore())
             outputs.close()
 
 
@@ -267,18 +270,18 @@ class _Scorer:
         self._total = total
         self._loaded: Tagger | None = None
 
-    def look(self) -> None:
+    def score_all(self) -> None:
         """Look at all files that have to be looked at; each batch is in the ledger before the next one is scored."""
         ahead, batches = tee(self._memory.unknown(self._settings.batch_size))
         items = (Item(one.path, self._root / one.path) for batch in ahead for one in batch)
         reading = load_photos(items, self._settings.workers, self._settings.allow_truncated, self._memory.knows)
         with closing(reading) as prepared:  # a thread that asked the ledger while that is closed would crash all
             for batch in batches:
-                with self._job.watcher.finishing():
+                with self._job.callbacks.defer():
                     with self._report.timed("read"):
                         photos = self._without_repeats([next(prepared) for _ in batch])
                     self._score(batch, photos)
-                self._job.watcher.looked(self._report.looked_at, self._total)
+                self._job.callbacks.scored(self._report.looked_at, self._total)
 
     def _score(self, batch: Sequence[UnscoredPhoto], photos: Sequence[LoadedPhoto]) -> None:
         with self._report.timed("predict"):
@@ -337,7 +340,7 @@ def _count(job: _RunPlan, memory: Ledger, totals: ledger.Totals) -> None:
     report.settling, report.duplicates = totals.settling, totals.duplicates
     if report.failed:
         for path, failed in memory.failures():
-            job.watcher.failed(failed)
+            job.callbacks.failed(failed)
             if job.settings.report is not None:
                 report.failures.append((path, failed))
 

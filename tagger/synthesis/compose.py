@@ -34,187 +34,185 @@ def enlarge(picture: Pixels) -> Pixels:
     return np.where(large >= LEAST, large, 0).astype(np.uint8)
 
 
-def figure(worn: Outfit, chance: Rng, skin: int | None = None) -> Pixels:
+def figure(worn: Outfit, rng: Rng, skin: int | None = None) -> Pixels:
     """Return uint8 (height, CANVAS): somebody in these clothes, cut off where shops cut their photos."""
-    skin = int(np.clip(chance.normal(95, 45), 30, 220)) if skin is None else skin
+    skin = int(np.clip(rng.normal(95, 45), 30, 220)) if skin is None else skin
     canvas = np.zeros((4 * CANVAS, 2 * CANVAS), np.uint8)
     middle, shoulders, hips = CANVAS, 100, 100
     if worn.top is not None:
         top = _trimmed(worn.top)
-        wide = chance.uniform(66, 92)
-        top = _sized(top, wide, len(top) / top.shape[1] * wide * chance.uniform(0.9, 1.15))
+        wide = rng.uniform(66, 92)
+        top = _sized(top, wide, len(top) / top.shape[1] * wide * rng.uniform(0.9, 1.15))
         hips = shoulders + round(0.9 * len(top))
     if worn.bottom is not None:
         bottom = _trimmed(worn.bottom)
-        wide = chance.uniform(40, 62)
-        bottom = _sized(bottom, wide, chance.uniform(2.0, 3.1) * wide)
-        _shoes(canvas, middle, hips + len(bottom), chance)
-        _laid(canvas, bottom, middle + round(chance.normal(0, 2)), hips - 6)
+        wide = rng.uniform(40, 62)
+        bottom = _sized(bottom, wide, rng.uniform(2.0, 3.1) * wide)
+        _shoes(canvas, middle, hips + len(bottom), rng)
+        _laid(canvas, bottom, middle + round(rng.normal(0, 2)), hips - 6)
     else:
-        _legs(canvas, middle, hips - 10, skin, chance)
-    arms = chance.random() < 0.85
+        _legs(canvas, middle, hips - 10, skin, rng)
+    arms = rng.random() < 0.85
     if arms:
-        _arms(canvas, middle, shoulders, skin, chance)
+        _arms(canvas, middle, shoulders, skin, rng)
     if worn.top is not None:
         _laid(canvas, top, middle, shoulders)
     if worn.over is not None:
-        _laid(canvas, _opened(worn.over, chance), middle, shoulders - 2)
-    if chance.random() < 0.4:  # hands in front
-        _arms(canvas, middle, shoulders, skin, chance, forearms_only=True)
-    _head(canvas, middle, shoulders, skin, chance)
+        _laid(canvas, _opened(worn.over, rng), middle, shoulders - 2)
+    if rng.random() < 0.4:  # hands in front
+        _arms(canvas, middle, shoulders, skin, rng, forearms_only=True)
+    _head(canvas, middle, shoulders, skin, rng)
     return canvas
 
 
-def photo_of_top(worn: Outfit, chance: Rng) -> Pixels:
+def photo_of_top(worn: Outfit, rng: Rng) -> Pixels:
     """Return a figure cut off at the hips, the knees, or not at all, with its head, half of it, or none."""
-    canvas = figure(worn, chance)
-    below = int(chance.choice([165, 190, 260, 384], p=[0.4, 0.25, 0.15, 0.2]))
-    above = int(chance.choice([0, 78, 96], p=[0.7, 0.15, 0.15]))
+    canvas = figure(worn, rng)
+    below = int(rng.choice([165, 190, 260, 384], p=[0.4, 0.25, 0.15, 0.2]))
+    above = int(rng.choice([0, 78, 96], p=[0.7, 0.15, 0.15]))
     return canvas[above : max(below, above + 80)]
 
 
-def photo_of_bottom(worn: Outfit, chance: Rng) -> Pixels:
+def photo_of_bottom(worn: Outfit, rng: Rng) -> Pixels:
     """Return a figure from the waist down, sometimes with the whole top or the head."""
-    canvas = figure(worn, chance)
+    canvas = figure(worn, rng)
     lengths = np.flatnonzero(canvas[100:].any(1))
     hips = 150 if worn.top is not None else 100
-    above = int(chance.choice([hips + 20, hips - 10, hips - 35, 100], p=[0.3, 0.4, 0.25, 0.05]))
-    below = 100 + int(lengths[-1]) + 1 - int(chance.choice([0, 15, 60], p=[0.6, 0.25, 0.15]))
+    above = int(rng.choice([hips + 20, hips - 10, hips - 35, 100], p=[0.3, 0.4, 0.25, 0.05]))
+    below = 100 + int(lengths[-1]) + 1 - int(rng.choice([0, 15, 60], p=[0.6, 0.25, 0.15]))
     return canvas[above : max(below, above + 80)]
 
 
-def cut_from_figure(garment: Pixels, chance: Rng) -> Pixels:
+def cut_from_figure(garment: Pixels, rng: Rng) -> Pixels:
     """Return a garment with what a cut out of a figure leaves and takes: neck, strands of hair, holes, a straight hem."""
     canvas = np.pad(garment, CANVAS // 4)
     ys, xs = np.nonzero(canvas)
     if len(ys) == 0:
         return canvas
     top, bottom, left, right = ys.min(), ys.max(), xs.min(), xs.max()
-    middle, width, skin, hair = (left + right) // 2, right - left, int(chance.uniform(30, 220)), int(chance.uniform(60, 255))
-    if chance.random() < 0.4:  # neck
-        half = round(width * chance.uniform(0.06, 0.14))
+    middle, width, skin, hair = (left + right) // 2, right - left, int(rng.uniform(30, 220)), int(rng.uniform(60, 255))
+    if rng.random() < 0.4:  # neck
+        half = round(width * rng.uniform(0.06, 0.14))
         cv2.rectangle(
-            canvas, (middle - half, max(0, top - round(width * chance.uniform(0, 0.15)))), (middle + half, top + 4), skin, -1
+            canvas, (middle - half, max(0, top - round(width * rng.uniform(0, 0.15)))), (middle + half, top + 4), skin, -1
         )
-    if chance.random() < 0.3:  # strands of hair over the shoulders
+    if rng.random() < 0.3:  # strands of hair over the shoulders
         for side in (-1, 1):
-            x = middle + side * round(width * chance.uniform(0.12, 0.25))
-            cv2.ellipse(
-                canvas, (x, top + 4), (round(width * 0.07), round(width * chance.uniform(0.1, 0.45))), 0, 0, 360, hair, -1
-            )
-    for _ in range(int(chance.integers(0, 3))):  # hands, cut away or left
-        x, y = int(chance.integers(left, right + 1)), int(chance.integers((top + bottom) // 2, bottom + 1))
-        tone = 0 if chance.random() < 0.6 else skin
-        cv2.ellipse(canvas, (x, y), (round(width * 0.07), round(width * 0.1)), chance.uniform(0, 180), 0, 360, tone, -1)
-    if chance.random() < 0.45:  # a straight cut, or a strip of what is worn below
-        y = round(bottom - (bottom - top) * chance.uniform(0, 0.15))
+            x = middle + side * round(width * rng.uniform(0.12, 0.25))
+            cv2.ellipse(canvas, (x, top + 4), (round(width * 0.07), round(width * rng.uniform(0.1, 0.45))), 0, 0, 360, hair, -1)
+    for _ in range(int(rng.integers(0, 3))):  # hands, cut away or left
+        x, y = int(rng.integers(left, right + 1)), int(rng.integers((top + bottom) // 2, bottom + 1))
+        tone = 0 if rng.random() < 0.6 else skin
+        cv2.ellipse(canvas, (x, y), (round(width * 0.07), round(width * 0.1)), rng.uniform(0, 180), 0, 360, tone, -1)
+    if rng.random() < 0.45:  # a straight cut, or a strip of what is worn below
+        y = round(bottom - (bottom - top) * rng.uniform(0, 0.15))
         canvas[y:] = 0
-    elif chance.random() < 0.4:
-        half, high = round(width * chance.uniform(0.25, 0.4)), round(width * chance.uniform(0.03, 0.3))
+    elif rng.random() < 0.4:
+        half, high = round(width * rng.uniform(0.25, 0.4)), round(width * rng.uniform(0.03, 0.3))
         strip = canvas[bottom - 2 : bottom - 2 + high, middle - half : middle + half]
-        strip[strip == 0] = int(chance.uniform(20, 255))
-    if chance.random() < 0.3:  # forearms that stayed
+        strip[strip == 0] = int(rng.uniform(20, 255))
+    if rng.random() < 0.3:  # forearms that stayed
         for side in (-1, 1):
-            x = middle + side * round(width * chance.uniform(0.4, 0.5))
-            y = round(top + (bottom - top) * chance.uniform(0.3, 0.5))
-            elbow = (x + side * round(chance.uniform(-4, 8)), y + round((bottom - top) * chance.uniform(0.2, 0.5)))
+            x = middle + side * round(width * rng.uniform(0.4, 0.5))
+            y = round(top + (bottom - top) * rng.uniform(0.3, 0.5))
+            elbow = (x + side * round(rng.uniform(-4, 8)), y + round((bottom - top) * rng.uniform(0.2, 0.5)))
             behind = canvas.copy()
-            cv2.line(canvas, (x, y), elbow, skin, round(width * chance.uniform(0.07, 0.12)))
+            cv2.line(canvas, (x, y), elbow, skin, round(width * rng.uniform(0.07, 0.12)))
             np.copyto(canvas, behind, where=behind > 0)
     return canvas
 
 
-def spread_sleeves(garment: Pixels, chance: Rng) -> Pixels:
+def spread_sleeves(garment: Pixels, rng: Rng) -> Pixels:
     """Return a top with its sleeves lifted, or let down, as somebody lays it on the floor."""
     y, x = np.mgrid[0:CANVAS, 0:CANVAS].astype(np.float32)
-    outwards = np.maximum(np.abs(x - CANVAS / 2) - chance.uniform(0.12, 0.22) * CANVAS, 0)
-    lift = chance.uniform(-0.3, 0.9)
+    outwards = np.maximum(np.abs(x - CANVAS / 2) - rng.uniform(0.12, 0.22) * CANVAS, 0)
+    lift = rng.uniform(-0.3, 0.9)
     moved_up = y + np.float32(lift) * outwards
-    wider = CANVAS / 2 + (x - CANVAS / 2) * np.float32(chance.uniform(0.85, 1.25))
+    wider = CANVAS / 2 + (x - CANVAS / 2) * np.float32(rng.uniform(0.85, 1.25))
     return np.asarray(cv2.remap(garment, wider.astype(np.float32), moved_up.astype(np.float32), cv2.INTER_LINEAR), np.uint8)
 
 
-def pair(shoe: Pixels, chance: Rng, least: float = 0.65) -> Pixels:
+def pair(shoe: Pixels, rng: Rng, least: float = 0.65) -> Pixels:
     """Return a shoe seen from the side beside, before or on its fellow, which may show its sole, or alone but turned.
 
     It is narrowed to no less than the share `least`, as a view aslant does.
     """
-    tilt = chance.uniform(-40, 40) * (1.6 - least)
-    near = rotate(_narrowed(shoe, chance.uniform(least, 1.0)), tilt, 0.8)
-    kind = chance.random()
+    tilt = rng.uniform(-40, 40) * (1.6 - least)
+    near = rotate(_narrowed(shoe, rng.uniform(least, 1.0)), tilt, 0.8)
+    kind = rng.random()
     if kind < 0.35:
         return near
-    fellow = mirror(shoe) if chance.random() < 0.4 else shoe
+    fellow = mirror(shoe) if rng.random() < 0.4 else shoe
     if kind < 0.6:  # behind, a little to the side
-        far = rotate(_narrowed(fellow, chance.uniform(least, 1.0)), tilt + chance.normal(0, 8), 0.78)
-        far = shift(far, chance.uniform(-28, 28), chance.uniform(-22, 4))
+        far = rotate(_narrowed(fellow, rng.uniform(least, 1.0)), tilt + rng.normal(0, 8), 0.78)
+        far = shift(far, rng.uniform(-28, 28), rng.uniform(-22, 4))
     elif kind < 0.8:  # lying behind, with its sole or its other side
-        far = rotate(fellow[::-1] if chance.random() < 0.5 else fellow, chance.uniform(0, 360), 0.75)
-        far = np.where(far > 0, np.clip(far * chance.uniform(0.4, 1.3), 8, 255), 0).astype(np.uint8)
-        far = shift(far, chance.uniform(-25, 25), chance.uniform(-25, 10))
+        far = rotate(fellow[::-1] if rng.random() < 0.5 else fellow, rng.uniform(0, 360), 0.75)
+        far = np.where(far > 0, np.clip(far * rng.uniform(0.4, 1.3), 8, 255), 0).astype(np.uint8)
+        far = shift(far, rng.uniform(-25, 25), rng.uniform(-25, 10))
     else:  # both upright, toes to the viewer
-        narrow = chance.uniform(0.25, 0.5)
-        near = shift(_narrowed(shoe, narrow), -chance.uniform(12, 24), chance.normal(0, 3))
-        far = shift(_narrowed(mirror(shoe), narrow), chance.uniform(12, 24), chance.normal(0, 3))
+        narrow = rng.uniform(0.25, 0.5)
+        near = shift(_narrowed(shoe, narrow), -rng.uniform(12, 24), rng.normal(0, 3))
+        far = shift(_narrowed(mirror(shoe), narrow), rng.uniform(12, 24), rng.normal(0, 3))
     return np.where(near > 0, near, far).astype(np.uint8)
 
 
-def warp_perspective(canvas: Pixels, chance: Rng, strength: float = 0.12) -> Pixels:
+def warp_perspective(canvas: Pixels, rng: Rng, strength: float = 0.12) -> Pixels:
     """Return the picture turned a little and in perspective, as held cameras and hung clothes make it."""
     side = np.float32(max(canvas.shape))
     corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
-    shifted = corners + chance.normal(0, strength / 2, (4, 2)).astype(np.float32)
+    shifted = corners + rng.normal(0, strength / 2, (4, 2)).astype(np.float32)
     matrix = cv2.getPerspectiveTransform(corners * side, (0.1 + 0.8 * shifted).astype(np.float32) * side)
     return np.asarray(cv2.warpPerspective(canvas, matrix, (int(side), int(side))), np.uint8)
 
 
-def roughen_edges(canvas: Pixels, chance: Rng) -> Pixels:
+def roughen_edges(canvas: Pixels, rng: Rng) -> Pixels:
     """Return the picture with the faults of a cut: a frayed outline, holes, a rest of shadow around or below."""
     height, width = canvas.shape
-    coarse = chance.normal(0, 1, (max(2, height // 6), max(2, width // 6)))
+    coarse = rng.normal(0, 1, (max(2, height // 6), max(2, width // 6)))
     noise = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     mask = (canvas > 0).view(np.uint8)
-    kind = chance.random()
+    kind = rng.random()
     if kind < 0.4:
-        inner = cv2.erode(mask, _SQUARE_3, iterations=int(chance.integers(1, 4)))
+        inner = cv2.erode(mask, _SQUARE_3, iterations=int(rng.integers(1, 4)))
         return np.where((inner > 0) | ((mask > 0) & (noise > 0.2)), canvas, 0).astype(np.uint8)
     if kind < 0.8:
-        outer = cv2.dilate(mask, _SQUARE_3, iterations=int(chance.integers(1, 6)))
-        fall = chance.normal(0, 3, 2)
+        outer = cv2.dilate(mask, _SQUARE_3, iterations=int(rng.integers(1, 6)))
+        fall = rng.normal(0, 3, 2)
         shade = cv2.warpAffine(outer, np.array([[1, 0, fall[0]], [0, 1, abs(fall[1])]], np.float32), (width, height))
-        return np.where(mask > 0, canvas, np.where((shade > 0) & (noise > -0.8), chance.integers(2, 40), 0)).astype(np.uint8)
-    return np.where(noise > chance.uniform(1.5, 2.5), 0, canvas).astype(np.uint8)
+        return np.where(mask > 0, canvas, np.where((shade > 0) & (noise > -0.8), rng.integers(2, 40), 0)).astype(np.uint8)
+    return np.where(noise > rng.uniform(1.5, 2.5), 0, canvas).astype(np.uint8)
 
 
-def change_tone(canvas: Pixels, chance: Rng) -> Pixels:
+def change_tone(canvas: Pixels, rng: Rng) -> Pixels:
     """Return the picture paler or darker, flatter or starker: Fashion-MNIST left white products out."""
     product = canvas > 0
     if not product.any():
         return canvas
     level = canvas.astype(np.float32)
-    kind = chance.random()
+    kind = rng.random()
     if kind < 0.45:  # pale
-        level = level * np.exp(chance.uniform(np.log(0.08), 0))
+        level = level * np.exp(rng.uniform(np.log(0.08), 0))
     elif kind < 0.6:  # pale with dark outlines, as white cloth on white has
         middle = level[product].mean()
-        level = chance.uniform(5, 40) + (level - middle) * chance.uniform(0.1, 0.5)
+        level = rng.uniform(5, 40) + (level - middle) * rng.uniform(0.1, 0.5)
     elif kind < 0.8:  # dark
-        level = 255 - (255 - level) * chance.uniform(0.15, 1)
+        level = 255 - (255 - level) * rng.uniform(0.15, 1)
     else:
-        level = 255 * (level / 255) ** np.exp(chance.normal(0, 0.5))
-    if chance.random() < 0.3:
+        level = 255 * (level / 255) ** np.exp(rng.normal(0, 0.5))
+    if rng.random() < 0.3:
         y, x = np.mgrid[-1 : 1 : len(canvas) * 1j, -1 : 1 : canvas.shape[1] * 1j]
-        level = level * (1 + chance.normal(0, 0.15) * x + chance.normal(0, 0.2) * y)
+        level = level * (1 + rng.normal(0, 0.15) * x + rng.normal(0, 0.2) * y)
     return np.where(product, np.clip(level, 2, 255), 0).astype(np.uint8)
 
 
-def add_pattern(canvas: Pixels, chance: Rng) -> Pixels:
+def add_pattern(canvas: Pixels, rng: Rng) -> Pixels:
     """Return a garment with stripes, checks or a print, which say nothing of its class."""
     height, width = canvas.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    kind, strength = chance.random(), chance.uniform(0.2, 0.9)
-    period = chance.uniform(5, 22)
-    across, down = np.sin(2 * np.pi * x / period), np.sin(2 * np.pi * y / period + chance.uniform(0, 6))
+    kind, strength = rng.random(), rng.uniform(0.2, 0.9)
+    period = rng.uniform(5, 22)
+    across, down = np.sin(2 * np.pi * x / period), np.sin(2 * np.pi * y / period + rng.uniform(0, 6))
     if kind < 0.3:
         wave = down
     elif kind < 0.45:
@@ -222,7 +220,7 @@ def add_pattern(canvas: Pixels, chance: Rng) -> Pixels:
     elif kind < 0.7:
         wave = (across + down) / 2
     else:
-        coarse = chance.normal(0, 1, (max(2, int(height / period)), max(2, int(width / period))))
+        coarse = rng.normal(0, 1, (max(2, int(height / period)), max(2, int(width / period))))
         wave = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     if 0.7 < kind < 0.85:  # a print on the chest
         far = ((x / width - 0.5) / 0.22) ** 2 + ((y / height - 0.42) / 0.18) ** 2
@@ -255,28 +253,28 @@ def _laid(canvas: Pixels, piece: Pixels, middle: int, top: int) -> None:
     np.copyto(there, piece, where=piece > 0)
 
 
-def _opened(coat: Pixels, chance: Rng) -> Pixels:
+def _opened(coat: Pixels, rng: Rng) -> Pixels:
     """Return a coat without a strip down its middle."""
     coat = _trimmed(coat).copy()
-    coat = _sized(coat, chance.uniform(78, 100), len(coat) / coat.shape[1] * chance.uniform(85, 110))
-    middle, half = coat.shape[1] // 2, round(coat.shape[1] * chance.uniform(0.04, 0.16))
+    coat = _sized(coat, rng.uniform(78, 100), len(coat) / coat.shape[1] * rng.uniform(85, 110))
+    middle, half = coat.shape[1] // 2, round(coat.shape[1] * rng.uniform(0.04, 0.16))
     triangle = np.array([[middle, 0], [middle + half, len(coat)], [middle - half, len(coat)]], np.int32)
     cv2.fillPoly(coat, [triangle], 0)
     return coat
 
 
-def _head(canvas: Pixels, middle: int, shoulders: int, skin: int, chance: Rng) -> None:
-    high, wide = round(chance.uniform(15, 20)), round(chance.uniform(11, 14))
-    hair = int(np.clip(chance.normal(190, 60), 10, 255))
-    middle += round(chance.normal(0, 3))
-    neck = shoulders + round(chance.uniform(2, 14))
-    centre = (middle, shoulders - high - round(chance.uniform(2, 8)))
-    long = chance.random() < 0.45
+def _head(canvas: Pixels, middle: int, shoulders: int, skin: int, rng: Rng) -> None:
+    high, wide = round(rng.uniform(15, 20)), round(rng.uniform(11, 14))
+    hair = int(np.clip(rng.normal(190, 60), 10, 255))
+    middle += round(rng.normal(0, 3))
+    neck = shoulders + round(rng.uniform(2, 14))
+    centre = (middle, shoulders - high - round(rng.uniform(2, 8)))
+    long = rng.random() < 0.45
     if long:
-        cv2.ellipse(canvas, (middle, centre[1] + 8), (wide + 6, round(chance.uniform(24, 45))), 0, 0, 360, hair, -1)
+        cv2.ellipse(canvas, (middle, centre[1] + 8), (wide + 6, round(rng.uniform(24, 45))), 0, 0, 360, hair, -1)
     cv2.rectangle(canvas, (middle - 6, centre[1]), (middle + 6, neck), skin, -1)
-    if chance.random() < 0.5:  # neckline
-        opening = np.array([[middle - 9, shoulders], [middle + 9, shoulders], [middle, neck + round(chance.uniform(0, 16))]])
+    if rng.random() < 0.5:  # neckline
+        opening = np.array([[middle - 9, shoulders], [middle + 9, shoulders], [middle, neck + round(rng.uniform(0, 16))]])
         cv2.fillPoly(canvas, [opening.astype(np.int32)], skin, cv2.LINE_AA)
     cv2.ellipse(canvas, (centre[0], centre[1] - 3), (wide + 2, high + 3), 0, 0, 360, hair, -1)
     cv2.ellipse(canvas, (centre[0], centre[1] + 3), (wide, high - 2), 0, 0, 360, skin, -1)
@@ -285,30 +283,30 @@ def _head(canvas: Pixels, middle: int, shoulders: int, skin: int, chance: Rng) -
         cv2.circle(canvas, (centre[0] + side, centre[1]), 2, eyes, -1)
 
 
-def _arms(canvas: Pixels, middle: int, shoulders: int, skin: int, chance: Rng, forearms_only: bool = False) -> None:
-    width = round(chance.uniform(8, 13))
+def _arms(canvas: Pixels, middle: int, shoulders: int, skin: int, rng: Rng, forearms_only: bool = False) -> None:
+    width = round(rng.uniform(8, 13))
     for side in (-1, 1):
-        shoulder = (middle + side * round(chance.uniform(26, 34)), shoulders + 12)
-        elbow = (middle + side * round(chance.uniform(36, 54)), shoulders + round(chance.uniform(38, 52)))
-        hand = (middle + side * round(chance.uniform(10, 50)), shoulders + round(chance.uniform(55, 88)))
+        shoulder = (middle + side * round(rng.uniform(26, 34)), shoulders + 12)
+        elbow = (middle + side * round(rng.uniform(36, 54)), shoulders + round(rng.uniform(38, 52)))
+        hand = (middle + side * round(rng.uniform(10, 50)), shoulders + round(rng.uniform(55, 88)))
         if not forearms_only:
             cv2.line(canvas, shoulder, elbow, skin, width, cv2.LINE_AA)
-        if not forearms_only or chance.random() < 0.6:
+        if not forearms_only or rng.random() < 0.6:
             cv2.line(canvas, elbow, hand, skin, width - 2, cv2.LINE_AA)
             cv2.circle(canvas, hand, width // 2 + 2, skin, -1)
 
 
-def _legs(canvas: Pixels, middle: int, hips: int, skin: int, chance: Rng) -> None:
-    tone = skin if chance.random() < 0.75 else int(chance.uniform(120, 255))  # tights
-    length, stance = round(chance.uniform(110, 150)), round(chance.uniform(7, 16))
+def _legs(canvas: Pixels, middle: int, hips: int, skin: int, rng: Rng) -> None:
+    tone = skin if rng.random() < 0.75 else int(rng.uniform(120, 255))  # tights
+    length, stance = round(rng.uniform(110, 150)), round(rng.uniform(7, 16))
     for side in (-1, 1):
         foot = (middle + side * stance, hips + length)
-        cv2.line(canvas, (middle + side * 11, hips), foot, tone, round(chance.uniform(12, 17)), cv2.LINE_AA)
-    _shoes(canvas, middle, hips + length, chance)
+        cv2.line(canvas, (middle + side * 11, hips), foot, tone, round(rng.uniform(12, 17)), cv2.LINE_AA)
+    _shoes(canvas, middle, hips + length, rng)
 
 
-def _shoes(canvas: Pixels, middle: int, ground: int, chance: Rng) -> None:
-    tone = int(chance.uniform(20, 255))
+def _shoes(canvas: Pixels, middle: int, ground: int, rng: Rng) -> None:
+    tone = int(rng.uniform(20, 255))
     for side in (-1, 1):
-        centre = (middle + side * round(chance.uniform(9, 18)), min(ground + 3, len(canvas) - 8))
-        cv2.ellipse(canvas, centre, (9, round(chance.uniform(5, 9))), 0, 0, 360, tone, -1)
+        centre = (middle + side * round(rng.uniform(9, 18)), min(ground + 3, len(canvas) - 8))
+        cv2.ellipse(canvas, centre, (9, round(rng.uniform(5, 9))), 0, 0, 360, tone, -1)

@@ -20,21 +20,21 @@ Points = NDArray[np.float64]
 _MIDDLE = CANVAS / 2
 
 
-def ood_object(chance: Rng) -> Pixels:
+def ood_object(rng: Rng) -> Pixels:
     """Return uint8 (CANVAS, CANVAS): a thing of none of Fashion-MNIST's classes, or several of them."""
-    draw = _OOD_OBJECTS[chance.integers(len(_OOD_OBJECTS))]
-    canvas = add_texture(draw(chance), chance)
-    if chance.random() < 0.25:
-        canvas = _several(canvas, chance)
-    if chance.random() < 0.5:
+    draw = _OOD_OBJECTS[rng.integers(len(_OOD_OBJECTS))]
+    canvas = add_texture(draw(rng), rng)
+    if rng.random() < 0.25:
+        canvas = _several(canvas, rng)
+    if rng.random() < 0.5:
         canvas = mirror(canvas)
-    return rotate(canvas, chance.normal(0, 10) if chance.random() < 0.8 else chance.uniform(0, 360))
+    return rotate(canvas, rng.normal(0, 10) if rng.random() < 0.8 else rng.uniform(0, 360))
 
 
-def bag(chance: Rng) -> Pixels:
+def bag(rng: Rng) -> Pixels:
     """Return uint8 (CANVAS, CANVAS): a rucksack, a waist bag, a bag on a chain or a pouch."""
-    draw = (_rucksack, _waist_bag, _bag_on_a_strap, _bag_on_a_strap)[chance.integers(4)]
-    return rotate(add_texture(draw(chance), chance), chance.normal(0, 8))
+    draw = (_rucksack, _waist_bag, _bag_on_a_strap, _bag_on_a_strap)[rng.integers(4)]
+    return rotate(add_texture(draw(rng), rng), rng.normal(0, 8))
 
 
 def rotate(canvas: Pixels, degrees: float, scale: float = 1.0) -> Pixels:
@@ -54,17 +54,17 @@ def shift(canvas: Pixels, right: float, down: float) -> Pixels:
     return np.asarray(cv2.warpAffine(canvas, matrix, (CANVAS, CANVAS)), np.uint8)
 
 
-def add_texture(canvas: Pixels, chance: Rng) -> Pixels:
+def add_texture(canvas: Pixels, rng: Rng) -> Pixels:
     """Return the drawing with the unevenness of real things: a light from one side, a pattern, some grain."""
     y, x = np.mgrid[0:CANVAS, 0:CANVAS] / CANVAS - 0.5
-    factor = 1 + chance.normal(0, 0.5) * x + chance.normal(0, 0.3) * y
-    if chance.random() < 0.2:
-        angle, waves = chance.uniform(0, np.pi), chance.uniform(6, 40)
-        stripes = np.sin(waves * (np.cos(angle) * x + np.sin(angle) * y) + chance.uniform(0, 6))
-        factor = factor * (1 + chance.uniform(0.1, 0.6) * stripes)
-    if chance.random() < 0.5:
-        grain = cv2.resize(chance.normal(0, 1, (24, 24)), (CANVAS, CANVAS), interpolation=cv2.INTER_LINEAR)
-        factor = factor * (1 + chance.uniform(0.05, 0.35) * grain)
+    factor = 1 + rng.normal(0, 0.5) * x + rng.normal(0, 0.3) * y
+    if rng.random() < 0.2:
+        angle, waves = rng.uniform(0, np.pi), rng.uniform(6, 40)
+        stripes = np.sin(waves * (np.cos(angle) * x + np.sin(angle) * y) + rng.uniform(0, 6))
+        factor = factor * (1 + rng.uniform(0.1, 0.6) * stripes)
+    if rng.random() < 0.5:
+        grain = cv2.resize(rng.normal(0, 1, (24, 24)), (CANVAS, CANVAS), interpolation=cv2.INTER_LINEAR)
+        factor = factor * (1 + rng.uniform(0.05, 0.35) * grain)
     return np.where(canvas > 0, np.clip(canvas * factor, 3, 255), 0).astype(np.uint8)
 
 
@@ -75,8 +75,8 @@ def _blank() -> Pixels:
     return np.zeros((CANVAS, CANVAS), np.uint8)
 
 
-def _tone(chance: Rng, low: float = 12, high: float = 255) -> int:
-    return int(chance.uniform(low, high))
+def _tone(rng: Rng, low: float = 12, high: float = 255) -> int:
+    return int(rng.uniform(low, high))
 
 
 def _ellipse(canvas: Pixels, x: float, y: float, rx: float, ry: float, tone: int, width: int = -1, **arc: float) -> None:
@@ -104,338 +104,332 @@ def _area(canvas: Pixels, points: list[tuple[float, float]] | Points, tone: int)
 # ----- bags ----------------------------------------------------------------------------------------------------------
 
 
-def _rucksack(chance: Rng) -> Pixels:
-    canvas, tone = _blank(), _tone(chance, 40)
-    half, top, round_off = chance.uniform(0.24, 0.34), chance.uniform(0.12, 0.22), chance.uniform(0.1, 0.24)
-    if chance.random() < 0.7:
+def _rucksack(rng: Rng) -> Pixels:
+    canvas, tone = _blank(), _tone(rng, 40)
+    half, top, round_off = rng.uniform(0.24, 0.34), rng.uniform(0.12, 0.22), rng.uniform(0.1, 0.24)
+    if rng.random() < 0.7:
         for side in (-1, 1):
-            _ellipse(
-                canvas, 0.5 + side * half, 0.6, chance.uniform(0.04, 0.12), 0.3, max(8, tone - 20), round(chance.uniform(3, 7))
-            )
-    _ellipse(canvas, 0.5, top, 0.07, chance.uniform(0.05, 0.1), tone, 3)
+            _ellipse(canvas, 0.5 + side * half, 0.6, rng.uniform(0.04, 0.12), 0.3, max(8, tone - 20), round(rng.uniform(3, 7)))
+    _ellipse(canvas, 0.5, top, 0.07, rng.uniform(0.05, 0.1), tone, 3)
     _box(canvas, 0.5 - half, top + round_off, 0.5 + half, 0.94, tone)
     _ellipse(canvas, 0.5, top + round_off, half, round_off, tone)
-    _box(canvas, 0.5 - half * 0.75, chance.uniform(0.55, 0.65), 0.5 + half * 0.75, 0.9, _tone(chance, 30))
+    _box(canvas, 0.5 - half * 0.75, rng.uniform(0.55, 0.65), 0.5 + half * 0.75, 0.9, _tone(rng, 30))
     _line(
         canvas,
         [(0.5 - half * 0.8, 0.5), (0.5 - half * 0.6, 0.3), (0.5 + half * 0.6, 0.3), (0.5 + half * 0.8, 0.5)],
-        _tone(chance),
+        _tone(rng),
         2,
     )
     return canvas
 
 
-def _waist_bag(chance: Rng) -> Pixels:
-    canvas, tone = _blank(), _tone(chance, 20)
-    rise = chance.uniform(0.1, 0.3)
-    _ellipse(canvas, 0.5, 0.58 - rise / 2, 0.42, rise, _tone(chance, 20), round(chance.uniform(2, 6)))
-    _ellipse(canvas, 0.5, 0.62, chance.uniform(0.22, 0.34), chance.uniform(0.1, 0.17), tone)
-    _line(canvas, [(0.28, 0.57), (0.72, 0.57)], _tone(chance), 2)
+def _waist_bag(rng: Rng) -> Pixels:
+    canvas, tone = _blank(), _tone(rng, 20)
+    rise = rng.uniform(0.1, 0.3)
+    _ellipse(canvas, 0.5, 0.58 - rise / 2, 0.42, rise, _tone(rng, 20), round(rng.uniform(2, 6)))
+    _ellipse(canvas, 0.5, 0.62, rng.uniform(0.22, 0.34), rng.uniform(0.1, 0.17), tone)
+    _line(canvas, [(0.28, 0.57), (0.72, 0.57)], _tone(rng), 2)
     return canvas
 
 
-def _bag_on_a_strap(chance: Rng) -> Pixels:
-    canvas, tone = _blank(), _tone(chance, 20)
-    half, top, bottom = chance.uniform(0.25, 0.42), chance.uniform(0.4, 0.6), chance.uniform(0.86, 0.96)
-    strap = _tone(chance, 15)
-    for _ in range(int(chance.integers(0, 3))):
-        rise = chance.uniform(0.1, top - 0.04)
+def _bag_on_a_strap(rng: Rng) -> Pixels:
+    canvas, tone = _blank(), _tone(rng, 20)
+    half, top, bottom = rng.uniform(0.25, 0.42), rng.uniform(0.4, 0.6), rng.uniform(0.86, 0.96)
+    strap = _tone(rng, 15)
+    for _ in range(int(rng.integers(0, 3))):
+        rise = rng.uniform(0.1, top - 0.04)
         _ellipse(
             canvas,
             0.5,
             top + 0.02,
-            half * chance.uniform(0.4, 0.95),
+            half * rng.uniform(0.4, 0.95),
             rise,
             strap,
-            round(chance.uniform(1, 5)),
+            round(rng.uniform(1, 5)),
             start=180,
             end=360,
         )
-    slant = chance.uniform(-0.05, 0.06)
+    slant = rng.uniform(-0.05, 0.06)
     _area(canvas, [(0.5 - half + slant, top), (0.5 + half - slant, top), (0.5 + half, bottom), (0.5 - half, bottom)], tone)
-    if chance.random() < 0.6:  # flap with a clasp
-        low = chance.uniform(top + 0.1, bottom - 0.08)
+    if rng.random() < 0.6:  # flap with a clasp
+        low = rng.uniform(top + 0.1, bottom - 0.08)
         flap = [(0.5 - half + slant, top), (0.5 + half - slant, top), (0.5 + half * 0.8, low), (0.5 - half * 0.8, low)]
-        _area(canvas, flap, int(np.clip(tone + chance.normal(0, 30), 10, 255)))
-        _box(canvas, 0.46, low - 0.04, 0.54, low + 0.03, _tone(chance))
+        _area(canvas, flap, int(np.clip(tone + rng.normal(0, 30), 10, 255)))
+        _box(canvas, 0.46, low - 0.04, 0.54, low + 0.03, _tone(rng))
     return canvas
 
 
 # ----- strangers -----------------------------------------------------------------------------------------------------
 
 
-def _belt(chance: Rng) -> Pixels:
-    canvas, tone, width = _blank(), _tone(chance, 60), chance.uniform(4, 12)
-    buckle = _tone(chance, 10)
-    if chance.random() < 0.6:  # coiled
-        flat = chance.uniform(0.1, 0.3)
+def _belt(rng: Rng) -> Pixels:
+    canvas, tone, width = _blank(), _tone(rng, 60), rng.uniform(4, 12)
+    buckle = _tone(rng, 10)
+    if rng.random() < 0.6:  # coiled
+        flat = rng.uniform(0.1, 0.3)
         _ellipse(canvas, 0.5, 0.5, 0.42, flat, tone, round(width))
-        if chance.random() < 0.5:
+        if rng.random() < 0.5:
             _ellipse(canvas, 0.48, 0.5, 0.36, flat * 0.85, max(10, tone - 20), round(width))
         _box(canvas, 0.42, 0.5 + flat - 0.06, 0.58, 0.5 + flat + 0.07, buckle)
         return canvas
-    _line(canvas, [(0.05, 0.5), (0.95, 0.5 + chance.normal(0, 0.03))], tone, width)
+    _line(canvas, [(0.05, 0.5), (0.95, 0.5 + rng.normal(0, 0.03))], tone, width)
     _box(canvas, 0.05, 0.42, 0.17, 0.58, buckle)
     return canvas
 
 
-def _watch(chance: Rng) -> Pixels:
-    canvas, strap, half = _blank(), _tone(chance, 30), chance.uniform(0.05, 0.13)
+def _watch(rng: Rng) -> Pixels:
+    canvas, strap, half = _blank(), _tone(rng, 30), rng.uniform(0.05, 0.13)
     _box(canvas, 0.5 - half, 0.04, 0.5 + half, 0.96, strap)
-    radius = half * chance.uniform(1.1, 1.9)
-    if chance.random() < 0.6:
-        _ellipse(canvas, 0.5, 0.5, radius, radius, _tone(chance))
-        _ellipse(canvas, 0.5, 0.5, radius * 0.8, radius * 0.8, _tone(chance, 5))
+    radius = half * rng.uniform(1.1, 1.9)
+    if rng.random() < 0.6:
+        _ellipse(canvas, 0.5, 0.5, radius, radius, _tone(rng))
+        _ellipse(canvas, 0.5, 0.5, radius * 0.8, radius * 0.8, _tone(rng, 5))
     else:
-        _box(canvas, 0.5 - radius, 0.5 - radius, 0.5 + radius, 0.5 + radius, _tone(chance))
-        _box(canvas, 0.5 - radius * 0.7, 0.5 - radius * 0.7, 0.5 + radius * 0.7, 0.5 + radius * 0.7, _tone(chance, 5))
-    _line(canvas, [(0.5, 0.5), (0.5 + radius * 0.5, 0.5 - radius * 0.4)], _tone(chance), 2)
+        _box(canvas, 0.5 - radius, 0.5 - radius, 0.5 + radius, 0.5 + radius, _tone(rng))
+        _box(canvas, 0.5 - radius * 0.7, 0.5 - radius * 0.7, 0.5 + radius * 0.7, 0.5 + radius * 0.7, _tone(rng, 5))
+    _line(canvas, [(0.5, 0.5), (0.5 + radius * 0.5, 0.5 - radius * 0.4)], _tone(rng), 2)
     return canvas
 
 
-def _glasses(chance: Rng) -> Pixels:
-    canvas, frame, lens = _blank(), _tone(chance, 60), _tone(chance, 20)
-    rx, ry, gap = chance.uniform(0.13, 0.2), chance.uniform(0.08, 0.17), chance.uniform(0.02, 0.05)
+def _glasses(rng: Rng) -> Pixels:
+    canvas, frame, lens = _blank(), _tone(rng, 60), _tone(rng, 20)
+    rx, ry, gap = rng.uniform(0.13, 0.2), rng.uniform(0.08, 0.17), rng.uniform(0.02, 0.05)
     for x in (0.5 - rx - gap, 0.5 + rx + gap):
         _ellipse(canvas, x, 0.5, rx, ry, lens)
-        _ellipse(canvas, x, 0.5, rx, ry, frame, round(chance.uniform(1, 5)))
+        _ellipse(canvas, x, 0.5, rx, ry, frame, round(rng.uniform(1, 5)))
     _line(canvas, [(0.5 - gap, 0.46), (0.5 + gap, 0.46)], frame, 3)
-    if chance.random() < 0.7:
-        _line(canvas, [(0.5 + 2 * rx + gap, 0.45), (0.97, 0.5 - chance.uniform(-0.1, 0.2))], frame, chance.uniform(2, 5))
-    if chance.random() < 0.5:
-        _line(canvas, [(0.5 - 2 * rx - gap, 0.45), (0.15, 0.4 - chance.uniform(0, 0.15))], frame, chance.uniform(2, 5))
+    if rng.random() < 0.7:
+        _line(canvas, [(0.5 + 2 * rx + gap, 0.45), (0.97, 0.5 - rng.uniform(-0.1, 0.2))], frame, rng.uniform(2, 5))
+    if rng.random() < 0.5:
+        _line(canvas, [(0.5 - 2 * rx - gap, 0.45), (0.15, 0.4 - rng.uniform(0, 0.15))], frame, rng.uniform(2, 5))
     return canvas
 
 
-def _hat(chance: Rng) -> Pixels:
-    canvas, tone = _blank(), _tone(chance)
-    crown, height = chance.uniform(0.2, 0.32), chance.uniform(0.2, 0.4)
-    brim = crown * chance.uniform(1.1, 1.9)
-    _ellipse(canvas, 0.5, 0.65, min(0.48, brim), chance.uniform(0.04, 0.12), max(8, tone - 20))
+def _hat(rng: Rng) -> Pixels:
+    canvas, tone = _blank(), _tone(rng)
+    crown, height = rng.uniform(0.2, 0.32), rng.uniform(0.2, 0.4)
+    brim = crown * rng.uniform(1.1, 1.9)
+    _ellipse(canvas, 0.5, 0.65, min(0.48, brim), rng.uniform(0.04, 0.12), max(8, tone - 20))
     _ellipse(canvas, 0.5, 0.65, crown, height, tone, start=180, end=360)
-    _box(canvas, 0.5 - crown, 0.58, 0.5 + crown, 0.66, _tone(chance) if chance.random() < 0.6 else tone)
+    _box(canvas, 0.5 - crown, 0.58, 0.5 + crown, 0.66, _tone(rng) if rng.random() < 0.6 else tone)
     return canvas
 
 
-def _cap(chance: Rng) -> Pixels:
-    canvas, tone = _blank(), _tone(chance)
-    radius = chance.uniform(0.25, 0.34)
-    _ellipse(canvas, 0.42, 0.6, radius, radius * chance.uniform(0.8, 1.1), tone, start=180, end=360)
-    _ellipse(
-        canvas, 0.42 + radius * 0.75, 0.6, radius * 0.75, chance.uniform(0.05, 0.12), _tone(chance), angle=chance.uniform(0, 20)
-    )
+def _cap(rng: Rng) -> Pixels:
+    canvas, tone = _blank(), _tone(rng)
+    radius = rng.uniform(0.25, 0.34)
+    _ellipse(canvas, 0.42, 0.6, radius, radius * rng.uniform(0.8, 1.1), tone, start=180, end=360)
+    _ellipse(canvas, 0.42 + radius * 0.75, 0.6, radius * 0.75, rng.uniform(0.05, 0.12), _tone(rng), angle=rng.uniform(0, 20))
     for x in (0.3, 0.42, 0.54):
         _line(canvas, [(x, 0.6), (0.42, 0.6 - radius)], max(5, tone - 30), 1)
     return canvas
 
 
-def _knitted_cap(chance: Rng) -> Pixels:
-    canvas, tone, half = _blank(), _tone(chance), chance.uniform(0.25, 0.36)
-    _ellipse(canvas, 0.5, 0.6, half, chance.uniform(0.3, 0.5), tone, start=180, end=360)
-    _box(canvas, 0.5 - half, 0.58, 0.5 + half, chance.uniform(0.7, 0.85), min(255, tone + 15))
+def _knitted_cap(rng: Rng) -> Pixels:
+    canvas, tone, half = _blank(), _tone(rng), rng.uniform(0.25, 0.36)
+    _ellipse(canvas, 0.5, 0.6, half, rng.uniform(0.3, 0.5), tone, start=180, end=360)
+    _box(canvas, 0.5 - half, 0.58, 0.5 + half, rng.uniform(0.7, 0.85), min(255, tone + 15))
     for x in np.arange(0.5 - half, 0.5 + half, 0.04):
         _line(canvas, [(x, 0.6), (x, 0.8)], max(5, tone - 25), 1)
-    if chance.random() < 0.4:
-        _ellipse(canvas, 0.5, 0.16, 0.1, 0.1, _tone(chance))
+    if rng.random() < 0.4:
+        _ellipse(canvas, 0.5, 0.16, 0.1, 0.1, _tone(rng))
     return canvas
 
 
-def _rings(chance: Rng) -> Pixels:
-    canvas, tone = _blank(), _tone(chance, 30)
-    for _ in range(int(chance.integers(1, 9))):
-        radius, width = chance.uniform(0.04, 0.2), round(chance.uniform(1, 5))
-        x, y = chance.uniform(0.2, 0.8, 2)
-        _ellipse(canvas, x, y, radius, radius * chance.uniform(0.5, 1), tone, width)
-        if chance.random() < 0.4:
-            _ellipse(canvas, x, y - radius, 0.04, 0.04, _tone(chance))
+def _rings(rng: Rng) -> Pixels:
+    canvas, tone = _blank(), _tone(rng, 30)
+    for _ in range(int(rng.integers(1, 9))):
+        radius, width = rng.uniform(0.04, 0.2), round(rng.uniform(1, 5))
+        x, y = rng.uniform(0.2, 0.8, 2)
+        _ellipse(canvas, x, y, radius, radius * rng.uniform(0.5, 1), tone, width)
+        if rng.random() < 0.4:
+            _ellipse(canvas, x, y - radius, 0.04, 0.04, _tone(rng))
     return canvas
 
 
-def _necklace(chance: Rng) -> Pixels:
-    canvas, tone = _blank(), _tone(chance, 30)
-    rx, ry, width = chance.uniform(0.1, 0.3), chance.uniform(0.25, 0.42), round(chance.uniform(1, 4))
+def _necklace(rng: Rng) -> Pixels:
+    canvas, tone = _blank(), _tone(rng, 30)
+    rx, ry, width = rng.uniform(0.1, 0.3), rng.uniform(0.25, 0.42), round(rng.uniform(1, 4))
     _ellipse(canvas, 0.5, 0.45, rx, ry, tone, width)
-    if chance.random() < 0.5:
+    if rng.random() < 0.5:
         _ellipse(canvas, 0.5, 0.42, rx * 0.8, ry * 0.8, tone, width)
-    size = chance.uniform(0.02, 0.12)
-    _ellipse(canvas, 0.5, 0.45 + ry + size, size, size * chance.uniform(0.8, 1.5), _tone(chance))
+    size = rng.uniform(0.02, 0.12)
+    _ellipse(canvas, 0.5, 0.45 + ry + size, size, size * rng.uniform(0.8, 1.5), _tone(rng))
     return canvas
 
 
-def _bracelet(chance: Rng) -> Pixels:
-    canvas, tone = _blank(), _tone(chance, 20)
-    rx, ry = chance.uniform(0.3, 0.44), chance.uniform(0.12, 0.42)
-    beads = int(chance.integers(12, 40))
+def _bracelet(rng: Rng) -> Pixels:
+    canvas, tone = _blank(), _tone(rng, 20)
+    rx, ry = rng.uniform(0.3, 0.44), rng.uniform(0.12, 0.42)
+    beads = int(rng.integers(12, 40))
     for angle in np.linspace(0, 2 * np.pi, beads, endpoint=False):
-        size = chance.uniform(0.02, 0.05)
+        size = rng.uniform(0.02, 0.05)
         _ellipse(
-            canvas, 0.5 + rx * np.cos(angle), 0.5 + ry * np.sin(angle), size, size, _tone(chance, max(5, tone - 60), tone + 5)
+            canvas, 0.5 + rx * np.cos(angle), 0.5 + ry * np.sin(angle), size, size, _tone(rng, max(5, tone - 60), tone + 5)
         )
     return canvas
 
 
-def _earrings(chance: Rng) -> Pixels:
-    canvas, tone = _blank(), _tone(chance, 30)
-    size, drop = chance.uniform(0.03, 0.1), chance.uniform(0.1, 0.4)
-    hoop = chance.random() < 0.5
-    for x in (0.5 - chance.uniform(0.12, 0.25), 0.5 + chance.uniform(0.12, 0.25)):
+def _earrings(rng: Rng) -> Pixels:
+    canvas, tone = _blank(), _tone(rng, 30)
+    size, drop = rng.uniform(0.03, 0.1), rng.uniform(0.1, 0.4)
+    hoop = rng.random() < 0.5
+    for x in (0.5 - rng.uniform(0.12, 0.25), 0.5 + rng.uniform(0.12, 0.25)):
         _ellipse(canvas, x, 0.3, size * 0.6, size * 0.6, tone)
         if hoop:
-            _ellipse(canvas, x, 0.3 + drop / 2, drop / 2, drop / 2, tone, round(chance.uniform(1, 4)))
+            _ellipse(canvas, x, 0.3 + drop / 2, drop / 2, drop / 2, tone, round(rng.uniform(1, 4)))
         else:
             _line(canvas, [(x, 0.3), (x, 0.3 + drop)], tone, 2)
-            _ellipse(canvas, x, 0.3 + drop, size, size * 1.4, _tone(chance))
+            _ellipse(canvas, x, 0.3 + drop, size, size * 1.4, _tone(rng))
     return canvas
 
 
-def _bottle(chance: Rng) -> Pixels:
-    canvas, half = _blank(), chance.uniform(0.08, 0.3)
-    top = chance.uniform(0.2, 0.45)
-    body = _tone(chance, 10)
+def _bottle(rng: Rng) -> Pixels:
+    canvas, half = _blank(), rng.uniform(0.08, 0.3)
+    top = rng.uniform(0.2, 0.45)
+    body = _tone(rng, 10)
     _box(canvas, 0.5 - half, top, 0.5 + half, 0.95, body)
-    cap = half * chance.uniform(0.3, 1.0)
-    neck = chance.uniform(0.03, 0.12)
-    _box(canvas, 0.5 - cap * 0.6, top - neck, 0.5 + cap * 0.6, top, _tone(chance, 8))
-    _box(canvas, 0.5 - cap, max(0.02, top - neck - chance.uniform(0.06, 0.25)), 0.5 + cap, top - neck, _tone(chance, 10))
-    if chance.random() < 0.6:  # label
-        label = chance.uniform(0.5, 0.9) * half
-        _box(canvas, 0.5 - label, top + 0.15, 0.5 + label, chance.uniform(top + 0.25, 0.9), _tone(chance, 5))
+    cap = half * rng.uniform(0.3, 1.0)
+    neck = rng.uniform(0.03, 0.12)
+    _box(canvas, 0.5 - cap * 0.6, top - neck, 0.5 + cap * 0.6, top, _tone(rng, 8))
+    _box(canvas, 0.5 - cap, max(0.02, top - neck - rng.uniform(0.06, 0.25)), 0.5 + cap, top - neck, _tone(rng, 10))
+    if rng.random() < 0.6:  # label
+        label = rng.uniform(0.5, 0.9) * half
+        _box(canvas, 0.5 - label, top + 0.15, 0.5 + label, rng.uniform(top + 0.25, 0.9), _tone(rng, 5))
     return canvas
 
 
-def _stick(chance: Rng) -> Pixels:
+def _stick(rng: Rng) -> Pixels:
     """Lipsticks, pens, tubes, folded umbrellas."""
-    canvas, half = _blank(), chance.uniform(0.03, 0.1)
-    joint, end = chance.uniform(0.3, 0.6), chance.uniform(0.02, 0.2)
-    _box(canvas, 0.5 - half, joint, 0.5 + half, 0.97, _tone(chance, 20))
-    _box(canvas, 0.5 - half * 0.8, end + 0.08, 0.5 + half * 0.8, joint, _tone(chance, 10))
-    _area(canvas, [(0.5 - half * 0.7, end + 0.1), (0.5 + half * 0.7, end), (0.5 + half * 0.7, end + 0.12)], _tone(chance, 20))
-    if chance.random() < 0.4:
-        _box(canvas, 0.72, 0.5, 0.72 + 2 * half, 0.97, _tone(chance, 20))
+    canvas, half = _blank(), rng.uniform(0.03, 0.1)
+    joint, end = rng.uniform(0.3, 0.6), rng.uniform(0.02, 0.2)
+    _box(canvas, 0.5 - half, joint, 0.5 + half, 0.97, _tone(rng, 20))
+    _box(canvas, 0.5 - half * 0.8, end + 0.08, 0.5 + half * 0.8, joint, _tone(rng, 10))
+    _area(canvas, [(0.5 - half * 0.7, end + 0.1), (0.5 + half * 0.7, end), (0.5 + half * 0.7, end + 0.12)], _tone(rng, 20))
+    if rng.random() < 0.4:
+        _box(canvas, 0.72, 0.5, 0.72 + 2 * half, 0.97, _tone(rng, 20))
     return canvas
 
 
-def _scarf(chance: Rng) -> Pixels:
-    canvas, tone = _blank(), _tone(chance)
-    if chance.random() < 0.35:  # a loop
-        _ellipse(canvas, 0.5, 0.5, chance.uniform(0.25, 0.36), chance.uniform(0.25, 0.36), tone, round(chance.uniform(14, 30)))
+def _scarf(rng: Rng) -> Pixels:
+    canvas, tone = _blank(), _tone(rng)
+    if rng.random() < 0.35:  # a loop
+        _ellipse(canvas, 0.5, 0.5, rng.uniform(0.25, 0.36), rng.uniform(0.25, 0.36), tone, round(rng.uniform(14, 30)))
         return canvas
-    half, end = chance.uniform(0.06, 0.14), chance.uniform(0.75, 0.95)
-    sway = chance.normal(0, 0.08)
+    half, end = rng.uniform(0.06, 0.14), rng.uniform(0.75, 0.95)
+    sway = rng.normal(0, 0.08)
     _line(canvas, [(0.5 - half, 0.15), (0.45 - half + sway, end)], tone, 2 * half * CANVAS)
-    _line(
-        canvas, [(0.5 + half, 0.15), (0.55 + half - sway, end - chance.uniform(0, 0.25))], max(8, tone - 25), 2 * half * CANVAS
-    )
-    _ellipse(canvas, 0.5, 0.2, chance.uniform(0.15, 0.28), chance.uniform(0.08, 0.16), min(255, tone + 15))
+    _line(canvas, [(0.5 + half, 0.15), (0.55 + half - sway, end - rng.uniform(0, 0.25))], max(8, tone - 25), 2 * half * CANVAS)
+    _ellipse(canvas, 0.5, 0.2, rng.uniform(0.15, 0.28), rng.uniform(0.08, 0.16), min(255, tone + 15))
     for x in np.arange(0.3, 0.7, 0.04):
-        _line(canvas, [(x, end - 0.02), (x + chance.normal(0, 0.01), end + 0.05)], tone, 1)
+        _line(canvas, [(x, end - 0.02), (x + rng.normal(0, 0.01), end + 0.05)], tone, 1)
     return canvas
 
 
-def _gloves(chance: Rng) -> Pixels:
-    one, tone = _blank(), _tone(chance, 30)
+def _gloves(rng: Rng) -> Pixels:
+    one, tone = _blank(), _tone(rng, 30)
     _area(one, [(0.36, 0.95), (0.36, 0.5), (0.64, 0.5), (0.62, 0.95)], tone)
     for finger in range(4):
         x = 0.385 + 0.077 * finger
         _line(one, [(x, 0.55), (x + 0.02 * (finger - 1.5), 0.14 + 0.05 * abs(finger - 1.3))], tone, 7)
     _line(one, [(0.37, 0.72), (0.22, 0.48)], tone, 8)
-    if chance.random() < 0.35:
+    if rng.random() < 0.35:
         return one
-    other = shift(mirror(one), chance.uniform(15, 32), chance.normal(0, 8))
-    return np.maximum(shift(one, -chance.uniform(10, 25), 0), other)
+    other = shift(mirror(one), rng.uniform(15, 32), rng.normal(0, 8))
+    return np.maximum(shift(one, -rng.uniform(10, 25), 0), other)
 
 
-def _sock(chance: Rng) -> Pixels:
-    canvas, tone, width = _blank(), _tone(chance), chance.uniform(0.1, 0.15)
-    length, lean = chance.uniform(0.05, 0.4), chance.uniform(0.0, 0.25)
+def _sock(rng: Rng) -> Pixels:
+    canvas, tone, width = _blank(), _tone(rng), rng.uniform(0.1, 0.15)
+    length, lean = rng.uniform(0.05, 0.4), rng.uniform(0.0, 0.25)
     _line(canvas, [(0.4, 0.45 - length), (0.4, 0.62), (0.7, 0.72 + lean * 0.5)], tone, 2 * width * CANVAS)
-    _line(canvas, [(0.4 - width, 0.42 - length), (0.4 + width, 0.42 - length)], _tone(chance), 7)
-    if chance.random() < 0.5:
-        _ellipse(canvas, 0.4, 0.66, width * 0.8, width * 0.8, _tone(chance))
-    if chance.random() < 0.4:
+    _line(canvas, [(0.4 - width, 0.42 - length), (0.4 + width, 0.42 - length)], _tone(rng), 7)
+    if rng.random() < 0.5:
+        _ellipse(canvas, 0.4, 0.66, width * 0.8, width * 0.8, _tone(rng))
+    if rng.random() < 0.4:
         return np.maximum(canvas, shift(canvas, 14, 8))
     return canvas
 
 
-def _tie(chance: Rng) -> Pixels:
-    canvas, tone, half = _blank(), _tone(chance, 40), chance.uniform(0.05, 0.09)
+def _tie(rng: Rng) -> Pixels:
+    canvas, tone, half = _blank(), _tone(rng, 40), rng.uniform(0.05, 0.09)
     _area(canvas, [(0.46, 0.03), (0.54, 0.03), (0.53, 0.1), (0.47, 0.1)], min(255, tone + 20))
     _area(canvas, [(0.475, 0.1), (0.525, 0.1), (0.5 + half, 0.85), (0.5, 0.97), (0.5 - half, 0.85)], tone)
     return canvas
 
 
-def _wallet(chance: Rng) -> Pixels:
-    canvas, tone = _blank(), _tone(chance, 80)
-    half, high = chance.uniform(0.25, 0.45), chance.uniform(0.15, 0.3)
+def _wallet(rng: Rng) -> Pixels:
+    canvas, tone = _blank(), _tone(rng, 80)
+    half, high = rng.uniform(0.25, 0.45), rng.uniform(0.15, 0.3)
     _box(canvas, 0.5 - half, 0.5 - high, 0.5 + half, 0.5 + high, tone)
-    if chance.random() < 0.5:
+    if rng.random() < 0.5:
         _line(canvas, [(0.5, 0.5 - high), (0.5, 0.5 + high)], max(5, tone - 60), 2)
-    if chance.random() < 0.4:
-        _box(canvas, 0.5 + half - 0.1, 0.46, 0.5 + half, 0.54, _tone(chance))
+    if rng.random() < 0.4:
+        _box(canvas, 0.5 + half - 0.1, 0.46, 0.5 + half, 0.54, _tone(rng))
     return canvas
 
 
-def _clips(chance: Rng) -> Pixels:
-    canvas, tone, length = _blank(), _tone(chance, 20), chance.uniform(0.25, 0.42)
-    rows = int(chance.integers(1, 4))
+def _clips(rng: Rng) -> Pixels:
+    canvas, tone, length = _blank(), _tone(rng, 20), rng.uniform(0.25, 0.42)
+    rows = int(rng.integers(1, 4))
     for row in range(rows):
         y = 0.5 + 0.2 * (row - (rows - 1) / 2)
-        _ellipse(canvas, 0.5, y, length, chance.uniform(0.03, 0.08), tone, round(chance.choice([-1, 2, 4])))
-        _line(canvas, [(0.5 - length, y), (0.5 + length, y)], _tone(chance, 20), 2)
+        _ellipse(canvas, 0.5, y, length, rng.uniform(0.03, 0.08), tone, round(rng.choice([-1, 2, 4])))
+        _line(canvas, [(0.5 - length, y), (0.5 + length, y)], _tone(rng, 20), 2)
     return canvas
 
 
-def _head_band(chance: Rng) -> Pixels:
-    canvas, tone = _blank(), _tone(chance)
-    width = round(chance.uniform(3, 16))
-    arc = {"start": 150, "end": 390} if chance.random() < 0.6 else {}
-    _ellipse(canvas, 0.5, 0.5, chance.uniform(0.28, 0.38), chance.uniform(0.2, 0.38), tone, width, **arc)
-    if chance.random() < 0.4:
-        _ellipse(canvas, 0.5, 0.2, 0.14, 0.09, _tone(chance))
+def _head_band(rng: Rng) -> Pixels:
+    canvas, tone = _blank(), _tone(rng)
+    width = round(rng.uniform(3, 16))
+    arc = {"start": 150, "end": 390} if rng.random() < 0.6 else {}
+    _ellipse(canvas, 0.5, 0.5, rng.uniform(0.28, 0.38), rng.uniform(0.2, 0.38), tone, width, **arc)
+    if rng.random() < 0.4:
+        _ellipse(canvas, 0.5, 0.2, 0.14, 0.09, _tone(rng))
     return canvas
 
 
-def _braces(chance: Rng) -> Pixels:
-    canvas, tone, width = _blank(), _tone(chance, 40), chance.uniform(3, 7)
+def _braces(rng: Rng) -> Pixels:
+    canvas, tone, width = _blank(), _tone(rng, 40), rng.uniform(3, 7)
     _line(canvas, [(0.3, 0.05), (0.5, 0.55), (0.5, 0.95)], tone, width)
     _line(canvas, [(0.7, 0.05), (0.5, 0.55)], tone, width)
     return canvas
 
 
-def _blob(chance: Rng) -> Pixels:
+def _blob(rng: Rng) -> Pixels:
     canvas = _blank()
-    count = int(chance.integers(3, 12))
-    angles = np.sort(chance.uniform(0, 2 * np.pi, count))
-    radii = chance.uniform(0.08, 0.48, count)
-    _area(canvas, np.stack([0.5 + radii * np.cos(angles), 0.5 + radii * np.sin(angles)], 1), _tone(chance))
+    count = int(rng.integers(3, 12))
+    angles = np.sort(rng.uniform(0, 2 * np.pi, count))
+    radii = rng.uniform(0.08, 0.48, count)
+    _area(canvas, np.stack([0.5 + radii * np.cos(angles), 0.5 + radii * np.sin(angles)], 1), _tone(rng))
     return canvas
 
 
-def _ground(chance: Rng) -> Pixels:
+def _ground(rng: Rng) -> Pixels:
     """A ground that was taken for a product: most of the frame, in any pattern."""
-    coarse = chance.uniform(0, 255, (int(chance.integers(2, 12)), int(chance.integers(2, 12)))).astype(np.uint8)
-    canvas = cv2.resize(coarse, (CANVAS, CANVAS), interpolation=int(chance.choice([cv2.INTER_NEAREST, cv2.INTER_CUBIC])))
-    return np.asarray(np.maximum(canvas, 6) & _ellipse_mask(chance), np.uint8)
+    coarse = rng.uniform(0, 255, (int(rng.integers(2, 12)), int(rng.integers(2, 12)))).astype(np.uint8)
+    canvas = cv2.resize(coarse, (CANVAS, CANVAS), interpolation=int(rng.choice([cv2.INTER_NEAREST, cv2.INTER_CUBIC])))
+    return np.asarray(np.maximum(canvas, 6) & _ellipse_mask(rng), np.uint8)
 
 
-def _ellipse_mask(chance: Rng) -> Pixels:
+def _ellipse_mask(rng: Rng) -> Pixels:
     mask = _blank()
-    if chance.random() < 0.5:
+    if rng.random() < 0.5:
         return np.full_like(mask, 255)
-    _ellipse(mask, 0.5, 0.5, chance.uniform(0.3, 0.6), chance.uniform(0.3, 0.6), 255)
+    _ellipse(mask, 0.5, 0.5, rng.uniform(0.3, 0.6), rng.uniform(0.3, 0.6), 255)
     return np.where(mask > 127, 255, 0).astype(np.uint8)
 
 
-def _letters(chance: Rng) -> Pixels:
+def _letters(rng: Rng) -> Pixels:
     canvas = _blank()
-    text = "".join(chr(int(code)) for code in chance.integers(33, 126, int(chance.integers(1, 4))))
-    cv2.putText(canvas, text, (8, 70), int(chance.integers(0, 8)), chance.uniform(1, 2.5), _tone(chance, 40), 4, cv2.LINE_AA)
+    text = "".join(chr(int(code)) for code in rng.integers(33, 126, int(rng.integers(1, 4))))
+    cv2.putText(canvas, text, (8, 70), int(rng.integers(0, 8)), rng.uniform(1, 2.5), _tone(rng, 40), 4, cv2.LINE_AA)
     return canvas
 
 
-def _several(canvas: Pixels, chance: Rng) -> Pixels:
+def _several(canvas: Pixels, rng: Rng) -> Pixels:
     """Return the drawing two to nine times, smaller, in rows."""
-    columns, rows = int(chance.integers(1, 4)), int(chance.integers(1, 4))
+    columns, rows = int(rng.integers(1, 4)), int(rng.integers(1, 4))
     across, down = CANVAS // columns, CANVAS // rows
     small = cv2.resize(canvas, (across, down), interpolation=cv2.INTER_AREA)
     tiled = np.tile(small, (rows, columns))

@@ -116,10 +116,10 @@ class Wardrobe:
         self._products = products
         self._by_label = {label: np.flatnonzero(labels == LABELS.index(label)) for label in LABELS}
 
-    def some(self, chance: Rng, *labels: str) -> Pixels | None:
+    def some(self, rng: Rng, *labels: str) -> Pixels | None:
         """Return a product of one of the classes, uint8 (CANVAS, CANVAS), or None where there is none."""
-        chosen = self._by_label[labels[chance.integers(len(labels))]]
-        return on_canvas(self._products[chosen[chance.integers(len(chosen))]]) if len(chosen) else None
+        chosen = self._by_label[labels[rng.integers(len(labels))]]
+        return on_canvas(self._products[chosen[rng.integers(len(chosen))]]) if len(chosen) else None
 
 
 def on_canvas(product: Pixels) -> Pixels:
@@ -135,58 +135,58 @@ def on_canvas(product: Pixels) -> Pixels:
     return canvas
 
 
-def variant(product: Pixels, label: int, wardrobe: Wardrobe, chance: Rng) -> Pixels:
+def variant(product: Pixels, label: int, wardrobe: Wardrobe, rng: Rng) -> Pixels:
     """Return one way, uint8 (28, 28), in which a shop's photo of `cut_product`, uint8 (CANVAS, CANVAS), may end."""
     name = LABELS[label] if label < NONE else ""
     canvas = product
-    if name not in SHOES and chance.random() < (0.2 if name in TOPS or name == "Dress" else 0.05):
-        canvas = add_pattern(canvas, chance)
-    if name in TOPS and chance.random() < 0.3:
-        canvas = change_tone(canvas, chance)
-    canvas = _staged(canvas, name, wardrobe, chance)
-    return _as_a_cut_leaves_it(canvas, chance)
+    if name not in SHOES and rng.random() < (0.2 if name in TOPS or name == "Dress" else 0.05):
+        canvas = add_pattern(canvas, rng)
+    if name in TOPS and rng.random() < 0.3:
+        canvas = change_tone(canvas, rng)
+    canvas = _staged(canvas, name, wardrobe, rng)
+    return _as_a_cut_leaves_it(canvas, rng)
 
 
-def _as_a_cut_leaves_it(canvas: Pixels, chance: Rng) -> Pixels:
+def _as_a_cut_leaves_it(canvas: Pixels, rng: Rng) -> Pixels:
     """Return uint8 (28, 28): askew, ragged, in another tone or other proportions, each by chance."""
     for change, share in ((warp_perspective, 0.4), (roughen_edges, 0.4), (change_tone, 0.45), (_resized_unevenly, 0.5)):
-        if chance.random() < share:
-            canvas = change(canvas, chance)
+        if rng.random() < share:
+            canvas = change(canvas, rng)
     return centred(canvas)
 
 
-def _staged(canvas: Pixels, name: str, wardrobe: Wardrobe, chance: Rng) -> Pixels:
+def _staged(canvas: Pixels, name: str, wardrobe: Wardrobe, rng: Rng) -> Pixels:
     """Return the product as it is, worn, cut out of a figure, laid out or beside its fellow, as its class allows."""
-    kind = chance.random()
+    kind = rng.random()
     if name in TOPS:
         if kind < 0.2:
-            return photo_of_top(_dressed(canvas, name, wardrobe, chance), chance)
+            return photo_of_top(_dressed(canvas, name, wardrobe, rng), rng)
         if kind < 0.5:
-            return cut_from_figure(canvas, chance)
-        return spread_sleeves(canvas, chance) if kind < 0.75 else canvas
+            return cut_from_figure(canvas, rng)
+        return spread_sleeves(canvas, rng) if kind < 0.75 else canvas
     if name == "Dress":
         if kind < 0.25:
-            return photo_of_top(Outfit(canvas), chance)
-        return cut_from_figure(canvas, chance) if kind < 0.6 else canvas
+            return photo_of_top(Outfit(canvas), rng)
+        return cut_from_figure(canvas, rng) if kind < 0.6 else canvas
     if name == "Trouser":
-        top = wardrobe.some(chance, "T-shirt/top", "Shirt", "Pullover")
-        return photo_of_bottom(Outfit(top, canvas), chance) if kind < 0.45 else canvas
+        top = wardrobe.some(rng, "T-shirt/top", "Shirt", "Pullover")
+        return photo_of_bottom(Outfit(top, canvas), rng) if kind < 0.45 else canvas
     if name in SHOES:
         least = 0.85 if name == "Ankle boot" else 0.65  # a boot much narrowed and tilted looks as a shoe does
-        return pair(canvas, chance, least) if kind < 0.7 else canvas
+        return pair(canvas, rng, least) if kind < 0.7 else canvas
     return canvas
 
 
-def _dressed(top: Pixels, name: str, wardrobe: Wardrobe, chance: Rng) -> Outfit:
-    bottom = wardrobe.some(chance, "Trouser") if chance.random() < 0.85 else None
-    if name == "Coat" and chance.random() < 0.5:
-        return Outfit(wardrobe.some(chance, "T-shirt/top", "Shirt", "Dress"), bottom, over=top)
+def _dressed(top: Pixels, name: str, wardrobe: Wardrobe, rng: Rng) -> Outfit:
+    bottom = wardrobe.some(rng, "Trouser") if rng.random() < 0.85 else None
+    if name == "Coat" and rng.random() < 0.5:
+        return Outfit(wardrobe.some(rng, "T-shirt/top", "Shirt", "Dress"), bottom, over=top)
     return Outfit(top, bottom)
 
 
-def _resized_unevenly(canvas: Pixels, chance: Rng) -> Pixels:
+def _resized_unevenly(canvas: Pixels, rng: Rng) -> Pixels:
     """Return the picture in other proportions."""
-    width = max(2, round(canvas.shape[1] * np.exp(chance.normal(0, 0.18))))
+    width = max(2, round(canvas.shape[1] * np.exp(rng.normal(0, 0.18))))
     return np.asarray(cv2.resize(canvas, (width, len(canvas)), interpolation=cv2.INTER_AREA), np.uint8)
 
 
@@ -204,22 +204,22 @@ def variants_of_cuts(cuts: Sequence[ProductCut], pictures: Images, times: int, s
 
 def _variants(products: Sequence[Pixels], labels: np.ndarray, count: int, times: int, seed: int) -> Images:
     """Return `times` variants of the first `count` products; all of them are there to be worn with."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     wardrobe = Wardrobe(products, labels)
     chosen = np.tile(np.arange(count), times)
-    made = [variant(on_canvas(products[i]), int(labels[i]), wardrobe, chance) for i in chosen]
+    made = [variant(on_canvas(products[i]), int(labels[i]), wardrobe, rng) for i in chosen]
     return _pictures(made, labels[chosen])
 
 
 def drawings(shoes_and_bags: int, strangers: int, seed: int) -> Images:
     """Return so many drawn shoes and bags, two fifths of them sandals, the most varied, and things of none of the classes."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     names = [*SHOES, "Sandal", "Bag"]
     made, labels = [], []
     for number in range(shoes_and_bags + strangers):
         name = names[number % len(names)] if number < shoes_and_bags else ""
-        canvas = ood_object(chance) if not name else bag(chance) if name == "Bag" else shoes(chance, name)
-        made.append(_as_a_cut_leaves_it(canvas, chance))
+        canvas = ood_object(rng) if not name else bag(rng) if name == "Bag" else shoes(rng, name)
+        made.append(_as_a_cut_leaves_it(canvas, rng))
         labels.append(LABELS.index(name) if name else NONE)
     return _pictures(made, np.array(labels))
 

@@ -43,46 +43,46 @@ class View:
         return np.stack([CANVAS / 2 + UNIT * across, 0.62 * CANVAS - UNIT * up], 1)
 
 
-def shoes(chance: Rng, label: str) -> Pixels:
+def shoes(rng: Rng, label: str) -> Pixels:
     """Return uint8 (CANVAS, CANVAS): one or two shoes of the class `label` (Sandal, Sneaker or Ankle boot), from any side."""
     draw = {"Sandal": _sandal, "Sneaker": _sneaker, "Ankle boot": _boot}[label]
-    made = draw(chance)
+    made = draw(rng)
     canvas = np.zeros((CANVAS, CANVAS), np.uint8)
-    for view in _views(chance, pairs=0.4 if label == "Sandal" else 0.6):
+    for view in _views(rng, pairs=0.4 if label == "Sandal" else 0.6):
         made(canvas, view)
-    return add_texture(canvas, chance)
+    return add_texture(canvas, rng)
 
 
-def _views(chance: Rng, pairs: float) -> list[View]:
+def _views(rng: Rng, pairs: float) -> list[View]:
     """Return how one or two shoes are looked at: a share of `pairs` from above or from the front, or a shoe aslant."""
-    kind = chance.random()
+    kind = rng.random()
     if kind < 0.7 * pairs:  # a pair from above, toes away
-        pitch, apart, lean = chance.uniform(55, 90), chance.uniform(0.17, 0.3), chance.normal(0, 8)
-        turn = chance.normal(0, 12)
+        pitch, apart, lean = rng.uniform(55, 90), rng.uniform(0.17, 0.3), rng.normal(0, 8)
+        turn = rng.normal(0, 12)
         return [View(90 + turn + lean, pitch, -apart), View(90 + turn - lean, pitch, apart, mirrored=True)]
     if kind < pairs:  # a pair from the front
-        pitch, apart, turn = chance.uniform(10, 55), chance.uniform(0.16, 0.32), chance.normal(0, 30)
-        return [View(-90 + turn, pitch, -apart, mirrored=True), View(-90 + turn + chance.normal(0, 8), pitch, apart)]
-    yaw = chance.choice([-1, 1]) * chance.uniform(5, 60) + chance.choice([0, 180])
-    one = View(yaw, chance.uniform(8, 50))
-    if chance.random() < 0.6:
+        pitch, apart, turn = rng.uniform(10, 55), rng.uniform(0.16, 0.32), rng.normal(0, 30)
+        return [View(-90 + turn, pitch, -apart, mirrored=True), View(-90 + turn + rng.normal(0, 8), pitch, apart)]
+    yaw = rng.choice([-1, 1]) * rng.uniform(5, 60) + rng.choice([0, 180])
+    one = View(yaw, rng.uniform(8, 50))
+    if rng.random() < 0.6:
         return [one]
-    return [View(yaw + chance.normal(0, 15), one.pitch, chance.uniform(-0.4, 0.4), mirrored=True), one]
+    return [View(yaw + rng.normal(0, 15), one.pitch, rng.uniform(-0.4, 0.4), mirrored=True), one]
 
 
 Made = Callable[[Pixels, View], None]
 
 
-def _sneaker(chance: Rng) -> Made:
-    ankle, toe, end = chance.uniform(0.24, 0.42), chance.uniform(0.12, 0.18), chance.uniform(-0.14, 0.02)
+def _sneaker(rng: Rng) -> Made:
+    ankle, toe, end = rng.uniform(0.24, 0.42), rng.uniform(0.12, 0.18), rng.uniform(-0.14, 0.02)
     heights = _rising(toe, ankle, end, end + 0.3)
-    return _closed_shoe(chance, heights, ankle, end, sole=chance.uniform(0.05, 0.12), laced=0.8, panels=0.75)
+    return _closed_shoe(rng, heights, ankle, end, sole=rng.uniform(0.05, 0.12), laced=0.8, panels=0.75)
 
 
-def _boot(chance: Rng) -> Made:
-    ankle, toe, end = chance.uniform(0.55, 1.0), chance.uniform(0.13, 0.2), chance.uniform(-0.14, -0.02)
-    heights = _rising(toe, ankle, end, end + chance.uniform(0.15, 0.3))
-    return _closed_shoe(chance, heights, ankle, end, sole=chance.uniform(0.03, 0.1), laced=0.4, panels=0.15)
+def _boot(rng: Rng) -> Made:
+    ankle, toe, end = rng.uniform(0.55, 1.0), rng.uniform(0.13, 0.2), rng.uniform(-0.14, -0.02)
+    heights = _rising(toe, ankle, end, end + rng.uniform(0.15, 0.3))
+    return _closed_shoe(rng, heights, ankle, end, sole=rng.uniform(0.03, 0.1), laced=0.4, panels=0.15)
 
 
 def _rising(toe: float, ankle: float, shaft: float, instep: float) -> Heights:
@@ -95,12 +95,12 @@ def _rising(toe: float, ankle: float, shaft: float, instep: float) -> Heights:
     return heights
 
 
-def _closed_shoe(chance: Rng, heights: Heights, top: float, end: float, sole: float, laced: float, panels: float) -> Made:
-    outline = _outline(chance, chance.uniform(0.15, 0.2))
-    upper, below, inside, lace = (int(tone) for tone in chance.uniform((15, 5, 30, 5), 255))
-    shade, has_laces = chance.uniform(0.55, 0.9), chance.random() < laced
-    sides = _panels(chance, heights, outline[:, 1].max()) if chance.random() < panels else []
-    toecap = int(chance.uniform(10, 255)) if chance.random() < 0.3 else upper
+def _closed_shoe(rng: Rng, heights: Heights, top: float, end: float, sole: float, laced: float, panels: float) -> Made:
+    outline = _outline(rng, rng.uniform(0.15, 0.2))
+    upper, below, inside, lace = (int(tone) for tone in rng.uniform((15, 5, 30, 5), 255))
+    shade, has_laces = rng.uniform(0.55, 0.9), rng.random() < laced
+    sides = _panels(rng, heights, outline[:, 1].max()) if rng.random() < panels else []
+    toecap = int(rng.uniform(10, 255)) if rng.random() < 0.3 else upper
 
     def made(canvas: Pixels, view: View) -> None:
         for z in np.linspace(0, top, _SLICES):
@@ -116,7 +116,7 @@ def _closed_shoe(chance: Rng, heights: Heights, top: float, end: float, sole: fl
         centre = collar.mean(axis=0)
         _fill(canvas, view, centre + (collar - centre) * [0.75, 0.5], top, inside)
         if has_laces:
-            for x in np.linspace(end + 0.06, 0.24, int(chance.integers(3, 6))):
+            for x in np.linspace(end + 0.06, 0.24, int(rng.integers(3, 6))):
                 z = float(heights(np.array([x]))[0])
                 _stroke(canvas, view, [(x, -0.07, z * 0.96), (x, 0, z + 0.02), (x + 0.02, 0.07, z * 0.96)], lace, 2)
 
@@ -126,12 +126,12 @@ def _closed_shoe(chance: Rng, heights: Heights, top: float, end: float, sole: fl
 Path = list[tuple[float, float, float]]
 
 
-def _panels(chance: Rng, heights: Heights, width: float) -> list[tuple[Path, int, float]]:
+def _panels(rng: Rng, heights: Heights, width: float) -> list[tuple[Path, int, float]]:
     """Return stripes and patches on both sides of a shoe: their ways, tones and breadths in pixels."""
     made = []
-    for _ in range(int(chance.integers(2, 7))):
-        start, end = chance.uniform(-0.48, 0.35), chance.normal(0, 0.2)
-        tone, breadth = int(chance.uniform(5, 255)), chance.uniform(1, 5)
+    for _ in range(int(rng.integers(2, 7))):
+        start, end = rng.uniform(-0.48, 0.35), rng.normal(0, 0.2)
+        tone, breadth = int(rng.uniform(5, 255)), rng.uniform(1, 5)
         for side in (-1, 1):
             path = []
             for share in (0.0, 0.5, 1.0):
@@ -142,11 +142,11 @@ def _panels(chance: Rng, heights: Heights, width: float) -> list[tuple[Path, int
     return made
 
 
-def _sandal(chance: Rng) -> Made:
-    width = chance.uniform(0.13, 0.19)
-    outline, thick, heel = _outline(chance, width), chance.uniform(0.03, 0.12), max(0.0, chance.normal(0.0, 0.08))
-    insole, below, strap = (int(tone) for tone in chance.uniform((8, 5, 15), 255))
-    breadth, straps = chance.uniform(2, 11), _straps(chance, width)
+def _sandal(rng: Rng) -> Made:
+    width = rng.uniform(0.13, 0.19)
+    outline, thick, heel = _outline(rng, width), rng.uniform(0.03, 0.12), max(0.0, rng.normal(0.0, 0.08))
+    insole, below, strap = (int(tone) for tone in rng.uniform((8, 5, 15), 255))
+    breadth, straps = rng.uniform(2, 11), _straps(rng, width)
 
     def made(canvas: Pixels, view: View) -> None:
         lifted = heel * np.clip(0.25 - outline[:, 0], 0, 1)
@@ -159,34 +159,34 @@ def _sandal(chance: Rng) -> Made:
     return made
 
 
-def _straps(chance: Rng, width: float) -> list[Path]:
+def _straps(rng: Rng, width: float) -> list[Path]:
     """Return the straps' ways over the foot: lists of x, y and the height above the insole."""
-    kind = chance.random()
+    kind = rng.random()
     if kind < 0.4:  # between the toes
-        low, toes = chance.uniform(-0.1, 0.1), chance.uniform(0.28, 0.36)
-        bend = chance.uniform(0.08, 0.16)
+        low, toes = rng.uniform(-0.1, 0.1), rng.uniform(0.28, 0.36)
+        bend = rng.uniform(0.08, 0.16)
         return [[(low, side * width, 0), ((low + toes) / 2, side * width * 0.55, bend), (toes, 0, 0.01)] for side in (-1, 1)]
     paths = []
     first, last = (0.1, 0.3) if kind < 0.6 else (-0.1, 0.36)  # slippers have their strap in front
-    for _ in range(int(chance.integers(1, 3 if kind < 0.6 else 5))):
-        x, slant, bend = chance.uniform(first, last), chance.normal(0, 0.08), chance.uniform(0.08, 0.2)
+    for _ in range(int(rng.integers(1, 3 if kind < 0.6 else 5))):
+        x, slant, bend = rng.uniform(first, last), rng.normal(0, 0.08), rng.uniform(0.08, 0.2)
         angle = np.linspace(0, np.pi, 7)
         paths.append([(x - slant * np.cos(a), -width * np.cos(a), bend * np.sin(a)) for a in angle])
-    if kind >= 0.6 and chance.random() < 0.8:  # around the ankle
-        high, x = chance.uniform(0.12, 0.4), chance.uniform(-0.32, -0.2)
+    if kind >= 0.6 and rng.random() < 0.8:  # around the ankle
+        high, x = rng.uniform(0.12, 0.4), rng.uniform(-0.32, -0.2)
         around = np.linspace(0, 2 * np.pi, 13)
         paths.append([(x + 0.13 * np.cos(a), 0.6 * width * np.sin(a), high) for a in around])
         paths += [[(x, side * width, 0), (x, side * 0.6 * width, high)] for side in (-1, 1)]
     return paths
 
 
-def _outline(chance: Rng, width: float) -> Points:
+def _outline(rng: Rng, width: float) -> Points:
     """Return the outline of a left shoe on the ground, (n, 2), going around."""
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     x = 0.5 * np.cos(turn)
-    waist = 1 - chance.uniform(0.05, 0.3) * np.exp(-((x + 0.1) ** 2) / 0.03) - chance.uniform(0.0, 0.2) * (x < 0)
-    y = width * np.sign(np.sin(turn)) * np.abs(np.sin(turn)) ** chance.uniform(0.55, 1.0) * waist
-    return np.stack([x, y + chance.uniform(-0.03, 0.05) * x**2], 1)
+    waist = 1 - rng.uniform(0.05, 0.3) * np.exp(-((x + 0.1) ** 2) / 0.03) - rng.uniform(0.0, 0.2) * (x < 0)
+    y = width * np.sign(np.sin(turn)) * np.abs(np.sin(turn)) ** rng.uniform(0.55, 1.0) * waist
+    return np.stack([x, y + rng.uniform(-0.03, 0.05) * x**2], 1)
 
 
 def _fill(canvas: Pixels, view: View, ground: Points, z: float | Points, tone: float) -> None:

@@ -29,9 +29,9 @@ def distillation_targets(pictures: Images, cycle: Cycle, networks: Sequence[nn.M
         return targets, easy
     device = pictures.pixels.device
     ready = [network.to(device, memory_format=torch.channels_last) for network in networks]  # type: ignore[call-overload]
-    said = torch.stack([flip_averaged_probabilities(network, pictures.pixels) for network in ready]).mean(0)
+    taught = torch.stack([flip_averaged_probabilities(network, pictures.pixels) for network in ready]).mean(0)
     if cycle.easy_share < 1:
-        easy = said.gather(1, pictures.labels[:, None])[:, 0].cpu() >= SURE
+        easy = taught.gather(1, pictures.labels[:, None])[:, 0].cpu() >= SURE
     if cycle.distillation > 0:
-        targets = torch.lerp(functional.one_hot(pictures.labels, said.shape[1]).float(), said, cycle.distillation)
+        targets = torch.lerp(functional.one_hot(pictures.labels, taught.shape[1]).float(), taught, cycle.distillation)
     return targets, easy

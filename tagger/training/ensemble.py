@@ -14,7 +14,7 @@ from tagger.models.config import MAX_ENSEMBLE_MEMBERS, NetworkConfig
 from tagger.models.ensemble import merge
 from tagger.models.network import Network
 from tagger.training.recipe import Recipe
-from tagger.training.trainer import EpochFigures, train
+from tagger.training.trainer import EpochMetrics, train
 
 
 def checkpoints(folder: Path, recipe: Recipe) -> list[Path]:
@@ -29,11 +29,11 @@ def train_members(
     held_out: Images | None,
     folder: Path,
     resume: bool = False,
-    report: Callable[[EpochFigures], None] = lambda _: None,
+    report: Callable[[EpochMetrics], None] = lambda _: None,
     start: Network | None = None,
     teachers: Sequence[nn.Module] = (),
     device: torch.device = CPU,
-) -> tuple[Network, list[EpochFigures]]:
+) -> tuple[Network, list[EpochMetrics]]:
     """Return what `train` does, for as many networks as the recipe's `ensemble` says, which become one.
 
     Seeds go up from the recipe's, and epochs are counted on from one member to the next. With `resume` members whose training
@@ -46,28 +46,28 @@ def train_members(
         for checkpoint in checkpoints(folder, replace(recipe, ensemble=MAX_ENSEMBLE_MEMBERS))[1:]:
             checkpoint.unlink(missing_ok=True)
     networks: list[Network] = []
-    history: list[EpochFigures] = []
+    history: list[EpochMetrics] = []
     for number, checkpoint in enumerate(checkpoints(folder, recipe)):
         member = replace(recipe, seed=recipe.seed + number, ensemble=1)
         going_on = resume and (number == 0 or checkpoint.exists())
         told = _counted_on(report, recipe, number, len(history))
-        network, figures = train(member, config, pictures, held_out, checkpoint, going_on, told, start, teachers, device)
+        network, metrics = train(member, config, pictures, held_out, checkpoint, going_on, told, start, teachers, device)
         networks.append(network)
-        history += [replace(each, epoch=len(history) + each.epoch, epochs=recipe.ensemble * each.epochs) for each in figures]
+        history += [replace(each, epoch=len(history) + each.epoch, epochs=recipe.ensemble * each.epochs) for each in metrics]
     return (merge(networks) if len(networks) > 1 else networks[0]), history
 
 
 def _counted_on(
-    report: Callable[[EpochFigures], None], recipe: Recipe, number: int, before: int
-) -> Callable[[EpochFigures], None]:
+    report: Callable[[EpochMetrics], None], recipe: Recipe, number: int, before: int
+) -> Callable[[EpochMetrics], None]:
     """Return a report of a member's epochs as those of the whole; the members to come take as long as this one."""
     spent = 0.0
 
-    def told(figures: EpochFigures) -> None:
+    def told(metrics: EpochMetrics) -> None:
         nonlocal spent
-        spent += figures.seconds
-        to_come = (recipe.ensemble - 1 - number) * (spent + figures.seconds_left)
-        epochs, left = recipe.ensemble * figures.epochs, figures.seconds_left + to_come
-        report(replace(figures, epoch=before + figures.epoch, epochs=epochs, seconds_left=left))
+        spent += metrics.seconds
+        to_come = (recipe.ensemble - 1 - number) * (spent + metrics.seconds_left)
+        epochs, left = recipe.ensemble * metrics.epochs, metrics.seconds_left + to_come
+        report(replace(metrics, epoch=before + metrics.epoch, epochs=epochs, seconds_left=left))
 
     return told

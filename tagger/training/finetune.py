@@ -37,7 +37,7 @@ from tagger.training.ensemble import train_members
 from tagger.training.publish import TrainedBundle, Validation, check_floor, check_regression, publish
 from tagger.training.recipes import SHAPES
 from tagger.training.settings import TrainSettings
-from tagger.training.trainer import EpochFigures
+from tagger.training.trainer import EpochMetrics
 
 OTHER = "other"
 """The group of labels that neither Fashion-MNIST nor the bundle begun with knows."""
@@ -67,7 +67,7 @@ def load_photos_to_learn(
 def finetune(
     settings: TrainSettings,
     photos: PhotoDataset,
-    report: Callable[[EpochFigures], None] = lambda figures: None,
+    report: Callable[[EpochMetrics], None] = lambda metrics: None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> TrainedBundle:
     """Learn labelled photos, write the bundle to `settings.out` and return it.
@@ -79,7 +79,7 @@ def finetune(
     """
     device = training_device(settings.device)
     check_own(settings.out, (*WRITTEN, TEST))
-    for sentence in photos.said:
+    for sentence in photos.notes:
         tell(sentence)
     start = bundle.load(settings.start) if settings.start else None
     teachers = [bundle.load(name) for name in settings.recipe.teachers]
@@ -136,7 +136,7 @@ def _publish(
     settings: TrainSettings,
     photos: PhotoDataset,
     network: Network,
-    history: list[EpochFigures],
+    history: list[EpochMetrics],
     start: bundle.Bundle | None,
     tell: Callable[[str], None],
 ) -> TrainedBundle:
@@ -146,16 +146,18 @@ def _publish(
     pictures = held_out.pictures
     card = replace(card, temperature=fit_temperature(logits_in_batches(network, pictures.pixels), pictures.labels))
     new = bundle.Bundle(card, network.state_dict(), "")
-    said = _probabilities(new, held_out)
-    seen = _measured(said, held_out)
+    probabilities = _probabilities(new, held_out)
+    seen = _measured(probabilities, held_out)
     if len(held_out) < MIN_CALIBRATION_PHOTOS:
         tell(f"Only {len(held_out)} photos are held out, so confidence is rough; label more for one that can be believed.")
     check_floor(settings, seen["accuracy"])
-    judges = Validation(photos.labels, held_out.classes, said.argmax(1), lambda old: _probabilities(old, held_out).argmax(1))
+    judges = Validation(
+        photos.labels, held_out.classes, probabilities.argmax(1), lambda old: _probabilities(old, held_out).argmax(1)
+    )
     objection = check_regression(settings, judges)
     measured = {"held_out": seen, "test": _measured(_probabilities(new, test), test)}
     made = publish(
-        settings, _with_thresholds(card, said, held_out), network, history, len(photos.training), measured, objection
+        settings, _with_thresholds(card, probabilities, held_out), network, history, len(photos.training), measured, objection
     )
     write_file(settings.out / TEST, photo_dataset.split_as_csv(test))
     return made
@@ -177,18 +179,18 @@ def _card(settings: TrainSettings, labels: Sequence[str], network: NetworkConfig
     )
 
 
-def _with_thresholds(card: Card, said: NDArray[np.float32], held_out: PhotoSplit) -> Card:
+def _with_thresholds(card: Card, probabilities: NDArray[np.float32], held_out: PhotoSplit) -> Card:
     """Return the card with thresholds from the probabilities (n, labels) of what was held out."""
-    thresholds = {share: threshold_at_precision(share, said, held_out.classes) for share in PRECISIONS}
+    thresholds = {share: threshold_at_precision(share, probabilities, held_out.classes) for share in PRECISIONS}
     precisions = {str(share): threshold for share, threshold in thresholds.items()}
     return replace(card, precisions=precisions, min_confidence=thresholds[PHOTO_PRECISION])
 
 
-def _probabilities(asked: bundle.Bundle, part: PhotoSplit) -> NDArray[np.float32]:
+def _probabilities(candidate: bundle.Bundle, part: PhotoSplit) -> NDArray[np.float32]:
     """Return the probabilities (n, labels) that a bundle gives a part's photos, as it tags them."""
-    return Predictor(asked, "cpu")(part.garments)
+    return Predictor(candidate, "cpu")(part.garments)
 
 
-def _measured(said: NDArray[np.float32], part: PhotoSplit) -> dict[str, Any]:
+def _measured(probabilities: NDArray[np.float32], part: PhotoSplit) -> dict[str, Any]:
     """Return all figures of the probabilities (n, labels) of a part's photos."""
-    return classification.classification_report(said.argmax(1), said.max(1), part.classes, part.labels)
+    return classification.classification_report(probabilities.argmax(1), probabilities.max(1), part.classes, part.labels)

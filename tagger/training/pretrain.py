@@ -38,7 +38,7 @@ from tagger.training.publish import TrainedBundle, Validation, check_floor, chec
 from tagger.training.recipe import with_recipe_defaults
 from tagger.training.recipes import SHAPES, catalog_recipe, with_changes
 from tagger.training.settings import TrainSettings
-from tagger.training.trainer import EpochFigures, train
+from tagger.training.trainer import EpochMetrics, train
 
 JUDGE = "judge.pt"
 
@@ -57,7 +57,7 @@ is more ragged than most photos. Chosen like `MIX_IS_EASIER`, by the calibration
 
 def pretrain(
     settings: TrainSettings,
-    report: Callable[[EpochFigures], None] = lambda figures: None,
+    report: Callable[[EpochMetrics], None] = lambda metrics: None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> TrainedBundle:
     """Train on Fashion-MNIST, or on the mix made of it, write the bundle to `settings.out` and return it.
@@ -106,13 +106,13 @@ def pretrain(
     measured: dict[str, dict[str, Any]] = {}
     judges = None
     if twin is None:
-        said = _native(network, held_out, calibrated.temperature)
-        measured["held_out"] = _measured(said, held_out)
+        probabilities = _native(network, held_out, calibrated.temperature)
+        measured["held_out"] = _measured(probabilities, held_out)
         check_floor(settings, measured["held_out"]["accuracy"])
         judges = Validation(
             LABELS,
             held_out.labels.cpu().numpy(),
-            said.argmax(1),
+            probabilities.argmax(1),
             lambda old: _tags(old, held_out),
             knows_photos=network.photo_head is not None,
         )
@@ -145,12 +145,12 @@ def _beginning(settings: TrainSettings) -> tuple[Network | None, str]:
 def _twin(settings: TrainSettings, config: NetworkConfig) -> bundle.Bundle:
     """Return the bundle that calibrates for the new one; raises `TrainingError` unless only the seed tells them apart."""
     twin = bundle.load(str(settings.calibrated_by))
-    asked = json.loads(json.dumps(asdict(settings.recipe)))
+    candidate = json.loads(json.dumps(asdict(settings.recipe)))
     full = with_recipe_defaults(twin.card.recipe)
-    made = {name: full.get(name) for name in asked}
+    made = {name: full.get(name) for name in candidate}
     shape = replace(config, members=config.members * settings.recipe.ensemble)
-    same = made | {"seed": 0} == asked | {"seed": 0} and twin.card.network == shape and twin.card.labels == LABELS
-    if not same or "held_out" not in twin.card.figures:
+    same = made | {"seed": 0} == candidate | {"seed": 0} and twin.card.network == shape and twin.card.labels == LABELS
+    if not same or "held_out" not in twin.card.metrics:
         raise TrainingError(
             f"{twin.model} was not made by this recipe with the held-out images left out, so its temperature does not fit; "
             "make one, then give it to --calibrated-by."
@@ -178,12 +178,14 @@ def calibrate_network(network: Network, held_out: Images, photos: Images | None)
     temperature = fit_temperature(logits_in_batches(network, held_out.pixels), held_out.labels)
     if photos is None:
         photo_temperature, easier, precision = 1.0, 1.0, PRECISION
-        said, labels = _native(network, held_out, temperature), held_out.labels
+        probabilities, labels = _native(network, held_out, temperature), held_out.labels
     else:
         photo_temperature = SHARPENED * fit_temperature(logits_in_batches(network.photo_logits, photos.pixels), photos.labels)
         easier, precision = MIX_IS_EASIER, PHOTO_PRECISION
-        said, labels = _photos(network, photos, photo_temperature), photos.labels
-    thresholds = {share: threshold_at_precision(1 - easier * (1 - share), said, labels.cpu().numpy()) for share in PRECISIONS}
+        probabilities, labels = _photos(network, photos, photo_temperature), photos.labels
+    thresholds = {
+        share: threshold_at_precision(1 - easier * (1 - share), probabilities, labels.cpu().numpy()) for share in PRECISIONS
+    }
     return Calibrated(temperature, photo_temperature, thresholds, precision)
 
 
@@ -278,26 +280,28 @@ def _judge(
 
 def _native(network: Network, pictures: Images, temperature: float) -> NDArray[np.float32]:
     """Return the calibrated probabilities, float32 (n, labels), of Fashion-MNIST's pictures."""
-    said: NDArray[np.float32] = native_predictions(network, pictures.pixels, temperature).cpu().numpy()
-    return said
+    probabilities: NDArray[np.float32] = native_predictions(network, pictures.pixels, temperature).cpu().numpy()
+    return probabilities
 
 
 def _photos(network: Network, pictures: Images, temperature: float) -> NDArray[np.float32]:
     """Return the calibrated probabilities, float32 (n, labels), of pictures that stand for photos."""
-    said: NDArray[np.float32] = (
+    probabilities: NDArray[np.float32] = (
         logits_in_batches(lambda pixels: photo_probabilities(network, pixels, temperature), pictures.pixels).cpu().numpy()
     )
-    return said[:, :NONE]
+    return probabilities[:, :NONE]
 
 
-def _tags(asked: bundle.Bundle, pictures: Images) -> NDArray[np.int64]:
+def _tags(candidate: bundle.Bundle, pictures: Images) -> NDArray[np.int64]:
     """Return the numbers among its labels, (n,), of those that a bundle gives Fashion-MNIST's pictures."""
-    if asked.shop is not None:  # its labels are the shop's, and not those of the network
+    if candidate.shop is not None:  # its labels are the shop's, and not those of the network
         garments = [ProductImage(picture, found=True, native=True) for picture in pictures.pixels[:, 0].cpu().numpy()]
-        return np.asarray(Predictor(asked, "cpu")(garments).argmax(1))
-    return np.asarray(_native(asked.network().to(pictures.pixels.device), pictures, asked.card.temperature).argmax(1))
+        return np.asarray(Predictor(candidate, "cpu")(garments).argmax(1))
+    return np.asarray(_native(candidate.network().to(pictures.pixels.device), pictures, candidate.card.temperature).argmax(1))
 
 
-def _measured(said: NDArray[np.float32], pictures: Images) -> dict[str, Any]:
+def _measured(probabilities: NDArray[np.float32], pictures: Images) -> dict[str, Any]:
     """Return all figures of the probabilities (n, labels) of Fashion-MNIST's pictures."""
-    return classification.classification_report(said.argmax(1), said.max(1), pictures.labels.cpu().numpy(), LABELS)
+    return classification.classification_report(
+        probabilities.argmax(1), probabilities.max(1), pictures.labels.cpu().numpy(), LABELS
+    )

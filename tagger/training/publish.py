@@ -22,7 +22,7 @@ from tagger.models.side_files import METRICS, REPORT, TEST
 from tagger.models.summary import count_macs, count_parameters
 from tagger.training.ensemble import checkpoints
 from tagger.training.settings import TrainSettings
-from tagger.training.trainer import EpochFigures
+from tagger.training.trainer import EpochMetrics
 
 CARD_METRICS = ("accuracy", "macro_accuracy", "calibration_error", "n")
 """Figures of each part that stand in the card; `METRICS` has all of them."""
@@ -33,7 +33,7 @@ class TrainedBundle:
     """The bundle that was written and the figures of every epoch."""
 
     bundle: bundle.Bundle
-    history: list[EpochFigures]
+    history: list[EpochMetrics]
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Validation:
     labels: Sequence[str]
     classes: NDArray[np.int64]
     """The true ones, (n,), as numbers among the labels."""
-    said: NDArray[np.int64]
+    predicted: NDArray[np.int64]
     """What the new bundle says of each picture (n,)."""
-    ask: Callable[[bundle.Bundle], NDArray[np.int64]]
+    predict: Callable[[bundle.Bundle], NDArray[np.int64]]
     """What another bundle says of each picture (n,), as numbers among its own card's labels."""
     knows_photos: bool = True
     """Whether the new bundle has learnt photos."""
@@ -100,7 +100,7 @@ def publish(
     settings: TrainSettings,
     card: Card,
     network: Network,
-    history: list[EpochFigures],
+    history: list[EpochMetrics],
     trained_on: int,
     measured: Mapping[str, Mapping[str, Any]],
     objection: str = "",
@@ -110,7 +110,7 @@ def publish(
     `measured` are the figures of each part that was not learnt, as `metrics.measure` returns them: all of them stand in
     `metrics.json`, the chief ones in the card, and there as `forced` an `objection` that was overruled.
     """
-    figures = {
+    metrics = {
         **{part: {name: every[name] for name in CARD_METRICS} for part, every in measured.items()},
         "parameters": count_parameters(network),
         "macs": count_macs(network),
@@ -118,8 +118,8 @@ def publish(
         "seconds": round(sum(each.seconds for each in history)),
         **({"forced": objection} if objection else {}),
     }
-    written = bundle.save(settings.out, replace(card, figures=figures), network)
-    write_file(settings.out / HISTORY_FILE, _history(history))
+    written = bundle.save(settings.out, replace(card, metrics=metrics), network)
+    write_file(settings.out / HISTORY_FILE, _history_as_csv(history))
     write_json(settings.out / METRICS, measured)
     for checkpoint in checkpoints(settings.out, settings.recipe):
         checkpoint.unlink()
@@ -145,8 +145,8 @@ def _objection(settings: TrainSettings, held_out: Validation | None) -> str:
 def _worse(old: bundle.Bundle, held_out: Validation, tolerance: float) -> str:
     """Return where the new bundle is worse than the old one: in all, or in some class by more than the tolerance, 0..1."""
     numbers = np.array([held_out.labels.index(label) for label in old.card.labels])
-    before = numbers[held_out.ask(old)] == held_out.classes
-    after = held_out.said == held_out.classes
+    before = numbers[held_out.predict(old)] == held_out.classes
+    after = held_out.predicted == held_out.classes
     worse = []
     if after.mean() < before.mean():
         worse.append(f"{after.mean():.4f} instead of {before.mean():.4f} of all")
@@ -165,6 +165,6 @@ def _some(labels: Sequence[str]) -> str:
     return ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
 
 
-def _history(history: Sequence[EpochFigures]) -> bytes:
-    values = ([getattr(figures, column) for column in Epoch._fields] for figures in history)
+def _history_as_csv(history: Sequence[EpochMetrics]) -> bytes:
+    values = ([getattr(metrics, column) for column in Epoch._fields] for metrics in history)
     return as_csv([Epoch._fields, *(["" if value is None else round(value, 6) for value in row] for row in values)])

@@ -25,7 +25,7 @@ from tagger.training.recipe import Cycle, Recipe
 
 
 @dataclass(frozen=True)
-class EpochFigures:
+class EpochMetrics:
     """How training stands after an epoch; what is held out is asked of the averaged weights, None where nothing is."""
 
     epoch: int
@@ -44,11 +44,11 @@ def train(
     held_out: Images | None,
     checkpoint: Path,
     resume: bool = False,
-    report: Callable[[EpochFigures], None] = lambda _: None,
+    report: Callable[[EpochMetrics], None] = lambda _: None,
     start: Network | None = None,
     teachers: Sequence[nn.Module] = (),
     device: torch.device = CPU,
-) -> tuple[Network, list[EpochFigures]]:
+) -> tuple[Network, list[EpochMetrics]]:
     """Return the averaged network after `recipe.epochs` and the figures of every epoch.
 
     After each epoch `checkpoint` is replaced; with `resume` training goes on from it, which has to be of the same recipe,
@@ -69,7 +69,7 @@ def train(
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = WeightEMA(network, recipe.averaging)
     optimizers = build_optimizers(network, recipe)
-    history: list[EpochFigures] = []
+    history: list[EpochMetrics] = []
     ends: list[dict[str, Tensor]] = []
     best: dict[str, Tensor] | None = None
     identity = training_identity(recipe, config, pictures, held_out)
@@ -115,7 +115,7 @@ def train(
         seconds = time.monotonic() - started
         accuracy, held_out_loss = _measure(average.network, held_out, side) if held_out is not None else (None, None)
         left = _seconds_left(epoch, seconds, recipe)
-        history.append(EpochFigures(epoch + 1, recipe.epochs, loss, accuracy, held_out_loss, seconds, left))
+        history.append(EpochMetrics(epoch + 1, recipe.epochs, loss, accuracy, held_out_loss, seconds, left))
         if epoch + 1 == first + cycle.epochs:
             ends.append(_snapshot(average.network))
         if recipe.patience and _best_epoch(history) == epoch + 1:
@@ -124,7 +124,7 @@ def train(
             "network": network.state_dict(),
             "average": average.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-            "history": [asdict(figures) for figures in history],
+            "history": [asdict(metrics) for metrics in history],
             "ends": ends,
             "best": best,
         }
@@ -142,13 +142,13 @@ def _class_weights(labels: Tensor, classes: int) -> Tensor:
     return len(labels) / (int((counts > 0).sum()) * counts.clamp_min(1))
 
 
-def _best_epoch(history: Sequence[EpochFigures]) -> int:
+def _best_epoch(history: Sequence[EpochMetrics]) -> int:
     """Return the epoch, counted from 1, whose averaged weights had the least held-out loss, the first of equals."""
-    losses = [float("inf") if figures.held_out_loss is None else figures.held_out_loss for figures in history]
+    losses = [float("inf") if metrics.held_out_loss is None else metrics.held_out_loss for metrics in history]
     return losses.index(min(losses)) + 1
 
 
-def _is_patience_over(history: Sequence[EpochFigures], patience: int) -> bool:
+def _is_patience_over(history: Sequence[EpochMetrics], patience: int) -> bool:
     return patience > 0 and len(history) > 0 and len(history) - _best_epoch(history) >= patience
 
 
@@ -242,18 +242,18 @@ def _is_faster_in_bfloat16(network: nn.Module) -> bool:
 def _batches(pictures: Images, recipe: Recipe, epoch: int, easy: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield augmented pictures with their numbers, the same for one seed and epoch wherever training was interrupted."""
     cycle, _ = recipe.cycle_at(epoch)
-    chance = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
+    rng = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
     mirrored = torch.rand(len(pictures), generator=torch.Generator().manual_seed(recipe.seed)) < 0.5
     # Every picture both ways within two epochs: alternating flip, arXiv 2404.00498.
     mirrored = ((mirrored ^ (epoch % 2 == 1)) & recipe.mirrored).to(pictures.pixels.device)
-    order = torch.randperm(len(pictures), generator=chance)
+    order = torch.randperm(len(pictures), generator=rng)
     if easy is not None:
         order = order[~easy[order] | (easy[order].cumsum(0) <= _easy_count(easy, cycle))]
     order = order.to(pictures.pixels.device)
     for start in range(0, len(order) - recipe.batch_size + 1, recipe.batch_size):
         chosen = order[start : start + recipe.batch_size]
-        pixels = random_shift_flip(pictures.pixels[chosen], mirrored[chosen], recipe.shift, chance)
-        yield cutout(pixels, cycle.erase_share, cycle.erase_side, chance), chosen
+        pixels = random_shift_flip(pictures.pixels[chosen], mirrored[chosen], recipe.shift, rng)
+        yield cutout(pixels, cycle.erase_share, cycle.erase_side, rng), chosen
 
 
 def _resized(pixels: Tensor, side: int) -> Tensor:
@@ -286,7 +286,7 @@ def _restore(
     network: nn.Module,
     average: WeightEMA,
     optimizers: list[torch.optim.Optimizer],
-) -> tuple[list[EpochFigures], list[dict[str, Tensor]], dict[str, Tensor] | None]:
+) -> tuple[list[EpochMetrics], list[dict[str, Tensor]], dict[str, Tensor] | None]:
     """Bring network, average and optimizers to where the checkpoint left them; return history, ends of cycles and best end."""
     with damage_as_error(path):
         state = load(path, identity, next(network.parameters()).device)
@@ -296,4 +296,4 @@ def _restore(
             # Its numbers are the recipe's and this device's, which may not be the one that the checkpoint is from.
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": saved["state"], "param_groups": groups})
-        return [EpochFigures(**figures) for figures in state["history"]], list(state["ends"]), state["best"]
+        return [EpochMetrics(**metrics) for metrics in state["history"]], list(state["ends"]), state["best"]

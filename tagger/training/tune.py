@@ -31,7 +31,7 @@ from tagger.training.compatibility import check_teacher
 from tagger.training.recipe import Recipe
 from tagger.training.recipes import SHAPES, recipe_of
 from tagger.training.settings import TuneSettings
-from tagger.training.trainer import EpochFigures, train
+from tagger.training.trainer import EpochMetrics, train
 
 if TYPE_CHECKING:
     import optuna
@@ -112,7 +112,7 @@ def tune(
         pictures = pictures.take(_chosen(len(pictures), settings))
         teachers = [_Remembered(teacher.network()) for teacher in loaded]
 
-        def judged(recipe: Recipe, watch: Callable[[EpochFigures], None]) -> None:
+        def judged(recipe: Recipe, watch: Callable[[EpochMetrics], None]) -> None:
             try:
                 train(recipe, SHAPES[recipe.network], pictures, held_out, checkpoint, report=watch, teachers=teachers)
             finally:
@@ -178,7 +178,7 @@ def suggest(trial: "optuna.trial.BaseTrial", taught: bool) -> None:
 
 
 def _trial(
-    study: "optuna.Study", base: Recipe, judged: Callable[[Recipe, Callable[[EpochFigures], None]], None]
+    study: "optuna.Study", base: Recipe, judged: Callable[[Recipe, Callable[[EpochMetrics], None]], None]
 ) -> TrialMetrics:
     """Train by the next recipe, keep in the study how it ended, and return that."""
     optuna = _library()
@@ -189,14 +189,14 @@ def _trial(
     study.sampler = optuna.samplers.TPESampler(seed=(base.seed * 1_000_003 + ended) % 2**32)
     trial = study.ask()
     suggest(trial, base.cycles[0].distillation > 0)
-    seen: list[EpochFigures] = []
+    seen: list[EpochMetrics] = []
 
-    def watch(figures: EpochFigures) -> None:
-        seen.append(figures)
-        if figures.held_out_loss is None or not math.isfinite(figures.held_out_loss):
+    def watch(metrics: EpochMetrics) -> None:
+        seen.append(metrics)
+        if metrics.held_out_loss is None or not math.isfinite(metrics.held_out_loss):
             raise TrainingError("The held-out loss is no longer a number.")
-        trial.report(figures.held_out_loss, figures.epoch)
-        if figures.epoch < figures.epochs and trial.should_prune():
+        trial.report(metrics.held_out_loss, metrics.epoch)
+        if metrics.epoch < metrics.epochs and trial.should_prune():
             raise optuna.TrialPruned
 
     started, why = time.monotonic(), ""
@@ -233,14 +233,16 @@ def _ended(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
 
 
 def _trial_metrics(trial: "optuna.trial.FrozenTrial") -> TrialMetrics:
-    said = trial.user_attrs
-    return TrialMetrics(said["number"], trial.value, said["accuracy"], said["epochs"], said["seconds"], said["why"])
+    answers = trial.user_attrs
+    return TrialMetrics(
+        answers["number"], trial.value, answers["accuracy"], answers["epochs"], answers["seconds"], answers["why"]
+    )
 
 
 def _write(settings: TuneSettings, found: StudyResult, about: Mapping[str, Any]) -> None:
     """Replace the recipe file by the best so far."""
     optuna = _library()
-    said = {
+    answers = {
         "trials": found.trials,
         "trial": found.best.number,
         "held_out_loss": found.best.loss,
@@ -257,7 +259,7 @@ def _write(settings: TuneSettings, found: StudyResult, about: Mapping[str, Any])
             "python": platform.python_version(),
         },
     }
-    recipe_file.write(settings.out, found.recipe, said)
+    recipe_file.write(settings.out, found.recipe, answers)
 
 
 def _chosen(count: int, settings: TuneSettings) -> Tensor:
@@ -275,13 +277,13 @@ class _Remembered(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.said: dict[bytes, Tensor] = {}
+        self.answers: dict[bytes, Tensor] = {}
 
     def forward(self, pixels: Tensor) -> Tensor:
         key = hashlib.sha256(pixels.numpy().tobytes()).digest()
-        if key not in self.said:
-            self.said[key] = self.network(pixels)
-        return self.said[key]
+        if key not in self.answers:
+            self.answers[key] = self.network(pixels)
+        return self.answers[key]
 
 
 def _about(settings: TuneSettings, base: Recipe, teachers: Sequence[str], whole: Images) -> dict[str, Any]:
