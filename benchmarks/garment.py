@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
+from itertools import product as combinations_of
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -126,12 +126,12 @@ WAYS: dict[str, Swaps] = {
 }
 
 _TRIED = {
-    "grabCut": [partial(by_grabcut, margin=m, rounds=r) for m, r in product((0.02, 0.05, 0.1), (2, 3))],
-    "watershed": [partial(by_watershed, border=b, centre=c) for b, c in product((0.02, 0.04), (0.1, 0.2, 0.4))],
+    "grabCut": [partial(by_grabcut, margin=m, rounds=r) for m, r in combinations_of((0.02, 0.05, 0.1), (2, 3))],
+    "watershed": [partial(by_watershed, border=b, centre=c) for b, c in combinations_of((0.02, 0.04), (0.1, 0.2, 0.4))],
     "Otsu": [partial(by_otsu, lab=lab) for lab in (False, True)],
     "Canny": [
         partial(by_canny, low=low, high=high, size=size)
-        for (low, high), size in product(((15, 50), (30, 90), (60, 180)), (3, 7, 11))
+        for (low, high), size in combinations_of(((15, 50), (30, 90), (60, 180)), (3, 7, 11))
     ],
 }
 

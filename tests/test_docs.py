@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
-from conftest import ROOT
+from helpers import ROOT
 
 from tagger.cli.main import cli
 

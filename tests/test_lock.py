@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from conftest import Fmtag
+from helpers import Fmtag
 
 from tagger.errors import LedgerError, LockedError
 from tagger.lock import file_lock

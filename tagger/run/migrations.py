@@ -1,7 +1,7 @@
 """The ledger's tables, format by format: `PRAGMA user_version` is the number of these steps that a file has behind it.
 
 A step that has been released is never changed; what is to be different is a further one, and a file of the format before it
-goes into `tests/data`.
+goes into `tests/fixtures`.
 """
 
 MIGRATIONS: tuple[str, ...] = (

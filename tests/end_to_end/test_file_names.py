@@ -1,0 +1,112 @@
+"""File names that are not UTF-8, in every table, card and report that fmtag writes, and found again where it reads them."""
+# ruff: noqa: SIM300 - what is expected stands first, as in every test here
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from helpers import draw_photo, rows_of, save_bundle
+from test_finetune import drawn
+
+from tagger.catalog.label_table import read_label_table
+from tagger.catalog.source import open_source
+from tagger.cli.main import main
+from tagger.file_names import escape_surrogates, resolve_escaped, unescape_surrogates
+from tagger.files import as_csv, as_json
+from tagger.models import bundle
+from tagger.models.config import NetworkConfig
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+ODD = os.fsdecode(b"caf\xe9-\xff")
+"""A name in Latin 1."""
+
+
+def command(*arguments: str | Path) -> int:
+    """Run the command in this process and return its exit code."""
+    with pytest.raises(SystemExit) as caught:
+        main([*map(str, arguments)])
+    return int(caught.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of such a name, with classes and photos of such names."""
+    root = tmp_path_factory.mktemp("odd") / ODD
+    for at, label in enumerate((ODD, "scarf")):
+        (root / label).mkdir(parents=True)
+        for number in range(40):
+            drawn("scarf" if at else "hat", 1000 * at + number).save(root / label / f"{number:03}-{ODD}\r.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def made(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle that the command makes of them, in a folder of such a name."""
+    root = tmp_path_factory.mktemp("made")
+    start = save_bundle(root / "start", NetworkConfig((8, 16)))
+    assert not command("retrain", "--data", photos, "--out", root / ODD, "--name", "odd", "--from", start, "--epochs", 1)
+    return root / ODD
+
+
+def test_training_goes_to_its_end(made: Path) -> None:
+    """Bundle, test photos and report are there, and the label of such a name is text that every format holds."""
+    assert (escape_surrogates(ODD), "scarf") == tuple(sorted(bundle.load(str(made)).card.labels))
+    assert {escape_surrogates(ODD), "scarf"} == {row["label"] for row in rows_of(made / "test.csv")}
+    assert (made / "report" / "report.html").is_file()
+
+
+def test_evaluate_finds_the_test_photos(made: Path, tmp_path: Path) -> None:
+    """All photos of the table are read and have the figures of the card."""
+    assert not command("evaluate", made / "test.csv", "--model", made, "--out", tmp_path / "figures.json")
+    figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    told = bundle.load(str(made)).card.metrics["test"]
+    assert ({}, told["n"], told["accuracy"]) == (figures["failed"], figures["n"], figures["accuracy"])
+
+
+def test_evaluate_takes_the_folder(made: Path, photos: Path, tmp_path: Path) -> None:
+    """The folder itself, and the table beside it, are measured, and their names stand in the figures and the report."""
+    sources = (photos, made / "test.csv")
+    assert not command("evaluate", *sources, "--model", made, "--out", tmp_path / "figures.json", "--report", tmp_path / "r.md")
+    sources_measured = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))["sources"]
+    assert [{}, {}] == [figures["failed"] for figures in sources_measured.values()]
+    assert 80 == sources_measured[ODD]["n"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_runs_output_teaches_the_photos_that_it_names(suffix: str, tmp_path: Path, small_bundle: Path) -> None:
+    """An output of `run` with such names, as those who correct its tags give it to `adapt`, leads to the photos."""
+    (tmp_path / "catalog").mkdir()
+    draw_photo(1).save(tmp_path / "catalog" / f"{ODD}.png")
+    out = tmp_path / f"tags{suffix}"
+    assert not command(
+        "run", tmp_path / "catalog", "--out", out, "--model", small_bundle, "--ledger", tmp_path / "ledger.sqlite"
+    )
+    table = read_label_table(str(out), str(tmp_path / "catalog"))
+    assert [tmp_path / "catalog" / f"{ODD}.png"] == list(table.photos)
+
+
+def test_a_table_beside_the_photos_names_them(tmp_path: Path) -> None:
+    """Photos are found from a table in their folder, and a file whose name has the very letters of the escape comes first."""
+    draw_photo(1).save(tmp_path / f"{ODD}.png")
+    draw_photo(2).save(tmp_path / "x\\udcff.png")
+    draw_photo(3).save(tmp_path / os.fsdecode(b"x\xff.png"))
+    (tmp_path / "table.csv").write_bytes(as_csv([("image",), (f"{ODD}.png",), ("x\\udcff.png",), ("x\\udcfe.png",)]))
+    files = [item.file for item in open_source(str(tmp_path / "table.csv")).items]
+    assert [tmp_path / f"{ODD}.png", tmp_path / "x\\udcff.png", tmp_path / "x\\udcfe.png"] == files
+
+
+def test_names_come_back_from_json_and_text() -> None:
+    """JSON reads the escape as the same name again, and `unescape_surrogates` does for text."""
+    assert {"file": ODD} == json.loads(as_json({"file": ODD}))
+    assert ODD == unescape_surrogates(escape_surrogates(ODD))
+    assert Path("a/x\\udcff") == resolve_escaped(Path("a/x\\udcff"))
+
+
+def test_a_bundle_in_such_a_folder_tags(made: Path, tmp_path: Path) -> None:
+    """A bundle is found in a folder of such a name."""
+    (tmp_path / "catalog").mkdir()
+    draw_photo(1).save(tmp_path / "catalog" / "one.png")
+    assert not command("run", tmp_path / "catalog", "--out", tmp_path / "tags.csv", "--model", made)
+    assert rows_of(tmp_path / "tags.csv")[0]["model"].startswith("odd@")

@@ -1,0 +1,200 @@
+"""A source that is neither a photo nor a table is refused before anything is written, with what to do about it."""
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import os
+import sqlite3
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow
+import pytest
+from helpers import draw_photo, rows_of
+from pyarrow import parquet
+
+from tagger.cli.main import main
+from tagger.file_kinds import TABLE_SUFFIXES, is_photo, kind_of
+
+Run = Callable[..., tuple[int, str]]
+
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def run(tmp_path: Path, small_bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run `fmtag run SOURCE --out tags.csv` on a photo's folder that holds an older output; return its exit code and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FMTAG_RUN_MODEL", str(small_bundle))
+    draw_photo(3).save("a.jpg")
+    Path("tags.csv").write_text("the good rows of last night\n")
+
+    def call(source: str, *options: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as left:
+            main(["run", source, "--out", "tags.csv", *options])
+        return int(left.value.code or 0), capsys.readouterr().err
+
+    return call
+
+
+def assert_refused(done: tuple[int, str], *parts: str) -> None:
+    """Assert that a run ended with one line that holds the parts, and left the output as it was."""
+    code, said = done
+    assert (code, said.count("\n")) == (1, 1), said
+    for part in parts:
+        assert part in said
+    assert Path("tags.csv").read_text() == "the good rows of last night\n"
+
+
+def zipped(*names: str) -> bytes:
+    """Return a ZIP archive with files of these names."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in names:
+            archive.writestr(name, "x")
+    return packed.getvalue()
+
+
+def tarred() -> bytes:
+    """Return a tar archive with one file."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("a.jpg"))
+    return packed.getvalue()
+
+
+def database() -> bytes:
+    """Return an SQLite file."""
+    sql = sqlite3.connect(":memory:")
+    sql.execute("CREATE TABLE some (thing)")
+    return sql.serialize() if hasattr(sql, "serialize") else b"SQLite format 3\0" + bytes(84)
+
+
+def parquet_table() -> bytes:
+    """Return a Parquet table with an image column."""
+    packed = io.BytesIO()
+    parquet.write_table(pyarrow.table({"path": ["a.jpg"]}), packed)
+    return packed.getvalue()
+
+
+CSV = b"sku,image\n1,a.jpg\n"
+OBJECT = {"sku": 1, "image": "a.jpg"}
+FILES = {
+    "catalog.xlsx": (zipped("[Content_Types].xml", "xl/workbook.xml"), "a spreadsheet", "export it as CSV"),
+    "catalog.xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "a spreadsheet", "export it as CSV"),
+    "catalog.ods": (zipped("mimetype"), "a spreadsheet", "export it as CSV"),
+    "photos.zip": (zipped("a.jpg"), "an archive", "unpack it"),
+    "photos.tar": (tarred(), "an archive", "unpack it"),
+    "catalog.csv.gz": (gzip.compress(CSV), "a compressed file", "decompress it"),
+    "catalog.csv.bz2": (bz2.compress(CSV), "a compressed file", "decompress it"),
+    "catalog.csv.xz": (lzma.compress(CSV), "a compressed file", "decompress it"),
+    "catalog.json": (json.dumps([OBJECT, OBJECT]).encode(), "a JSON document", ".jsonl"),
+    "pretty.json": (json.dumps({"rows": [OBJECT]}, indent=2).encode(), "a JSON document", ".jsonl"),
+    "catalog.txt": (CSV, "a text file", ".csv"),
+    "feed.xml": (b"<?xml version='1.0'?><feed/>", "an XML or HTML document", "export it as CSV"),
+    "page.html": (b"\n<!DOCTYPE html><table>", "an XML or HTML document", "export it as CSV"),
+    "old.sqlite": (database(), "a database", "made from"),
+    "lookbook.pdf": (b"%PDF-1.7\n", "a PDF document", "JPEG or PNG"),
+    "table": (parquet_table(), "a Parquet table", ".parquet"),
+    "unicode.txt": ("sku,image\n".encode("utf-16"), "UTF-16 text", "UTF-8"),
+    "nothing": (b"", "an empty file", "again"),
+    "model.bin": (bytes(range(256)), "a file of an unknown kind", "JPEG or PNG"),
+    "prices": (b"BMW and others\n", "a text file", ".csv"),
+    "sound.wav": (b"RIFF\x24\0\0\0WAVEfmt ", "a file of an unknown kind", "JPEG or PNG"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_no_photo_is_refused(run: Run, name: str) -> None:
+    """What is no photo by content and no table by suffix ends the run, with its kind, the remedy and what is read."""
+    content, *parts = FILES[name]
+    Path(name).write_bytes(content)
+    assert_refused(run(name), f"{name} is ", *parts, "fmtag reads folders, photos (JPEG, ", *TABLE_SUFFIXES)
+
+
+@pytest.mark.parametrize("suffix", TABLE_SUFFIXES)
+@pytest.mark.parametrize("name", ["catalog.xlsx", "photos.zip", "catalog.csv.gz", "feed.xml", "lookbook.pdf", "old.sqlite"])
+def test_a_table_of_another_kind_than_its_name_is_refused(run: Run, name: str, suffix: str) -> None:
+    """A spreadsheet, an archive, a document or the like that was renamed to a table says what it really is."""
+    content, *parts = FILES[name]
+    Path(f"catalog{suffix}").write_bytes(content)
+    assert_refused(run(f"catalog{suffix}"), f"catalog{suffix} is ", *parts)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "part"),
+    [
+        ("t.csv", FILES["catalog.json"][0], "a JSON document"),
+        ("t.csv", json.dumps(OBJECT).encode(), "a JSON document"),
+        ("t.tsv", FILES["pretty.json"][0], "a JSON document"),
+        ("t.jsonl", FILES["catalog.json"][0], "no JSON object with a line of its own"),
+        ("t.jsonl", FILES["pretty.json"][0], "no JSON object with a line of its own"),
+        ("t.ndjson", CSV, "no JSON object with a line of its own"),
+        ("t.parquet", CSV, "a text file"),
+        ("t.csv", parquet_table(), "a Parquet table"),
+        ("t.csv", "path\na.jpg\n".encode("utf-16-le"), "not UTF-8 text"),
+        ("t.csv", b"\xff\xd8\xff\xe0" + bytes(range(256)), "a photo, not a table"),
+        ("t.csv", bytes(range(255, 0, -1)), "t.csv"),
+        ("t.csv", b"", "t.csv is empty"),
+    ],
+)
+def test_a_table_whose_content_is_another_is_refused(run: Run, name: str, content: bytes, part: str) -> None:
+    """One text format under another's name, UTF-16 without a mark, a photo and plain noise are one line each."""
+    Path(name).write_bytes(content)
+    assert_refused(run(name), name, part)
+
+
+def test_a_label_map_of_another_kind_is_refused(run: Run) -> None:
+    """A spreadsheet given to --label-map is refused as it is as a source."""
+    Path("names.xlsx").write_bytes(FILES["catalog.xlsx"][0])
+    assert_refused(run("a.jpg", "--label-map", "names.xlsx"), "names.xlsx is a spreadsheet", "export it as CSV")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_refused_instead_of_waited_for(run: Run) -> None:
+    """What is neither folder nor regular file is not opened, as it might never end; paths have a way of their own."""
+    os.mkfifo("pipe.csv")
+    assert_refused(run("pipe.csv"), "pipe.csv is no regular file", "fmtag run -")
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
+def test_a_photo_without_a_suffix_is_a_photo(run: Run, format: str) -> None:
+    """The content tells a photo where the name does not."""
+    draw_photo(5, (60, 80)).save("upload", format)
+    assert is_photo(Path("upload").read_bytes()[:4096])
+    assert run("upload")[0] == 0
+    assert [row["path"] for row in rows_of(Path("tags.csv"))] == ["upload"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("broken.jpg", b"no photo at all", "not_an_image"),
+        ("half.png", b"\x89PNG\r\n\x1a\n\0\0", "truncated"),
+        ("empty.webp", b"", "truncated"),
+        ("upload", b"\xff\xd8\xff\xe0\0\x10JFIF", "truncated"),
+    ],
+)
+def test_a_damaged_photo_is_a_row(run: Run, name: str, content: bytes, reason: str) -> None:
+    """One photo by its suffix or its beginning stays one row, whatever is wrong with it, and the exit code says so."""
+    Path(name).write_bytes(content)
+    assert run(name)[0] == 3
+    assert [(row["path"], row["reason"]) for row in rows_of(Path("tags.csv"))] == [(name, reason)]
+
+
+def test_ndjson_is_read_like_jsonl(run: Run) -> None:
+    """An object a line is a table by both suffixes."""
+    Path("catalog.ndjson").write_text(json.dumps(OBJECT) + "\n")
+    assert run("catalog.ndjson")[0] == 0
+    assert [(row["sku"], row["path"]) for row in rows_of(Path("tags.csv"))] == [("1", "a.jpg")]
+
+
+def test_text_is_told_from_other_bytes_wherever_its_start_is_cut() -> None:
+    """A character that the end of the start cuts in two does not make text something else."""
+    text = ("ü" * 3000).encode()
+    assert {kind_of(text[:4096]).name, kind_of(text[:4095]).name} == {"a text file"}

@@ -1,0 +1,71 @@
+"""What the tests share: small bundles, photos made on the spot, and rows read back."""
+
+import csv
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from tagger.data.labels import GROUPS, LABELS
+from tagger.models import bundle
+from tagger.models.card import Card
+from tagger.models.config import NetworkConfig
+from tagger.models.network import Network
+from tagger.photos.product import VERSION
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def save_bundle(folder: Path, config: NetworkConfig, **more: Any) -> Path:
+    """Save a bundle of an untrained but seeded network, with `more` on its card, and return its folder."""
+    torch.manual_seed(7)
+    network = Network(config)
+    for head in (network.head, network.photo_head):
+        if head is not None:
+            torch.nn.init.normal_(head.weight, std=4.0)
+    card = Card(
+        name=folder.name,
+        labels=LABELS,
+        groups=GROUPS,
+        network=config,
+        garment_version=VERSION,
+        temperature=1.0,
+        min_confidence=0.5,
+        **more,
+    )
+    bundle.save(folder, card, network)
+    return folder
+
+
+def draw_photo(seed: int, size: tuple[int, int] = (240, 320)) -> Image.Image:
+    """Return a picture of a coloured blob on near-white, another one for each seed."""
+    rng = np.random.default_rng(seed)
+    width, height = size
+    ys, xs = np.mgrid[0:height, 0:width]
+    pixels = np.full((height, width, 3), 250, np.uint8)
+    for _ in range(3):
+        x, y = rng.uniform(0.35, 0.65, 2) * (width, height)
+        rx, ry = rng.uniform(0.1, 0.25, 2) * (width, height)
+        pixels[((xs - x) / rx) ** 2 + ((ys - y) / ry) ** 2 < 1] = rng.integers(0, 200, 3)
+    return Image.fromarray(pixels)
+
+
+def write_photos(folder: Path, count: int, size: tuple[int, int] = (240, 320), digits: int = 4) -> Path:
+    """Write that many good photos, each of another product, into a new folder, named by their numbers, and return it."""
+    folder.mkdir()
+    for number in range(count):
+        draw_photo(number, size).save(folder / f"{number:0{digits}d}.jpg")
+    return folder
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+Fmtag = Callable[..., subprocess.CompletedProcess[str]]
