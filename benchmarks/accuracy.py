@@ -31,10 +31,9 @@ from reporting import hardware, write
 from torch import Tensor
 from torch.nn import functional
 
-from tagger.data import fashion_mnist
+from tagger.data import fashion_mnist, splits
 from tagger.data.augmentation import random_shift_flip
 from tagger.data.images import Images
-from tagger.data.splits import validation_split
 from tagger.evaluation.compare import compare
 from tagger.evaluation.comparison_report import table, tables
 from tagger.evaluation.settings import CompareSettings
@@ -119,7 +118,7 @@ def trained(name: str, epochs: int, seed: int) -> Run:
     seen = round(epochs * variant.length)
     cycle = Cycle(**({"epochs": seen, "small_epochs": seen // 2} | dict(variant.cycle)))
     recipe = Recipe(**({"cycles": (cycle,), "seed": seed, "network": "tiny"} | dict(variant.recipe)))
-    pictures, held_out = validation_split(fashion_mnist.load_fashion_mnist("train"))
+    pictures, held_out = splits.validation_split(fashion_mnist.load_fashion_mnist("train"))
     order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(0))
     training, more = pictures.take(order[MORE:]), pictures.take(order[:MORE])
     teachers = [bundle.load(teacher).network() for teacher in recipe.teachers]

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from tagger.data import fashion_mnist
+from tagger.data import fashion_mnist, splits
 from tagger.data.images import Images
 from tagger.data.labels import LABELS
-from tagger.data.splits import validation_split
 from tagger.errors import BundleError
 from tagger.evaluation.settings import CompareSettings
 from tagger.inference.predictor import Predictor, native_predictions
@@ -96,7 +95,7 @@ def compare(settings: CompareSettings, timed: bool = True) -> Comparison:
     alike: dict[str, dict[str, str]] = defaultdict(dict)
     for given, card in cards.items():
         alike[_kind(card)][given] = card.name if times[card.name] == 1 else given
-    _, held_out = validation_split(fashion_mnist.load_fashion_mnist("train", settings.data))
+    _, held_out = splits.validation_split(fashion_mnist.load_fashion_mnist("train", settings.data))
     test = fashion_mnist.load_fashion_mnist("test", settings.data)
     families = tuple(_family(shown, held_out, test, timed) for shown in alike.values())
     return Comparison(families, test.labels.numpy())

@@ -25,8 +25,7 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
-from tagger.data import fashion_mnist
-from tagger.data.splits import validation_split
+from tagger.data import fashion_mnist, splits
 from tagger.errors import ExportError
 from tagger.files import atomic_write
 from tagger.inference.predictor import fold_norms, native_probabilities, photo_probabilities
@@ -81,7 +80,7 @@ def export(settings: ExportSettings) -> tuple[ExportCheck, ExportCheck]:
         )
     if settings.int8 and settings.to != "onnx":
         raise ExportError("Only ONNX has int8 here; give --to onnx, or leave --int8 out.")
-    _, held_out = validation_split(fashion_mnist.load_fashion_mnist("train", settings.data))
+    _, held_out = splits.validation_split(fashion_mnist.load_fashion_mnist("train", settings.data))
     checked, others = held_out.take(torch.arange(CHECKED_IMAGES)), held_out.pixels[CHECKED_IMAGES : 2 * CHECKED_IMAGES]
     original = _Scorer(loaded.network(), loaded)
     smaller = _Scorer(prune_weights(loaded.network(), settings.prune), loaded) if settings.prune else original

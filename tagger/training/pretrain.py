@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tagger.data import fashion_mnist
+from tagger.data import fashion_mnist, splits
 from tagger.data.clothing import read_clothing_photos, table_checksum
 from tagger.data.images import Images
 from tagger.data.labels import GROUPS, LABELS, NONE
-from tagger.data.splits import kept_for_calibration, kept_for_reporting, validation_split
+from tagger.data.splits import kept_for_calibration, kept_for_reporting
 from tagger.errors import TrainingError
 from tagger.file_names import escape_surrogates
 from tagger.inference.device import training_device
@@ -74,7 +74,7 @@ def pretrain(
     _check_bundles(settings)
     device = training_device(settings.device)
     whole = fashion_mnist.load_fashion_mnist("train", settings.data)
-    pictures, held_out = validation_split(whole)
+    pictures, held_out = splits.validation_split(whole)
     test = fashion_mnist.load_fashion_mnist(
         "test", settings.data
     )  # a missing file should be known before the hours of training

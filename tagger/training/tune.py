@@ -17,10 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
-from tagger.data import fashion_mnist
+from tagger.data import fashion_mnist, splits
 from tagger.data.images import Images
 from tagger.data.labels import LABELS
-from tagger.data.splits import validation_split
 from tagger.errors import LedgerError, LockedError, TrainingError, TuningError
 from tagger.files import remove_leftovers
 from tagger.lock import file_lock
@@ -108,7 +107,7 @@ def tune(
         for teacher in loaded:
             check_teacher(teacher.model, teacher.card, LABELS)
         whole = fashion_mnist.load_fashion_mnist("train", settings.data)
-        pictures, held_out = validation_split(whole)
+        pictures, held_out = splits.validation_split(whole)
         pictures = pictures.take(_chosen(len(pictures), settings))
         teachers = [_Remembered(teacher.network()) for teacher in loaded]
 

@@ -86,7 +86,7 @@ def test_what_tests_a_photo_was_not_taught_its_product(monkeypatch: pytest.Monke
         asked.append(set(products[left_out].tolist()))
         return look
 
-    monkeypatch.setattr(learn_room, "learn", spied)
+    monkeypatch.setattr(learn_room, "fit_adapter", spied)
     trial = cross_validate(look_without, lesson)
     assert trial is not None
     assert len(asked) == len(taught) > 1
@@ -342,7 +342,7 @@ def sees(monkeypatch: pytest.MonkeyPatch, none: float, labels: Sequence[int]) ->
         said[:, -1] = none
         return Features(said, torch.randn(len(pictures), WIDTH, generator=torch.Generator().manual_seed(2)))
 
-    monkeypatch.setattr(Predictor, "look", look)
+    monkeypatch.setattr(Predictor, "extract", look)
 
 
 @pytest.fixture(scope="module")
@@ -382,7 +382,7 @@ def test_neighbours_count_less_in_odd_catalogs_and_it_is_said(
         return fit_adapter(look, lesson, **options)
 
     sees(monkeypatch, none, labels)
-    monkeypatch.setattr("tagger.adaptation.adapt.learn", noted)
+    monkeypatch.setattr("tagger.adaptation.adapt.fit_adapter", noted)
     done = adapt(AdaptSettings(str(large_catalog), str(tmp_path / "mine"), start=str(photo_bundle)))
     assert cautious == [bool(reason)]
     assert reason in " ".join(done.said)

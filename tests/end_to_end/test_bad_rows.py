@@ -101,7 +101,7 @@ def test_whatever_a_decoder_or_the_cut_raises_is_one_row(
         return cut(photo)
 
     monkeypatch.setattr(Image.Image, "has_transparency_data", property(lambda image: failing(image) and False))
-    monkeypatch.setattr(loader, "garment", not_cutting)
+    monkeypatch.setattr(loader, "extract_product", not_cutting)
     code, rows = run("photos")
     assert (code, [row["reason"] == "unreadable" for row in rows]) == (3, [True, True, False])
 

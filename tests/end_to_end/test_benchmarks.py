@@ -15,7 +15,7 @@ import pytest
 import torch
 from helpers import ROOT, draw_photo
 
-from tagger.data import fashion_mnist
+from tagger.data import fashion_mnist, splits
 from tagger.data.images import Images
 from tagger.data.labels import GROUPS, LABELS, NONE
 from tagger.data.splits import kept_for_calibration, kept_for_reporting
@@ -138,8 +138,8 @@ def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put drawn blobs in the place of Fashion-MNIST's held-out pictures."""
     drawn = [product.extract_product(Photo(np.asarray(draw_photo(900 + at)))).pixels for at in range(40)]
     held_out = Images(torch.from_numpy(np.stack(drawn))[:, None], torch.arange(40) % NONE)
-    monkeypatch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: held_out)
-    monkeypatch.setattr(fashion_mnist, "hold_out", lambda pictures: (pictures, pictures))
+    monkeypatch.setattr(fashion_mnist, "load_fashion_mnist", lambda split, folder=None: held_out)
+    monkeypatch.setattr(splits, "validation_split", lambda pictures: (pictures, pictures))
 
 
 @pytest.mark.usefixtures("few_pictures")
@@ -244,8 +244,10 @@ def test_every_variant_can_be_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     accuracy = loaded("accuracy")
     drawn = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (420, 1, 28, 28), np.uint8))
     pictures = Images(drawn, torch.arange(420) % 10)
-    monkeypatch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: pictures)
-    monkeypatch.setattr(fashion_mnist, "hold_out", lambda some: (some.take(torch.arange(20, 420)), some.take(torch.arange(20))))
+    monkeypatch.setattr(fashion_mnist, "load_fashion_mnist", lambda split, folder=None: pictures)
+    monkeypatch.setattr(
+        splits, "validation_split", lambda some: (some.take(torch.arange(20, 420)), some.take(torch.arange(20)))
+    )
     monkeypatch.setattr(accuracy, "MORE", 130)
     before = dict(vars(accuracy.recipe_room))
     for name in ("reference", "never mirrored", "Nesterov SGD", "cosine", "batches of 256"):

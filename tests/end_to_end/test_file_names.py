@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers import draw_photo, rows_of, save_bundle
-from test_finetune import drawn
+from training_helpers import drawn
 
 from tagger.catalog.label_table import read_label_table
 from tagger.catalog.source import open_source

@@ -15,7 +15,7 @@ from PIL import Image
 from sklearn.metrics import precision_recall_fscore_support
 
 from tagger.cli.main import main
-from tagger.data import fashion_mnist
+from tagger.data import fashion_mnist, splits
 from tagger.data.images import Images
 from tagger.data.labels import GROUPS, LABELS
 from tagger.errors import BundleError
@@ -41,8 +41,8 @@ TEST = Images(DRAWN, torch.arange(60) % 10)
 @pytest.fixture(autouse=True)
 def drawn_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fashion-MNIST is sixty drawn pictures, all of them held out."""
-    monkeypatch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: TEST)
-    monkeypatch.setattr(fashion_mnist, "hold_out", lambda pictures: (pictures, pictures))
+    monkeypatch.setattr(fashion_mnist, "load_fashion_mnist", lambda split, folder=None: TEST)
+    monkeypatch.setattr(splits, "validation_split", lambda pictures: (pictures, pictures))
 
 
 @pytest.fixture

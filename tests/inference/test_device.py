@@ -93,7 +93,7 @@ def test_recorded_steps_are_the_same_steps(tmp_path: Path, monkeypatch: pytest.M
     """On a GPU, steps that are recorded and replayed lead where plain ones do, dropout and learning rates included."""
     recipe = replace(RECIPE, optimizer=optimizer, sgd_lr=0.01 if optimizer == "adam" else 0.1)
     recorded = trained(tmp_path / "recorded.pt", torch.device("cuda"), recipe)
-    monkeypatch.setattr(recipe_room, "replayed", lambda step: step)
+    monkeypatch.setattr(recipe_room, "capture", lambda step: step)
     assert apart(recorded, trained(tmp_path / "plain.pt", torch.device("cuda"), recipe)) < 1e-3
 
 

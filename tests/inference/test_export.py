@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tagger.cli.main import main
-from tagger.data import fashion_mnist
+from tagger.data import fashion_mnist, splits
 from tagger.data.images import Images
 from tagger.data.labels import LABELS
 from tagger.errors import ExportError
@@ -31,8 +31,8 @@ DRAWN = torch.from_numpy(np.random.default_rng(2).integers(0, 256, (2 * CHECKED_
 def drawn_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fashion-MNIST's held-out images are drawn ones."""
     pictures = Images(DRAWN, torch.arange(len(DRAWN)) % 10)
-    monkeypatch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: pictures)
-    monkeypatch.setattr(fashion_mnist, "hold_out", lambda whole: (whole, whole))
+    monkeypatch.setattr(fashion_mnist, "load_fashion_mnist", lambda split, folder=None: pictures)
+    monkeypatch.setattr(splits, "validation_split", lambda whole: (whole, whole))
 
 
 def answer(file: Path, to: Runtime, pixels: torch.Tensor) -> np.ndarray:

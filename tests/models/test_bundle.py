@@ -19,6 +19,7 @@ from tagger.data.labels import GROUPS, LABELS
 from tagger.errors import BundleError, DeviceError
 from tagger.inference.predictor import BATCH_SIZE, Predictor, photo_probabilities
 from tagger.models import card as card_room
+from tagger.models import registry
 from tagger.models.bundle import Bundle, load, save
 from tagger.models.card import FORMAT
 from tagger.models.config import NetworkConfig
@@ -328,7 +329,7 @@ def test_unknown_name_lists_the_shipped(tmp_path: Path, small_bundle: Path, monk
     """An unknown name is refused with the names of the bundles that come with fmtag."""
     for name in ("base", "tiny"):
         shutil.copytree(small_bundle, tmp_path / "weights" / name)
-    monkeypatch.setattr(card_room, "_shipped_folder", lambda: tmp_path / "weights")
+    monkeypatch.setattr(registry, "_shipped_folder", lambda: tmp_path / "weights")
     with pytest.raises(BundleError, match=r"no bundle 'bsae'; shipped with fmtag: base, tiny; your own: ") as caught:
         load("bsae")
     assert "\n" not in str(caught.value)

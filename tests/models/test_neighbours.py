@@ -236,10 +236,10 @@ import resource
 from pathlib import Path
 import numpy as np, torch
 from test_neighbours import look_at, rows_of
-from tagger import neighbours
-from tagger.learn import learn
-from tagger.lesson import lesson_of
-from tagger.shop import directions_of
+from tagger.models import neighbours
+from tagger.adaptation.fit import fit_adapter
+from tagger.adaptation.examples import build_examples
+from tagger.models.adapter import embed_maps
 torch.set_num_threads(1)
 neighbours.TREES = 4  # they take time one after another, and no memory
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
@@ -247,8 +247,8 @@ kilobytes = int(status["VmSize"].split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (kilobytes * 1024 + 500 * 2**20,) * 2)
 look, classes = look_at({MANY}, 16)
 rows = rows_of([("a", "b", "c")[label] for label in classes])
-lesson = lesson_of(range({MANY}), rows, ("a", "b", "c"), directions_of(look.maps), ["a"] * {MANY}, None).lesson
-shop = learn(look, lesson, 1e-3)
+lesson = build_examples(range({MANY}), rows, ("a", "b", "c"), embed_maps(look.maps), ["a"] * {MANY}, None).lesson
+shop = fit_adapter(look, lesson, 1e-3)
 print(len(lesson.photos), len(set(lesson.products)), len(shop.memory))
 """
 """In no more than 500 MB beside the libraries; the matrix of all pairs alone takes 1.6 GB."""
@@ -257,7 +257,7 @@ print(len(lesson.photos), len(set(lesson.products)), len(shop.memory))
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is told by what Linux says of a process")
 def test_many_labels_are_learnt_in_little_memory() -> None:
     """Grouping by product and learning from 20,000 labelled photos stays within bounds that no matrix of all pairs fits in."""
-    variables = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]), "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", LEARN_MANY], env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     labelled, products, remembered = map(int, done.stdout.split())

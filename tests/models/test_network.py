@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_training import OTHERS, PICTURES, PowerCutError, bars, same_weights, stop_after
 from torch import Tensor
+from training_helpers import OTHERS, PICTURES, PowerCutError, bars, same_weights, stop_after
 
 from tagger.cli.main import main
 from tagger.inference.predictor import pool_maps, pooled_size

@@ -25,7 +25,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FMTAG_MODELS", str(tmp_path / "models"))
     nothing = Images(torch.zeros(8_000, 1, 28, 28, dtype=torch.uint8), torch.arange(8_000) % 10)
-    monkeypatch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: nothing)
+    monkeypatch.setattr(fashion_mnist, "load_fashion_mnist", lambda split, folder=None: nothing)
     draw_photo(1).save("shirt.jpg")
     for name in ("catalog", "uploaded"):
         save_bundle(tmp_path / name, NetworkConfig(widths=(8,), blocks=1))

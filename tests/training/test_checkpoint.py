@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers import save_bundle
-from test_finetune import drawn, folder_of
-from test_training import CONFIG, OTHERS, PICTURES, RECIPE, interrupted, trained
+from training_helpers import CONFIG, OTHERS, PICTURES, RECIPE, drawn, folder_of, interrupted, trained
 
 from tagger.cli.main import main
 from tagger.data.images import Images

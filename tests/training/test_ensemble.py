@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers import save_bundle
-from test_training import OTHERS, PICTURES, PowerCutError, same_weights, stop_after
+from training_helpers import OTHERS, PICTURES, PowerCutError, same_weights, stop_after
 
 from tagger.errors import TrainingError
 from tagger.inference.predictor import fold_norms, pool_maps, pooled_size

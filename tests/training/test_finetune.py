@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from helpers import save_bundle
-from PIL import Image, ImageDraw
+from PIL import Image
+from training_helpers import PRODUCTS, drawn, folder_of
 
 from tagger.cli.main import main
 from tagger.data.photo_dataset import PhotoSplit, load_photo_dataset
@@ -23,7 +23,6 @@ from tagger.training.recipe import Cycle, Recipe
 from tagger.training.recipes import own_recipe
 from tagger.training.settings import TrainSettings
 
-PRODUCTS = 40
 RECIPE = Recipe((Cycle(epochs=6, warmup_steps=5),), batch_size=16, balanced=True, averaging=0.9)
 
 
@@ -34,28 +33,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-def drawn(label: str, seed: int) -> Image.Image:
-    """Return a photo of a scarf, tall and narrow, or of a hat, wide and round, of another size and tone for each seed."""
-    rng = np.random.default_rng(seed)
-    photo = Image.new("RGB", (200, 200), (250, 250, 250))
-    tone = tuple(int(some) for some in rng.integers(0, 120, 3))
-    dx, dy = rng.integers(0, 12, 2)
-    if label == "scarf":
-        ImageDraw.Draw(photo).rectangle((80 - dx, 20 + dy, 110 + dx, 180 - dy), fill=tone)
-    else:
-        ImageDraw.Draw(photo).ellipse((30 + dx, 70 + dy, 170 - dx, 140 - dy), fill=tone)
-    return photo
-
-
-def folder_of(root: Path, count: int = PRODUCTS) -> Path:
-    """Make a folder with a subfolder a class, and return it."""
-    for at, label in enumerate(("hat", "scarf")):
-        (root / label).mkdir(parents=True)
-        for number in range(count):
-            drawn(label, 1000 * at + number).save(root / label / f"{number:03}.png")
-    return root
 
 
 @pytest.fixture(scope="module")

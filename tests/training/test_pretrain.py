@@ -5,7 +5,6 @@ import csv
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 from helpers import draw_photo, save_bundle
+from pretrain_helpers import HELD_OUT, RECIPE, TESTED, TRAINED_ON, bars
+from pretrain_helpers import data as data  # a fixture that is used by its name
 
 from tagger.cli.main import main
 from tagger.cli.printing import print_epoch, print_retrained
@@ -20,7 +21,7 @@ from tagger.data import fashion_mnist
 from tagger.data.clothing import read_clothing_photos
 from tagger.data.images import Images
 from tagger.data.labels import LABELS
-from tagger.data.splits import kept_for_calibration, kept_for_reporting, validation_split
+from tagger.data.splits import kept_for_calibration, kept_for_reporting
 from tagger.errors import DatasetError, TrainingError
 from tagger.inference.predictor import Predictor
 from tagger.metrics.calibration import PHOTO_PRECISION, PRECISIONS
@@ -33,42 +34,14 @@ from tagger.records import ProductImage
 from tagger.synthesis import mix
 from tagger.training.pretrain import pretrain
 from tagger.training.publish import TrainedBundle
-from tagger.training.recipe import Cycle, Recipe
 from tagger.training.recipes import SHAPES, catalog_recipe
 from tagger.training.settings import TrainSettings
 from tagger.training.trainer import EpochMetrics
-
-TRAINED_ON, HELD_OUT, TESTED = 200, 60, 100
-RECIPE = Recipe((Cycle(epochs=2, small_epochs=1, warmup_steps=2),), batch_size=20, averaging=0.5)
-
-
-def bars(count: int) -> Images:
-    """Return pictures with a bright bar in the place of their class."""
-    labels = np.arange(count) % len(LABELS)
-    pixels = np.zeros((count, 1, 28, 28), np.uint8)
-    for picture, label in zip(pixels, labels, strict=True):
-        picture[0, 4 + 2 * label : 6 + 2 * label, 4:24] = 250
-    return Images(torch.from_numpy(pixels), torch.from_numpy(labels))
 
 
 def garments(pictures: Images, native: bool = True) -> list[ProductImage]:
     """Return pictures as the garments that a predictor takes."""
     return [ProductImage(some, found=True, native=native) for some in pictures.pixels[:, 0].numpy()]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def data() -> Iterator[None]:
-    """Put a few made-up pictures in Fashion-MNIST's place, and few drawings into the mix; one thread, as more only wait."""
-    sizes = {"train": HELD_OUT + TRAINED_ON, "test": TESTED}
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: bars(sizes[split]))
-        patch.setattr(fashion_mnist, "hold_out", lambda pictures: validation_split(pictures, HELD_OUT))
-        patch.setattr(mix, "SHOES_AND_BAGS", 50)
-        patch.setattr(mix, "STRANGERS", 50)
-        yield
-    torch.set_num_threads(before)
 
 
 def test_retrain_writes_a_bundle_that_says_all(tmp_path: Path) -> None:

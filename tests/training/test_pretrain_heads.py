@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 from helpers import save_bundle
-from test_finetune import folder_of
-from test_retrain import RECIPE
-from test_retrain import data as data  # a fixture that is used by its name
+from pretrain_helpers import RECIPE
+from pretrain_helpers import data as data  # a fixture that is used by its name
+from training_helpers import folder_of
 
 from tagger.cli.main import main
 from tagger.data import fashion_mnist, photo_dataset
@@ -39,8 +39,8 @@ def relabelled(folder: Path, labels: tuple[str, ...], config: NetworkConfig = SM
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     """Return the one sentence with which the command ends, having done nothing; the data must not even be opened."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fashion_mnist, "fashion_mnist", None)
-        patch.setattr(photo_dataset, "prepare", None)
+        patch.setattr(fashion_mnist, "load_fashion_mnist", None)
+        patch.setattr(photo_dataset, "load_photos", None)
         with pytest.raises(SystemExit) as caught:
             main([*map(str, arguments)])
     said = capsys.readouterr().err.strip()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from helpers import save_bundle, write_photos
-from test_finetune import folder_of
-from test_retrain import data as data  # a fixture that is used by its name
+from pretrain_helpers import data as data  # a fixture that is used by its name
+from training_helpers import folder_of
 
 from tagger.cli.main import main
 from tagger.errors import OutputError

@@ -11,6 +11,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassCalibrationError
+from training_helpers import (
+    CONFIG,
+    CYCLES,
+    OTHERS,
+    PICTURES,
+    RECIPE,
+    PowerCutError,
+    bars,
+    interrupted,
+    same_weights,
+    stop_after,
+    trained,
+)
 
 from tagger.data.fashion_mnist import fashion_mnist_checksums, load_fashion_mnist
 from tagger.data.images import Images
@@ -28,56 +41,15 @@ from tagger.training.muon import Muon, orthogonalise
 from tagger.training.optimizers import build_optimizers
 from tagger.training.recipe import Cycle, Optimizer, Recipe
 from tagger.training.recipes import RESIDUAL, recipe_of
-from tagger.training.trainer import EpochMetrics, _class_weights, train
+from tagger.training.trainer import _class_weights, train
 
-# Not narrower: the gradient of a 1x1 convolution with stride 2 over 4 channels corrupts the heap in torch 2.15's oneDNN.
-CONFIG = NetworkConfig(widths=(8, 16))
-CYCLES = (Cycle(epochs=2, small_epochs=1, warmup_steps=2), Cycle(epochs=1, peak=0.5, warmup_steps=2))
-RECIPE = Recipe(CYCLES, batch_size=16)
 LABELS = tuple("abcdefghij")
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def bars(count: int, seed: int = 0) -> Images:
-    """Return pictures with a bright bar in the place of their class, which a tiny network can learn."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(count) % 10
-    pixels = rng.integers(0, 60, (count, 1, 28, 28), dtype=np.uint8)
-    for picture, label in zip(pixels, labels, strict=True):
-        picture[0, 4 + 2 * label : 6 + 2 * label, 4:24] = 250
-    return Images(torch.from_numpy(pixels), torch.from_numpy(labels))
-
-
 PACKED = gzip.compress(bytes(5000))
-PICTURES, OTHERS = bars(80), bars(20, seed=1)
-
-
-def trained(checkpoint: Path, recipe: Recipe = RECIPE, **options: object) -> tuple[Network, list[EpochMetrics]]:
-    return train(recipe, CONFIG, PICTURES, OTHERS, checkpoint, **options)
-
-
-def same_weights(first: Network, second: Network) -> bool:
-    one, other = first.state_dict(), second.state_dict()
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
-
-class PowerCutError(Exception):
-    """What ends a training in the middle."""
-
-
-def stop_after(epoch: int) -> object:
-    def report(figures: EpochMetrics) -> None:
-        if figures.epoch == epoch:
-            raise PowerCutError
-
-    return report
-
-
-def interrupted(checkpoint: Path, epoch: int = 1, recipe: Recipe = RECIPE) -> None:
-    with pytest.raises(PowerCutError):
-        trained(checkpoint, recipe, report=stop_after(epoch))
 
 
 def refusal(checkpoint: Path, recipe: Recipe = RECIPE, config: NetworkConfig = CONFIG) -> str:
@@ -233,7 +205,7 @@ def lessons(file: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, teacher
         given.append(targets)
         return targets, easy
 
-    monkeypatch.setattr(recipe_room, "lesson", spy)
+    monkeypatch.setattr(recipe_room, "distillation_targets", spy)
     trained(file, recipe, teachers=teachers)
     return given
 
@@ -295,7 +267,7 @@ def test_what_a_teacher_is_sure_of_is_easy(monkeypatch: pytest.MonkeyPatch) -> N
     said[torch.arange(80), PICTURES.labels] = 0.991
     said[:20] = said[:20].roll(1, dims=1)  # sure of another label
     said[20:40] = 0.1
-    monkeypatch.setattr(distillation, "said_of_both_sides", lambda network, pixels: said)
+    monkeypatch.setattr(distillation, "flip_averaged_probabilities", lambda network, pixels: said)
     for share, count in ((1.0, 0), (0.5, 40)):
         targets, easy = distillation.distillation_targets(PICTURES, Cycle(1, easy_share=share), [beginning()])
         assert count == easy.sum()

@@ -18,7 +18,7 @@ from helpers import ROOT, save_bundle
 
 from tagger.cli.main import main
 from tagger.cli.retrain_options import RetrainOptions, resolve
-from tagger.data import fashion_mnist
+from tagger.data import fashion_mnist, splits
 from tagger.data.images import Images
 from tagger.data.splits import validation_split
 from tagger.errors import ConfigurationError, FmtagError, LockedError, OutputError, TrainingError, TuningError
@@ -56,8 +56,8 @@ def training_images(split: str, folder: Path | None = None) -> Images:
 
 def put_in_place(patch: pytest.MonkeyPatch) -> None:
     """Put the made-up pictures in Fashion-MNIST's place; one thread, as more only wait for each other."""
-    patch.setattr(fashion_mnist, "fashion_mnist", training_images)
-    patch.setattr(fashion_mnist, "hold_out", lambda pictures: validation_split(pictures, HELD_OUT))
+    patch.setattr(fashion_mnist, "load_fashion_mnist", training_images)
+    patch.setattr(splits, "validation_split", lambda pictures: validation_split(pictures, HELD_OUT))
     torch.set_num_threads(1)
 
 
@@ -242,10 +242,10 @@ WAITING = "in the third trial"
 CHILD = f"""
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have it ignored
-sys.path.insert(0, {str(ROOT / "tests")!r})
+sys.path[:0] = [{str(ROOT / "tests")!r}, {str(ROOT / "tests" / "training")!r}]
 import pytest
 import test_tune
-from tagger import tune
+from tagger.training import tune
 from tagger.cli.main import main
 test_tune.put_in_place(pytest.MonkeyPatch())
 own, trainings = tune.train, []
@@ -372,7 +372,7 @@ def test_other_settings_are_refused(
     """A study whose trials would not compare is refused in a sentence that says what is another, and stays as it was."""
     folder = Path(shutil.copytree(searched[0], tmp_path / "copy"))
     if part == "data":
-        monkeypatch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: bars(HELD_OUT + IMAGES - 10))
+        monkeypatch.setattr(fashion_mnist, "load_fashion_mnist", lambda split, folder=None: bars(HELD_OUT + IMAGES - 10))
     said = said_by(TuningError, lambda: tune(asked(folder, small_bundle, trials=9, **changed)))
     assert str(folder / "recipe.sqlite") in said
     assert f"({part}" in said
@@ -552,7 +552,7 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 @pytest.fixture
 def with_test_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `retrain` have its test set."""
-    monkeypatch.setattr(fashion_mnist, "fashion_mnist", lambda split, folder=None: bars(HELD_OUT + IMAGES))
+    monkeypatch.setattr(fashion_mnist, "load_fashion_mnist", lambda split, folder=None: bars(HELD_OUT + IMAGES))
 
 
 def one_cycle(teacher: Path) -> Recipe:
