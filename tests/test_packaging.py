@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from helpers import ROOT
 
 if sys.version_info >= (3, 11):
     import tomllib
