@@ -54,7 +54,7 @@ def macro_bootstrap_interval(right: Sequence[bool], classes: Sequence[object], g
 
 
 def bootstrap_interval(right: Sequence[bool], groups: Sequence[str]) -> Interval:
-    """Return the accuracy with its 95 % percentile interval over resamples of `groups` (n,); `right` (n,) marks correct ones."""
+    """Return the accuracy with its 95 % percentile interval over resamples of `groups` (n,); `right` (n,) marks hits."""
     return macro_bootstrap_interval(right, ["any"] * len(right), groups)
 
 
