@@ -24,7 +24,7 @@ START = 4096
 """Bytes from the beginning of a file that tell its kind."""
 
 PHOTO_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
-"""First bytes of the formats that fmtag reads, but for HEIC and AVIF (`is_heif`); text may begin with two of them."""
+"""First bytes of the formats that fmtag reads, but for HEIC and AVIF (`is_heif`); text may begin with three of them."""
 
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
@@ -119,6 +119,8 @@ def is_photo(start: bytes) -> bool:
     """Return whether the bytes begin a photo of a format that fmtag reads, and not a text that happens to begin alike."""
     if start.startswith(b"RIFF"):
         return start[8:12] == b"WEBP"
+    if start.startswith(b"GIF"):
+        return start[:6] in (b"GIF87a", b"GIF89a")
     if start.startswith(b"BM"):
         return len(start) >= 14 and start[6:10] == bytes(4)
     return start.startswith((*PHOTO_STARTS, b"II+\0", b"MM\0+")) or is_heif(start)

@@ -17,8 +17,8 @@ from tagger.files import atomic_write, remove_leftovers
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tagger.files import replacing
-with replacing(Path(sys.argv[1])) as file:
+from tagger.files import atomic_write
+with atomic_write(Path(sys.argv[1])) as file:
     file.write(b"half")
     file.flush()
     os.kill(os.getpid(), signal.SIGKILL)

@@ -51,7 +51,7 @@ def test_a_link_that_comes_late_is_not_followed(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "victim").write_text("kept")
     (tmp_path / "x.lock").symlink_to(tmp_path / "victim")
     monkeypatch.setattr(Path, "is_symlink", lambda self: False)
-    with pytest.raises(LedgerError, match=r"x\.lock cannot be made or locked"), file_lock(tmp_path / "x.lock"):
+    with pytest.raises(LedgerError, match=r"x\.lock cannot be created or locked"), file_lock(tmp_path / "x.lock"):
         pytest.fail("the block must not begin")
     assert (tmp_path / "victim").read_text() == "kept"
 
