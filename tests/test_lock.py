@@ -32,6 +32,15 @@ def test_another_file_is_not_overwritten_by_a_lock(tmp_path: Path, kind: str) ->
     assert path.is_symlink() == (kind == "link")
 
 
+def test_an_empty_file_of_another_name_is_not_taken_for_a_lock(tmp_path: Path) -> None:
+    """A lock has one name; an empty file could be the leftover of a killed holder, but not with a hard link elsewhere."""
+    (tmp_path / "victim").touch()
+    (tmp_path / "x.lock").hardlink_to(tmp_path / "victim")
+    with pytest.raises(LedgerError, match="is not a lock, but another file"), file_lock(tmp_path / "x.lock"):
+        pytest.fail("the block must not begin")
+    assert sorted(os.listdir(tmp_path)) == ["victim", "x.lock"]
+
+
 def test_a_run_never_writes_its_lock_over_another_file(fmtag: Fmtag, photos: Callable[[int], Path], tmp_path: Path) -> None:
     """The run ends in one sentence that names the lock and the remedy; the file and the old output stay."""
     lock_file = tmp_path / "t.ledger.lock"
