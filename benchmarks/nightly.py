@@ -23,7 +23,7 @@ from statistics import median
 import click
 import numpy as np
 
-from tagger.catalog import output
+from tagger.catalog.rows import tag_cells
 from tagger.inference import decision
 from tagger.models import card
 from tagger.photos.product import VERSION
@@ -71,7 +71,7 @@ def fill(place: Path, paths: list[str], rows: int, model: str) -> None:
             path, row = f"gone/{number:07d}.jpg", (None,) * 8
             if number < len(paths):
                 tag = decision.decide_tags(probabilities[number], labels, signed.card.groups, signed.card.min_confidence)
-                path, row = paths[number], (1, run, *output.cells(tag))
+                path, row = paths[number], (1, run, *tag_cells(tag))
             yield (number + 1, path, len(b"%d" % number), LONG_AGO * 10**9, number + 1, 0, run, *row)
 
     with closing(sqlite3.connect(place)) as sql, sql:

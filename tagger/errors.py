@@ -1,21 +1,21 @@
-"""The ways in which a command can fail as a whole.
+"""The errors that end a command.
 
-    FmtagError             exit 1: one sentence, what is wrong and what to do
-      ConfigurationError   fmtag.toml or a recipe file cannot be read, or says what there is not or what cannot be
+    FmtagError             exit 1; the message is one sentence: what is wrong and what to do
+      ConfigurationError   fmtag.toml or a recipe file cannot be read, or holds an unknown option or an invalid value
       SourceError          no such folder, a table without an image column, duplicate columns
       OutputError          the output cannot be written
-      BundleError          weights missing, damaged, foreign or newer than this program
-      DatasetError         Fashion-MNIST or labelled photos missing or not what they should be
-      TrainingError        training cannot go on, or ended below its floor
-      TuningError          a study cannot be gone on with, or Optuna is not there
-      ExportError          a bundle cannot be written for another runtime, or would not say the same there
-      DeviceError          the device asked for is not there
+      BundleError          weights missing, damaged, of another program or newer than this one
+      DatasetError         Fashion-MNIST or labelled photos missing or not as expected
+      TrainingError        training cannot continue, or ended below the required accuracy
+      TuningError          a study cannot be continued, or Optuna is not installed
+      ExportError          a bundle cannot be written for another runtime, or its predictions would differ there
+      DeviceError          the device is not available
       LedgerError          the ledger cannot be read or written, or is from a newer fmtag
-        LedgerDamagedError what it holds makes no sense; it is put aside and built anew
-        LockedError        exit 4: another run holds it
-    Interrupted            exit 128 + the signal's number: asked to stop, and stopped in order
+        LedgerDamagedError its content is inconsistent; it is set aside and a new one begun
+        LockedError        exit 4; another run holds it
+    Interrupted            exit 128 + the signal's number; a signal stopped the command in an orderly way
 
-A single broken photo is none of these: it is a `Failed` value that travels to its own row (see `records`).
+A single broken photo raises none of these: it is a `Failed` value in its own row (see `records`).
 """
 
 
@@ -26,7 +26,7 @@ class FmtagError(Exception):
 
 
 class ConfigurationError(FmtagError):
-    """The configuration file or a recipe file cannot be read, or says what there is not or what cannot be."""
+    """The configuration file or a recipe file cannot be read, or holds an unknown option or an invalid value."""
 
 
 class SourceError(FmtagError):
@@ -34,39 +34,39 @@ class SourceError(FmtagError):
 
 
 class OutputError(FmtagError):
-    """The output cannot be written; whatever stood there before is untouched."""
+    """The output cannot be written; the file that was there before is unchanged."""
 
 
 class BundleError(FmtagError):
-    """The bundle is missing, damaged, of a foreign kind or from a newer fmtag."""
+    """The bundle is missing, damaged, of another program or from a newer fmtag."""
 
 
 class DatasetError(FmtagError):
-    """Training or evaluation data is missing or is not what it should be."""
+    """Training or evaluation data is missing or not as expected."""
 
 
 class TrainingError(FmtagError):
-    """Training cannot go on, or its result is below the floor that was asked for."""
+    """Training cannot continue, or its result is below the required accuracy."""
 
 
 class TuningError(FmtagError):
-    """A study of trials cannot be read, written or gone on with, or Optuna is not installed."""
+    """A study of trials cannot be read, written or continued, or Optuna is not installed."""
 
 
 class ExportError(FmtagError):
-    """The bundle cannot be written for another runtime, or would not say the same there."""
+    """The bundle cannot be written for another runtime, or its predictions would differ there."""
 
 
 class DeviceError(FmtagError):
-    """The device asked for is not available on this machine."""
+    """The device is not available on this machine."""
 
 
 class LedgerError(FmtagError):
-    """The ledger cannot be read or written, is none, or is from a newer fmtag."""
+    """The ledger cannot be read or written, is another kind of file, or is from a newer fmtag."""
 
 
 class LedgerDamagedError(LedgerError):
-    """What the ledger holds makes no sense."""
+    """The content of the ledger is inconsistent."""
 
 
 class LockedError(LedgerError):
@@ -76,8 +76,13 @@ class LockedError(LedgerError):
 
 
 class Interrupted(Exception):  # noqa: N818 (nothing went wrong)
-    """A signal asked to stop, and what was in hand has been brought to an end."""
+    """A signal stopped the command after the work in hand was finished."""
 
     def __init__(self, signal: int) -> None:
         super().__init__(signal)
         self.signal = signal
+
+
+def reason_of(error: Exception) -> str:
+    """Return why the operating system refused something, in its own words; never empty."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

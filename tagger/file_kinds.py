@@ -1,41 +1,42 @@
-"""What kind of file some bytes begin: a photo, or what people give in place of one, each with what to do about it."""
+"""Tell the kind of a file by its first bytes: a photo, or what users give in place of one, each with a remedy."""
 
 import re
 from pathlib import Path
 from typing import NamedTuple
 
-from tagger.errors import SourceError
+from tagger.errors import SourceError, reason_of
 
 IMAGE_SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .avif .gif .bmp .dib .tif .tiff .heic .heif .hif".split()
 )
-"""What counts as an image in a folder, in any case; what such a file really is, `decode` tells by its content."""
+"""Suffixes of the images of a folder, in any case; the format itself is told by the content when a photo is decoded."""
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+"""Suffixes of tables, in any case."""
 
 READ = (
     "fmtag reads folders, photos (JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF, HEIC) and tables "
     f"({' '.join(TABLE_SUFFIXES)}, all but Parquet in UTF-8)"
 )
-"""Says what may be a source, in a sentence about what is none."""
+"""The last sentence of an error about a file that cannot be a source."""
 
 START = 4096
-"""Bytes of a file's beginning that tell its kind."""
+"""Bytes from the beginning of a file that tell its kind."""
 
 PHOTO_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
-"""How the formats begin that fmtag reads; HEIC and AVIF are told by `is_heif`. Text may begin with two of them."""
+"""First bytes of the formats that fmtag reads, but for HEIC and AVIF (`is_heif`); text may begin with three of them."""
 
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
 
 
 class Kind(NamedTuple):
-    """A kind of file that is no photo."""
+    """A kind of file that is not a photo."""
 
     name: str
-    """With its article, as a sentence needs it."""
+    """With its article, as part of a sentence."""
     remedy: str
-    """What to do, so that fmtag can read what the file holds."""
+    """What to do so that fmtag can read the content."""
 
 
 PARQUET = Kind("a Parquet table", "let its name end in .parquet")
@@ -69,7 +70,7 @@ _SHEET_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".ods", ".numbers")
 
 
 def check_photo(path: Path) -> None:
-    """Raise `SourceError` unless the file is a photo by its content."""
+    """Raise `SourceError` unless the content of the file is that of a photo."""
     start = _start(path)
     if not is_photo(start):
         kind = kind_of(start, path.suffix)
@@ -77,21 +78,21 @@ def check_photo(path: Path) -> None:
 
 
 def check_table(path: Path) -> None:
-    """Raise `SourceError` where a file is of another kind than the table that its suffix says, as far as its start tells."""
+    """Raise `SourceError` where the first bytes of a file show another kind than the table that its suffix names."""
     start, suffix = _start(path), path.suffix.lower()
     if is_photo(start):
         raise SourceError(f"{path} is a photo, not a table; let its name end as that of a photo. {READ}.")
     kind, parquet, lines = kind_of(start, suffix), suffix == ".parquet", suffix in (".jsonl", ".ndjson")
     fits = kind is PARQUET if parquet else kind in (TEXT, EMPTY) or (kind is JSON and lines)
-    nul = b"\0" in start.split(b"\n", 1)[0]  # in the names of columns: UTF-16 without its mark
+    nul = b"\0" in start.split(b"\n", 1)[0]  # in the names of columns: UTF-16 without a byte order mark
     if not parquet and (kind is UTF16 or (kind is UNKNOWN and nul)):
         raise SourceError(f"{path} is not UTF-8 text; export the table again as UTF-8 {suffix.lstrip('.')}.")
-    if not fits and kind is not UNKNOWN:  # what is unknown may be a table with a fault, which its reader tells better
+    if not fits and kind is not UNKNOWN:  # an unknown kind may be a table with a fault, which its reader describes better
         raise SourceError(f"{path} is {kind.name}, not the table that its name says; {kind.remedy}. {READ}.")
 
 
 def is_empty(path: Path) -> bool:
-    """Return whether a file holds nothing but spaces and line breaks as far as it is looked at."""
+    """Return whether the first `START` bytes of a file are only spaces and line breaks."""
     return kind_of(_start(path)) is EMPTY
 
 
@@ -101,7 +102,7 @@ def _start(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(START)
     except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise SourceError(f"{path} cannot be read: {reason_of(error)}.") from error
 
 
 def is_heif(start: bytes) -> bool:
@@ -115,16 +116,18 @@ def is_heic(start: bytes) -> bool:
 
 
 def is_photo(start: bytes) -> bool:
-    """Return whether the bytes begin a photo of a format that fmtag reads; text that happens to begin likewise is none."""
+    """Return whether the bytes begin a photo of a format that fmtag reads, and not a text that happens to begin alike."""
     if start.startswith(b"RIFF"):
         return start[8:12] == b"WEBP"
+    if start.startswith(b"GIF"):
+        return start[:6] in (b"GIF87a", b"GIF89a")
     if start.startswith(b"BM"):
         return len(start) >= 14 and start[6:10] == bytes(4)
     return start.startswith((*PHOTO_STARTS, b"II+\0", b"MM\0+")) or is_heif(start)
 
 
 def kind_of(start: bytes, suffix: str = "") -> Kind:
-    """Return the kind of a file that is no photo, by its first `START` bytes and, between a few, by its suffix."""
+    """Return the kind of a file that is not a photo, by its first `START` bytes and, for ZIP archives, by its suffix."""
     for magic, kind in _STARTS:
         if start.startswith(magic):
             return kind
@@ -144,7 +147,7 @@ def kind_of(start: bytes, suffix: str = "") -> Kind:
 
 
 def _is_text(start: bytes) -> bool:
-    """Return whether the bytes are UTF-8 without control characters, up to a character that the end cuts."""
+    """Return whether the bytes are UTF-8 without control characters; a character cut by the end is allowed."""
     if re.search(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]", start):
         return False
     try:

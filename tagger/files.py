@@ -1,4 +1,4 @@
-"""Files that are the old one or the new one, never half of one."""
+"""Write files atomically: after a crash a file is the old one or the new one, never half of one."""
 
 import csv
 import io
@@ -11,79 +11,83 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
-from tagger.errors import OutputError
+from tagger.errors import OutputError, reason_of
 from tagger.file_names import escape_surrogates
-
-if TYPE_CHECKING:
-    pass
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Replace a file as a whole; raises `OutputError` where it cannot be written."""
+    """Write a file, or replace it as a whole; raises `OutputError` where it cannot be written."""
     try:
         with atomic_write(path) as file:
             file.write(content)
     except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror or error}).") from error
+        raise OutputError(f"{path} cannot be written ({reason_of(error)}).") from error
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace a file as a whole by JSON for people and programs; raises `OutputError` where it cannot be written."""
+    """Write a JSON file, or replace it as a whole; raises `OutputError` where it cannot be written."""
     write_file(path, as_json(content))
 
 
 def as_json(content: Mapping[str, Any]) -> bytes:
-    r"""Return JSON in UTF-8 that people can read too; file names that are not UTF-8 have their escapes, `\udcff`."""
+    r"""Return indented JSON in UTF-8; bytes of file names that are not UTF-8 are escaped as `\udcff`."""
     return encode_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def as_csv(rows: Iterable[Iterable[object]]) -> bytes:
-    """Return rows, the first one with their titles, as a CSV, with file names as `names.escaped` writes them."""
+    """Return rows, the first one the column names, as CSV in UTF-8; file names are escaped as `escape_surrogates` does."""
     file = io.BytesIO()
     csv.writer(EncodedText(file), lineterminator="\r\n").writerows(rows)  # quotes a lone \r in a cell, too
     return file.getvalue()
 
 
-def check_output_folder(folder: Path) -> None:
-    """Raise `OutputError` where no files can be written into `folder`, which need not be there, before work is done for it."""
-    nearest = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+def why_unwritable(folder: Path) -> str:
+    """Return why no files can be written into `folder`, which need not exist yet; empty where they can.
+
+    The nearest existing folder above it decides, so that a long job can be refused before its work.
+    """
+    nearest = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
     if not nearest.is_dir():
-        raise OutputError(f"{nearest} is no folder, so nothing can be written into {folder}; nothing was changed there.")
-    if not os.access(nearest, os.W_OK):
-        raise OutputError(f"{nearest} may not be written, so nothing can be written into {folder}.")
+        return f"{nearest} is no folder, so nothing can be written into {folder}"
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return f"{nearest} may not be written, so nothing can be written into {folder}"
+    return ""
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Replace files of `folder`, which is made where it is not there, in their order and each as a whole.
+    """Write files into `folder`, which is created if needed, in their order, each replaced as a whole.
 
     Other files in it stay. Raises `OutputError` where that cannot be done.
     """
-    check_output_folder(folder)
+    if why := why_unwritable(folder):
+        raise OutputError(f"{why}; nothing was changed there.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder} cannot be made ({error.strerror or error}).") from error
+        raise OutputError(f"{folder} cannot be created ({reason_of(error)}).") from error
     for name, content in files.items():
         write_file(folder / name, content)
 
 
 class EncodedText:
-    r"""What csv.writer needs of a file: file names that are no UTF-8 come out as `\udc..`, the rest stays valid."""
+    r"""A text file for `csv.writer` on top of a binary one: UTF-8, with lone surrogates escaped and `\n` as line end."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
 
     def write(self, text: str) -> int:
+        r"""Write a line whose end csv.writer wrote as `\r\n`."""
         return self._file.write(encode_text(text.removesuffix("\r\n") + "\n"))
 
 
 def encode_text(text: str) -> bytes:
+    """Return text in UTF-8, with lone surrogates escaped."""
     return escape_surrogates(text).encode()
 
 
-# None of these may open what somebody else has put there: a link would lead out of the folder, a pipe would never answer.
+# None of these may open what another user has put there: a link would lead out of the folder, a pipe would never answer.
 _OPEN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _CREATE = _OPEN | os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
@@ -93,7 +97,7 @@ _LONGEST_PREFIX = 200
 if sys.platform == "win32":
 
     def _lock(handle: int) -> bool:
-        return True  # an open file cannot be removed there, which is all that the lock is for
+        return True  # Windows removes no open file, which is all that the lock is for
 
 else:
     import fcntl
@@ -109,10 +113,10 @@ else:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Give a file to write that takes the place of `path` when the block ends well, and vanishes when it does not.
+    """Open a temporary file for writing that replaces `path` when the block ends well, and is removed when it fails.
 
-    File and folder are synced to the disk. A link stays a link, the old file's permissions stay, and what is no regular
-    file, such as a device, is written as it is. Raises `OSError` where that cannot be done.
+    File and folder are synced to the disk. A link stays a link, the old file's permissions are kept, and a device, pipe or
+    the like is written directly. Raises `OSError` where that cannot be done.
     """
     if path.exists() and not path.is_file():
         with path.open("wb") as device:
@@ -131,7 +135,9 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
                 file.close()  # Windows renames no open file
             os.replace(temporary, path)
         except BaseException:
-            with suppress(OSError):  # on a full disk the last buffer has nowhere to go: the first error is the one to tell
+            with suppress(
+                OSError
+            ):  # on a full disk the last buffer cannot be written either: the first error is the one to report
                 file.close()
             raise
         file.close()  # not before it has its name: until then its lock keeps other processes from removing it
@@ -142,7 +148,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove the temporary files of `path` that killed processes have left; those of living ones are locked, and stay."""
+    """Remove the temporary files of `path` that killed processes have left; those of running ones are locked, and stay."""
     path = Path(os.path.realpath(path))
     left = re.compile(re.escape(_prefix(path)) + r"[0-9a-f]{16}\.tmp")
     with suppress(OSError):
@@ -165,7 +171,7 @@ def _remove_unlocked(file: Path) -> None:
 
 
 def _create_temporary(path: Path) -> tuple[Path, IO[bytes]]:
-    """Return a new, locked file beside `path`, which nobody could have foreseen, and that file open for writing."""
+    """Create a locked file of an unpredictable name beside `path`; return its path and the open file."""
     mode = _mode_of(path) & 0o777 if path.exists() else 0o666  # less the umask
     while True:
         temporary = path.with_name(f"{_prefix(path)}{secrets.token_hex(8)}.tmp")
@@ -180,11 +186,11 @@ def _create_temporary(path: Path) -> tuple[Path, IO[bytes]]:
 
 
 def _is_kept(handle: int) -> bool:
-    """Lock a new file and return whether it still has its name."""
+    """Lock a new file and return whether it is still there."""
     try:
         locked = _lock(handle)
     except OSError:
-        locked = True  # a file system without locks, on which nobody removes leftovers either
+        locked = True  # a file system without locks, on which leftovers are not removed either
     return locked and os.fstat(handle).st_nlink > 0
 
 

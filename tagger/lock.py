@@ -1,4 +1,4 @@
-"""One run at a time: a lock of the operating system on a file, which the kernel frees when its holder dies, however it dies."""
+"""Lock a file, so that one run at a time uses a ledger; the system frees the lock when its process ends or is killed."""
 
 import json
 import os
@@ -11,23 +11,24 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
 
-from tagger.errors import LedgerError, LockedError
+from tagger.errors import LedgerError, LockedError, reason_of
 
-SECONDS_BETWEEN_TRIES = 0.1
+RETRY_SECONDS = 0.1
+"""Pause between two attempts to take the lock."""
 
-SECONDS_TO_SAY_WHO = 1.0
-"""The holder writes who it is right after it got the lock; so long it may take on a busy machine."""
+HOLDER_SECONDS = 1.0
+"""Time limit for reading who holds the lock: the holder writes it right after taking the lock, which may take a while."""
 
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
-_FIRST = b'{"pid": '
-"""What the content of a lock begins with, as far as it had been written when its holder was killed."""
+_CONTENT_START = b'{"pid": '
+"""How the content of a lock file begins, if its holder was not killed before it had written so much."""
 
 if sys.platform == "win32":
     import msvcrt
 
     BEYOND_CONTENT = 1 << 30
-    """Windows forbids reading what is locked, so a byte is locked that is not there."""
+    """Offset of the locked byte: Windows forbids reading a locked byte, so one beyond the content is locked."""
 
     def _taken(file: IO[bytes]) -> bool:
         file.seek(BEYOND_CONTENT)
@@ -50,16 +51,16 @@ else:
 
 @contextmanager
 def file_lock(path: Path, wait: float = 0.0, option: str = "--ledger") -> Iterator[None]:
-    """Hold the lock, a file, while the block lasts; nobody else can, and it vanishes at the end.
+    """Hold an exclusive lock on `path` for the block; the file is created for it and removed at the end.
 
-    Raises `LockedError` where another still holds it after `wait` seconds, and names it as far as it can; `LedgerError`
-    where the file cannot be made or locked, or is something else, with `option` as what places it elsewhere.
+    Raises `LockedError`, which names the holder if possible, where another process still holds the lock after `wait` seconds;
+    `LedgerError` where the file cannot be created or locked, or is not a lock, with `option` as the option that moves it.
     """
-    end = time.monotonic() + wait
-    while (file := _opened(path, option)) is None:
-        if time.monotonic() >= end:
+    deadline = time.monotonic() + wait
+    while (file := _try_lock(path, option)) is None:
+        if time.monotonic() >= deadline:
             raise LockedError(f"Another run is going on ({_holder(path)}); wait for it with --wait SECONDS, or stop it.")
-        time.sleep(SECONDS_BETWEEN_TRIES)
+        time.sleep(RETRY_SECONDS)
     with file:
         file.seek(0)
         file.truncate()
@@ -69,19 +70,19 @@ def file_lock(path: Path, wait: float = 0.0, option: str = "--ledger") -> Iterat
         try:
             yield
         finally:
-            with suppress(OSError):  # Windows removes no open file; it stays there empty-handed
+            with suppress(OSError):  # Windows removes no open file; it stays, unlocked
                 path.unlink()
 
 
-def _opened(path: Path, option: str) -> IO[bytes] | None:
-    """Return the file, locked, or None where another holds it."""
+def _try_lock(path: Path, option: str) -> IO[bytes] | None:
+    """Return the open, locked file, or None where another process holds the lock."""
     try:
         if path.is_symlink():
-            raise LedgerError(f"{path} is a symbolic link, which no lock may be; remove it, or give {option} another file.")
+            raise LedgerError(f"{path} is a symbolic link, which a lock may not be; remove it, or give {option} another file.")
         file = os.fdopen(os.open(path, _FLAGS, 0o666), "r+b")
         try:
             if _taken(file) and _is_at(file, path):
-                _refuse_others(file, path, option)
+                _check_is_lock(file, path, option)
                 return file
         except BaseException:
             file.close()
@@ -89,21 +90,21 @@ def _opened(path: Path, option: str) -> IO[bytes] | None:
         file.close()
     except OSError as error:
         raise LedgerError(
-            f"{path} cannot be made or locked ({error.strerror or error}); give {option} a file in a folder where it can."
+            f"{path} cannot be created or locked ({reason_of(error)}); give {option} a file in a folder where it can."
         ) from error
     return None
 
 
-def _refuse_others(file: IO[bytes], path: Path, option: str) -> None:
-    """Raise `LedgerError` for a file that no lock has left there: it would lose its content, and then its name."""
+def _check_is_lock(file: IO[bytes], path: Path, option: str) -> None:
+    """Raise `LedgerError` for a file that no lock has left there: it would be overwritten and then removed."""
     file.seek(0)
-    first = file.read(len(_FIRST))
-    if os.fstat(file.fileno()).st_nlink > 1 or not _FIRST.startswith(first):
-        raise LedgerError(f"{path} is no lock, but another file; move it away, or give {option} another file.")
+    start = file.read(len(_CONTENT_START))
+    if os.fstat(file.fileno()).st_nlink > 1 or not _CONTENT_START.startswith(start):
+        raise LedgerError(f"{path} is not a lock, but another file; move it away, or give {option} another file.")
 
 
 def _is_at(file: IO[bytes], path: Path) -> bool:
-    """Whether the locked file still lies there: its last holder may have removed it after it was opened here."""
+    """Return whether the locked file still has its name: its last holder may have removed it after it was opened here."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.lstat())
     except FileNotFoundError:
@@ -111,10 +112,11 @@ def _is_at(file: IO[bytes], path: Path) -> bool:
 
 
 def _holder(path: Path) -> str:
-    end = time.monotonic() + SECONDS_TO_SAY_WHO
-    while time.monotonic() < end:
+    """Return who holds the lock, as part of a sentence; only the path where the holder cannot be read."""
+    deadline = time.monotonic() + HOLDER_SECONDS
+    while time.monotonic() < deadline:
         with suppress(OSError, ValueError, KeyError, TypeError):
             holder = json.loads(path.read_bytes())
             return f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
-        time.sleep(SECONDS_BETWEEN_TRIES / 10)
+        time.sleep(RETRY_SECONDS / 10)
     return f"which holds {path}"

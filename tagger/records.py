@@ -1,10 +1,10 @@
-"""What travels between the rooms: plain frozen values, no logic."""
+"""Values that packages pass to each other: frozen records without logic."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,24 +12,19 @@ from numpy.typing import NDArray
 from tagger.arrays import Pixels
 
 FailedReason: TypeAlias = Literal["missing", "unreadable", "truncated", "too_large", "not_an_image", "bad_row"]
-FAILED_REASONS: tuple[FailedReason, ...] = (
-    "missing",
-    "unreadable",
-    "truncated",
-    "too_large",
-    "not_an_image",
-    "bad_row",
-)
+FAILED_REASONS: tuple[FailedReason, ...] = get_args(FailedReason)
+"""Why a photo could not be read."""
 
 Reason: TypeAlias = Literal["", "low_confidence", "not_recognised"] | FailedReason
-
+"""Why a tag is flagged or missing; empty for a tag that is neither."""
 
 NO_COLUMNS: Mapping[str, object] = MappingProxyType({})
+"""The columns of an item that comes from no table; cannot be changed, as items share it."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A photo that could not be read: a value that travels to its own row, never an exception."""
+    """A photo that could not be read: a value in its own row, never an exception."""
 
     reason: FailedReason
     detail: str
@@ -37,58 +32,65 @@ class Failed:
 
 
 class Item(NamedTuple):
-    """One photo to tag: `path` as the source gave it, `place` where it lies, `columns` of its table row unchanged."""
+    """One photo to tag: a file of a folder, a row of a table or a line of a list."""
 
     path: str
+    """As the source gave it; for a folder relative to it, with `/`."""
     place: str | Path | None
+    """Where the file lies; None where no file can be opened."""
     columns: Mapping[str, object] = NO_COLUMNS
+    """The cells of its table row by column name, unchanged."""
     problem: Failed | None = None
-    """Set where the source itself knows that there is nothing to open, as for a row without a path."""
+    """Set where the source itself knows that no file can be opened, as for a row without a path."""
 
     @property
     def file(self) -> Path | None:
-        """Where it lies; made when asked for, as a million of them take seconds."""
+        """`place` as a Path; made on access, as a million Paths take seconds."""
         return None if self.place is None else Path(self.place)
 
 
 @dataclass(frozen=True)
 class Photo:
-    """Upright RGB pixels, no larger than needed; `truncated` where the file ended early and the rest is made up."""
+    """A decoded photo: upright RGB pixels, no larger than needed."""
 
     pixels: Pixels
     truncated: bool = False
+    """Whether the file ended early, so that the decoder filled up the rest."""
 
 
 @dataclass(frozen=True)
 class ProductImage:
-    """The 28x28 picture that the network sees, 0 = background; `found` is false where no product stands out."""
+    """The image that the network sees: uint8 (28, 28) grey, 0 = background, as Fashion-MNIST's images are."""
 
     pixels: Pixels
     found: bool
+    """Whether a product stands out from the background of the photo."""
     truncated: bool = False
+    """Whether the photo's file ended early."""
     worn: bool = False
-    """Whether it was cut out of a figure who wears it."""
+    """Whether the product was cut out of a person who wears it."""
     native: bool = False
-    """Whether it is one of Fashion-MNIST's own pictures, or in their form, and not the cut of a photo."""
+    """Whether it is one of Fashion-MNIST's own images, or in their form, and not cut out of a photo."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """The bytes of a file as they were read: what they are, and by what it can be told cheaply that they are still there."""
+    """The content of a file as it was read, and what tells cheaply whether it has changed since."""
 
     sha256: bytes
     size: int
+    """Bytes."""
     mtime_ns: int | None
-    """When the file was last written; None where a later change could hide behind the same time."""
+    """Time of the last change, in nanoseconds since 1970; None where a later change could have the same time."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a photo, all that a tag is decided from."""
+    """The outcome of a photo: all that its tag is decided from."""
 
     failed: Failed | None = None
     probabilities: NDArray[np.float32] | None = None
-    """Of the labels, (labels,), 0..1; None where the photo could not be read or no product stands out in it."""
+    """float32 (labels,), 0..1; None where the photo could not be read or no product stands out in it."""
     truncated: bool = False
 
 

@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop: what is in hand is finished first, and a second one no longer waits for it."""
+"""Stop a command in an orderly way on SIGINT and SIGTERM: finish the current step first, unless a second signal comes."""
 
 import signal
 from collections.abc import Iterator
@@ -8,10 +8,11 @@ from types import FrameType
 from tagger.errors import Interrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""The signals that stop a command."""
 
 
 class SignalGuard:
-    """Raises `Interrupted` when a signal comes, or, within `defer`, when what is in hand has been finished."""
+    """Turns a signal into `Interrupted`: at once, or, within `defer`, at the end of the block."""
 
     def __init__(self) -> None:
         self._deferring = False
@@ -19,9 +20,9 @@ class SignalGuard:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Heed the signals while the block lasts, but those that whoever started this process told it to ignore."""
-        heeded = [one for one in SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
-        before = {one: signal.signal(one, self._heed) for one in heeded}
+        """Handle the signals for the block; those that this process was started to ignore stay ignored."""
+        handled = [one for one in SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
+        before = {one: signal.signal(one, self._handle) for one in handled}
         try:
             yield
         finally:
@@ -30,7 +31,7 @@ class SignalGuard:
 
     @contextmanager
     def defer(self) -> Iterator[None]:
-        """Let the block end before a signal is heeded, unless it comes twice."""
+        """Raise `Interrupted` for a signal during the block only at its end; a second signal raises it at once."""
         with self.ignore():
             yield
         if self._received is not None:
@@ -38,14 +39,14 @@ class SignalGuard:
 
     @contextmanager
     def ignore(self) -> Iterator[None]:
-        """Let the block end, and the signal be: there is nothing left to stop."""
+        """Raise nothing for a signal during the block, as for the last step of a command; a second signal raises at once."""
         self._deferring = True
         try:
             yield
         finally:
             self._deferring = False
 
-    def _heed(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         again = self._received is not None
         self._received = number
         if again or not self._deferring:

@@ -151,7 +151,7 @@ def _read_catalog(
     """Return the catalog's photos, labelled ones first, and those that cannot be read."""
     labelled = [row.item for row in table.photos.values()] if table else []
     known = set(table.photos) if table else set()
-    total = source.count(settings.catalog, settings.image_column)
+    total = source.count_items(settings.catalog, settings.image_column)
     step = max(1.0, total / MOST_PHOTOS)
     spaced = {int(number * step) for number in range(min(total, MOST_PHOTOS))}
     opened = source.open_source(settings.catalog, settings.image_column)

@@ -1,73 +1,77 @@
-"""A table or a folder of labelled photos as a stream of items whose columns are `label`, `kind` and `group`."""
+"""Read labelled photos from a table, or from a folder with one subfolder per class, as a stream of items."""
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from tagger.catalog import source
+from tagger.catalog.columns import label_column as find_label_column
+from tagger.catalog.source import open_source
 from tagger.errors import DatasetError, SourceError
 from tagger.file_names import escape_surrogates
 from tagger.records import Item
 
 LABELS_FILE = "labels.csv"
-"""A folder with such a table is labelled by it, instead of by its subfolders."""
+"""A folder that holds a table of this name is labelled by it, instead of by its subfolders."""
 
 
 def labelled_items(given: str, image_column: str | None = None, label_column: str | None = None) -> Iterator[Item]:
-    """Yield the labelled photos of a table with an image and a label column, or of a folder with one subfolder a class.
+    """Yield the labelled photos of a table with an image and a label column, or of a folder with one subfolder per class.
 
-    Columns `kind` and `group` are those of the table, empty where it has none. Raises `SourceError` or `DatasetError`
-    where the source is neither.
+    The items' columns are `label`, `kind` and `group` (text, empty where the table lacks them) and `flagged` (whether the
+    row comes from an output of a run that flagged it). Raises `SourceError` or `DatasetError` where the source is neither.
     """
     path = labels_location(given)
-    opened = source.open_source(str(path), image_column)
-    if not path.is_dir():
-        column = source.label_column(opened.columns, label_column, str(path))
-        of_a_run = "group_confidence" in opened.columns  # there, `group` is a group of labels, not of photos
-        for item in opened.items:
-            cells = {
-                "label": item.columns[column],
-                "kind": item.columns.get("kind"),
-                "group": None if of_a_run else item.columns.get("group"),
-            }
-            # Parquet has None for what is missing among texts, and nan, which is no number, among numbers.
-            texts = {name: "" if cell is None or cell != cell else _readable(cell) for name, cell in cells.items()}
-            flagged = str(item.columns.get("low_confidence", "")).casefold() == "true"
-            yield Item(item.path, item.file, {**texts, "flagged": flagged and of_a_run}, item.problem)
-        return
+    if path.is_dir():
+        yield from _items_of_folder(given, path, image_column)
+    else:
+        yield from _items_of_table(path, image_column, label_column)
+
+
+def _items_of_table(path: Path, image_column: str | None, label_column: str | None) -> Iterator[Item]:
+    opened = open_source(str(path), image_column)
+    column = find_label_column(opened.columns, label_column, str(path))
+    of_a_run = "group_confidence" in opened.columns  # an output's `group` is a group of labels, not of photos
     for item in opened.items:
+        cells = {
+            "label": item.columns[column],
+            "kind": item.columns.get("kind"),
+            "group": None if of_a_run else item.columns.get("group"),
+        }
+        flagged = str(item.columns.get("low_confidence", "")).casefold() == "true"
+        texts = {name: _text(cell) for name, cell in cells.items()}
+        yield Item(item.path, item.file, {**texts, "flagged": flagged and of_a_run}, item.problem)
+
+
+def _items_of_folder(given: str, path: Path, image_column: str | None) -> Iterator[Item]:
+    for item in open_source(str(path), image_column).items:
         folder, slash, _ = item.path.partition("/")
         if not slash:
             raise DatasetError(
-                f"{given} holds {item.path} outside any subfolder; sort the photos into one subfolder a class, "
+                f"{given} holds {item.path} outside any subfolder; sort the photos into one subfolder per class, "
                 "or give a table with an image and a label column."
             )
-        yield Item(
-            item.path, item.file, {"label": escape_surrogates(folder), "kind": "", "group": "", "flagged": False}, item.problem
-        )
+        columns = {"label": escape_surrogates(folder), "kind": "", "group": "", "flagged": False}
+        yield Item(item.path, item.file, columns, item.problem)
 
 
 def photo_files(sources: Iterable[str], image_column: str | None = None) -> Iterator[Path]:
-    """Yield the files of the photos of all sources that can be read; of others it is no matter here."""
+    """Yield the files of the photos of all sources; a source that cannot be read is passed over."""
     for given in sources:
         with suppress(SourceError):
-            items = source.open_source(str(labels_location(given)), image_column).items
+            items = open_source(str(labels_location(given)), image_column).items
             yield from (Path(item.file) for item in items if item.file is not None)
 
 
 def labels_location(given: str) -> Path:
-    """Return the table or folder that a source names: a folder's own table where it holds one."""
+    """Return the table or folder that holds a source's labels: for a folder its own `labels.csv` if it has one."""
     table = Path(given, LABELS_FILE)
     return table if os.path.isfile(table) else Path(given)
 
 
-def _readable(cell: object) -> object:
-    """Return a cell of which nothing is left that UTF-8 cannot hold: labels go into cards, groups into tables."""
+def _text(cell: object) -> object:
+    """Return a cell with "" for a missing value, and text that UTF-8 can hold: labels go into cards, groups into tables."""
+    # Parquet has None for a missing text and nan, which is not equal to itself, for a missing number.
+    if cell is None or cell != cell:
+        return ""
     return escape_surrogates(cell) if isinstance(cell, str) else cell
-
-
-def normalised(label: str) -> str:
-    """Return a label without case, spaces and punctuation: folders cannot hold a /, and people vary the case."""
-    return re.sub(r"[\W_]+", "", label).casefold()

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
-from tagger.errors import OutputError
-from tagger.file_kinds import IMAGE_SUFFIXES
+from tagger.errors import OutputError, reason_of
+from tagger.file_kinds import IMAGE_SUFFIXES, START, is_photo
+from tagger.files import why_unwritable
 
-Kind: TypeAlias = Literal["file", "picture", "folder", "pictures"]
-"""A file, one that is an image, a folder, or one that image files are written into."""
+Kind: TypeAlias = Literal["file", "image", "folder", "images"]
+"""A file, an image file, a folder, or a folder that image files are written into."""
 
 Key: TypeAlias = str | tuple[int, int]
+"""Identifies a file: a resolved path, or device and inode number."""
 
 
 class Output(NamedTuple):
@@ -29,21 +31,21 @@ class Input(NamedTuple):
     """A file that a command reads; a folder stands for all image files below it."""
 
     name: str
-    """What it is, as in "the label map"."""
+    """What the file is, as part of a sentence: "the label map"."""
     path: str | Path
 
 
 def check_output_paths(outputs: Iterable[Output], inputs: Iterable[Input] = ()) -> None:
-    """Raise `OutputError` for the first output that `refusals` has a sentence for."""
+    """Raise `OutputError` for the first output that `refusals` refuses."""
     for _, sentence in refusals(outputs, inputs):
         raise OutputError(sentence)
 
 
 def refusals(outputs: Iterable[Output], inputs: Iterable[Input] = ()) -> Iterator[tuple[str, str]]:
-    """Yield the option of each output that may not or cannot be written, and a sentence that says why and what to do.
+    """Yield the option of each output that may not or cannot be written, with a sentence: why, and what to do.
 
-    Files are compared by what they are, not by their names: links, hard links and other spellings are the same file. Of two
-    outputs in one place the second one is refused. No output may replace a photo, whether it is one of the inputs or not.
+    Files are compared by identity, not by name: links, hard links and other spellings are the same file. Of two outputs
+    with one path the second one is refused. No output may replace a photo, whether that is one of the inputs or not.
     """
     inputs = list(inputs)
     taken: dict[Key, str] = {key: name for name, path in inputs if os.path.isfile(path) for key in _keys(path)}
@@ -59,7 +61,7 @@ def refusals(outputs: Iterable[Output], inputs: Iterable[Input] = ()) -> Iterato
 
 
 def fashion_mnist_files(folder: Path | None) -> list[Input]:
-    """Return the data set's files in a folder as inputs."""
+    """Return the files of Fashion-MNIST in a folder as inputs."""
     return [Input("a file of Fashion-MNIST", file) for file in sorted(folder.glob("*-ubyte*"))] if folder else []
 
 
@@ -73,7 +75,7 @@ def _refusal(output: Output, taken: dict[Key, str], folders: list[str], written:
     if sentence := _unwritable(output):
         return sentence
     if _is_device(given):
-        return ""  # it keeps nothing
+        return ""  # a device keeps nothing that could be lost
     for name in (taken.get(key) for key in _keys(given)):
         if name:
             return f"{given} is {name} and would be replaced; give {option} another name."
@@ -84,30 +86,31 @@ def _refusal(output: Output, taken: dict[Key, str], folders: list[str], written:
 
 
 def _on_a_photo(output: Output, folders: list[str]) -> str:
-    """Return why an output is refused that would replace a photo, or be taken for one of a source's the next time."""
+    """Return why an output is refused that would replace a photo, or be read as a photo of the source in the next run."""
     real = os.path.realpath(str(output.path))
     inside = [folder for folder in folders if real == folder or real.startswith(os.path.join(folder, ""))]
     image = os.path.splitext(real)[1].lower() in IMAGE_SUFFIXES
-    if inside and output.kind == "pictures":
-        return f"{output.path} lies in {inside[0]}, whose photos are read, its own too; give {output.option} another folder."
-    if output.kind in ("file", "picture") and image and inside:
+    if inside and output.kind == "images":
+        return f"{output.path} lies in {inside[0]}, whose images are all read as photos; give {output.option} another folder."
+    if output.kind in ("file", "image") and image and inside:
         return f"{output.path} lies among the photos of {inside[0]}; give {output.option} a file elsewhere."
-    if output.kind == "file" and os.path.isfile(real) and (image or _holds_an_image(real)):
+    if output.kind == "file" and os.path.isfile(real) and (image or _holds_image(real)):
         return f"{output.path} is a picture and would be replaced; give {output.option} another name."
     return ""
 
 
 def _unwritable(output: Output) -> str:
-    """Return why the system will not let an output be written; empty where it will, as far as can be told beforehand."""
+    """Return why the system would refuse to write an output; empty where it would not, as far as is known beforehand."""
     option, given = output.option, str(output.path) or "."
     try:
         found = Path(given).stat()
     except (FileNotFoundError, NotADirectoryError):
         found = None
     except (OSError, ValueError) as error:
-        return f"{given} cannot be written ({getattr(error, 'strerror', None) or error}); give {option} another place."
-    if output.kind in ("folder", "pictures"):
-        return _unwritable_folder(option, given)
+        return f"{given} cannot be written ({reason_of(error)}); give {option} another place."
+    if output.kind in ("folder", "images"):
+        why = why_unwritable(Path(given))
+        return f"{why}; give {option} another place." if why else ""
     if found is not None and stat.S_ISDIR(found.st_mode):
         return f"{given} cannot be written: it is a folder; give {option} the name of a file."
     if found is not None and not stat.S_ISREG(found.st_mode):
@@ -122,23 +125,15 @@ def _unwritable(output: Output) -> str:
     return ""
 
 
-def _unwritable_folder(option: str, given: str) -> str:
-    nearest = next(place for place in (Path(given), *Path(given).absolute().parents) if os.path.lexists(place))
-    if not nearest.is_dir():
-        return f"{nearest} is no folder, so nothing can be written into {given}; give {option} another place."
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        return f"{nearest} may not be written, so nothing can be written into {given}; give {option} another place."
-    return ""
-
-
 def _is_device(path: str | Path) -> bool:
     return os.path.exists(path) and not os.path.isfile(path) and not Path(path).is_dir()
 
 
 def _keys(path: str | Path, spelling: bool = True) -> list[Key]:
-    """Return what tells that two paths are one file: where they lead, and, for one that is there, its number on the disk.
+    """Return the keys that two paths to one file share: the resolved path, and for an existing file device and inode.
 
-    Without `spelling`, names that differ in case alone are one: on many disks they are, and no file there is to ask yet.
+    Without `spelling`, names that differ only in case are one: on many file systems they are, which a file that does not
+    exist yet cannot tell.
     """
     if path == "-":
         return ["-"]
@@ -153,16 +148,11 @@ def _keys(path: str | Path, spelling: bool = True) -> list[Key]:
     return [*keys, (found.st_dev, found.st_ino)]
 
 
-def _holds_an_image(path: str) -> bool:
-    """Whether a file begins as those of the common image formats do."""
+def _holds_image(path: str) -> bool:
+    """Return whether a file's content is a photo, also of a format that fmtag cannot read (raw photos, videos)."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            first = file.read(16)
+        with Path(path).open("rb") as file:
+            start = file.read(START)
     except OSError:
         return False
-    return (
-        first.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*"))
-        or (first.startswith(b"RIFF") and first[8:12] == b"WEBP")
-        or first[4:8] == b"ftyp"  # HEIF and AVIF
-        or (first.startswith(b"BM") and first[6:10] == bytes(4))
-    )
+    return is_photo(start) or start[4:8] == b"ftyp"

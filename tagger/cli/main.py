@@ -365,9 +365,9 @@ def evaluate(
         inputs += [Input("one of the photos", file) for file in photo_files(sources, settings.image_column)]
     check_output_paths(
         [
-            Output("--report", folder, "pictures"),
+            Output("--report", folder, "images"),
             *(Output(option, path) for option, path in {"--out": out, "--report": markdown}.items()),
-            Output("--sheet", sheet, "picture"),
+            Output("--sheet", sheet, "image"),
         ],
         [*inputs, *fashion_mnist_files(settings.data)],
     )
@@ -419,7 +419,7 @@ def compare(
         raise click.UsageError(f"{out} ends neither in .csv nor in .json; give one of these to --out.")
     inputs = [Input("a file of a bundle", file) for name in models for file in files_of(name)]
     check_output_paths(
-        [Output("--out", out), Output("--report", report), Output("--chart", chart, "picture")],
+        [Output("--out", out), Output("--report", report), Output("--chart", chart, "image")],
         [*inputs, *fashion_mnist_files(data)],
     )
     comparison = measure(CompareSettings(models, data))

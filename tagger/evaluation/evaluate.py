@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from tagger.arrays import Pixels
-from tagger.catalog.labelled import LABELS_FILE, labelled_items, labels_location, normalised
+from tagger.catalog.columns import normalised
+from tagger.catalog.labelled import LABELS_FILE, labelled_items, labels_location
 from tagger.data import fashion_mnist
 from tagger.data.labels import LABELS
 from tagger.data.splits import kept_for_reporting

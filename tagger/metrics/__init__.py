@@ -1,1 +1,1 @@
-"""Classification, calibration and significance metrics as pure functions."""
+"""Metrics of classification, calibration and significance as pure functions."""

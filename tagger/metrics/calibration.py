@@ -1,4 +1,4 @@
-"""Makes confidence believable: a temperature and a threshold, fitted on pictures that no training saw."""
+"""Calibrate confidences: temperature scaling, a threshold at a precision, the reliability diagram and its error (ECE)."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,29 @@ from tagger.arrays import Flags, Floats
 from tagger.metrics.rounding import rounded
 
 BINS = 15
-"""Equal-width bins of the calibration error, as in Guo et al. 2017 (arXiv 1706.04599)."""
+"""Equal-width bins of the reliability table, as in Guo et al. 2017 (arXiv 1706.04599)."""
+
+PRECISION = 0.99
+"""Precision, on the validation images, of the tags at or above the default threshold."""
+
+PHOTO_PRECISION = 0.95
+"""The same for bundles that were trained on photos."""
+
+PRECISIONS = (0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
+"""Precisions that a card holds a threshold for."""
+
+MIN_CALIBRATION_PHOTOS = 100
+"""Labelled photos that a shop's own temperature and thresholds need; fewer give only a rough estimate."""
+
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
+"""Bounds of a temperature: the best one is 0 for a network that is never wrong, and infinite for one that guesses."""
 
 
 def reliability_table(confidence: Floats, right: Flags) -> list[dict[str, float | int]]:
-    """Return the bins (from, to] of the confidence (n,) that hold any picture: how many, mean confidence, accuracy."""
+    """Return the rows of a reliability diagram for confidences 0..1 (n,) and whether each prediction is right (n,).
+
+    Each row is a bin (from, to] of `BINS` that holds any prediction, with their number `n`, mean confidence and accuracy.
+    """
     edges = np.linspace(0, 1, BINS + 1)
     bins = np.clip(np.digitize(confidence, edges, right=True) - 1, 0, BINS - 1)
     return [
@@ -32,28 +50,19 @@ def reliability_table(confidence: Floats, right: Flags) -> list[dict[str, float 
 
 
 def calibration_error(reliability: Sequence[dict[str, float | int]]) -> float:
-    """Return the mean distance of confidence and accuracy over the bins, weighted by their pictures (ECE, 0..1)."""
+    """Return the expected calibration error (ECE), 0..1, of a `reliability_table` (Guo et al. 2017, arXiv 1706.04599).
+
+    It is the mean of the bins' |confidence - accuracy|, weighted by their numbers of predictions.
+    """
     total = sum(row["n"] for row in reliability)
     return sum(row["n"] / total * abs(row["confidence"] - row["accuracy"]) for row in reliability)
 
 
-PRECISION = 0.99
-"""Accuracy, on the held-out pictures, that the default threshold asks of the tags it lets pass."""
-
-PHOTO_PRECISION = 0.95
-"""The same for bundles that know photos."""
-
-PRECISIONS = (0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
-"""Shares of right ones among the unflagged tags that a card has thresholds for."""
-
-MIN_CALIBRATION_PHOTOS = 100
-"""Labelled photos from which on thresholds are a shop's own; with fewer confidence is rough."""
-
-
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """Return the positive number to divide float logits (n, classes) by, least cross-entropy against labels (n,).
+    """Return the temperature to divide float logits (n, classes) by for the least cross-entropy against labels (n,).
 
-    Guo et al. 2017, arXiv 1706.04599: one number cannot change a tag, only how sure of it the network says it is.
+    Temperature scaling (Guo et al. 2017, arXiv 1706.04599) changes the confidence of a tag, never the tag. The result lies
+    within `MIN_TEMPERATURE` and `MAX_TEMPERATURE`.
     """
     log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)
     exact = logits.double()
@@ -66,19 +75,19 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
         return loss
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    # A network that is never wrong would ask for 0, one that only guesses for infinity.
-    return float(log_temperature.detach().exp().clamp(0.05, 20))
+    return float(log_temperature.detach().exp().clamp(MIN_TEMPERATURE, MAX_TEMPERATURE))
 
 
 def threshold_at_precision(precision: float, probabilities: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
-    """Return the least confidence from which on at least `precision` of the tags are right, or 1.0 if none is.
+    """Return the lowest confidence threshold at which the tags have at least `precision`, or 1.0 if none has.
 
-    For probabilities (n, classes) and true classes (n,); never below one half, where another tag could be as likely.
+    For probabilities (n, classes) and true classes (n,); a tag passes with a confidence at or above the threshold. Never
+    below one half, where another label could be as probable.
     """
     confidence = probabilities.max(axis=1)
     order = np.argsort(-confidence, kind="stable")
     right, ordered = (probabilities.argmax(axis=1) == truth)[order], confidence[order]
-    accuracy = np.cumsum(right) / np.arange(1, len(right) + 1)
-    last_of_equals = np.append(ordered[:-1] != ordered[1:], True)  # a threshold lets all of them pass or none
-    good = np.flatnonzero((accuracy >= precision) & last_of_equals & (ordered >= 0.5))
-    return float(ordered[good[-1]]) if len(good) else 1.0
+    precisions = np.cumsum(right) / np.arange(1, len(right) + 1)
+    last_of_equals = np.append(ordered[:-1] != ordered[1:], True)  # tags of one confidence pass together or not at all
+    passing = np.flatnonzero((precisions >= precision) & last_of_equals & (ordered >= 0.5))
+    return float(ordered[passing[-1]]) if len(passing) else 1.0

@@ -1,7 +1,6 @@
-"""How right and how believable tags are: pure functions of what was said, how surely, and what is true.
+"""Measure a classifier: accuracy, per-class metrics, confusion, coverage and AUROC.
 
-Classes are numbers 0..classes-1, and `NO_TAG` stands for a photo that got none. Photos of one group, such as a product or a
-sender, are not independent, so the intervals are from draws of whole groups with replacement (the cluster bootstrap).
+Classes are numbers 0..classes-1; `NO_TAG` is the predicted class of a photo that got no tag.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,16 +15,16 @@ from tagger.metrics.rounding import rounded
 from tagger.metrics.significance import macro_accuracy
 
 COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
-
+"""Shares of the predictions, the most confident ones, that `coverage_table` has a row for."""
 
 NO_TAG = -1
-"""The class said of a photo without a tag: never the true one."""
+"""Predicted class of a photo without a tag; no true class."""
 
 
 def classification_report(predicted: Classes, confidence: Floats, truth: Classes, labels: Sequence[str]) -> dict[str, Any]:
-    """Return all figures for predicted classes, confidences 0..1 and true classes, each (n,), n at least 1, as JSON values.
+    """Return all metrics, as JSON values, for predicted classes, confidences 0..1 and true classes, each (n,), n at least 1.
 
-    `macro_accuracy` is the mean of the accuracies of the classes that occur in `truth`.
+    `macro_accuracy` is the mean of the accuracies of the classes that occur in `truth`, `calibration_error` the ECE.
     """
     right = predicted == truth
     reliability = reliability_table(confidence, right)
@@ -62,16 +61,17 @@ def _per_class(truth: Classes, predicted: Classes, labels: Sequence[str]) -> dic
 
 
 def confused_pairs(confusion: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the pairs of a true and another said class that occur in a `confusion` of `classification_report`, the most pictures first.
+    """Return the pairs of a true and another predicted class in the `confusion` of a `classification_report`.
 
-    Each has `true`, `said` ("" for no tag), `n`, and the `share` 0..1 of the true class; equal ones are in the labels' order.
+    Each pair has the labels `true` and `said` (the predicted one, "" for no tag), the number `n` of photos, and their `share`
+    0..1 of the true class. The most frequent pairs come first, equally frequent ones in the labels' order.
     """
-    said = [*confusion["labels"], ""]
+    predicted = [*confusion["labels"], ""]
     rows = zip(confusion["labels"], confusion["counts"], confusion["without_tag"], strict=True)
     pairs = [
         {"true": true, "said": other, "n": n, "share": rounded(n / (sum(counts) + without_tag))}
         for true, counts, without_tag in rows
-        for other, n in zip(said, [*counts, without_tag], strict=True)
+        for other, n in zip(predicted, [*counts, without_tag], strict=True)
         if n and other != true
     ]
     return sorted(pairs, key=lambda pair: -pair["n"])
@@ -81,7 +81,11 @@ def confused_pairs(confusion: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def coverage_table(confidence: Floats, right: Flags) -> list[dict[str, float | int]]:
-    """Return, for shares of the surest pictures by confidence (n,), their accuracy and the least confidence among them."""
+    """Return the accuracy of the most confident predictions at each of `COVERAGES`, and the least confidence among them.
+
+    For confidences (n,) and whether each prediction is right (n,): the accuracy-coverage (one minus risk-coverage) curve of
+    selective classification (El-Yaniv and Wiener 2010, JMLR 11) at fixed points.
+    """
     order = np.argsort(-confidence, kind="stable")
     ordered = right[order]
     counts = [max(1, round(share * len(ordered))) for share in COVERAGES]
@@ -97,9 +101,10 @@ def coverage_table(confidence: Floats, right: Flags) -> list[dict[str, float | i
 
 
 def coverage_curve(confidence: Floats, right: Flags) -> tuple[Floats, Floats]:
-    """Return what every threshold would let pass, the highest first: shares 0..1 of the pictures (n,), and their accuracies.
+    """Return the accuracy-coverage curve: coverage 0..1 and accuracy 0..1 at every threshold, the highest threshold first.
 
-    There is a point for each distinct confidence, as pictures of one confidence pass together.
+    For confidences (n,) and whether each prediction is right (n,). The curve has a point per distinct confidence, as
+    predictions of one confidence pass a threshold together.
     """
     order = np.argsort(-confidence, kind="stable")
     last = np.flatnonzero(np.diff(confidence[order], append=-np.inf))
@@ -107,9 +112,9 @@ def coverage_curve(confidence: Floats, right: Flags) -> tuple[Floats, Floats]:
     return counts / len(order), np.cumsum(right[order])[last] / counts
 
 
-def auroc(known: Floats, strangers: Floats) -> float:
-    """Return how often a known photo has the higher confidence than a stranger: the area under the ROC curve, 0..1."""
-    return float(roc_auc_score(np.repeat([1, 0], [len(known), len(strangers)]), np.concatenate([known, strangers])))
+def auroc(known: Floats, others: Floats) -> float:
+    """Return the area under the ROC curve, 0..1, of the confidences of in-distribution photos against those of others.
 
-
-# Shares and their intervals ----------------------------------------------------------------------------------------
+    It is the probability that a photo of `known` has the higher confidence than one of `others`; ties count one half.
+    """
+    return float(roc_auc_score(np.repeat([1, 0], [len(known), len(others)]), np.concatenate([known, others])))

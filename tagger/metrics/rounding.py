@@ -1,4 +1,4 @@
-"""Rounding of reported metrics."""
+"""Round reported metrics."""
 
 from typing import Any
 
@@ -6,5 +6,5 @@ import numpy as np
 
 
 def rounded(value: float | np.floating[Any]) -> float:
-    """Return a figure with six decimals, which is more than any of them is worth."""
+    """Return a metric with six decimals, which is more than the size of any test set supports."""
     return round(float(value), 6)

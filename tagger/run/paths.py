@@ -29,7 +29,7 @@ def outputs_of(settings: RunSettings) -> list[Output]:
         Output("--out", settings.out),
         Output("--changes", settings.changes),
         *(Output("--ledger", file) for file in (place, *beside)),
-        Output("--debug-garments", settings.debug_garments, "pictures"),
+        Output("--debug-garments", settings.debug_garments, "images"),
         Output("--report", settings.report),
     ]
 

@@ -19,7 +19,11 @@ from typing import IO, TYPE_CHECKING
 import cv2
 
 from tagger.catalog import output, source
+from tagger.catalog.items import Source
+from tagger.catalog.label_map import read_label_map
 from tagger.catalog.output_paths import check_output_paths
+from tagger.catalog.rows import COLUMNS, output_columns, output_row, tag_cells
+from tagger.catalog.writers import RowWriter
 from tagger.errors import BundleError, LedgerDamagedError, LedgerError, SourceError
 from tagger.files import remove_leftovers, write_folder
 from tagger.inference import decision
@@ -156,7 +160,7 @@ def run(
         report.ignored += 1
         callbacks.ignored(path, why)
 
-    def opened() -> source.Source:
+    def opened() -> Source:
         return source.open_source(settings.source, settings.image_column, stdin, ignored)
 
     try:
@@ -167,7 +171,7 @@ def run(
         place = ledger_place(settings)
         found, signed = opened(), card.read(settings.model)
         threshold = signed.card.threshold(settings.precision) if settings.min_confidence is None else settings.min_confidence
-        names = source.read_label_map(settings.label_map, signed.card.labels) if settings.label_map else {}
+        names = read_label_map(settings.label_map, signed.card.labels) if settings.label_map else {}
         job = _RunPlan(settings, format, signed, threshold, names, callbacks, report)
         found = _not_empty(found, job)
         with ledger.exclusive(place, settings.wait):
@@ -191,16 +195,16 @@ def run(
     return report
 
 
-def _run(job: _RunPlan, opened: source.Source, place: Path | None) -> None:
+def _run(job: _RunPlan, opened: Source, place: Path | None) -> None:
     settings, report = job.settings, job.report
     report.model = job.signed.model
 
     def cells_of(result: Result) -> ledger.Cells:
-        return ledger.Cells(*output.cells(job.tag_of(result)))
+        return ledger.Cells(*tag_cells(job.tag_of(result)))
 
     with ledger.open_ledger(place) as memory, ExitStack() as outputs:
         report.run = memory.begin(_run_key(job))
-        named = output.columns(opened.columns, min(settings.top_k, len(job.signed.card.labels)))
+        named = output_columns(opened.columns, min(settings.top_k, len(job.signed.card.labels)))
         writing = output.open_output(settings.out, job.format, named, report.model, opened.schema, settings.excel)
         writer = outputs.enter_context(writing)
         job.callbacks.started(report)
@@ -322,7 +326,7 @@ class _Scorer:
 # Endings -----------------------------------------------------------------------------------------------------------
 
 
-def _not_empty(opened: source.Source, job: _RunPlan) -> source.Source:
+def _not_empty(opened: Source, job: _RunPlan) -> Source:
     """Return the same source, of which one item has been met; raises `SourceError` where it has none."""
     first = next(opened.items, None)
     if first is None:
@@ -355,14 +359,14 @@ def _refuse_loss(job: _RunPlan, totals: ledger.Totals) -> None:
         )
 
 
-def _write_rows(job: _RunPlan, memory: Ledger, writer: output.RowWriter, named: Mapping[str, str | None]) -> None:
+def _write_rows(job: _RunPlan, memory: Ledger, writer: RowWriter, named: Mapping[str, str | None]) -> None:
     settings, report = job.settings, job.report
     report.written = memory.count_rows(settings.only) if settings.only else report.found
-    if list(named) == [*output.COLUMNS, "model"] and writer.write_cells(memory.cells(report.model, settings.only)):
+    if list(named) == [*COLUMNS, "model"] and writer.write_cells(memory.cells(report.model, settings.only)):
         return
     for row in memory.rows(settings.only):
         item = Item(row.path, None, row.columns)
-        writer.write(output.row(item, job.tag_of(row.result), report.model, named, row.duplicate_of))
+        writer.write(output_row(item, job.tag_of(row.result), report.model, named, row.duplicate_of))
 
 
 def _write_changes(out: str, report: RunSummary, memory: Ledger) -> None:

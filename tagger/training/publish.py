@@ -66,7 +66,7 @@ def check_output_paths_of(settings: TrainSettings, recipe: Path | None = None) -
     check_output_paths(
         [
             Output("--out", settings.out, "folder"),
-            Output("--out", settings.out / REPORT, "pictures"),
+            Output("--out", settings.out / REPORT, "images"),
             *(Output("--out", file) for file in written),
         ],
         [*inputs, *fashion_mnist_files(settings.data)],

@@ -17,7 +17,7 @@ import pytest
 from helpers import Fmtag, draw_photo
 from PIL import Image
 
-from tagger.catalog.output import COLUMNS
+from tagger.catalog.rows import COLUMNS
 from tagger.cli.main import main
 from tagger.data.labels import LABELS
 

@@ -16,9 +16,7 @@ from helpers import draw_photo
 from PIL import Image
 from pyarrow import parquet
 
-from tagger.catalog import source
 from tagger.cli.main import main
-from tagger.errors import SourceError
 from tagger.photos import loader
 from tagger.run.ledger import EARLIEST_NS, LATEST_NS
 from tagger.settings import FORMATS
@@ -88,7 +86,7 @@ def test_whatever_a_decoder_or_the_cut_raises_is_one_row(
     Path("photos").mkdir()
     for number, side in enumerate((60, 61, 62)):
         draw_photo(number, (side, 80)).save(f"photos/{number}.jpg")
-    load, cut = Image.Image.getexif, loader.garment
+    load, cut = Image.Image.getexif, loader.extract_product
 
     def failing(image: Image.Image) -> Any:
         if image.width == 60:
@@ -234,18 +232,6 @@ def test_types_of_parquet_come_through(run: Run) -> None:
     assert after.select(list(columns)).equals(before)
 
 
-def test_what_a_reader_raises_names_the_table(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error that nobody foresaw in a table is one sentence with the table's name, and the output stays."""
-
-    def failing(*_: object) -> None:
-        raise LookupError("nobody foresaw this")
-
-    Path("list.jsonl").write_text('{"image": "a.jpg"}\n')
-    monkeypatch.setattr(source, "_typed_item", failing)
-    with pytest.raises(SourceError, match=r"list\.jsonl is damaged \(nobody foresaw this\)"):
-        next(source.open_source("list.jsonl").items)
-
-
 # Labels ------------------------------------------------------------------------------------------------------------
 
 
@@ -262,13 +248,3 @@ def test_labels_and_groups_that_are_no_unicode_are_measured(run: Run, small_bund
         main(["evaluate", "list.jsonl", "--model", str(small_bundle), "--out", "metrics.json", "--report", report])
     assert not left.value.code
     assert json.loads(Path("metrics.json").read_text(encoding="utf-8"))
-
-
-def test_a_label_for_an_endless_path_ends_no_lesson(run: Run) -> None:
-    """Where a table of labels names a file that the system refuses to look for, that row has no photo, and the rest teaches."""
-    from tagger.catalog.label_table import read_label_table
-
-    long = "d/" * 3000 + "a.jpg"
-    lines = [{"image": name, "label": "Dress"} for name in (long, "a\0.jpg", "\ud800.jpg", "a.jpg")]
-    Path("labels.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    assert Path("a.jpg").resolve() in read_label_table("labels.jsonl", ".", None, None).photos

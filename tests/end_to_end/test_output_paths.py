@@ -1,17 +1,14 @@
 """No command replaces what it reads, or writes two outputs to one place; what cannot be written is known before the work."""
 
-import errno
 import json
-import os
 import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import Fmtag, draw_photo, rows_of, write_photos
+from helpers import Fmtag, rows_of, write_photos
 
-from tagger.catalog import output_paths
 from tagger.cli.main import main
 
 Ended = tuple[int, str]
@@ -286,40 +283,6 @@ def test_a_card_of_another_program_is_not_replaced(refused: Refused, tmp_path: P
     """A folder that holds a card.json which fmtag has not written is none for a bundle."""
     (tmp_path / "own" / "card.json").write_text('{"kind": "of trump"}')
     assert "give --out another folder" in refused(command.replace("own", "./own"))
-
-
-@pytest.mark.parametrize(("path", "kind"), [("shut/out.csv", "file"), ("shut", "folder"), ("shut/new/deep", "folder")])
-def test_a_folder_that_may_not_be_written_is_known_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, kind: output_paths.Kind
-) -> None:
-    """The nearest folder that is there has to let files in; the sentence names it."""
-    (tmp_path / "shut").mkdir()
-    monkeypatch.setattr(os, "access", lambda place, mode: Path(place).name != "shut")  # root may write anywhere
-    ((_, sentence),) = output_paths.refusals([output_paths.Output("--out", tmp_path / path, kind)])
-    assert f"{tmp_path / 'shut'} may not be written" in sentence
-    assert "give --out another place" in sentence
-
-
-def test_a_path_that_the_system_refuses_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where a folder on the way may not be looked into."""
-
-    def forbidden(self: Path, **_: object) -> os.stat_result:
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(Path, "stat", forbidden)
-    ((_, sentence),) = output_paths.refusals([output_paths.Output("--out", tmp_path / "out.csv")])
-    assert "(Permission denied); give --out another place" in sentence
-
-
-@pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "bmp", "tif", "webp", "avif"])
-def test_photos_are_known_by_their_content(tmp_path: Path, suffix: str) -> None:
-    """Every kind of image is one under a name without a suffix, and a table that begins alike is none."""
-    draw_photo(1).save(tmp_path / f"a.{suffix}")
-    (tmp_path / f"a.{suffix}").rename(tmp_path / "a")
-    assert dict(output_paths.refusals([output_paths.Output("--out", tmp_path / "a")]))
-    for text in ("BMI,path\n", "GIF89,path\n", "RIFFxxxxWEB", ""):
-        (tmp_path / "a").write_text(text)
-        assert not dict(output_paths.refusals([output_paths.Output("--out", tmp_path / "a")]))
 
 
 def test_the_old_output_is_still_replaced(call: Call, tmp_path: Path) -> None:

@@ -1,0 +1,42 @@
+"""A row or line whose path cannot name a file is a bad row in its place; every other one has its file."""
+
+import os
+from pathlib import Path
+
+import pytest
+from catalog_helpers import cells, each_table, items, reasons, write_table
+
+from tagger.catalog.items import make_item
+from tagger.records import Failed
+
+
+@each_table
+def test_rows_without_a_file_are_bad_rows(tmp_path: Path, suffix: str) -> None:
+    """An empty path and a web address are rows all the same, with their cells, between their neighbours."""
+    addresses = ["https://shop.example/b.jpg", "HTTP://x/c.jpg", "s3://bucket/d.jpg", "gs://bucket/e.jpg"]
+    paths = ["a.jpg", "", "  ", *addresses, "f.jpg"]
+    rows = [[path, str(number)] for number, path in enumerate(paths)]
+    found = items(write_table(tmp_path / f"t{suffix}", ["path", "sku"], rows))
+    assert cells(found) == rows
+    assert reasons(found) == ["", *["bad_row"] * 6, ""]
+    assert [item.file is None for item in found] == [False, *[True] * 6, False]
+
+
+@pytest.mark.parametrize("path", ["a\0.jpg", "\ud800.jpg", "ä\0.jpg"])
+def test_a_path_that_no_file_can_have_is_a_bad_row(path: str) -> None:
+    """A null byte or half a character is not handed to the system, and is shown escaped."""
+    item = make_item(path, Path(path), {"sku": "1"})
+    assert (item.path, item.file, item.columns) == (path, None, {"sku": "1"})
+    assert item.problem == Failed("bad_row", f"{path!r}: a path that no file can have")
+
+
+@pytest.mark.parametrize("path", ["C:\\photos\\a.jpg", "a:b.jpg", "1://x.jpg", os.fsdecode(b"caf\xe9.jpg")])
+def test_odd_paths_are_still_paths(path: str) -> None:
+    """A drive's letter, a colon and bytes that are not UTF-8 make no address and no bad row."""
+    assert make_item(path, Path(path), {}).problem is None
+
+
+def test_a_problem_of_the_row_comes_first() -> None:
+    """What the table's reader found wrong is not replaced by what is wrong with the path."""
+    problem = Failed("bad_row", "t.csv: a row with more cells than columns")
+    assert make_item("", Path(), {}, problem).problem is problem
