@@ -25,7 +25,7 @@ def array_to_image(array: NDArray[np.uint8]) -> Image.Image:
     has_shape = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
     if array.dtype != np.uint8 or not has_shape or not array.size:
         raise ValueError(
-            f"an array of dtype {array.dtype} and shape {array.shape} is not a photo; give {ACCEPTED_ARRAYS}, with values 0..255"
+            f"an array of dtype {array.dtype} and shape {array.shape} is not a photo; give {ACCEPTED_ARRAYS}, values 0..255"
         )
     return Image.fromarray(array)
 

@@ -146,10 +146,10 @@ def test_a_shop_is_saved_with_its_bundle(tmp_path: Path, photo_bundle: Path) -> 
     said: Tensor = torch.softmax(torch.randn(20, ends, generator=torch.Generator().manual_seed(2)), 1)
     look = Features(said, torch.randn(20, WIDTH, generator=torch.Generator().manual_seed(3)))
     shop = fit_adapter(look)
-    card = replace(parent.card, taught_groups=parent.card.groups, parent=parent.model)
+    card = replace(parent.card, base_groups=parent.card.groups, parent=parent.model)
     loaded = bundle.save(tmp_path / "mine", card, parent.network(), shop)
-    assert loaded.shop is not None
-    assert torch.equal(loaded.shop.predict(look.probabilities, look.maps), shop.predict(look.probabilities, look.maps))
+    assert loaded.adapter is not None
+    assert torch.equal(loaded.adapter.predict(look.probabilities, look.maps), shop.predict(look.probabilities, look.maps))
     assert loaded.card.parent == parent.model
     with pytest.raises(BundleError, match="damaged"):
         bundle.save(tmp_path / "torn", parent.card, parent.network(), shop)
