@@ -171,6 +171,8 @@ def _program_scorer(path: Path) -> Scorer:
 
 def _write_onnx(scorer: _Scorer, loaded: bundle.Bundle, path: Path) -> None:
     with _onnx_required(), _quiet():
+        import onnxscript  # noqa: F401 (torch would miss it only after seconds of exporting)
+
         program = torch.onnx.export(
             _exported(scorer), (), dynamo=True, input_names=["pixels"], output_names=["probabilities"], verbose=False
         )
