@@ -1,9 +1,8 @@
-"""Many photos: neighbours and groups as if all pairs had been compared, and memory that does not grow with the pairs."""
+"""Neighbours and products of many photos are those of comparing all pairs, or nearly."""
 
 import numpy as np
 import pytest
 import torch
-from adaptation_helpers import large_catalog
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,38 +15,43 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 NO_GROUPS = np.full(1500, -1)
 
 
+def embeddings_of(photos: int, kinds: int = 12) -> Tensor:
+    """Return embeddings of photos of some kinds, in threes of one product."""
+    rng = torch.Generator().manual_seed(0)
+    products = torch.randint(kinds, (photos // 3 + 1,), generator=rng)
+    centres = torch.randn(kinds, 48, generator=rng)[products] + 0.5 * torch.randn(len(products), 48, generator=rng)
+    return embed_maps(centres.repeat_interleave(3, 0)[:photos] + 0.2 * torch.randn(photos, 48, generator=rng))
+
+
 @pytest.fixture
 def by_trees(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let all but the smallest catalogs go the way of large ones."""
+    """Use trees for all but the smallest catalogs."""
     monkeypatch.setattr(neighbours, "EXACT", 100)
     monkeypatch.setattr(neighbours, "LEAF", 200)
 
 
-def all_cosines(directions: Tensor) -> Tensor:
+def all_cosines(embeddings: Tensor) -> Tensor:
     """Return the cosine of each photo with each, minus infinity with itself."""
-    return (directions @ directions.T).fill_diagonal_(-torch.inf)
-
-
-# Neighbours --------------------------------------------------------------------------------------------------------
+    return (embeddings @ embeddings.T).fill_diagonal_(-torch.inf)
 
 
 def test_few_photos_have_exactly_their_nearest_neighbours() -> None:
     """Up to `EXACT` photos the neighbours are those of all pairs; of fewer photos than neighbours, all others."""
-    directions = embed_maps(large_catalog(400)[0].maps)
-    cosines, numbers = all_cosines(directions).topk(10, 1)
-    found = nearest(directions, 10)
+    embeddings = embeddings_of(400)
+    cosines, numbers = all_cosines(embeddings).topk(10, 1)
+    found = nearest(embeddings, 10)
     assert torch.equal(found.numbers, numbers)
     assert torch.equal(found.cosines, cosines)
-    assert sorted(nearest(directions[:4], 10).numbers[0].tolist()) == [1, 2, 3]
-    assert nearest(directions[:1], 10).numbers.shape == (1, 0)
+    assert sorted(nearest(embeddings[:4], 10).numbers[0].tolist()) == [1, 2, 3]
+    assert nearest(embeddings[:1], 10).numbers.shape == (1, 0)
 
 
 @pytest.mark.usefixtures("by_trees")
-def test_trees_miss_next_to_nothing_that_counts() -> None:
-    """Of the weight of all neighbours a hundredth at most is missed; nobody is his own neighbour, or one twice."""
-    directions = embed_maps(large_catalog(1500)[0].maps)
-    found = nearest(directions, 10)
-    everything = all_cosines(directions)
+def test_trees_miss_little_of_the_weight() -> None:
+    """At most a hundredth of the weight of all neighbours is missed; no photo is its own neighbour, or one twice."""
+    embeddings = embeddings_of(1500)
+    found = nearest(embeddings, 10)
+    everything = all_cosines(embeddings)
     weights = [((cosines - 1) / 0.1).exp().sum() for cosines in (found.cosines, everything.topk(10, 1)[0])]
     assert weights[0] / weights[1] > 0.99
     assert torch.allclose(found.cosines, everything.gather(1, found.numbers), atol=1e-5)
@@ -55,21 +59,18 @@ def test_trees_miss_next_to_nothing_that_counts() -> None:
 
 
 @pytest.mark.usefixtures("by_trees")
-def test_one_picture_repeated_is_no_harder_than_many() -> None:
-    """Photos that are all the same split evenly like any others, have neighbours and are one product."""
-    directions = functional.normalize(torch.ones(1500, 8), dim=1)
-    found = nearest(directions, 10)
+def test_one_image_repeated_is_split_like_others() -> None:
+    """Photos that are all the same are split evenly, have neighbours and are one product."""
+    embeddings = functional.normalize(torch.ones(1500, 8), dim=1)
+    found = nearest(embeddings, 10)
     assert (found.cosines > 0.999).all()
-    assert len(set(same_looking(directions, np.arange(1500), NO_GROUPS))) == 1
+    assert len(set(same_looking(embeddings, np.arange(1500), NO_GROUPS))) == 1
 
 
-# Products ----------------------------------------------------------------------------------------------------------
-
-
-def by_all_pairs(directions: Tensor, together: np.ndarray) -> np.ndarray:
+def by_all_pairs(embeddings: Tensor, together: np.ndarray) -> np.ndarray:
     """Return the groups of photos by the definition: whatever a chain of pairs links, numbered as they come."""
     known = (together[:, None] == together) & (together >= 0)
-    linked = (directions @ directions.T > SAME_PRODUCT).numpy() | known
+    linked = (embeddings @ embeddings.T > SAME_PRODUCT).numpy() | known
     numbers, group = np.full(len(linked), -1), 0
     for photo in range(len(linked)):
         if numbers[photo] < 0:
@@ -83,15 +84,15 @@ def by_all_pairs(directions: Tensor, together: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("exact", [10_000, 100])
 def test_products_are_those_of_all_pairs(exact: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Groups and their numbers are the same as by comparing each with each, also where the table names some of them."""
+    """Groups and their numbers are those of comparing all pairs, also where some groups are known."""
     monkeypatch.setattr(neighbours, "EXACT", exact)
     monkeypatch.setattr(neighbours, "LEAF", 200)
-    directions = embed_maps(large_catalog(900, kinds=40)[0].maps)
+    embeddings = embeddings_of(900, kinds=40)
     photos = np.arange(0, 900)
     together = np.where(photos % 50 == 0, photos // 100, -1)
-    expected = by_all_pairs(directions, together)
+    expected = by_all_pairs(embeddings, together)
     assert 1 < expected.max() < 600
-    assert same_looking(directions, photos, together).tolist() == expected.tolist()
+    assert same_looking(embeddings, photos, together).tolist() == expected.tolist()
     some = photos[::2]
-    assert same_looking(directions, some, together[some]).tolist() == by_all_pairs(directions[some], together[some]).tolist()
-    assert same_looking(directions, some[:0], together[:0]).tolist() == []
+    assert same_looking(embeddings, some, together[some]).tolist() == by_all_pairs(embeddings[some], together[some]).tolist()
+    assert same_looking(embeddings, some[:0], together[:0]).tolist() == []
