@@ -1,10 +1,10 @@
-"""The library in ten lines: which photos may be published, and which should a person look at."""
+"""Tag the example catalog from Python, and list the photos that a person should check."""
 
 from pathlib import Path
 
 from tagger import Tagger
 
 photos = sorted(Path(__file__).with_name("catalog").glob("*/*.*"))
-for photo, tag in zip(photos, Tagger().tag(photos), strict=True):
-    said = f"{tag.ranked[0][0]} ({tag.ranked[0][1]:.0%})" if tag.ranked else "no tag"
-    print(f"{photo.name}: {said}", "- look at it: " + tag.reason if tag.low_confidence else "")
+for tag in Tagger().tag(photos):
+    label = f"{tag.label} ({tag.confidence:.0%})" if tag.label else "no tag"
+    print(f"{Path(tag.path).name}: {label}", f"- look at it: {tag.reason}" if tag.low_confidence else "")

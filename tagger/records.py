@@ -96,10 +96,27 @@ class Result:
 
 @dataclass(frozen=True)
 class Tag:
-    """What is said of one photo: `ranked` holds (label, probability) from the likeliest on, empty where it failed."""
+    """A photo's labels with their probabilities, and whether a person should check them."""
 
     ranked: tuple[tuple[str, float], ...]
+    """(label, calibrated probability 0..1) of every label, most probable first; empty where the photo has no tag."""
     low_confidence: bool
+    """Whether a person should check the photo."""
     reason: Reason
+    """Why the tag is flagged, or why there is none; empty for an unflagged tag."""
     group: str = ""
+    """The group of the label; empty where the photo has no tag."""
     group_confidence: float | None = None
+    """Sum of the probabilities of the group's labels, 0..1; None where the photo has no tag."""
+    path: str = ""
+    """The path as `Tagger.tag` got it; empty for images and arrays, and for tags of a run."""
+
+    @property
+    def label(self) -> str:
+        """The most probable label; empty where the photo has no tag."""
+        return self.ranked[0][0] if self.ranked else ""
+
+    @property
+    def confidence(self) -> float:
+        """Calibrated probability of the label, 0..1, rounded to four decimals; 0 where the photo has no tag."""
+        return self.ranked[0][1] if self.ranked else 0.0

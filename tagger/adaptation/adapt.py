@@ -111,7 +111,7 @@ def adapt(settings: AdaptSettings, progress: Callable[[int, int], None] = lambda
     """
     check_output_paths([Output("--out", settings.out, "folder")])
     parent = bundle.load(settings.start)
-    if parent.shop is not None:
+    if parent.adapter is not None:
         first = parent.card.parent.partition("@")[0]
         raise TrainingError(f"{parent.model} has been taught by a shop already; begin with the one before it (--from {first}).")
     table = (
@@ -127,7 +127,7 @@ def adapt(settings: AdaptSettings, progress: Callable[[int, int], None] = lambda
     card = _card(settings, parent)
     if table is None:
         shop, network = fit_adapter(catalog.features, cautious=cautious), parent.network()
-        card = replace(card, shop_temperature=confidence_keeping_temperature(catalog.features, shop))
+        card = replace(card, adapter_temperature=confidence_keeping_temperature(catalog.features, shop))
     else:
         taught = _fit(settings, parent, catalog, table)
         adapted.notes += taught.notes
@@ -317,7 +317,7 @@ def _calibrated(card: Card, parent: bundle.Bundle, trial: CrossValidation, lesso
     tried = torch.from_numpy(trial.tried)
     truth = torch.from_numpy(lesson.classes)[tried]
     temperature = fit_temperature(trial.probabilities[tried].clamp_min(1e-9).log(), truth)
-    card = replace(card, shop_temperature=temperature)
+    card = replace(card, adapter_temperature=temperature)
     if len(tried) < MIN_CALIBRATION_PHOTOS:
         return card
     notes = apply_temperature(trial.probabilities[tried], temperature)[:, :-1].numpy()
@@ -337,7 +337,7 @@ def _measure(
     photos = lesson.photos[tried]
     truth = names[lesson.classes[tried]]
     old = np.array(_tags(catalog.features.probabilities[photos], parent.card.labels))
-    notes = apply_temperature(trial.probabilities[tried], card.shop_temperature)
+    notes = apply_temperature(trial.probabilities[tried], card.adapter_temperature)
     new = np.array(_tags(notes, lesson.labels))
     products = [str(number) for number in lesson.products[tried]]
     for label in ("all", *lesson.labels):
@@ -375,7 +375,7 @@ def _card(settings: AdaptSettings, parent: bundle.Bundle) -> Card:
         parent.card,
         name=Path(settings.out).resolve().name,
         parent=parent.model,
-        taught_groups=parent.card.network_groups,
+        base_groups=parent.card.network_groups,
         data=parent.card.data
         | {"parent/card.json": parent.fingerprint}
         | (checksum(settings.labels) if settings.labels else {}),

@@ -173,7 +173,7 @@ def print_exported(rows: Sequence[ExportCheck]) -> None:
         table.add_row(
             row.name,
             *(f"{size / 1000:,.0f}" for size in (row.size, row.compressed)),
-            f"{row.pictures_a_second:,.0f}",
+            f"{row.images_per_second:,.0f}",
             f"{row.accuracy:.4f}",
             f"{row.same_tags:,}",
             f"{row.difference:.1e}",

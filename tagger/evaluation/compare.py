@@ -137,7 +137,7 @@ def _family(shown: Mapping[str, str], held_out: Images, test: Images, timed: boo
         macs=count_macs(network),
         size=len(read(next(iter(shown))).weights()),
         seconds=float(np.mean(seconds)) if seconds else None,
-        pictures_a_second=Predictor(members[0], "cpu").pictures_a_second(BATCHES) if timed else {},
+        pictures_a_second=Predictor(members[0], "cpu").images_per_second(BATCHES) if timed else {},
         probabilities=tuple(tested),
         together=(torch.stack(tested).mean(0).log() / temperature).softmax(1),
     )

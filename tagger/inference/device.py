@@ -1,4 +1,4 @@
-"""Which of torch's devices there are here."""
+"""Resolve device names to the devices of this machine."""
 
 from collections.abc import Sequence
 
@@ -11,19 +11,19 @@ CPU = torch.device("cpu")
 
 
 def training_device(device: Device) -> torch.device:
-    """Return the device to train on, "auto" being CUDA's where there is one, else the processor; raises `DeviceError`."""
+    """Return the device to train on; "auto" is CUDA if available, otherwise the CPU. Raises `DeviceError`."""
     return resolve_device(device, ("cuda", "cpu"))
 
 
 def resolve_device(device: Device, fastest: Sequence[Device] = ("cuda", "mps", "cpu")) -> torch.device:
-    """Return the device that is asked for, "auto" being the first of `fastest` that there is.
+    """Return the device of that name; "auto" is the first available one of `fastest`.
 
-    Raises `DeviceError` where it is not there.
+    Raises `DeviceError` if it is not available; the message lists those that are.
     """
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
-        return torch.device(next(name for name in fastest if there[name]))
-    if not there[device]:
-        names = ", ".join(name for name, is_there in there.items() if is_there)
+        return torch.device(next(name for name in fastest if available[name]))
+    if not available[device]:
+        names = ", ".join(name for name, is_available in available.items() if is_available)
         raise DeviceError(f"This machine has no {device} device that torch can use; it has: {names}.")
     return torch.device(device)

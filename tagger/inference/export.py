@@ -1,8 +1,8 @@
-"""A bundle's network as one file for other runtimes, smaller on request, and checked against what it was made of.
+"""Export a bundle's network as one file for other runtimes, optionally pruned or quantized, and check it against the bundle.
 
-The file takes pictures as they are, uint8 (n, 1, 28, 28) with 0 for background, and gives calibrated probabilities, float32
-(n, labels); its metadata name the labels. For a bundle with a head for photos these are photos' cuts, and what is missing to 1
-is the probability of none of the labels.
+The file takes images, uint8 (n, 1, 28, 28) with 0 for background, and returns calibrated probabilities, float32 (n, labels);
+its metadata hold the labels. For a bundle with a head for photos the images are product images of photos, and one minus the
+sum of the probabilities is the probability of none of the labels.
 """
 
 import copy
@@ -35,51 +35,53 @@ from tagger.models.card import files_of, read
 from tagger.models.network import Network
 
 CHECKED_IMAGES = 1_000
-"""Held-out training images on which a file is checked."""
+"""Number of held-out training images on which a file is checked."""
 
 MAX_DIFFERENCE = 1e-4
-"""Greatest difference of probabilities that rounding may make, where nothing was pruned or made int8."""
+"""Largest difference of a probability that rounding may make, without pruning and quantization."""
 
 BATCH = 250
-"""Pictures that are scored at once, which divides `CHECKED_IMAGES`."""
+"""Images per forward pass; it divides `CHECKED_IMAGES`."""
 
 Scorer: TypeAlias = Callable[[Tensor], Tensor]
-"""From pictures uint8 (n, 1, 28, 28) to probabilities float32 (n, labels)."""
+"""Maps images, uint8 (n, 1, 28, 28), to probabilities, float32 (n, labels)."""
 
 
 @dataclass(frozen=True)
 class ExportCheck:
-    """How a bundle, or the file made of it, does on the pictures that it is checked on."""
+    """Size, speed and predictions of a bundle, or of the file exported from it, on the images that it is checked on."""
 
     name: str
     size: int
-    """Bytes."""
+    """Bytes of the weights or the file."""
     compressed: int
-    """Bytes after zlib."""
-    pictures_a_second: float
+    """Bytes after compression by zlib."""
+    images_per_second: float
+    """Median over batches of `BATCH` images."""
     accuracy: float
+    """0..1"""
     same_tags: int
-    """Pictures that get the tag that the bundle gives them."""
+    """Number of images whose most probable label is the bundle's."""
     difference: float
-    """Greatest difference of a probability from the bundle's."""
+    """Largest absolute difference of a probability from the bundle's."""
 
 
 def export(settings: ExportSettings) -> tuple[ExportCheck, ExportCheck]:
-    """Write the file and return the bundle's row and the file's.
+    """Export a bundle, and return the checks of the bundle and of the file.
 
-    Raises `ExportError`, and leaves an older file as it was, where the bundle or the runtime cannot do it, or where what was
-    neither pruned nor made int8 does not say the same.
+    Raises `ExportError` if the bundle or the runtime does not support it, or if a file that is neither pruned nor quantized
+    gives other probabilities than the bundle; an older file then stays as it was.
     """
     read_files = [Input("a file of the bundle", file) for file in files_of(settings.model)]
     check_output_paths([Output("--out", settings.out)], [*read_files, *fashion_mnist_files(settings.data)])
     loaded = bundle.load(settings.model)
-    if loaded.shop is not None:
+    if loaded.adapter is not None:
         raise ExportError(
-            f"{loaded.model} has been taught by a shop beside its network, which no other runtime knows; give the bundle "
-            f"that it was made from, {loaded.card.parent}."
+            f"{loaded.model} has a shop's adapter beside its network, which cannot be exported; give the bundle that it was "
+            f"adapted from, {loaded.card.parent}."
         )
     if settings.int8 and settings.to != "onnx":
-        raise ExportError("Only ONNX has int8 here; give --to onnx, or leave --int8 out.")
+        raise ExportError("--int8 is available for ONNX only; give --to onnx, or leave --int8 out.")
     _, held_out = splits.validation_split(fashion_mnist.load_fashion_mnist("train", settings.data))
     checked, others = held_out.take(torch.arange(CHECKED_IMAGES)), held_out.pixels[CHECKED_IMAGES : 2 * CHECKED_IMAGES]
     original = _Scorer(loaded.network(), loaded)
@@ -104,8 +106,8 @@ def export(settings: ExportSettings) -> tuple[ExportCheck, ExportCheck]:
     )
     if not (settings.prune or settings.int8) and (rows[1].same_tags < len(checked) or rows[1].difference > MAX_DIFFERENCE):
         raise ExportError(
-            f"The file does not say what {loaded.model} says: {rows[1].same_tags} of {len(checked)} tags are the same, and the "
-            f"greatest difference is {rows[1].difference:.2g}; it was not written."
+            f"The exported network differs from {loaded.model}: {rows[1].same_tags} of {len(checked)} tags are the same, the "
+            f"largest difference of a probability is {rows[1].difference:.2g}; {settings.out} was not written."
         )
     try:
         with atomic_write(settings.out) as file:
@@ -116,7 +118,7 @@ def export(settings: ExportSettings) -> tuple[ExportCheck, ExportCheck]:
 
 
 class _Scorer(nn.Module):
-    """A network with all that makes probabilities of its scores."""
+    """A network with everything that turns its logits into calibrated probabilities."""
 
     def __init__(self, network: Network, loaded: bundle.Bundle) -> None:
         super().__init__()
@@ -132,10 +134,10 @@ class _Scorer(nn.Module):
 
 
 def prune_weights(network: Network, share: float) -> Network:
-    """Return the network without the smallest of its weights, a `share` 0..1 of those of all convolutions and linear layers.
+    """Return a copy of the network with the smallest weights of its convolutions and linear layers set to 0.
 
-    By their magnitude, over all layers together (Han et al. 2015, arXiv 1506.02626), without training afterwards. The others
-    stay where they are, so that the file compresses well, and is neither smaller nor faster by itself.
+    Global magnitude pruning (Han et al. 2015, arXiv 1506.02626) of a `share`, 0..1, of the weights, without fine-tuning. The
+    tensors keep their shapes, so that the file compresses well, but is neither smaller nor faster by itself.
     """
     network = copy.deepcopy(network)
     weights = [(layer, "weight") for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
@@ -149,9 +151,9 @@ def prune_weights(network: Network, share: float) -> Network:
 
 
 def _exported(scorer: _Scorer) -> torch.export.ExportedProgram:
-    """Return the program for any number of pictures; more than one in the example, or one would be taken for a constant."""
-    some = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)
-    return torch.export.export(scorer.eval(), (some,), dynamic_shapes=({0: torch.export.Dim("n")},))
+    """Export the network for any number of images; traced with two, because a batch of one would become a constant."""
+    example = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)
+    return torch.export.export(scorer.eval(), (example,), dynamic_shapes=({0: torch.export.Dim("n")},))
 
 
 def _metadata(loaded: bundle.Bundle) -> dict[str, str]:
@@ -168,7 +170,9 @@ def _program_scorer(path: Path) -> Scorer:
 
 
 def _write_onnx(scorer: _Scorer, loaded: bundle.Bundle, path: Path) -> None:
-    with _onnx_at_hand(), _quiet():
+    with _onnx_required(), _quiet():
+        import onnxscript  # noqa: F401 (torch would miss it only after seconds of exporting)
+
         program = torch.onnx.export(
             _exported(scorer), (), dynamo=True, input_names=["pixels"], output_names=["probabilities"], verbose=False
         )
@@ -178,7 +182,7 @@ def _write_onnx(scorer: _Scorer, loaded: bundle.Bundle, path: Path) -> None:
 
 
 def _onnx_scorer(path: Path) -> Scorer:
-    with _onnx_at_hand():
+    with _onnx_required():
         import onnxruntime
 
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
@@ -186,12 +190,12 @@ def _onnx_scorer(path: Path) -> Scorer:
 
 
 def _make_int8(path: Path, pixels: Tensor) -> None:
-    """Make weights and activations int8, a scale each channel, by the ranges that `pixels` show (static quantization)."""
-    with _onnx_at_hand(), _quiet():
+    """Quantize weights and activations to int8 with a scale per channel, calibrated on `pixels` (static quantization)."""
+    with _onnx_required(), _quiet():
         from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static, shape_inference
 
         class Reader(CalibrationDataReader):  # type: ignore[misc]
-            """Gives the pictures a batch at a time, as the library asks for them."""
+            """Feeds the images to the library batch by batch."""
 
             def __init__(self) -> None:
                 self.batches = iter(torch.split(pixels, BATCH))
@@ -207,8 +211,8 @@ def _make_int8(path: Path, pixels: Tensor) -> None:
 
 
 @contextmanager
-def _onnx_at_hand() -> Iterator[None]:
-    """Say which extra is missing where a package is."""
+def _onnx_required() -> Iterator[None]:
+    """Turn the absence of ONNX's packages into an `ExportError` that names the extra to install."""
     try:
         yield
     except ImportError as error:
@@ -217,7 +221,7 @@ def _onnx_at_hand() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what exporters print, log and warn of to themselves: it is for those who write exporters."""
+    """Suppress the output, log and warnings of exporters, which are meant for their developers."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -234,12 +238,12 @@ def _quiet() -> Iterator[None]:
 @dataclass(frozen=True)
 class _Scored:
     probabilities: Tensor
-    pictures_a_second: float
+    images_per_second: float
 
 
 @torch.inference_mode()
 def _score(scorer: Scorer, pixels: Tensor) -> _Scored:
-    """Return what a scorer says of the pictures, with its speed: the median over batches, but for the first."""
+    """Return the probabilities of the images and the median speed over batches, without the first, which is slower."""
     probabilities, seconds = [], []
     for batch in torch.split(pixels, BATCH):
         begun = time.perf_counter()
@@ -254,7 +258,7 @@ def _row(name: str, content: bytes, scored: _Scored, before: _Scored, labels: Te
         name=name,
         size=len(content),
         compressed=len(zlib.compress(content)),
-        pictures_a_second=scored.pictures_a_second,
+        images_per_second=scored.images_per_second,
         accuracy=(tags == labels).float().mean().item(),
         same_tags=int((tags == before.probabilities.argmax(1)).sum()),
         difference=(scored.probabilities - before.probabilities).abs().max().item(),

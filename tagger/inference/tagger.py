@@ -1,29 +1,44 @@
-"""Garments to probabilities, in batches, for every command that tags photos. `Tagger` is the library."""
+"""Photos to tags, in batches, for every command that tags photos. `Tagger` is also the library."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from dataclasses import replace
+from itertools import count, groupby, islice
 from pathlib import Path
+from typing import TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from tagger.inference import decision
 from tagger.inference.predictor import Predictor
 from tagger.models import bundle
+from tagger.photos.in_memory import ACCEPTED_ARRAYS, array_to_image, load_image
 from tagger.photos.loader import LoadedPhoto, ScoredPhoto, attach_results, load_photos, product_images
 from tagger.records import Item, Tag
 from tagger.settings import DEFAULT_MODEL, Device
+
+PhotoInput: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]
+"""What `Tagger.tag` takes as a photo; arrays are uint8 (height, width, 3) RGB or (height, width) grey."""
 
 
 class Tagger:
     """A bundle ready to tag photos: `Tagger().tag(["a.jpg", "b.png"])`.
 
     Args:
-        model: a bundle's name, or its folder: a `Path`, or a text with a separator, as `./mine`.
+        model: a bundle's name, or its folder: a `Path`, or a string with a separator, such as `./mine`.
         device: "auto", "cpu", "cuda" or "mps".
-        min_confidence: tags below this probability are flagged; None takes the bundle's own threshold.
-        precision: share of the unflagged tags that should be right, one of the card's table; it picks the threshold where
-            there is no `min_confidence`.
-        batch_size: photos a step; changes speed and memory, never a tag.
-        workers: threads that read photos; None takes one a processor.
-        allow_truncated: tag files that end early, always flagged, instead of failing them.
+        min_confidence: tags below this probability, 0..1, are flagged; None takes the bundle's own threshold.
+        precision: takes the threshold for this share of correct unflagged tags from the bundle's card; used where there is
+            no `min_confidence`.
+        batch_size: number of photos per batch; changes speed and memory, never a tag.
+        workers: number of threads that read photos; None takes the number of processors.
+        allow_truncated: tag truncated files, always flagged, instead of failing them.
+
+    Raises:
+        BundleError: the bundle is missing, damaged or from a newer fmtag, or its card has no such precision.
+        DeviceError: the device is not available.
     """
 
     def __init__(
@@ -44,28 +59,65 @@ class Tagger:
         self._workers = workers
         self._allow_truncated = allow_truncated
 
-    def tag(self, paths: Iterable[str | Path]) -> Iterator[Tag]:
-        """Yield one tag a path, in their order; a photo that cannot be read gives a tag that says why."""
-        items = (Item(str(path), Path(path)) for path in paths)
-        return (self.decide(scored) for scored in self.score(items))
+    def tag(self, photos: Iterable[PhotoInput]) -> Iterator[Tag]:
+        """Yield one tag per photo, in their order.
+
+        Args:
+            photos: paths, PIL images and arrays, in any mixture. Arrays are uint8 of shape (height, width, 3), RGB, or
+                (height, width), grey. Files are read ahead in threads. A PIL image gets the tag of its file.
+
+        Yields:
+            Tags; one with an empty label and a reason for a photo that cannot be read.
+
+        Raises:
+            TypeError, ValueError: something else is among the photos, or a single photo was given in place of several.
+        """
+        if isinstance(photos, str | os.PathLike | Image.Image) or (isinstance(photos, np.ndarray) and photos.ndim < 4):
+            raise TypeError("Tagger.tag takes several photos; put a single one into a list: tag([photo])")
+        return (replace(self.decide(scored), path=scored.item.path) for scored in self.score_prepared(self._load(photos)))
 
     def score(self, items: Iterable[Item]) -> Iterator[ScoredPhoto]:
-        """Yield what became of each item, in their order."""
+        """Yield each item with its probabilities or the reason why it has none, in their order."""
         return self.score_prepared(load_photos(items, self._workers, self._allow_truncated))
 
     def score_prepared(self, prepared: Iterable[LoadedPhoto]) -> Iterator[ScoredPhoto]:
-        """Yield what became of each photo whose garment, or failure, is at hand already, in their order."""
+        """Yield each photo, already loaded, with its probabilities or the reason why it has none, in their order."""
         waiting = iter(prepared)
         while batch := list(islice(waiting, self._batch_size)):
             yield from self.score_batch(batch)
 
     def score_batch(self, batch: Sequence[LoadedPhoto]) -> Iterator[ScoredPhoto]:
-        """Yield what became of each photo of one batch."""
+        """Yield each photo of one batch with its probabilities or the reason why it has none."""
         return attach_results(batch, self._predict(product_images(batch)))
 
     def decide(self, scored: ScoredPhoto) -> Tag:
-        """Return what is said of a scored photo."""
+        """Return the tag of a scored photo."""
         if scored.result is None:
-            raise ValueError(f"{scored.item.path} was not scored, as its bytes were said to be known")
+            raise ValueError(f"{scored.item.path} was not scored, because its bytes were already known")
         card = self.bundle.card
         return decision.decide_tag(scored.result, card.labels, card.groups, self.min_confidence)
+
+    def _load(self, photos: Iterable[PhotoInput]) -> Iterator[LoadedPhoto]:
+        """Yield each photo with its product image or the reason why it has none; runs of paths are read in threads."""
+        for in_memory, some in groupby(map(_checked, count(1), photos), lambda photo: isinstance(photo, Image.Image)):
+            if in_memory:
+                for image in cast(Iterator[Image.Image], some):
+                    yield LoadedPhoto(Item("", None), load_image(image, self._allow_truncated))
+            else:
+                items = (Item(path, Path(path)) for path in cast(Iterator[str], some))
+                yield from load_photos(items, self._workers, self._allow_truncated)
+
+
+def _checked(number: int, photo: PhotoInput) -> str | Image.Image:
+    """Return a photo as a path or a PIL image; raises a `TypeError` or `ValueError` that names it by its number."""
+    if isinstance(photo, Image.Image):
+        return photo
+    if isinstance(photo, np.ndarray):
+        try:
+            return array_to_image(photo)
+        except ValueError as error:
+            raise ValueError(f"Photo {number} cannot be tagged: {error}.") from None
+    path = os.fspath(photo) if isinstance(photo, str | os.PathLike) else None
+    if isinstance(path, str):
+        return path
+    raise TypeError(f"Photo {number} is a {type(photo).__name__}; Tagger.tag takes paths, PIL images and {ACCEPTED_ARRAYS}.")

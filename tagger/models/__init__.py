@@ -1,1 +1,1 @@
-"""Networks, the bundles that hold them, and where bundles lie."""
+"""Networks, adapters, and the bundles that store them with their cards."""

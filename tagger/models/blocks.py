@@ -1,4 +1,4 @@
-"""What networks are built of: the parts that every family gives, and the blocks of its convolutions."""
+"""Building blocks of networks: the parts that every family returns, and convolutional blocks."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,21 +9,21 @@ from torch.nn import functional
 
 
 class NetworkParts(NamedTuple):
-    """What a family makes of a shape, for the head or heads that follow."""
+    """A network without its heads, as a family builds it from a `NetworkConfig`."""
 
     layers: list[nn.Module]
-    """From normalised pictures, float (n, 1, h, w), to the last maps."""
+    """From normalized images, float (n, 1, h, w), to the last feature maps."""
     last: int
-    """How many layers at the end are the last stage."""
+    """How many layers at the end make up the last stage."""
     neck: nn.Module
-    """From the last maps to features, float (n, width)."""
+    """From the last feature maps to features, float (n, width)."""
     width: int
     channels: tuple[int, int]
-    """Of the maps before and after the last stage."""
+    """Channels of the feature maps before and after the last stage."""
 
 
 class SideBySide(nn.Module):
-    """Modules that each see their own share of the channels, in their order, or all of them the same."""
+    """Modules in parallel, each on its own share of the channels, in order, or all on the same input."""
 
     def __init__(self, members: Sequence[nn.Module], shared: bool = False) -> None:
         super().__init__()
@@ -31,13 +31,13 @@ class SideBySide(nn.Module):
         self._shared = shared
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, members * c, ...) to (n, members * d, ...), or (n, c, ...) where what they see is shared."""
+        """Map (n, members * c, ...) to (n, members * d, ...), or (n, c, ...) where the input is shared."""
         shares = [x] * len(self.members) if self._shared else x.chunk(len(self.members), 1)
         return torch.cat([member(share) for member, share in zip(self.members, shares, strict=True)], 1)
 
 
 def side_by_side(members: Sequence[NetworkParts]) -> NetworkParts:
-    """Return the parts of several networks of one shape as those of one, whose maps and features are all of theirs."""
+    """Return several networks of one shape as one, whose feature maps and features are theirs, concatenated."""
     first = members[0]
     fronts = [nn.Sequential(*member.layers[: -member.last]) for member in members]
     lasts = [nn.Sequential(*member.layers[-member.last :]) for member in members]
@@ -49,7 +49,7 @@ def side_by_side(members: Sequence[NetworkParts]) -> NetworkParts:
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut (He et al. 2015, arXiv 1512.03385, figure 2)."""
+    """Two 3x3 convolutions with a shortcut (He et al. 2015, arXiv 1512.03385, figure 2)."""
 
     def __init__(self, channels_in: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -62,16 +62,16 @@ class ResidualBlock(nn.Module):
             self.shortcut = nn.Sequential(nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, channels_in, h, w) to (n, channels, h / stride, w / stride)."""
+        """Map (n, channels_in, h, w) to (n, channels, h / stride, w / stride), rounded up."""
         inner = functional.relu(self.first_norm(self.first(x)))
         return functional.relu(self.second_norm(self.second(inner)) + self.shortcut(x))
 
 
 class PooledBlock(nn.Module):
-    """A 3x3 convolution halved by a max-pool, then another one beside a shortcut.
+    """A 3x3 convolution followed by a max-pool, then a second convolution with a shortcut.
 
-    The block of the airbench networks (Jordan 2024, arXiv 2404.00498), with the shortcut that deep ones need. It works
-    on small maps early, and so learns as much as a strided block for half the time.
+    The block of the airbench networks (Jordan 2024, arXiv 2404.00498), with the shortcut that deep networks need. It works on
+    small maps early, and so reaches the accuracy of a strided block in half the time.
     """
 
     def __init__(self, channels_in: int, channels: int) -> None:
@@ -83,6 +83,6 @@ class PooledBlock(nn.Module):
         self.second_norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, channels_in, h, w) to (n, channels, h / 2, w / 2), rounded down."""
+        """Map (n, channels_in, h, w) to (n, channels, h / 2, w / 2), rounded down."""
         half = functional.relu(self.first_norm(self.pool(self.first(x))))
         return functional.relu(self.second_norm(self.second(half)) + half)

@@ -1,9 +1,9 @@
-"""A network's weights with the card that says all that is needed to use them: a folder of two files.
+"""Load and save bundles: a folder with the weights of a network and a card with everything needed to use them.
 
-    NAME/card.json                       labels, groups, network, garment version, temperature, thresholds, figures, origin
+    NAME/card.json                       labels, groups, network, extraction version, temperature, thresholds, metrics, origin
     NAME/weights-1a2b3c4d.safetensors    named by its own sha256, which the card repeats in full
 
-The card is replaced last and atomically, so a bundle is the old one or the new one. Nothing in either file is executed.
+The card is replaced last and atomically, so a bundle is either the old one or the new one. Nothing in either file is executed.
 """
 
 import hashlib
@@ -32,56 +32,62 @@ from tagger.models.side_files import remove_own
 
 @dataclass(frozen=True)
 class Bundle:
-    """A card with its weights; `fingerprint` is the sha256 of the card, which holds that of the weights."""
+    """A network's card and weights, with a shop's adapter where it has one."""
 
     card: Card
     weights: Mapping[str, Tensor]
+    """The network's `state_dict`."""
     fingerprint: str
-    shop: ShopAdapter | None = None
-    """What a shop has taught, where one has."""
+    """sha256 of the card's file, which holds that of the weights."""
+    adapter: ShopAdapter | None = None
 
     @property
     def model(self) -> str:
-        """What the `model` column holds: name, short hash and garment version, as in `base@1a2b3c4d+g1`."""
+        """The bundle's identity in the `model` column, such as `base@1a2b3c4d+g1`; see `model_name`."""
         return model_name(self.card, self.fingerprint)
 
     def network(self) -> Network:
         """Return the network in evaluation mode, float32 on the CPU."""
-        with torch.device("meta"):  # so that a card with absurd sizes takes no memory
+        with torch.device("meta"):  # a card with absurd sizes takes no memory
             network = Network(self.card.network)
         network.load_state_dict(self.weights, assign=True)
         return network.eval()
 
 
 def load(name: str | Path) -> Bundle:
-    """Return the bundle `name`: a name, or a folder where it is a `Path` or written with a separator (`./x`).
+    """Load a bundle.
 
-    Of two bundles of one name the user's own comes before the shipped one. Raises `BundleError` where there is none, or it is
-    damaged, foreign or from a newer fmtag.
+    Args:
+        name: a bundle's name, or its folder: a `Path`, or a string with a separator, such as `./mine`. A user's own bundle
+            comes before a shipped one of the same name.
+
+    Raises:
+        BundleError: it is missing, damaged, no bundle of fmtag, or from a newer fmtag.
     """
-    signed = read(name)
-    with damage_as_error(signed.folder):
-        packed = signed.weights()
-        if hashlib.sha256(packed).hexdigest() != signed.weights_sha256:
-            raise ValueError("the weights are not those that the card was written for")
+    stored = read(name)
+    with damage_as_error(stored.folder):
+        packed = stored.weights()
+        if hashlib.sha256(packed).hexdigest() != stored.weights_sha256:
+            raise ValueError("the sha256 of the weights is not the one on the card")
         try:
             tensors = load_tensors(packed)
         except SafetensorError as error:
             raise ValueError(str(error)) from error
         weights = {key: tensor for key, tensor in tensors.items() if not key.startswith(PREFIX)}
-        bundle = Bundle(signed.card, weights, signed.fingerprint, ShopAdapter.of_tensors(tensors))
+        bundle = Bundle(stored.card, weights, stored.fingerprint, ShopAdapter.of_tensors(tensors))
         bundle.network()
-        _check_shop(bundle)
+        _check_adapter(bundle)
         return bundle
 
 
-def save(folder: Path, card: Card, network: Network, shop: ShopAdapter | None = None) -> Bundle:
-    """Write a bundle into `folder`, replacing the one that is there, and return it as `load` would.
+def save(folder: Path, card: Card, network: Network, adapter: ShopAdapter | None = None) -> Bundle:
+    """Write a bundle into a folder and return it as `load` would.
 
-    What fmtag had written beside the old one, such as its history, is removed.
+    A bundle in the folder is replaced, and the files that fmtag had written beside it, such as its history, are removed. Raises
+    `BundleError` if the folder cannot be written.
     """
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    packed = save_tensors(tensors | (shop.tensors() if shop else {}))
+    packed = save_tensors(tensors | (adapter.tensors() if adapter else {}))
     checksum = hashlib.sha256(packed).hexdigest()
     weights = folder / _weights_name(checksum)
     raw = {
@@ -109,40 +115,45 @@ def save(folder: Path, card: Card, network: Network, shop: ShopAdapter | None = 
 
 
 def _weights_in(folder: Path) -> Path | None:
-    """Return the weights of the bundle in a folder, None where there is none: other files are not for a new one to remove."""
+    """Return the weights' file of the bundle in a folder; None if it is not surely fmtag's, and so not to be removed."""
     if not (folder / "card.json").is_file():
         return None
     try:
-        signed = read(folder)
-        whole = hashlib.sha256(signed.weights()).hexdigest() == signed.weights_sha256
+        stored = read(folder)
+        whole = hashlib.sha256(stored.weights()).hexdigest() == stored.weights_sha256
     except (BundleError, OSError):
         return None
-    own = signed.weights_file == _weights_name(signed.weights_sha256)
-    return folder / signed.weights_file if whole and own else None
+    own = stored.weights_file == _weights_name(stored.weights_sha256)
+    return folder / stored.weights_file if whole and own else None
 
 
 def _weights_name(sha256: str) -> str:
     return f"weights-{sha256[:8]}.safetensors"
 
 
-def _check_shop(bundle: Bundle) -> None:
-    """Raise a `ValueError` where card and tensors disagree on whether a shop has taught the bundle, and what."""
-    card, shop = bundle.card, bundle.shop
-    if (shop is None) != (not card.taught_groups):
-        raise ValueError("what the card says that a shop has taught is not what the weights hold")
-    if shop is not None and shop.translation.shape != (len(card.network_groups) + 1, len(card.labels) + 1):
-        raise ValueError("the shop's labels are not the card's")
+def _check_adapter(bundle: Bundle) -> None:
+    """Raise `ValueError` if card and weights disagree on whether the bundle has an adapter, and on its labels."""
+    card, adapter = bundle.card, bundle.adapter
+    if (adapter is None) != (not card.base_groups):
+        raise ValueError("only one of card and weights has an adapter")
+    if adapter is not None and adapter.translation.shape != (len(card.network_groups) + 1, len(card.labels) + 1):
+        raise ValueError("the adapter's labels are not those of the card")
 
 
 def set_default_model(name: str) -> Bundle:
-    """Make the bundle `name` the one that tags where none is named, and return it; raises `BundleError` if there is none."""
+    """Set the user's default bundle, by name or folder, and return it.
+
+    Raises `BundleError` if it cannot be loaded, or the setting cannot be written.
+    """
     loaded = load(name)
     kept = str(Path(name).resolve()) if is_folder(name) else name
     if for_terminal(kept) != kept:
-        raise BundleError(f"The path {kept} cannot be kept in a line of text; rename the folder.")
+        raise BundleError(f"The path {kept} holds characters that a line of text cannot; rename the folder.")
     place = user_folder() / DEFAULT_FILE
     if place.is_dir():
-        raise BundleError(f"{place} is a folder, where the default bundle's name is kept; rename that folder.")
+        raise BundleError(
+            f"{place} is a folder, but the default bundle's name is kept in a file of that name; rename the folder."
+        )
     try:
         user_folder().mkdir(parents=True, exist_ok=True)
         with atomic_write(place) as file:

@@ -1,7 +1,4 @@
-"""What a bundle says of itself: `card.json`, read without its weights, so that torch is loaded only where a network is needed.
-
-Here too: where bundles lie, shipped and a user's own, and which of them tags where none is named.
-"""
+"""Read and check a bundle's card, `card.json`, without its weights and without importing torch."""
 
 import hashlib
 import json
@@ -19,66 +16,75 @@ from tagger.models.config import NetworkConfig
 from tagger.models.registry import find_bundle, is_folder, shipped_bundles, user_folder
 
 FORMAT = 6
-"""Grows when an older fmtag could not read the card."""
+"""Format of cards; incremented when older versions of fmtag could not read new cards."""
 
 KIND = "fmtag-bundle"
-
+"""Value of `kind` by which a `card.json` of fmtag is told from those of other programs."""
 
 HISTORY_FILE = "history.csv"
-"""File in a bundle's folder that tells how its training went, a row an epoch; not every bundle has one."""
+"""File in a bundle's folder with the metrics of each epoch of its training; not every bundle has one."""
+
+STORED_NAMES = {"metrics": "figures", "base_groups": "taught_groups", "adapter_temperature": "shop_temperature"}
+"""Names in `card.json` of fields that are called otherwise in Python; they cannot change without a new format."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a bundle says of itself."""
+    """Everything needed to use a bundle's weights, and where they come from."""
 
     name: str
     labels: tuple[str, ...]
+    """Labels of the tags, in the order of the probabilities."""
     groups: dict[str, str]
+    """The group of each label."""
     network: NetworkConfig
     garment_version: int
+    """`photos.product.VERSION` of the product images that the bundle was trained for."""
     temperature: float
-    """Logits are divided by this before the softmax (Guo et al. 2017, arXiv 1706.04599)."""
+    """Divides the logits before the softmax (Guo et al. 2017, arXiv 1706.04599)."""
     min_confidence: float
     """Tags below this calibrated probability, 0..1, are flagged."""
     photo_temperature: float = 1.0
-    """The same for the logits of the head for photos, where there is one."""
+    """Divides the logits of the head for photos, if the network has one."""
     precisions: dict[str, float] = field(default_factory=dict)
-    """The threshold to ask for so that a share of the unflagged tags is right: from "0.95" to the probability, 0..1."""
+    """Thresholds by precision, the share of unflagged tags that are right: from "0.95" to a probability, 0..1."""
     metrics: dict[str, Any] = field(default_factory=dict)
+    """Metrics on the data that was not trained on."""
     recipe: dict[str, Any] = field(default_factory=dict)
+    """Settings of the training or the adaptation."""
     data: dict[str, str] = field(default_factory=dict)
     """sha256 of each file trained on."""
     versions: dict[str, str] = field(default_factory=dict)
+    """Versions of the packages that it was trained with."""
     parent: str = ""
-    """The bundle that a shop has taught, as its `model` column names it; empty for one that was trained."""
-    taught_groups: dict[str, str] = field(default_factory=dict)
-    """The labels of the network's own heads, in their order, with their groups, where a shop has taught others."""
-    shop_temperature: float = 1.0
-    """The logarithms of what the shop's part says are divided by this."""
+    """The bundle that was adapted to a shop, as in the `model` column; empty for one without an adapter."""
+    base_groups: dict[str, str] = field(default_factory=dict)
+    """Labels of the network's heads, in order, with their groups, of a bundle with an adapter; empty for others."""
+    adapter_temperature: float = 1.0
+    """Divides the logarithms of the adapter's probabilities."""
 
     @property
     def network_groups(self) -> dict[str, str]:
-        """The labels of the network's heads, in their order, with their groups."""
-        return self.taught_groups or {label: self.groups[label] for label in self.labels}
+        """Labels of the network's heads, in order, with their groups; an adapter's labels may be others."""
+        return self.base_groups or {label: self.groups[label] for label in self.labels}
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be used."""
+        """Refuse values that cannot be used, as a damaged card may hold."""
         if len(set(self.labels)) != len(self.labels) or len(self.labels) < 2:
-            raise ValueError("at least two labels, all different, are needed")
+            raise ValueError("the labels must be at least two, all different")
         if set(self.groups) != set(self.labels):
-            raise ValueError("every label needs a group")
+            raise ValueError("every label must have a group")
         if len(self.network_groups) != self.network.classes:
-            raise ValueError(f"{self.network.classes} different labels of the network are needed")
+            raise ValueError(f"the network has {self.network.classes} classes but {len(self.network_groups)} labels")
         thresholds = (self.min_confidence, *self.precisions.values())
-        temperatures = (self.temperature, self.photo_temperature, self.shop_temperature)
+        temperatures = (self.temperature, self.photo_temperature, self.adapter_temperature)
         if not all(math.isfinite(some) and some > 0 for some in temperatures) or not all(0 <= some <= 1 for some in thresholds):
             raise ValueError("temperatures must be positive and thresholds within 0..1")
 
     def threshold(self, precision: float | None) -> float:
-        """Return the least confidence of an unflagged tag: the default, or the one for a `precision` of the card's table.
+        """Return the threshold below which tags are flagged, 0..1: the default, or the one for a precision.
 
-        Raises `BundleError` where the table has no such precision.
+        Raises `BundleError` if the card has no threshold for that precision; the message lists those that it has.
         """
         if precision is None:
             return self.min_confidence
@@ -91,7 +97,7 @@ class Card:
 
 @dataclass(frozen=True)
 class StoredCard:
-    """A card as it lies in its bundle's folder, with the name and sha256 of the weights that it was written for."""
+    """A card with the folder that it was read from, and the name and sha256 of its weights' file."""
 
     folder: Path
     card: Card
@@ -101,30 +107,34 @@ class StoredCard:
     weights_sha256: str
 
     def weights(self) -> bytes:
-        """Return the weights' file."""
+        """Return the content of the weights' file."""
         return (self.folder / self.weights_file).read_bytes()
 
     @property
     def model(self) -> str:
-        """What the `model` column holds: name, short hash and garment version, as in `base@1a2b3c4d+g1`."""
+        """The bundle's identity in the `model` column, such as `base@1a2b3c4d+g1`; see `model_name`."""
         return model_name(self.card, self.fingerprint)
 
 
 def card_as_json(card: Card) -> dict[str, Any]:
-    """Return the card's fields by their names in `card.json`; its `metrics` are called figures there."""
-    return {"figures" if name == "metrics" else name: value for name, value in asdict(card).items()}
+    """Return the card's fields by their names in `card.json`."""
+    return {STORED_NAMES.get(name, name): value for name, value in asdict(card).items()}
 
 
 def model_name(card: Card, fingerprint: str) -> str:
-    """Return what the `model` column holds, as `Signed.model` says."""
+    """Return a bundle's identity in the `model` column, such as `base@1a2b3c4d+g1`: name, short hash, extraction version."""
     return f"{card.name}@{fingerprint[:8]}+g{card.garment_version}"
 
 
 def read(name: str | Path) -> StoredCard:
-    """Return the card of the bundle `name`: a name, or a folder where it is a `Path` or written with a separator (`./x`).
+    """Read the card of a bundle.
 
-    Of two bundles of one name the user's own comes before the shipped one. Raises `BundleError` where there is none, or it is
-    damaged, foreign or from a newer fmtag.
+    Args:
+        name: a bundle's name, or its folder: a `Path`, or a string with a separator, such as `./mine`. A user's own bundle
+            comes before a shipped one of the same name.
+
+    Raises:
+        BundleError: it is missing, damaged, no card of fmtag, or from a newer fmtag.
     """
     folder = find_bundle(name)
     with damage_as_error(folder):
@@ -132,12 +142,12 @@ def read(name: str | Path) -> StoredCard:
         raw = _parsed(content, folder)
         weights_file, weights_sha256 = str(raw["weights"]["file"]), str(raw["weights"]["sha256"])
         if Path(weights_file).name != weights_file:
-            raise ValueError("its weights lie outside its folder")
+            raise ValueError("its weights are outside its folder")
         return StoredCard(folder, _card(raw), hashlib.sha256(content).hexdigest(), weights_file, weights_sha256)
 
 
 def files_of(name: str | Path) -> list[Path]:
-    """Return the files of the bundle that `read` would find, which may be damaged; none where there is no such bundle."""
+    """Return the files of the bundle that `read` would find, even a damaged one; an empty list if it does not exist."""
     try:
         folder = find_bundle(name)
     except BundleError:
@@ -146,32 +156,34 @@ def files_of(name: str | Path) -> list[Path]:
 
 
 def check_replaceable(folder: Path) -> None:
-    """Raise `BundleError` where the folder for a new bundle holds the `card.json` of another program."""
+    """Raise `BundleError` if a folder for a new bundle holds the `card.json` of another program."""
     try:
         raw = json.loads((folder / "card.json").read_bytes())
     except (OSError, ValueError, RecursionError):
-        return  # none, or a damaged one, which a new bundle mends
+        return  # missing, or damaged and so to be replaced
     if not isinstance(raw, dict) or raw.get("kind") != KIND:
         raise BundleError(f"{folder / 'card.json'} is no fmtag card and would be replaced; give --out another folder.")
 
 
 @contextmanager
 def damage_as_error(folder: Path) -> Iterator[None]:
-    """Turn whatever is wrong with a bundle's files into a `BundleError` of one sentence."""
+    """Turn every error of reading a bundle's files into a `BundleError` of one sentence."""
     try:
         yield
     except OSError as error:
         raise BundleError(f"The bundle {folder} cannot be read: {error.strerror or error}.") from error
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if isinstance(error, KeyError):
+            reason = f"{reason} is missing"
         raise BundleError(f"The bundle {folder} is damaged: {reason}. Fetch it again or retrain it.") from error
 
 
 def bundle_folder(out: str) -> Path:
-    """Return the folder for a new bundle: a bare name is one in the user's folder, anything else a path.
+    """Return the folder for a new bundle: for a bare name, one in the user's folder of bundles; otherwise the path.
 
-    Raises `BundleError` for the name of a shipped bundle, which would be hidden by it, where no bundle can be so named, and as
-    `check_replaceable` does.
+    Raises `BundleError` for the name of a shipped bundle, which the new one would hide, for a name that no bundle can have, and
+    as `check_replaceable` does.
     """
     is_name = not is_folder(out)
     check_name(out if is_name else os.path.basename(os.path.realpath(out)))
@@ -192,13 +204,14 @@ def _parsed(content: bytes, folder: Path) -> dict[str, Any]:
 
 
 def _card(raw: dict[str, Any]) -> Card:
-    # Older cards lack what their fmtag did not know: a second head and precisions (1), a shop (2), pools (3), families (4).
+    # Older formats lack fields: a second head and precisions (1), an adapter (1, 2), pools (1 to 3), families (1 to 4).
     network = {item.name: raw["network"][item.name] for item in fields(NetworkConfig) if item.name in raw["network"]}
     for several in ("widths", "blocks", "dense"):
         if isinstance(network.get(several), list):
             network[several] = tuple(network[several])
     thresholds = raw["thresholds"]
-    "".join((str(raw["name"]), *map(str, raw["labels"]), *map(str, raw["groups"].values()))).encode()  # or no output takes them
+    # Raises for lone surrogates, which no output takes.
+    "".join((str(raw["name"]), *map(str, raw["labels"]), *map(str, raw["groups"].values()))).encode()
     return Card(
         name=str(raw["name"]),
         labels=tuple(map(str, raw["labels"])),
@@ -209,11 +222,11 @@ def _card(raw: dict[str, Any]) -> Card:
         min_confidence=float(thresholds["min_confidence"]),
         photo_temperature=float(raw.get("photo_temperature", 1.0)),
         precisions={str(float(key)): float(value) for key, value in thresholds.get("precisions", {}).items()},
-        metrics=dict(raw["figures"]),
+        metrics=dict(raw[STORED_NAMES["metrics"]]),
         recipe=dict(raw["recipe"]),
         data=dict(raw["data"]),
         versions=dict(raw["versions"]),
         parent=str(raw.get("parent", "")),
-        taught_groups={str(label): str(group) for label, group in raw.get("taught_groups", {}).items()},
-        shop_temperature=float(raw.get("shop_temperature", 1.0)),
+        base_groups={str(label): str(group) for label, group in raw.get(STORED_NAMES["base_groups"], {}).items()},
+        adapter_temperature=float(raw.get(STORED_NAMES["adapter_temperature"], 1.0)),
     )

@@ -1,7 +1,8 @@
-"""The family that most people begin with: convolutions with ReLU, halved stage by stage, flattened, and dense layers.
+"""The "plain" family: convolutions with ReLU, downsampled stage by stage, flattened, and dense layers.
 
-Origin: LeCun et al. 1998 ("Gradient-based learning applied to document recognition"), with the ReLU, the dropout and the norms
-that tutorials and course projects on Fashion-MNIST add. `recipes` has the shapes of six of them by name.
+Origin: LeCun et al. 1998 ("Gradient-based learning applied to document recognition"), with the ReLU, dropout and batch
+normalization that tutorials and course projects on Fashion-MNIST add. `training.recipes` has six shapes of such projects by
+name.
 """
 
 from collections.abc import Iterator
@@ -12,11 +13,11 @@ from tagger.models.blocks import NetworkParts
 from tagger.models.config import NetworkConfig
 
 SIDE = 28
-"""Pixels each way; what is flattened knows no other size."""
+"""Height and width of the input in pixels; the dense layers after flattening fit no other size."""
 
 
 def build(config: NetworkConfig) -> NetworkParts:
-    """Return the stages, each halved by a max-pool or by the stride of its last convolution, and the dense layers."""
+    """Return the stages, each downsampled by a max-pool or by the stride of its last convolution, and the dense layers."""
     stages: list[nn.Module] = []
     width, before, side = 1, 1, SIDE
     for channels, depth in zip(config.widths, config.depths, strict=True):
@@ -38,6 +39,7 @@ def _stage(channels_in: int, channels: int, depth: int, config: NetworkConfig) -
 
 
 def _neck(features: int, config: NetworkConfig) -> tuple[nn.Module, int]:
+    """Return the dense layers and the number of features that they end with."""
     layers: list[nn.Module] = [nn.Flatten(), nn.Dropout(config.dropout)]
     for width in config.dense:
         layers += [nn.Linear(features, width), nn.ReLU(), nn.Dropout(config.dropout)]

@@ -1,11 +1,11 @@
-"""The shape of a network, as it stands in a bundle's card."""
+"""The architecture of a network, as it is stored on a bundle's card."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 MAX_ENSEMBLE_MEMBERS = 32
-"""Of an ensemble; the gain is in the first few."""
+"""Most networks of an ensemble; the gain comes from the first few."""
 
 
 Family: TypeAlias = Literal["residual", "plain", "resnet18", "mobilenet-v3", "efficientnet-b0"]
@@ -15,44 +15,47 @@ FAMILIES: tuple[Family, ...] = get_args(Family)
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """The shape of a `Network`, as it stands in a bundle's card.
-
-    `widths` are the channels of each stage, and `blocks` its number of residual blocks, or of plain convolutions: one number
-    for all, or one for each. Every stage after the first halves height and width, plain ones all do; where it is `pooled`, all
-    stages do, by a max-pool. `stem` is the number of channels of the convolution before residual stages, 0 for as many as the
-    first stage has. `norms`, `dense` and `dropout` are the plain family's: whether batch norms follow its convolutions, the
-    widths of the dense layers before the head, and the share of their input that is dropped in training. Other families have
-    one shape. `members` is how many networks of that shape stand side by side, an ensemble. `classes` are Fashion-MNIST's, and
-    `photo_classes` those of a second head, for photos; 0 where one head does both. `mean` and `deviation` are those of the
-    training pictures, in 0..1.
-    """
+    """The architecture of a `Network`, as it is stored on a bundle's card."""
 
     widths: tuple[int, ...] = (32, 64, 128)
+    """Channels of each stage. Every stage halves height and width; the first one of the residual family only if `pooled`."""
     blocks: int | tuple[int, ...] = 1
+    """Residual blocks, or convolutions of the plain family, per stage: one number for all stages, or one for each."""
     stem: int = 0
+    """Channels of the convolution before residual stages; 0 for as many as the first stage has."""
     pooled: bool = False
+    """Whether stages are downsampled by max-pooling instead of strides."""
     classes: int = 10
+    """Classes of the first head, for images in Fashion-MNIST's own format."""
     photo_classes: int = 0
+    """Classes of the second head, for photos; 0 if one head serves both."""
     mean: float = 0.2860
+    """Mean of the training images' pixels, in 0..1, by which the input is normalized."""
     deviation: float = 0.3530
+    """Standard deviation of the training images' pixels, in 0..1."""
     family: Family = "residual"
+    """Kind of network; those of torchvision have one shape, to which only `classes`, `photo_classes` and `members` apply."""
     norms: bool = True
+    """Plain family: whether batch normalization follows each convolution."""
     dense: tuple[int, ...] = ()
+    """Plain family: widths of the dense layers before the head."""
     dropout: float = 0.0
+    """Plain family: share of the input of each dense layer and of the head that is dropped in training, 0 to less than 1."""
     members: int = 1
+    """Number of networks of this shape side by side, as an ensemble."""
 
     @property
     def sees_any_side(self) -> bool:
-        """Whether the network takes pictures of another side than 28 pixels: not where maps are flattened."""
+        """Whether the network takes images of other sizes than 28x28: not if its feature maps are flattened."""
         return self.family != "plain"
 
     @property
     def depths(self) -> tuple[int, ...]:
-        """The number of blocks of each stage."""
+        """Number of blocks of each stage."""
         return (self.blocks,) * len(self.widths) if isinstance(self.blocks, int) else self.blocks
 
     def __post_init__(self) -> None:
-        """Refuse shapes that cannot be built or would take absurd memory, as a damaged card may hold."""
+        """Refuse architectures that cannot be built or would take absurd memory, as a damaged card may hold."""
         if not (1 <= len(self.widths) <= 4 and all(1 <= width <= 4096 for width in self.widths)):
             raise ValueError(f"widths must be one to four numbers from 1 to 4096, not {self.widths}")
         if len(self.depths) != len(self.widths) or not all(1 <= depth <= 32 for depth in self.depths):

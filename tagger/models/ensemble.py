@@ -1,4 +1,4 @@
-"""An ensemble as one network."""
+"""Merge several networks into one that is their ensemble."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,21 +11,22 @@ from tagger.models.network import Network
 
 
 def merge(networks: Sequence[Network]) -> Network:
-    """Return networks of one shape, with a single member each, as one in evaluation mode, whose logits are the mean of theirs.
+    """Return an ensemble as one network in evaluation mode, whose logits are the mean of the members' logits.
 
-    So its probabilities are the members' geometric mean, but for a factor. The members' modules become its own.
+    Its probabilities are therefore the members' geometric mean, normalized. The members have one shape and a single member
+    each; their modules become the ensemble's own.
     """
-    whole = Network(replace(networks[0].config, members=len(networks)))
-    made = side_by_side([network.parts() for network in networks])
-    whole.stages, whole.neck = nn.Sequential(*made.layers), made.neck
+    merged = Network(replace(networks[0].config, members=len(networks)))
+    parts = side_by_side([network.parts() for network in networks])
+    merged.stages, merged.neck = nn.Sequential(*parts.layers), parts.neck
     photo_heads = [network.photo_head for network in networks if network.photo_head is not None]
-    whole.head = _mean_head([network.head for network in networks])
-    whole.photo_head = _mean_head(photo_heads) if photo_heads else None
-    return whole.eval()
+    merged.head = _mean_head([network.head for network in networks])
+    merged.photo_head = _mean_head(photo_heads) if photo_heads else None
+    return merged.eval()
 
 
 def _mean_head(heads: Sequence[nn.Linear]) -> nn.Linear:
-    """Return the head that gives the mean of the heads' logits for all that they see side by side."""
+    """Return a head that maps the concatenated features of all heads to the mean of their logits."""
     mean = nn.Linear(sum(head.in_features for head in heads), heads[0].out_features)
     with torch.no_grad():
         mean.weight.copy_(torch.cat([head.weight for head in heads], 1) / len(heads))

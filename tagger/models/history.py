@@ -1,4 +1,4 @@
-"""The history of a training: one row per epoch, stored beside the bundle."""
+"""Read the history of a training: one row per epoch, in a CSV file beside the bundle."""
 
 import csv
 from pathlib import Path
@@ -9,20 +9,22 @@ from tagger.models.registry import find_bundle
 
 
 class Epoch(NamedTuple):
-    """How training stood after an epoch, counted from 1; what was held out is None where nothing was."""
+    """Metrics of one epoch of training; the fields are the columns of the file."""
 
     epoch: int
+    """Counted from 1."""
     loss: float
+    """Mean training loss."""
     held_out_accuracy: float | None
-    """0..1"""
+    """Accuracy on held-out images, 0..1; None if no images were held out."""
     held_out_loss: float | None
     seconds: float
 
 
 def history(name: str | Path) -> list[Epoch]:
-    """Return the epochs of the training of the bundle that `read` would find; none where it has no history.
+    """Return the epochs in which a bundle, given by name or folder, was trained; an empty list if it has no history.
 
-    Raises `BundleError` where there is no such bundle, or what it holds is no history.
+    Raises `BundleError` if the bundle is missing or its history is damaged.
     """
     folder = find_bundle(name)
     with damage_as_error(folder):

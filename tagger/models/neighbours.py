@@ -1,15 +1,15 @@
-"""Which photos look alike: nearest neighbours, and groups of photos that look the same, in near-linear time and bounded memory.
+"""Find nearest neighbours, and groups of photos of the same product, in near-linear time and bounded memory.
 
-Up to `EXACT` photos are compared each with each. Of more, only those that share a leaf of some random-projection trees are
+Up to `EXACT` photos are compared in all pairs. Of more, only pairs that share a leaf of a random-projection tree are compared
 (Dasgupta and Freund 2008, "Random projection trees and low dimensional manifolds"): each tree splits the photos at the median
-along random lines until at most `LEAF` are together. Photos that look alike share a leaf of nearly every tree, and one that
-is missed is as far away as those that count little. All leaves have the same size, so that not even a catalog of a single
-picture, repeated, takes longer.
+along random lines until a leaf holds at most `LEAF`. Similar photos share a leaf of nearly every tree, and a neighbour that is
+missed is a distant one, which weighs little. All leaves have the same size, so that even a catalog of one image, repeated,
+takes no longer.
 """
 
 from collections.abc import Iterator
 from math import ceil, log2
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -19,39 +19,39 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 SAME_PRODUCT = 0.95
-"""Cosine of two photos' directions from which on they are taken to show one product."""
+"""Cosine similarity of two photos' embeddings from which on they are taken to show one product."""
 
 EXACT = 8_192
-"""Photos up to which all pairs are compared, which takes 4 * EXACT ** 2 bytes."""
+"""Number of photos up to which all pairs are compared, which takes 4 * EXACT ** 2 bytes."""
 
 LEAF, TREES = 1_024, 12
-"""Photos of a leaf at most, and trees: more of either find more of the distant neighbours, in proportionally more time."""
+"""Most photos of a leaf, and number of trees: more of either find more distant neighbours, in proportionally more time."""
 
-Numbers = NDArray[np.int64]
+Indices: TypeAlias = NDArray[np.int64]
 
 
 class Neighbours(NamedTuple):
-    """The photos nearest to each of n photos, k of them in no particular order."""
+    """The k photos nearest to each of n photos, in no particular order."""
 
     cosines: Tensor
-    """Float32 (n, k); minus infinity where a photo has fewer than k neighbours."""
+    """Cosine similarities, float32 (n, k); minus infinity if a photo has fewer than k neighbours."""
     numbers: Tensor
-    """Their numbers, int64 (n, k)."""
+    """Indices of the neighbours, int64 (n, k)."""
 
 
-def nearest(directions: Tensor, count: int) -> Neighbours:
-    """Find the `count` photos nearest to each of n others, or all n - 1, for directions of length 1, float32 (n, d)."""
-    n = len(directions)
+def nearest(embeddings: Tensor, count: int) -> Neighbours:
+    """Return the `count` nearest neighbours, or all n - 1, of each photo, for embeddings of length 1, float32 (n, d)."""
+    n = len(embeddings)
     k = min(count, n - 1)
     cosines = torch.full((n, k), -torch.inf)
     numbers = torch.zeros(n, k, dtype=torch.int64)
     place = torch.full((n,), -1)
-    for leaf in _leaves(directions, np.arange(n)):
+    for leaf in _leaves(embeddings, np.arange(n)):
         among = torch.from_numpy(leaf)
-        rows = directions[among]
+        rows = embeddings[among]
         alike = rows @ rows.T
         alike.fill_diagonal_(-torch.inf)
-        # What another tree has found already must not be found twice.
+        # A neighbour that another tree has found already must not be found twice.
         place[among] = torch.arange(len(leaf))
         found = place[numbers[among]]
         place[among] = -1
@@ -63,16 +63,21 @@ def nearest(directions: Tensor, count: int) -> Neighbours:
     return Neighbours(cosines, numbers)
 
 
-def same_looking(directions: Tensor, photos: Numbers, together: Numbers) -> Numbers:
-    """Group photos that look the same, or are known to belong together, and all that these link.
+def same_looking(embeddings: Tensor, photos: Indices, together: Indices) -> Indices:
+    """Group photos of the same product: connected components of those that look the same or are known to belong together.
 
-    `directions` (n, d) are those of a catalog, of which `photos` (m,) are grouped; those with one number in `together` (m,)
-    belong together, where it is not negative. Returns the number of each one's group (m,), counted from 0 as they come.
+    Args:
+        embeddings: of length 1, float32 (n, d), of all photos of a catalog.
+        photos: indices of the photos to group (m,).
+        together: known groups (m,): photos with the same number belong together, unless it is negative.
+
+    Returns:
+        The group of each photo (m,), numbered from 0 in order of first appearance.
     """
     members, groups = [np.flatnonzero(together >= 0)], [together[together >= 0]]
     first = int(together.max(initial=-1)) + 1
-    for leaf in _leaves(directions, photos):
-        rows = directions[torch.from_numpy(photos[leaf])]
+    for leaf in _leaves(embeddings, photos):
+        rows = embeddings[torch.from_numpy(photos[leaf])]
         linked = _linked((rows @ rows.T > SAME_PRODUCT).numpy())
         members.append(leaf)
         groups.append(first + linked)
@@ -84,10 +89,10 @@ def same_looking(directions: Tensor, photos: Numbers, together: Numbers) -> Numb
     return np.asarray(numbers[:count], np.int64)
 
 
-def _linked(alike: NDArray[np.bool_]) -> Numbers:
-    """Return the connected component of each of m photos, for a symmetric matrix (m, m) of which look the same."""
+def _linked(alike: NDArray[np.bool_]) -> Indices:
+    """Return the connected component of each of m photos, for a symmetric matrix (m, m) of pairs that look the same."""
     count = len(alike)
-    # First each with the first one like it: else many photos that all look the same would be as many edges squared.
+    # First link each photo to the first one like it: m photos that all look the same would otherwise be m * m edges.
     star = csr_matrix((np.ones(count, np.int8), (np.arange(count), alike.argmax(1))), shape=alike.shape)
     _, partly = connected_components(star, directed=False)
     row, column = np.nonzero(alike & (partly[:, None] != partly))
@@ -96,11 +101,8 @@ def _linked(alike: NDArray[np.bool_]) -> Numbers:
     return np.asarray(linked, np.int64)
 
 
-def _leaves(directions: Tensor, photos: Numbers) -> Iterator[Numbers]:
-    """Yield which of the `photos` (m,) of a catalog are to be compared with each other, as places among these m.
-
-    All at once up to `EXACT` of them, else the leaves of one tree after another.
-    """
+def _leaves(embeddings: Tensor, photos: Indices) -> Iterator[Indices]:
+    """Yield sets of photos to compare in all pairs, as positions in `photos` (m,): all up to `EXACT`, else leaf by leaf."""
     count = len(photos)
     if count <= EXACT:
         if count:
@@ -109,9 +111,9 @@ def _leaves(directions: Tensor, photos: Numbers) -> Iterator[Numbers]:
     rng = np.random.default_rng(0)
     levels = ceil(log2(count / LEAF))
     for _ in range(TREES):
-        # Differences of photos point where photos differ; a line in any direction at all would hardly tell them apart.
+        # Project on differences of random pairs: they point where photos differ, which random directions hardly do.
         one, other = torch.from_numpy(photos[rng.integers(0, count, (2, levels))])
-        heights = (directions @ (directions[one] - directions[other]).T).numpy()[photos]
+        heights = (embeddings @ (embeddings[one] - embeddings[other]).T).numpy()[photos]
         ties = rng.random(count)
         node = np.zeros(count, np.int64)
         for level in range(levels):

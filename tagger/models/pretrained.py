@@ -1,4 +1,4 @@
-"""A file of weights that somebody trained on other pictures becomes the network that training begins with."""
+"""Load a file of torchvision's pretrained weights as the network that a training starts from."""
 
 import hashlib
 import pickle
@@ -18,27 +18,32 @@ from tagger.models.network import Network
 
 
 class Pretrained(NamedTuple):
-    """A network with the weights of a file, and a head by chance."""
+    """A network with the weights of a file, and a randomly initialized head."""
 
     network: Network
     name: str
-    """The file's, with the beginning of its sha256, as in `resnet18-f37072fd.pth@1a2b3c4d`."""
+    """Name of the file with the first eight digits of its sha256, as in `resnet18-f37072fd.pth@1a2b3c4d`."""
 
 
 def load(file: Path, config: NetworkConfig, seed: int) -> Pretrained:
-    """Return the network of that shape with the weights in `file`, as torchvision's `resnet18-f37072fd.pth` holds them.
+    """Return a network with pretrained weights, such as those of torchvision's `resnet18-f37072fd.pth`.
 
-    The file is one of PyTorch's or of safetensors, and no code in it is run. Raises `TrainingError` where it cannot be read or
-    holds the weights of another network.
+    Args:
+        file: weights by torchvision's names, in PyTorch's format or safetensors'. No code in the file is run.
+        config: shape of the network; its family is one of torchvision's.
+        seed: random seed of the head.
+
+    Raises:
+        TrainingError: the file cannot be read, or holds the weights of another network.
     """
     weights = _read(file)
     torch.manual_seed(seed)
     network = Network(config)
     try:
-        made = torchvision_backbones.build(config, weights)
+        parts = torchvision_backbones.build(config, weights)
     except ValueError as error:
         raise TrainingError(f"{file} does not hold torchvision's weights of {config.family}: {error}.") from error
-    network.stages, network.neck = nn.Sequential(*made.layers), made.neck
+    network.stages, network.neck = nn.Sequential(*parts.layers), parts.neck
     return Pretrained(network, f"{file.name}@{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}")
 
 
@@ -47,8 +52,8 @@ def _read(file: Path) -> Mapping[str, Tensor]:
         # weights_only: loading must not run code from the file.
         weights = load_file(file) if file.suffix == ".safetensors" else torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, SafetensorError) as error:
-        reason = str(error).splitlines()[0] if isinstance(error, OSError) else "it is damaged, or no file of weights alone"
+        reason = str(error).splitlines()[0] if isinstance(error, OSError) else "it is damaged, or holds more than weights"
         raise TrainingError(f"{file} cannot be read: {reason}.") from error
     if not isinstance(weights, dict) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
-        raise TrainingError(f"{file} holds no weights by their names; give a file as torchvision has them.")
+        raise TrainingError(f"{file} holds no tensors by name; give a file of weights as torchvision publishes them.")
     return weights

@@ -1,6 +1,6 @@
-"""The family of `base`, `tiny` and `catalog`: residual stages and a global average, of any depth for its parameters.
+"""The "residual" family, of the bundles `base`, `tiny` and `catalog`: residual stages and global average pooling.
 
-Origin: ResNet (He et al. 2015, arXiv 1512.03385) for small pictures; with max-pools the airbench networks (Jordan 2024, arXiv
+Origin: ResNet (He et al. 2015, arXiv 1512.03385) for small images; with max-pools the airbench networks (Jordan 2024, arXiv
 2404.00498).
 """
 
@@ -11,7 +11,7 @@ from tagger.models.config import NetworkConfig
 
 
 def build(config: NetworkConfig) -> NetworkParts:
-    """Return a convolution, the stages, and the mean of each map."""
+    """Return a stem convolution, the residual stages, and global average pooling."""
     width = config.stem or config.widths[0]
     layers: list[nn.Module] = [nn.Conv2d(1, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
     before = width
@@ -25,7 +25,7 @@ def build(config: NetworkConfig) -> NetworkParts:
 
 
 def _block(channels_in: int, channels: int, config: NetworkConfig, stage: int, block: int) -> nn.Module:
-    """Return a stage's block; its first one halves the maps, save that of a first stage that is not pooled."""
+    """Return one block of a stage; the first one halves height and width, except in the first stage if it is not pooled."""
     if block == 0 and config.pooled:
         return PooledBlock(channels_in, channels)
     return ResidualBlock(channels_in, channels, stride=2 if block == 0 and stage > 0 else 1)

@@ -1,12 +1,12 @@
-"""The files that fmtag writes beside a bundle: which they are, and which of a folder's files are fmtag's own.
+"""Tell the files that fmtag writes beside a bundle from other files of the same names, and remove them.
 
-    history.csv      how training went, a row an epoch
-    metrics.json     all metrics of the parts that were not learnt
-    test.csv         the photos that only measured, as a table for `fmtag evaluate`
-    report/          report.html and its pictures
+    history.csv      metrics of each epoch of training
+    metrics.json     all metrics on the held-out and the test photos
+    test.csv         the test photos, as a table for `fmtag evaluate`
+    report/          report.html and its charts
 
-They are about one bundle, so they go when another takes its place. A file of one of these names that fmtag did not write, or
-that somebody has changed the labels of, is never removed or replaced: what a file is, its content tells.
+They describe one bundle, so they are removed when another replaces it. A file of one of these names that fmtag did not write,
+or whose labels somebody has changed, is never removed or replaced: files are recognized by their content.
 """
 
 import base64
@@ -36,33 +36,33 @@ REPORT = "report"
 REPORT_FILE = "report.html"
 
 WRITTEN = (HISTORY_FILE, METRICS, f"{REPORT}/{REPORT_FILE}")
-"""What every training writes."""
+"""Files that every training writes, relative to the bundle's folder."""
 
 PARTS = ("held_out", "test")
-"""What metrics are of."""
+"""Parts of the data that metrics.json holds metrics of."""
 
 _PICTURE = re.compile(rb'src="data:image/png;base64,([A-Za-z0-9+/=]+)"')
 
 
 def remove_own(folder: Path) -> None:
-    """Remove what fmtag has written beside the bundle in `folder`; links and all other files stay."""
+    """Remove the files that fmtag wrote beside the bundle in `folder`; links and all other files stay."""
     for file in list(_own(folder)):
         if not file.is_symlink() and (file.parent == folder or not file.parent.is_symlink()):
             file.unlink()
-    with suppress(OSError):  # where something else is in it, or it is a link
+    with suppress(OSError):  # the folder holds other files, or is a link
         (folder / REPORT).rmdir()
 
 
 def check_own(folder: Path, names: Iterable[str] = WRITTEN) -> None:
-    """Raise `OutputError` where one of the files `names` is in a bundle's folder and fmtag did not write it."""
+    """Raise `OutputError` if a bundle's folder holds one of the files `names` and fmtag did not write it."""
     own = set(_own(folder))
     for file in (folder / name for name in names):
         if os.path.lexists(file) and file not in own:
-            raise OutputError(f"{file} is not as fmtag wrote it, and would be replaced; move it, or give another --out.")
+            raise OutputError(f"{file} is not as fmtag wrote it and would be replaced; move it, or give another --out.")
 
 
 def _own(folder: Path) -> Iterator[Path]:
-    """Yield the files of a bundle's folder that fmtag has written beside the bundle."""
+    """Yield the files in a bundle's folder that fmtag wrote beside the bundle."""
     if _read(folder / HISTORY_FILE).splitlines()[:1] == [",".join(Epoch._fields).encode()]:
         yield folder / HISTORY_FILE
     metrics = _metrics_of(folder / METRICS)
@@ -74,7 +74,7 @@ def _own(folder: Path) -> Iterator[Path]:
 
 
 def _read(file: Path) -> bytes:
-    """Return the content of a file; nothing where it cannot be read."""
+    """Return the content of a file; empty if it cannot be read."""
     try:
         return file.read_bytes() if file.is_file() else b""
     except OSError:
@@ -82,7 +82,7 @@ def _read(file: Path) -> bytes:
 
 
 def _metrics_of(file: Path) -> dict[str, Any]:
-    """Return the metrics of each part that a file holds; nothing where it is no file of them."""
+    """Return the metrics of each part from a metrics.json; empty if the file is something else."""
     try:
         metrics = json.loads(_read(file) or b"{}")
         known = isinstance(metrics, dict) and set(metrics) <= set(PARTS)
@@ -92,7 +92,7 @@ def _metrics_of(file: Path) -> dict[str, Any]:
 
 
 def _is_test_table(file: Path, metrics: dict[str, Any]) -> bool:
-    """Whether a file is the table of the photos that the metrics are of, with the labels that they had."""
+    """Return whether a file is the table of the test photos that the metrics are of, with as many photos per label."""
     text = io.StringIO(_read(file).decode("utf-8", "surrogateescape"), newline="")
     try:
         rows = list(csv.reader(text))
@@ -105,7 +105,7 @@ def _is_test_table(file: Path, metrics: dict[str, Any]) -> bool:
 
 
 def _of_report(folder: Path) -> Iterator[Path]:
-    """Yield the files of a report: its HTML, and the pictures that the HTML holds too."""
+    """Yield the files of a report: its HTML, and the images that are also embedded in the HTML."""
     page = _read(folder / REPORT_FILE)
     if not re.search(rb"<title>[^<]*: report</title>", page[:4096]):
         return

@@ -1,4 +1,4 @@
-"""A network's layers: output shapes, parameters and multiply-accumulates."""
+"""Summarize a network: output shape, parameters and multiply-accumulates per layer."""
 
 from dataclasses import dataclass
 
@@ -10,31 +10,32 @@ from tagger.models.network import Network
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Return the number of trained numbers."""
+    """Return the number of parameters."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
 def count_macs(network: Network, side: int = 28) -> int:
-    """Return the multiply-accumulates of convolutions and linear layers for one (1, side, side) picture, by its first head."""
+    """Return the multiply-accumulates of convolutions and linear layers per (1, side, side) image, with the first head."""
     return sum(layer.macs for layer in layers(network, side) if layer.name != "photo_head")
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of a network, as one picture goes through it."""
+    """One layer of a network, for one image."""
 
     name: str
-    """Where it stands, as its weights are called."""
+    """Its qualified name, the prefix of its weights' names."""
     kind: str
+    """Name of its class, such as `Conv2d`."""
     output: tuple[int, ...]
-    """Shape of what comes out for one picture."""
+    """Output shape without the batch dimension."""
     parameters: int
     macs: int
-    """Multiply-accumulates, which only convolutions and linear layers are said to have."""
+    """Multiply-accumulates; counted for convolutions and linear layers, 0 for others."""
 
 
 def layers(network: Network, side: int = 28) -> list[Layer]:
-    """Return the layers that a (1, side, side) picture goes through, in that order; those that do nothing are left out."""
+    """Return the layers in the order in which a (1, side, side) image passes them; without `Identity` layers."""
     passed: dict[str, Layer] = {}
 
     def watch(name: str, module: nn.Module) -> RemovableHandle:

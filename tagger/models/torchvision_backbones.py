@@ -1,8 +1,8 @@
-"""Networks that torchvision has, for pictures of one channel and 28 pixels; their layers and weights fit those for photos.
+"""Backbones from torchvision, adapted to grey 28x28 images; torchvision's weights for photos fit them.
 
 Origin: ResNet-18 (He et al. 2015, arXiv 1512.03385), MobileNetV3-Small (Howard et al. 2019, arXiv 1905.02244) and
-EfficientNet-B0 (Tan and Le 2019, arXiv 1905.11946). Made for 224 pixels, they halve the maps five times; here they do so once
-less, at the start, or nothing would be left to look at.
+EfficientNet-B0 (Tan and Le 2019, arXiv 1905.11946). Designed for 224 pixels, they downsample five times; here once less, at the
+start, because 28 pixels would otherwise shrink to a single cell.
 """
 
 from collections.abc import Mapping
@@ -22,24 +22,28 @@ BUILDERS = {
 
 
 def build(config: NetworkConfig, weights: Mapping[str, Tensor] | None = None) -> NetworkParts:
-    """Return ResNet-18 without the max-pool at its start, or one of the others, whose first convolution has no stride.
+    """Return ResNet-18 without its first max-pool, or another backbone with stride 1 in its first convolution.
 
-    They have those `weights` where some are given, named as by torchvision, but for the last layer's, whose classes
-    are others. Raises `ValueError` where they are not the network's.
+    Args:
+        config: names the backbone by its `family`.
+        weights: tensors by torchvision's names, or None for random ones. The last layer's are ignored: its classes differ.
+
+    Raises:
+        ValueError: the weights are those of another network.
     """
-    whole = BUILDERS[config.family](num_classes=1)
+    backbone = BUILDERS[config.family](num_classes=1)
     if weights is not None:
-        _load_all_but_the_head(whole, weights)
+        _load_without_head(backbone, weights)
     if config.family == "resnet18":
-        return _resnet18(whole)
+        return _resnet18(backbone)
     if config.family == "mobilenet-v3":
-        return _of_features(whole, 1024, (96, 576))
-    return _of_features(whole, 1280, (320, 1280))
+        return _from_features(backbone, 1024, (96, 576))
+    return _from_features(backbone, 1280, (320, 1280))
 
 
-def _load_all_but_the_head(whole: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Load torchvision's weights, whose last layer has other classes, and is not needed."""
-    own = whole.state_dict()
+def _load_without_head(backbone: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Load torchvision's weights except those of the last layer, whose classes differ."""
+    own = backbone.state_dict()
     head = list(own)[-2:]
     needed = {name: tensor for name, tensor in weights.items() if name not in head}
     counters = {name for name in own if name.endswith("num_batches_tracked")}  # old files have none, and need none
@@ -47,24 +51,24 @@ def _load_all_but_the_head(whole: nn.Module, weights: Mapping[str, Tensor]) -> N
     odd = [name for name, tensor in needed.items() if name not in own or own[name].shape != tensor.shape]
     if missing or odd:
         raise ValueError(f"{min(missing or odd)} is {'missing' if missing else 'unknown or of another shape'}")
-    whole.load_state_dict(own | needed)
+    backbone.load_state_dict(own | needed)
 
 
-def _resnet18(whole: models.ResNet) -> NetworkParts:
-    first = _of_one_channel(whole.conv1, stride=2)
-    layers = [first, whole.bn1, whole.relu, whole.layer1, whole.layer2, whole.layer3, whole.layer4]
-    return NetworkParts(layers, 1, nn.Sequential(whole.avgpool, nn.Flatten()), 512, (256, 512))
+def _resnet18(backbone: models.ResNet) -> NetworkParts:
+    first = _grey_convolution(backbone.conv1, stride=2)
+    layers = [first, backbone.bn1, backbone.relu, backbone.layer1, backbone.layer2, backbone.layer3, backbone.layer4]
+    return NetworkParts(layers, 1, nn.Sequential(backbone.avgpool, nn.Flatten()), 512, (256, 512))
 
 
-def _of_features(whole: models.MobileNetV3 | models.EfficientNet, width: int, channels: tuple[int, int]) -> NetworkParts:
-    """Return the parts of a network that torchvision divides into features and a classifier, whose last layer is the head."""
-    whole.features[0][0] = _of_one_channel(whole.features[0][0], stride=1)
-    neck = nn.Sequential(whole.avgpool, nn.Flatten(), *whole.classifier[:-1])
-    return NetworkParts(list(whole.features), 1, neck, width, channels)
+def _from_features(backbone: models.MobileNetV3 | models.EfficientNet, width: int, channels: tuple[int, int]) -> NetworkParts:
+    """Return the parts of a backbone that torchvision divides into `features` and a `classifier`, without its last layer."""
+    backbone.features[0][0] = _grey_convolution(backbone.features[0][0], stride=1)
+    neck = nn.Sequential(backbone.avgpool, nn.Flatten(), *backbone.classifier[:-1])
+    return NetworkParts(list(backbone.features), 1, neck, width, channels)
 
 
-def _of_one_channel(first: nn.Conv2d, stride: int) -> nn.Conv2d:
-    """Return a first convolution that sees in a grey picture what that one does in three channels of it, with that stride."""
+def _grey_convolution(first: nn.Conv2d, stride: int) -> nn.Conv2d:
+    """Return a first convolution for one channel, with that stride, that gives what `first` gives for a grey RGB image."""
     grey = nn.Conv2d(1, first.out_channels, first.kernel_size, stride, first.padding, bias=False)  # type: ignore[arg-type]
     with torch.no_grad():
         grey.weight.copy_(first.weight.sum(1, keepdim=True))

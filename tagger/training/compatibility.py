@@ -31,7 +31,7 @@ def check_teacher(model: str, card: Card, labels: Sequence[str], of_photos: bool
     A teacher `of_photos` has to have no other head, as that one is for photos; what a shop has taught teaches nobody.
     """
     why = _differing(card.labels, labels)
-    if not why and card.taught_groups:
+    if not why and card.base_groups:
         why = "a shop has taught it, which its network alone does not tell"
     if not why and of_photos and card.network.photo_classes:
         why = "it has a head of its own for photos"

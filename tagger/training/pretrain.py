@@ -294,7 +294,7 @@ def _photos(network: Network, pictures: Images, temperature: float) -> NDArray[n
 
 def _tags(candidate: bundle.Bundle, pictures: Images) -> NDArray[np.int64]:
     """Return the numbers among its labels, (n,), of those that a bundle gives Fashion-MNIST's pictures."""
-    if candidate.shop is not None:  # its labels are the shop's, and not those of the network
+    if candidate.adapter is not None:  # its labels are the shop's, and not those of the network
         garments = [ProductImage(picture, found=True, native=True) for picture in pictures.pixels[:, 0].cpu().numpy()]
         return np.asarray(Predictor(candidate, "cpu")(garments).argmax(1))
     return np.asarray(_native(candidate.network().to(pictures.pixels.device), pictures, candidate.card.temperature).argmax(1))

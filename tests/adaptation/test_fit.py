@@ -275,14 +275,14 @@ def test_the_default_is_the_one_that_was_set(models: Path, photo_bundle: Path) -
 def test_a_card_and_its_shop_belong_together(tmp_path: Path, photo_bundle: Path) -> None:
     """A card that tells of a shop which is not there, or of other labels, is damaged; older bundles load without a shop."""
     parent = bundle.load(str(photo_bundle))
-    card = replace(parent.card, taught_groups=parent.card.groups)
+    card = replace(parent.card, base_groups=parent.card.groups)
     with pytest.raises(BundleError, match="damaged"):
         bundle.save(tmp_path / "none", card, parent.network())
     shop = fit_adapter(Features(sure_of([0, 1, 2], 11), torch.eye(3, WIDTH)))
     fewer = replace(card, labels=card.labels[:5], groups={label: card.groups[label] for label in card.labels[:5]})
     with pytest.raises(BundleError, match="the shop's labels are not the card's"):
         bundle.save(tmp_path / "fewer", fewer, parent.network(), shop)
-    assert [None] * len(list(shipped_bundles())) == [bundle.load(str(folder)).shop for folder in shipped_bundles()]
+    assert [None] * len(list(shipped_bundles())) == [bundle.load(str(folder)).adapter for folder in shipped_bundles()]
 
 
 # All together ------------------------------------------------------------------------------------------------------

@@ -164,7 +164,7 @@ def test_bundles_of_one_name_are_told_apart(saved: Callable[..., str], tmp_path:
 
 def test_speed_is_in_pictures_a_second(saved: Callable[..., str]) -> None:
     """The network is timed at each size of batches that is asked for."""
-    speeds = Predictor(bundle.load(saved("one")), "cpu").pictures_a_second((1, 64), seconds=0.01)
+    speeds = Predictor(bundle.load(saved("one")), "cpu").images_per_second((1, 64), seconds=0.01)
     assert {1, 64} == set(speeds)
     assert all(speed > 0 for speed in speeds.values())
 

@@ -1,4 +1,4 @@
-"""What is decided from probabilities: never surer than they are, and never hanging on a bit that nobody sees."""
+"""Tags are decided from probabilities: never more confident than these, and never by a bit that is not printed."""
 
 import math
 
@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tagger.data.labels import GROUPS, LABELS
-from tagger.inference.decision import DECIMALS, decide_tags, failed, not_recognised
-from tagger.records import FAILED_REASONS, Failed, FailedReason, Tag
+from tagger.inference.decision import DECIMALS, decide_tag, decide_tags, failed, not_recognised, rename_labels
+from tagger.records import FAILED_REASONS, Failed, FailedReason, Result, Tag
 
 Probabilities = NDArray[np.float32]
 
 
 def decided(probabilities: Probabilities, min_confidence: float = 0.5, truncated: bool = False) -> Tag:
-    """Return what is decided with the ten labels and their groups."""
+    """Return the tag for the ten labels and their groups."""
     return decide_tags(probabilities, LABELS, GROUPS, min_confidence, truncated)
 
 
@@ -38,11 +38,11 @@ PROBABILITIES = st.one_of(
     st.lists(st.integers(0, 3), min_size=10, max_size=10).filter(any).map(lambda weights: shares(*weights)),  # many ties
 )
 PARTIAL = st.tuples(PROBABILITIES, st.floats(0, 1)).map(lambda both: (both[0] * both[1]).astype(np.float32))
-"""Probabilities that lack something to 1: that of none of the labels."""
+"""Probabilities whose sum is below 1, by that of none of the labels."""
 
 
 def less_for_none(probabilities: Probabilities, share: float) -> Probabilities:
-    """Return probabilities that lack less to 1 than the greatest of them, by `share` of what there is to choose from."""
+    """Return probabilities such that none of the labels is less likely than the greatest, the more so the higher `share`."""
     least = 1 / (1 + float(probabilities.max()))
     return (probabilities * (least + share * (1 - least))).astype(np.float32)
 
@@ -54,7 +54,7 @@ WRONG = st.sampled_from([math.nan, math.inf, -math.inf, -0.25, -1e-3, 1.5, 1e30]
 
 @given(st.one_of(PROBABILITIES, PARTIAL), THRESHOLDS, THRESHOLDS, st.booleans())
 def test_a_higher_threshold_never_unflags(probabilities: Probabilities, one: float, other: float, truncated: bool) -> None:
-    """What is flagged at a threshold is flagged at every higher one, and its tag stays the same."""
+    """A tag flagged at a threshold is flagged at every higher one, and stays the same otherwise."""
     lower = decided(probabilities, min(one, other), truncated)
     higher = decided(probabilities, max(one, other), truncated)
     assert higher.low_confidence or not lower.low_confidence
@@ -64,7 +64,7 @@ def test_a_higher_threshold_never_unflags(probabilities: Probabilities, one: flo
 
 @given(st.one_of(PROBABILITIES, PARTIAL))
 def test_the_tag_is_the_likeliest_label(probabilities: Probabilities) -> None:
-    """No label is likelier than the tag, and the confidence is its probability to four decimals."""
+    """No label is more probable than the tag's, and the confidence is its probability to four decimals."""
     label, confidence = decided(probabilities).ranked[0]
     assert round(float(probabilities.max()), DECIMALS) == confidence
     assert round(float(probabilities[LABELS.index(label)]), DECIMALS) == confidence
@@ -88,8 +88,8 @@ def test_a_tie_in_print_is_a_tie() -> None:
 @example(shares(1), {5: math.nan}, 0.5)
 @example(shares(1), {0: 1.5}, 0.9)
 @example(shares(1), {0: math.nan}, 0.0)
-def test_senseless_numbers_are_never_sure(probabilities: Probabilities, wrong: dict[int, float], threshold: float) -> None:
-    """With any number among them that is no probability, a photo is flagged, at every threshold."""
+def test_invalid_probabilities_are_flagged(probabilities: Probabilities, wrong: dict[int, float], threshold: float) -> None:
+    """With NaN, an infinite value or one outside of 0..1 a photo is flagged, at every threshold."""
     probabilities = probabilities.copy()
     for index, value in wrong.items():
         probabilities[index] = value
@@ -124,7 +124,7 @@ def test_the_ranking_is_sorted_and_complete(probabilities: Probabilities) -> Non
 @given(st.one_of(PROBABILITIES, PARTIAL), THRESHOLDS)
 @example(np.zeros(10, np.float32), 0.0)
 def test_truncated_is_always_flagged(probabilities: Probabilities, threshold: float) -> None:
-    """A photo whose end is made up keeps its tag, flagged and with that reason however sure it seems."""
+    """A truncated photo keeps its tag, flagged with that reason however confident it is."""
     tag = decided(probabilities, threshold, truncated=True)
     assert (tag.low_confidence, tag.reason) == (True, "truncated")
     assert tag.ranked == decided(probabilities, threshold).ranked
@@ -162,7 +162,7 @@ def test_probabilities_are_not_changed(probabilities: Probabilities, threshold: 
 
 
 def none_of(probabilities: Probabilities) -> float:
-    """Return what probabilities lack to 1."""
+    """Return the probability of none of the labels."""
     return 1 - float(probabilities.sum(dtype=np.float64))
 
 
@@ -209,7 +209,7 @@ def test_none_takes_nothing_from_the_tag(probabilities: Probabilities, threshold
 
 @given(st.one_of(PARTIAL, NAMED), THRESHOLDS)
 def test_an_unflagged_tag_is_never_less_likely_than_none(probabilities: Probabilities, threshold: float) -> None:
-    """What is let pass is at least as likely as none of the labels, as far as four decimals show."""
+    """An unflagged tag is at least as likely as none of the labels, as far as four decimals show."""
     tag = decided(probabilities, threshold)
     assert tag.low_confidence or none_of(probabilities) <= tag.ranked[0][1] + 1.01 * 10**-DECIMALS
 
@@ -224,5 +224,35 @@ def test_failed_photos_are_flagged_without_a_tag(reason: FailedReason) -> None:
 
 
 def test_nothing_recognised_is_flagged_without_a_tag() -> None:
-    """Where no product stands out there is no guess."""
+    """A photo without a product gets no label."""
     assert not_recognised() == Tag((), True, "not_recognised")
+
+
+# From results
+
+
+def test_a_result_is_decided_by_its_outcome() -> None:
+    """A failed photo, one without a product, and one with probabilities get the tags for them; truncation is passed on."""
+    failure = Failed("missing", "no such file")
+    probabilities = shares(3, 1)
+    outcomes = {
+        Result(failure): failed(failure),
+        Result(): not_recognised(),
+        Result(truncated=True): not_recognised(),
+    }
+    for result, expected in outcomes.items():
+        assert decide_tag(result, LABELS, GROUPS, 0.5) == expected
+    for truncated in (False, True):
+        tag = decide_tag(Result(None, probabilities, truncated), LABELS, GROUPS, 0.5)
+        assert tag == decided(probabilities, 0.5, truncated)
+
+
+def test_labels_are_renamed_and_nothing_else() -> None:
+    """Labels get their new names at every rank, in the same order; others keep theirs, and so does a tag without labels."""
+    tag = decided(shares(3, 2, 1))
+    renamed = rename_labels(tag, {"T-shirt/top": "Tee", "Pullover": "Sweater", "unknown": "x"})
+    assert [label for label, _ in renamed.ranked[:3]] == ["Tee", "Trouser", "Sweater"]
+    assert [value for _, value in renamed.ranked] == [value for _, value in tag.ranked]
+    assert (renamed.group, renamed.reason) == (tag.group, tag.reason)
+    assert rename_labels(tag, {}) is tag
+    assert rename_labels(not_recognised(), {"Trouser": "Pants"}) == not_recognised()

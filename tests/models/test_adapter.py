@@ -1,155 +1,188 @@
-"""A shop is learnt from its photos and labels: what settles, what is translated, what is never mixed up."""
+"""Adapters fit the network's output to a shop's labels, are stored with their bundle, and refuse tensors that do not fit."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
-from tagger.adaptation.active_learning import select_photos
-from tagger.adaptation.examples import LabelledExamples
-from tagger.adaptation.fit import cross_validate, fit_adapter, fit_translation
-from tagger.arrays import Classes
 from tagger.errors import BundleError
-from tagger.inference.predictor import Features
 from tagger.models import bundle
-from tagger.models.adapter import ShopAdapter
+from tagger.models.adapter import (
+    BLOCK,
+    NEIGHBOURS,
+    OWN,
+    PREFIX,
+    WIDTH,
+    ShopAdapter,
+    apply_temperature,
+    centre_and_spread,
+    embed_maps,
+)
 
-WIDTH = 64
+pytestmark = pytest.mark.usefixtures("one_thread")
 
-
-def look_at(kinds: Sequence[int], said: Sequence[Sequence[float]], seed: int = 0, noise: float = 0.15) -> Features:
-    """Return a look at photos of some kinds, each near its kind's own direction, with what the network says of them."""
-    centres = torch.randn(8, WIDTH, generator=torch.Generator().manual_seed(9))[list(kinds)]
-    rng = torch.Generator().manual_seed(seed)
-    return Features(torch.tensor(said, dtype=torch.float32), centres + noise * torch.randn(len(kinds), WIDTH, generator=rng))
-
-
-def lesson(photos: Sequence[int], classes: Sequence[int], labels: Sequence[str], known: Sequence[int]) -> LabelledExamples:
-    """Return a lesson in which every photo is a product of its own."""
-    numbers = np.array(photos, np.int64)
-    return LabelledExamples(tuple(labels), tuple(known), numbers, np.array(classes, np.int64), np.arange(len(numbers)))
-
-
-SURE = {0: [0.97, 0.01, 0.01, 0.01], 1: [0.01, 0.97, 0.01, 0.01], 2: [0.01, 0.01, 0.97, 0.01], 3: [0.01, 0.01, 0.01, 0.97]}
+D, SOURCE, ENDS, PHOTOS = 6, 4, 3, 20
 
 
-def tags(shop: ShopAdapter, look: Features) -> list[int]:
-    """Return the likeliest label of each photo."""
-    return shop.predict(look.probabilities, look.maps)[:, :-1].argmax(1).tolist()
+def rng() -> torch.Generator:
+    """Return a generator that always gives the same numbers."""
+    return torch.Generator().manual_seed(0)
 
 
-def test_a_doubtful_photo_hears_those_that_look_like_it() -> None:
-    """What the network cannot tell, photos that look alike settle, without any label."""
-    kinds = [0] * 8 + [1] * 8
-    said: list[list[float]] = [SURE[kind] for kind in kinds]
-    said[0] = [0.30, 0.45, 0.20, 0.05]
-    look = look_at(kinds, said)
-    assert int(look.probabilities[0].argmax()) == 1
-    assert tags(fit_adapter(look), look) == kinds
+def maps_of(count: int) -> torch.Tensor:
+    """Return random feature maps (count, D)."""
+    return torch.randn(count, D, generator=rng()) * 3 + 1
 
 
-def test_photos_like_no_other_keep_their_answers() -> None:
-    """Where nothing looks alike nothing changes: a catalog that teaches nothing does no harm."""
-    look = Features(torch.softmax(torch.randn(10, 4, generator=torch.Generator().manual_seed(1)), 1), torch.eye(10, WIDTH))
-    answered = fit_adapter(look).predict(look.probabilities, look.maps)
-    assert torch.allclose(answered, look.probabilities, atol=0.02)
+def probabilities_of(count: int, classes: int) -> torch.Tensor:
+    """Return random probabilities (count, classes)."""
+    return torch.randn(count, classes, generator=rng()).softmax(1)
 
 
-def test_a_new_photo_unlike_the_catalog_keeps_the_networks_answer() -> None:
-    """The memory speaks of what it has seen alone."""
-    shop = fit_adapter(look_at([0] * 10 + [1] * 10, [SURE[0]] * 10 + [SURE[1]] * 10))
-    stranger = look_at([7], [[0.2, 0.2, 0.5, 0.1]])
-    assert torch.allclose(shop.predict(stranger.probabilities, stranger.maps), stranger.probabilities, atol=0.02)
+@pytest.fixture
+def adapter() -> ShopAdapter:
+    """An adapter with random parameters, whose memory is the catalog that its features are standardized by."""
+    centre, spread = centre_and_spread(maps_of(PHOTOS))
+    return ShopAdapter(
+        centre=centre,
+        spread=spread,
+        translation=probabilities_of(SOURCE, ENDS),
+        weight=0.3 * torch.randn(D, ENDS, generator=rng()),
+        bias=0.3 * torch.randn(ENDS, generator=rng()),
+        memory=embed_maps(maps_of(PHOTOS)).half(),
+        memory_probabilities=probabilities_of(PHOTOS, ENDS).half(),
+    )
 
 
-def test_answers_are_probabilities_and_labelled_photos_keep_their_labels() -> None:
-    """Every row sums to 1, and what a label says of a photo that is remembered stands."""
-    kinds = [0, 1, 2] * 6
-    look = look_at(kinds, [SURE[(kind + 1) % 3] for kind in kinds])
-    shop = fit_adapter(look, lesson(range(9), kinds[:9], ("a", "b", "c"), (0, 1, 2)))
-    answered = shop.predict(look.probabilities, look.maps)
-    assert torch.allclose(answered.sum(1), torch.ones(len(kinds)), atol=1e-4)
-    assert answered[:9, :-1].argmax(1).tolist() == kinds[:9]
+def test_tensors_are_stored_under_lasting_names(adapter: ShopAdapter) -> None:
+    """The names in a bundle's file stay as they are, and the adapter is read back from among other tensors."""
+    tensors = adapter.tensors()
+    stored = {"centre", "spread", "translation", "weight", "bias", "memory", "said"}
+    assert tensors.keys() == {f"shop.{name}" for name in stored}
+    again = ShopAdapter.of_tensors({"head.weight": torch.zeros(1), **tensors})
+    assert again is not None
+    assert all(torch.equal(getattr(adapter, field.name), getattr(again, field.name)) for field in fields(adapter))
+    assert ShopAdapter.of_tensors({"head.weight": torch.zeros(1)}) is None
 
 
-def test_a_label_of_the_shops_own_is_learnt_and_others_stay() -> None:
-    """What the network calls none is a label now, and labels that the table is silent about are as right as before."""
-    kinds = [0, 1, 2, 3] * 10
-    look = look_at(kinds, [SURE[kind] for kind in kinds])
-    belts = [number for number, kind in enumerate(kinds) if kind == 3]
-    shop = fit_adapter(look, lesson(belts[:5], [3] * 5, ("a", "b", "c", "belt"), (0, 1, 2, -1)))
-    assert tags(shop, look) == kinds
+def test_missing_and_unknown_tensors_are_named(adapter: ShopAdapter) -> None:
+    """An incomplete adapter is refused, and so is one with a tensor too many."""
+    tensors = adapter.tensors()
+    del tensors[f"{PREFIX}bias"]
+    with pytest.raises(ValueError, match="missing or unknown: bias"):
+        ShopAdapter.of_tensors(tensors)
+    with pytest.raises(ValueError, match="missing or unknown: extra"):
+        ShopAdapter.of_tensors(adapter.tensors() | {f"{PREFIX}extra": torch.zeros(1)})
 
 
-def test_photos_labelled_as_none_teach_none() -> None:
-    """Photos like those labelled `-` are more likely none of the labels afterwards."""
-    kinds = [0, 1] * 10
-    look = look_at(kinds, [SURE[0]] * 20)
-    shop = fit_adapter(look, lesson([0, 2, 4, 1, 3, 5], [0, 0, 0, 2, 2, 2], ("a", "b"), (0, 1)))
-    # The network has three labels and this shop two: what lies behind the third goes to none.
-    none = shop.predict(look.probabilities, look.maps)[:, -1]
-    assert none[1::2].min() > 0.5 > none[0::2].max()
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("centre", (D + 1,)),
+        ("spread", (D, 1)),
+        ("bias", (ENDS + 1,)),
+        ("translation", (SOURCE, ENDS + 1)),
+        ("memory", (PHOTOS, D + 1)),
+        ("memory", (PHOTOS - 1, D)),
+        ("memory_probabilities", (PHOTOS, ENDS - 1)),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(adapter: ShopAdapter, name: str, shape: tuple[int, ...]) -> None:
+    """Each tensor must have the shape that the others give it."""
+    with pytest.raises(ValueError, match="adapter"):
+        replace(adapter, **{name: torch.zeros(shape)})
 
 
-def test_a_label_without_photos_is_known_by_its_name() -> None:
-    """Rows of the translation are probabilities, and the network's own word for a label comes first."""
-    look = look_at([0, 1, 2], [SURE[0], SURE[1], SURE[2]])
-    rows = fit_translation(look.probabilities, lesson([0], [0], ("a", "b", "c"), (0, 1, 2)))
-    assert torch.allclose(rows.sum(1), torch.ones(4))
-    assert rows.argmax(1).tolist() == [0, 1, 2, 3]
+def test_predictions_follow_the_formula(adapter: ShopAdapter) -> None:
+    """The head's probabilities and those of the nearest remembered photos are averaged by weight, and rows sum to 1."""
+    probabilities, maps = probabilities_of(5, SOURCE), maps_of(5) + 0.1
+    embeddings = adapter.embed(maps)
+    cosines = embeddings @ adapter.memory.float().T
+    weights = ((cosines - 1) / WIDTH).exp()
+    weights[cosines < cosines.topk(NEIGHBOURS, 1).values[:, -1:]] = 0
+    own = adapter.head_probabilities(probabilities, embeddings)
+    expected = (OWN * own + weights @ adapter.memory_probabilities.float()) / (OWN + weights.sum(1, keepdim=True))
+    predicted = adapter.predict(probabilities, maps)
+    assert torch.allclose(predicted, expected / expected.sum(1, keepdim=True), atol=1e-5)
+    assert torch.allclose(predicted.sum(1), torch.ones(5), atol=1e-5)
+    assert torch.allclose(adapter.predict(probabilities, maps, 2.0), apply_temperature(predicted, 2.0), atol=1e-5)
 
 
-def test_no_product_is_on_both_sides_of_a_split() -> None:
-    """Cross-validation leaves whole products out, and every labelled photo just once."""
-    kinds = [0, 1] * 12
-    look = look_at(kinds, [SURE[kind] for kind in kinds])
-    products = np.arange(24) // 4 * 2 + np.array(kinds)
-    taught = replace(lesson(range(24), kinds, ("a", "b"), (0, 1)), products=products)
-    asked: list[Classes] = []
-
-    def look_without(left_out: Classes) -> Features:
-        asked.append(left_out)
-        return look
-
-    trial = cross_validate(look_without, taught)
-    assert trial is not None
-    assert sorted(np.concatenate(asked)) == list(range(24))
-    for left_out in asked:
-        assert not set(products[left_out]) & set(np.delete(products, left_out))
+def test_without_a_head_labels_are_translated() -> None:
+    """With a head of zeros the network's probabilities are those of the labels that they translate to."""
+    adapter = ShopAdapter(
+        *(torch.zeros(D), torch.ones(D), torch.eye(ENDS), torch.zeros(D, ENDS), torch.zeros(ENDS)),
+        *(torch.zeros(1, D).half(), torch.full((1, ENDS), 1 / ENDS).half()),
+    )
+    probabilities = probabilities_of(7, ENDS)
+    head = adapter.head_probabilities(probabilities, adapter.embed(maps_of(7)))
+    assert torch.allclose(head, probabilities, atol=1e-4)
 
 
-def test_one_product_a_label_cannot_be_tried() -> None:
-    """Where no label has photos of two products there is nothing to measure, and that is said."""
-    look = look_at([0, 0, 1, 1], [SURE[0]] * 2 + [SURE[1]] * 2)
-    taught = replace(lesson(range(4), [0, 0, 1, 1], ("a", "b"), (0, 1)), products=np.array([0, 0, 1, 1]))
-    assert cross_validate(lambda left_out: look, taught) is None
+def test_embeddings_are_standardized_and_of_length_1(adapter: ShopAdapter) -> None:
+    """Embeddings of chosen photos are those among all, in blocks of any number, and a constant column is no division by 0."""
+    maps = maps_of(BLOCK + 3)
+    embeddings = adapter.embed(maps)
+    assert torch.allclose(embeddings.norm(dim=1), torch.ones(len(maps)), atol=1e-5)
+    standardized = (maps - adapter.centre) / adapter.spread
+    assert torch.allclose(embeddings, standardized / standardized.norm(dim=1, keepdim=True), atol=1e-5)
+    chosen = torch.tensor([BLOCK + 2, 0, BLOCK])
+    assert torch.equal(adapter.embed(maps, chosen), embeddings[chosen])
+    assert embed_maps(torch.ones(3, D)).isfinite().all()
+    centre, spread = centre_and_spread(torch.tensor([[1.0], [3.0]]))
+    assert (centre.item(), spread.item()) == (2.0, pytest.approx(1.0, abs=1e-5))
 
 
-def test_picks_are_doubtful_varied_and_none_twice() -> None:
-    """Of photos that show the same one is picked, and doubtful ones before sure ones."""
-    kinds = [0, 0, 0, 1, 2, 3]
-    said = [[0.4, 0.3, 0.2, 0.1]] * 3 + [SURE[1], [0.3, 0.3, 0.3, 0.1], SURE[3]]
-    picked = select_photos(look_at(kinds, said, noise=0.0), 10)
-    assert len(picked) == len(set(picked)) == 4
-    assert {kinds[number] for number in picked[:2]} == {0, 2}
-    assert len(select_photos(look_at(kinds, said, noise=0.0), 2)) == 2
+def test_a_temperature_of_1_changes_nothing() -> None:
+    """Temperatures above 1 flatten probabilities, below 1 they sharpen them; 1 leaves them."""
+    probabilities = torch.tensor([[0.7, 0.3, 0.0]])
+    assert torch.allclose(apply_temperature(probabilities, 1.0), probabilities, atol=1e-6)
+    assert apply_temperature(probabilities, 2.0).max() < 0.7 < apply_temperature(probabilities, 0.5).max()
 
 
-def test_a_shop_is_saved_with_its_bundle(tmp_path: Path, photo_bundle: Path) -> None:
-    """Loaded again it answers the same; a card that knows nothing of it is refused as damaged."""
-    parent = bundle.load(str(photo_bundle))
-    ends = len(parent.card.labels) + 1
-    said: Tensor = torch.softmax(torch.randn(20, ends, generator=torch.Generator().manual_seed(2)), 1)
-    look = Features(said, torch.randn(20, WIDTH, generator=torch.Generator().manual_seed(3)))
-    shop = fit_adapter(look)
-    card = replace(parent.card, taught_groups=parent.card.groups, parent=parent.model)
-    loaded = bundle.save(tmp_path / "mine", card, parent.network(), shop)
-    assert loaded.shop is not None
-    assert torch.equal(loaded.shop.predict(look.probabilities, look.maps), shop.predict(look.probabilities, look.maps))
+def memory_only(photos: torch.Tensor, probabilities: torch.Tensor) -> ShopAdapter:
+    """Return an adapter without a head that remembers a catalog's feature maps (n, d) with probabilities (n, labels + 1)."""
+    d, ends = photos.shape[1], probabilities.shape[1]
+    centre, spread = centre_and_spread(photos)
+    head = (torch.eye(ends), torch.zeros(d, ends), torch.zeros(ends))
+    return ShopAdapter(centre, spread, *head, embed_maps(photos).half(), probabilities.half())
+
+
+def test_a_photo_unlike_the_catalog_keeps_the_networks_probabilities() -> None:
+    """Remembered photos change the tags of photos that look like them, and of no others."""
+    catalog = torch.randn(20, 64, generator=rng())
+    adapter = memory_only(catalog, torch.tensor([0.97, 0.01, 0.01, 0.01]).repeat(20, 1))
+    doubtful = torch.tensor([[0.2, 0.2, 0.5, 0.1]])
+    assert torch.allclose(
+        adapter.predict(doubtful, 5 * torch.randn(1, 64, generator=torch.Generator().manual_seed(5))), doubtful, atol=0.02
+    )
+    assert adapter.predict(doubtful, catalog[:1])[0, 0] > 0.85
+
+
+def test_photos_get_the_same_probabilities_in_any_number(adapter: ShopAdapter) -> None:
+    """More photos than are computed at once get the probabilities that each of them gets alone."""
+    probabilities, maps = probabilities_of(BLOCK + 50, SOURCE), maps_of(BLOCK + 50)
+    rows = adapter.predict(probabilities, maps)
+    for some in (slice(0, 64), slice(BLOCK - 10, BLOCK + 50)):
+        assert torch.allclose(rows[some], adapter.predict(probabilities[some], maps[some]), atol=1e-5)
+
+
+def test_an_adapter_is_saved_with_its_bundle(tmp_path: Path, photo_bundle: Path) -> None:
+    """Loaded again it gives the same probabilities; a card that knows nothing of it, or has other labels, is damaged."""
+    parent = bundle.load(photo_bundle)
+    labels = len(parent.card.labels)
+    maps, probabilities = torch.randn(20, 64, generator=rng()), probabilities_of(20, labels + 1)
+    adapter = memory_only(maps, probabilities)
+    card = replace(parent.card, base_groups=parent.card.groups, parent=parent.model)
+    loaded = bundle.save(tmp_path / "mine", card, parent.network(), adapter)
+    assert loaded.adapter is not None
+    assert torch.equal(loaded.adapter.predict(probabilities, maps), adapter.predict(probabilities, maps))
     assert loaded.card.parent == parent.model
-    with pytest.raises(BundleError, match="damaged"):
-        bundle.save(tmp_path / "torn", parent.card, parent.network(), shop)
+    with pytest.raises(BundleError, match="damaged: only one of card and weights has an adapter"):
+        bundle.save(tmp_path / "without", parent.card, parent.network(), adapter)
+    with pytest.raises(BundleError, match="damaged: only one of card and weights has an adapter"):
+        bundle.save(tmp_path / "missing", card, parent.network())
+    fewer = replace(card, labels=card.labels[:-1], groups={label: card.groups[label] for label in card.labels[:-1]})
+    with pytest.raises(BundleError, match="damaged: the adapter's labels are not those of the card"):
+        bundle.save(tmp_path / "other", fewer, parent.network(), adapter)

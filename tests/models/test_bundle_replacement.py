@@ -33,7 +33,7 @@ def names(folder: Path) -> set[str]:
 
 
 def test_only_the_weights_of_the_replaced_card_go(folder: Path, small_bundle: Path) -> None:
-    """Other weights in the folder may be anybody's."""
+    """Only the file that the old card names is removed; other weights in the folder may be anybody's."""
     (old,) = (file.name for file in small_bundle.glob("weights-*.safetensors"))
     before = names(folder)
     replace_bundle(folder)
@@ -44,7 +44,7 @@ def test_only_the_weights_of_the_replaced_card_go(folder: Path, small_bundle: Pa
 
 @pytest.mark.parametrize("fault", ["renamed", "changed", "no card", "foreign card", "damaged card"])
 def test_weights_that_are_not_the_old_bundles_stay(folder: Path, small_bundle: Path, fault: str) -> None:
-    """A card that names a file of another name or content, or that is none, gives no right to remove it."""
+    """A file is kept if the card names it otherwise, its content differs, or the card is missing, foreign or damaged."""
     (old,) = small_bundle.glob("weights-*.safetensors")
     loaded, card = load(str(folder)), folder / "card.json"
     if fault == "renamed":

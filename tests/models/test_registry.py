@@ -1,9 +1,11 @@
-"""A bundle's name never means a folder of the working directory: only what is written with a separator is a folder."""
+"""Bundles are found by name or by folder; a name never means a folder of the working directory."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from bundle_helpers import refusal
 from click.testing import CliRunner, Result
 from helpers import draw_photo, rows_of, save_bundle
 
@@ -12,9 +14,9 @@ from tagger.data import fashion_mnist
 from tagger.data.images import Images
 from tagger.errors import BundleError
 from tagger.inference.tagger import Tagger
-from tagger.models import bundle, card
+from tagger.models import bundle, card, registry
 from tagger.models.config import NetworkConfig
-from tagger.models.registry import _shipped_folder, default_model
+from tagger.models.registry import _shipped_folder, default_model, is_folder, shipped_bundles, user_bundles, user_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -132,3 +134,83 @@ def test_a_card_whose_labels_are_no_unicode_is_damaged(here: Path) -> None:
     file.write_text(file.read_text().replace('"Sandal"', '"\\ud800"'))
     with pytest.raises(BundleError, match="damaged"):
         card.read("./uploaded")
+
+
+def test_unknown_name_lists_the_shipped(tmp_path: Path, small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown name is refused with the names of the bundles that come with fmtag and of the user's own."""
+    monkeypatch.setenv("FMTAG_MODELS", str(tmp_path / "models"))
+    for folder in ("weights/base", "weights/tiny", "models/mine"):
+        shutil.copytree(small_bundle, tmp_path / folder)
+    monkeypatch.setattr(registry, "_shipped_folder", lambda: tmp_path / "weights")
+    with pytest.raises(BundleError, match=r"no bundle 'bsae'; shipped with fmtag: base, tiny; your own: mine\. ") as caught:
+        bundle.load("bsae")
+    assert "\n" not in str(caught.value)
+    assert isinstance(bundle.load("tiny"), bundle.Bundle)
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "a\0b", "x" * 5000, "no/such/folder", "line\nbreak"], ids=lambda name: repr(name[:20])
+)
+def test_impossible_names_are_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that cannot be a folder's is refused in one sentence like any unknown one."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BundleError) as caught:
+        bundle.load(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_folder_without_a_card_is_refused(tmp_path: Path) -> None:
+    """A folder without a card, and a file in its place, are refused by name."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "shirt.jpg").write_bytes(b"")
+    for name in ("photos", "shirt.jpg"):
+        assert "card.json" in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("base", False), ("a.b", False), ("./x", True), ("x/", True), ("/x", True), ("..", True), (".", True), ("x/y", True)],
+)
+def test_only_a_separator_makes_a_folder(text: str, expected: bool) -> None:
+    """Whatever holds a separator, and the two names of folders themselves, is a folder; anything else is a name."""
+    assert is_folder(text) == expected
+
+
+def test_a_users_own_bundle_comes_first(small_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two bundles of one name the user's own is found; shipped ones are listed all the same."""
+    monkeypatch.setenv("FMTAG_MODELS", str(tmp_path / "models"))
+    assert user_bundles() == []
+    own = Path(shutil.copytree(small_bundle, tmp_path / "models" / "tiny"))
+    (tmp_path / "models" / "empty").mkdir()
+    assert user_folder() == tmp_path / "models"
+    assert user_bundles() == [own]
+    assert registry.find_bundle("tiny") == own
+    assert {"base", "catalog", "tiny"} <= {folder.name for folder in shipped_bundles()}
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"./relative", b"two\nlines", b"\xff\xfe", b"x" * 20_000, b"\x1b[31mtiny"])
+def test_a_setting_that_is_no_bundle_is_refused_with_the_remedy(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the file of the default holds besides a name or an absolute path, one sentence says how to mend it."""
+    monkeypatch.setenv("FMTAG_MODELS", str(tmp_path))
+    (tmp_path / "default").write_bytes(content)
+    with pytest.raises(BundleError, match=r"holds neither .*fmtag models default NAME") as caught:
+        default_model()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_setting_that_names_nothing_or_is_a_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A default that has been removed, a folder in the place of the setting, and a file in that of the folder are refused."""
+    monkeypatch.setenv("FMTAG_MODELS", str(tmp_path))
+    (tmp_path / "default").write_text("gone")
+    with pytest.raises(BundleError, match=r"names 'gone'.*fmtag models default NAME"):
+        default_model()
+    (tmp_path / "default").unlink()
+    (tmp_path / "default").mkdir()
+    with pytest.raises(BundleError, match=r"is not a file.*rename or remove"):
+        default_model()
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FMTAG_MODELS", str(tmp_path / "file"))
+    with pytest.raises(BundleError, match=r"FMTAG_MODELS names .*no folder"):
+        user_folder()

@@ -127,7 +127,7 @@ def test_a_shops_bundle_is_judged_by_its_own_labels(tmp_path: Path) -> None:
         network.head.weight.zero_()
         network.head.bias.copy_(torch.eye(10)[3] * 9)  # always the fourth label, a tenth of the pictures
     old = bundle.load(str(out))
-    bundle.save(out, old.card, network, old.shop)
+    bundle.save(out, old.card, network, old.adapter)
     with pytest.raises(TrainingError, match="worse than") as caught:
         pretrain(TrainSettings(out, replace(RECIPE, muon_lr=1e-9, sgd_lr=1e-9), tolerance=0.5))
     assert "instead of 1.000 of Dress" in str(caught.value)
@@ -147,6 +147,6 @@ def taught_by_a_shop(folder: Path, labels: tuple[str, ...] = LABELS) -> Path:
         memory=torch.zeros(1, d, dtype=torch.float16),
         said=torch.full((1, ends), 1 / ends, dtype=torch.float16),
     )
-    card = replace(loaded.card, labels=labels, taught_groups=loaded.card.network_groups, parent="small@0+g1")
+    card = replace(loaded.card, labels=labels, base_groups=loaded.card.network_groups, parent="small@0+g1")
     bundle.save(folder, card, loaded.network(), shop)
     return folder
