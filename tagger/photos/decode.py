@@ -1,11 +1,14 @@
-"""Bytes become upright RGB pixels, no larger than needed. Every format and every kind of damage ends here."""
+"""Decode image files to upright RGB arrays of at most `SIDE` pixels, and classify every kind of damage.
+
+Nothing here raises: what cannot be decoded becomes a `Failed` value with one of the reasons in `records`.
+"""
 
 import hashlib
 import os
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
@@ -19,21 +22,23 @@ from tagger.file_kinds import PHOTO_STARTS, is_heic, is_heif
 from tagger.records import Content, Failed, Photo
 
 SIDE = 160
-"""Pixels of a decoded photo's longer side, at most."""
+"""Longer side of a decoded photo at most, in pixels."""
 
 MAX_PIXELS = 89_478_485
-"""Photos with more pixels than this, by their header, are not decoded; from here on Pillow warns of them too."""
+"""Photos whose header announces more pixels than this are not decoded; it is the number above which Pillow warns."""
 
 MAX_BYTES = 250_000_000
-"""Files longer than this are not read."""
+"""Files with more bytes than this are not read."""
 
 COARSEST_CLOCK_NS = 2_000_000_000
-"""What is written to a file within this of its last change may bear the same time: FAT counts two seconds."""
+"""Coarsest timestamps of a file system, in nanoseconds: FAT counts in steps of two seconds.
+
+A second write within one step keeps the modification time, so a file changed that recently may change again unnoticed."""
 
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF")
-"""What Pillow is asked for; HEIC comes by the package that has it, and is not made known to all who use Pillow."""
+"""Formats that Pillow may identify. HEIC is opened through pillow-heif directly, without registering it in Pillow globally."""
 
-_TURNS = {
+_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -42,24 +47,31 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What undoes each EXIF orientation (EXIF 2.3, tag 0x0112)."""
+"""Transpose that turns each EXIF orientation upright (EXIF 2.3, tag 0x0112)."""
+
+_ORIENTATION = 0x0112
 
 
 def decode(file: Path, allow_truncated: bool = False) -> Photo | Failed:
-    """Return the photo in `file` with its longer side at most `SIDE` pixels, or why it cannot be had.
+    """Decode an image file to a photo whose longer side is at most `SIDE` pixels.
 
-    The content tells the format, not the suffix. EXIF orientation is applied, transparency laid on white, of
-    animations the first frame taken. A truncated file fails, or with `allow_truncated` comes marked as truncated. Nothing is
-    raised, whatever the file holds; of damage Pillow may warn, where the caller's filters let it.
+    The format is identified by the content, not by the suffix. EXIF orientation is applied, transparency is composited on
+    white, and of several frames the first is taken. A truncated file fails, or with `allow_truncated` is decoded as far as
+    it goes and marked as truncated. Nothing is raised, whatever the file holds; Pillow may issue warnings about damage,
+    subject to the caller's warning filters.
+
+    Returns:
+        The photo, uint8 (h, w, 3) RGB, or a `Failed` with the reason.
     """
-    got = read(file)
-    return got if isinstance(got, Failed) else decode_bytes(got[0], str(file), allow_truncated)
+    file_read = read(file)
+    return file_read if isinstance(file_read, Failed) else decode_bytes(file_read[0], str(file), allow_truncated)
 
 
 def read(file: Path) -> tuple[bytes, Content] | Failed:
-    """Return the bytes of `file` with what they are, or why they cannot be had.
+    """Read a file and return its bytes with their sha256, size and modification time.
 
-    Size and time are those of the very file that was read, even where another takes its place meanwhile.
+    Size and time are those of the file handle that was read, even if another file takes its place meanwhile. The time is
+    None where a later change could keep it: if the file changed while it was read, or within `COARSEST_CLOCK_NS` before.
     """
     now = time.time_ns()
     try:
@@ -75,54 +87,54 @@ def read(file: Path) -> tuple[bytes, Content] | Failed:
         return Failed("missing", f"{file}: no such file")
     except Exception as error:  # ValueError: a null byte in the path
         return Failed("unreadable", f"{file}: {error or type(error).__name__}")
-    still = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) == (len(content), after.st_mtime_ns)
-    telling = still and after.st_mtime_ns < now - COARSEST_CLOCK_NS
-    return content, Content(hashlib.sha256(content).digest(), len(content), after.st_mtime_ns if telling else None)
+    unchanged = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) == (len(content), after.st_mtime_ns)
+    reliable = unchanged and after.st_mtime_ns < now - COARSEST_CLOCK_NS
+    return content, Content(hashlib.sha256(content).digest(), len(content), after.st_mtime_ns if reliable else None)
 
 
 def decode_bytes(content: bytes, name: str, allow_truncated: bool = False) -> Photo | Failed:
-    """Return the photo that `content` encodes, as `decode` does; `name` stands in the detail of a failure."""
-    with _mode.strict():
+    """Decode the bytes of an image file as `decode` does; `name` is the file's name in the detail of a failure."""
+    with _truncation_switch.strict():
         photo = _decode_strictly(content, name)
     if not allow_truncated or isinstance(photo, Photo) or photo.reason != "truncated":
         return photo
-    with _mode.lenient():
+    with _truncation_switch.lenient():
         rescued = _decode_strictly(content, name)
     return Photo(rescued.pixels, truncated=True) if isinstance(rescued, Photo) else photo
 
 
-class _Mode:
-    """Keeps Pillow's switch for truncated files, which is global, from loosening what other threads decode meanwhile.
+class _TruncationSwitch:
+    """Lock around `ImageFile.LOAD_TRUNCATED_IMAGES`, which is global: threads that decode strictly exclude lenient ones.
 
-    Before and after, it is as whoever else uses Pillow in this process has set it.
+    Outside of both modes the switch keeps the value that other users of Pillow in this process have set.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._strict = 0
+        self._strict_threads = 0
         self._before = False
 
     @contextmanager
     def strict(self) -> Iterator[None]:
-        """Many may decode strictly at once."""
+        """Switch truncated files off; any number of threads may be in this mode at once."""
         with self._changed:
-            if not self._strict:
+            if not self._strict_threads:
                 self._before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
-            self._strict += 1
+            self._strict_threads += 1
         try:
             yield
         finally:
             with self._changed:
-                self._strict -= 1
-                if not self._strict:
+                self._strict_threads -= 1
+                if not self._strict_threads:
                     ImageFile.LOAD_TRUNCATED_IMAGES = self._before
                 self._changed.notify_all()
 
     @contextmanager
     def lenient(self) -> Iterator[None]:
-        """One may decode leniently while nobody else decodes."""
+        """Switch truncated files on; a single thread may be in this mode, while no other decodes."""
         with self._changed:
-            self._changed.wait_for(lambda: self._strict == 0)
+            self._changed.wait_for(lambda: self._strict_threads == 0)
             before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, True
             try:
                 yield
@@ -130,105 +142,108 @@ class _Mode:
                 ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
-_mode = _Mode()
+_truncation_switch = _TruncationSwitch()
 
 
 def _decode_strictly(content: bytes, name: str) -> Photo | Failed:
+    """Decode with the switch as it is set, and turn every exception into a `Failed`."""
     try:
-        with _opened(content) as image:
+        with _open_image(content) as image:
             if image.width * image.height > MAX_PIXELS:
                 return Failed("too_large", f"{name}: {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}")
-            return Photo(_pixels(image))
+            return Photo(_upright_pixels(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         return Failed("too_large", f"{name}: {error}")
     except UnidentifiedImageError:
-        return _unidentified(content, name)
+        return _unidentified_failure(content, name)
     except Exception as error:  # a decoder may raise anything on damage: AssertionError, struct.error, SyntaxError, ...
-        cut = "truncated" in str(error) or isinstance(error, EOFError) or _ends_early(content)
-        return Failed("truncated" if cut else "unreadable", f"{name}: {error or type(error).__name__}")
+        truncated = "truncated" in str(error) or isinstance(error, EOFError) or _is_truncated(content)
+        return Failed("truncated" if truncated else "unreadable", f"{name}: {error or type(error).__name__}")
 
 
-def _opened(content: bytes) -> Image.Image:
+def _open_image(content: bytes) -> Image.Image:
+    """Open an image by its header; raises `UnidentifiedImageError` where no format matches."""
     try:
-        return Image.open(BytesIO(content), formats=_formats())
+        return Image.open(BytesIO(content), formats=_readable_formats())
     except UnidentifiedImageError:
-        reader = _heif_reader()
-        if reader is None or not is_heic(content):
+        heif_image = _heif_image_class()
+        if heif_image is None or not is_heic(content):
             raise
         try:
-            opened: Image.Image = reader(BytesIO(content))
-        except (IndexError, SyntaxError, TypeError, struct.error) as error:  # what Pillow takes for another format
+            image: Image.Image = heif_image(BytesIO(content))
+        except (IndexError, SyntaxError, TypeError, struct.error) as error:  # exceptions that mean "another format" in Pillow
             raise UnidentifiedImageError from error
-        return opened
+        return image
 
 
-def _pixels(image: Image.Image) -> np.ndarray:
-    """Return uint8 (h, w, 3) with the longer side at most `SIDE`."""
-    # JPEG alone: decodes at 1/2, 1/4 or 1/8, still no smaller than this.
-    image.draft(None, _fitted(image.size))
+def _upright_pixels(image: Image.Image) -> np.ndarray:
+    """Decode an opened image to uint8 (h, w, 3) RGB, upright, with the longer side at most `SIDE` pixels."""
+    # Affects JPEG alone, which libjpeg decodes at 1/2, 1/4 or 1/8 of its size, though no smaller than this.
+    image.draft(None, _fitted_size(image.size))
     image.load()
-    orientation = _orientation(image)  # after loading, in which Pillow turns TIFFs itself and says so
-    flat = _on_white(_eight_bit(image))
-    if max(flat.size) > SIDE:
-        flat = flat.resize(_fitted(flat.size), Image.Resampling.BOX)
-    if orientation in _TURNS:
-        flat = flat.transpose(_TURNS[orientation])
-    return np.asarray(flat)
+    # Read after loading: Pillow turns TIFFs itself while loading, and then removes the tag.
+    orientation = _orientation(image)
+    rgb = _composite_on_white(_to_eight_bit(image))
+    if max(rgb.size) > SIDE:
+        rgb = rgb.resize(_fitted_size(rgb.size), Image.Resampling.BOX)
+    if orientation in _TRANSPOSES:
+        rgb = rgb.transpose(_TRANSPOSES[orientation])
+    return np.asarray(rgb)
 
 
-def _fitted(size: tuple[int, int]) -> tuple[int, int]:
-    """Return (width, height) in the same proportion with the longer at `SIDE`."""
+def _fitted_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return (width, height) in pixels with the same aspect ratio and the longer side at `SIDE`."""
     scale = SIDE / max(size)
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 where it is absent or unreadable."""
     try:
-        return int(image.getexif().get(0x0112, 1))
+        return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # a photo with a broken EXIF block is still a photo
         return 1
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Return the image with 8 bits a channel; Pillow alone would clip 16 bits to white."""
+def _to_eight_bit(image: Image.Image) -> Image.Image:
+    """Convert an image to 8 bits per channel by scaling; Pillow's own conversion would clip 16 bits to white."""
     if image.mode == "CMYK" and image.format in ("JPEG", "MPO") and "adobe" not in image.info:
-        # Pillow takes every CMYK JPEG for Adobe's inverted kind; without Adobe's marker it is not.
+        # Pillow treats every CMYK JPEG as Adobe's, with inverted inks; without Adobe's marker they are not inverted.
         return Image.eval(image, lambda ink: 255 - ink)
     if not image.mode.startswith(("I", "F")):
         return image
     values = np.asarray(image, dtype=np.float32)
-    hidden = values == image.info["transparency"] if isinstance(image.info.get("transparency"), int) else None
-    top = 65535.0 if image.mode.startswith("I") else 1.0
-    brightest = float(values.max(where=np.isfinite(values), initial=0))
-    top = max(top, brightest)
-    values = np.clip(np.nan_to_num(values, nan=0, posinf=top, neginf=0), 0, top)
-    eight = np.clip(values * (255 / top) + 0.5, 0, 255).astype(np.uint8)
-    if hidden is not None:
-        eight[hidden] = 255
-    return Image.fromarray(eight)
+    transparent = values == image.info["transparency"] if isinstance(image.info.get("transparency"), int) else None
+    nominal_white = 65535.0 if image.mode.startswith("I") else 1.0
+    white = max(nominal_white, float(values.max(where=np.isfinite(values), initial=0)))
+    values = np.clip(np.nan_to_num(values, nan=0, posinf=white, neginf=0), 0, white)
+    eight_bit = np.clip(values * (255 / white) + 0.5, 0, 255).astype(np.uint8)
+    if transparent is not None:
+        eight_bit[transparent] = 255
+    return Image.fromarray(eight_bit)
 
 
-def _on_white(image: Image.Image) -> Image.Image:
-    """Return RGB with what is transparent laid on white, so that the colour hidden under it never shows."""
+def _composite_on_white(image: Image.Image) -> Image.Image:
+    """Convert an image to RGB with transparency composited on white, so that the colour under it never shows."""
     if not image.has_transparency_data:
         return image.convert("RGB")
-    cutout = image.convert("RGBA")
-    if max(cutout.size) > SIDE:
-        cutout.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
-    white = Image.new("RGBA", cutout.size, "white")
-    return Image.alpha_composite(white, cutout).convert("RGB")
+    rgba = image.convert("RGBA")
+    if max(rgba.size) > SIDE:  # shrunk first, which weighs colours by their alpha
+        rgba.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
+    white = Image.new("RGBA", rgba.size, "white")
+    return Image.alpha_composite(white, rgba).convert("RGB")
 
 
 @cache
-def _formats() -> tuple[str, ...]:
-    """Return the formats that this Pillow can read."""
+def _readable_formats() -> tuple[str, ...]:
+    """Return those of `FORMATS` that this build of Pillow can read."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 @cache
-def _heif_reader() -> Any:
-    """Return the class that opens a HEIC file, or None where the extra for it is not installed."""
+def _heif_image_class() -> Any:
+    """Return pillow-heif's image class, or None where the extra `heif` is not installed."""
     try:
         from pillow_heif import HeifImageFile
     except ImportError:
@@ -236,36 +251,27 @@ def _heif_reader() -> Any:
     return HeifImageFile
 
 
-def _unidentified(content: bytes, name: str) -> Failed:
-    """Say why nothing could be made of `content`: cut in its header, of a kind not installed, or no image at all."""
+def _unidentified_failure(content: bytes, name: str) -> Failed:
+    """Classify bytes in which Pillow found no image: truncated, damaged, of a format not installed, or no image at all."""
     if not content:
         return Failed("truncated", f"{name}: an empty file")
-    if is_heic(content) and _heif_reader() is None:
+    if is_heic(content) and _heif_image_class() is None:
         return Failed("unreadable", f"{name}: a HEIC photo; install fmtag[heif] to read it")
     if content.startswith(PHOTO_STARTS) or is_heif(content):
-        return Failed("truncated" if _ends_early(content) else "unreadable", f"{name}: its header is damaged")
+        return Failed("truncated" if _is_truncated(content) else "unreadable", f"{name}: its header is damaged")
     return Failed("not_an_image", f"{name}: not an image of a known kind")
 
 
-def _ends_early(content: bytes) -> bool:
-    """Whether the container's own marks say that bytes are missing at its end."""
-    if content.startswith(b"\xff\xd8"):
-        return not content.rstrip(b"\0").endswith(b"\xff\xd9")
-    if content.startswith(b"\x89PNG"):
-        return b"IEND" not in content[-64:]
-    if content.startswith(b"RIFF"):
-        return len(content) < 12 or len(content) < int.from_bytes(content[4:8], "little") + 8
-    if content.startswith(b"GIF8"):
-        return not content.rstrip(b"\0").endswith(b";")
-    if content.startswith(b"BM"):
-        return len(content) < int.from_bytes(content[2:6], "little")
-    if content.startswith((b"II*\0", b"MM\0*")):
-        return _directory_is_missing(content)
-    return is_heif(content) and _boxes_overrun(content)
+def _is_truncated(content: bytes) -> bool:
+    """Return whether the container's own end marker or length field shows that bytes are missing at the end."""
+    for start, lacks_end in _TRUNCATION_CHECKS:
+        if content.startswith(start):
+            return lacks_end(content)
+    return is_heif(content) and _iso_boxes_overrun(content)
 
 
-def _directory_is_missing(content: bytes) -> bool:
-    """Whether a TIFF's first directory, or a value that it points to, lies past the end (TIFF 6.0, section 2)."""
+def _tiff_directory_is_missing(content: bytes) -> bool:
+    """Return whether a TIFF's first directory, or a value that it points to, lies past the end (TIFF 6.0, section 2)."""
     order: Literal["little", "big"] = "little" if content[:1] == b"I" else "big"
     start = int.from_bytes(content[4:8], order)
     entries = int.from_bytes(content[start : start + 2], order)
@@ -273,25 +279,42 @@ def _directory_is_missing(content: bytes) -> bool:
     if len(content) < max(8, end + 4):
         return True
     entry = "<2xHII" if order == "little" else ">2xHII"
-    for kind, count, offset in struct.iter_unpack(entry, content[start + 2 : end]):
-        length = _TIFF_BYTES.get(kind, 0) * count
-        if length > 4 and offset + length > len(content):  # shorter values stand in the entry itself
+    for value_type, count, offset in struct.iter_unpack(entry, content[start + 2 : end]):
+        length = _TIFF_TYPE_BYTES.get(value_type, 0) * count
+        if length > 4 and offset + length > len(content):  # shorter values are stored in the entry itself
             return True
     return False
 
 
-_TIFF_BYTES = dict(enumerate((1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8), 1))
-"""Bytes a value of each of TIFF's types takes."""
+_TIFF_TYPE_BYTES = dict(enumerate((1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8), 1))
+"""Bytes per value of each of TIFF's types, by the type's number."""
 
 
-def _boxes_overrun(content: bytes) -> bool:
-    """Whether the top-level boxes of an ISO media file (HEIC, AVIF) say that it is longer than it is."""
+def _iso_boxes_overrun(content: bytes) -> bool:
+    """Return whether the top-level boxes of an ISO media file (HEIC, AVIF) announce more bytes than it has."""
     at = 0
     while at + 8 <= len(content):
         length = int.from_bytes(content[at : at + 4], "big")
-        if length == 0:
+        if length == 0:  # the box extends to the end of the file
             return False
-        if length == 1 or length < 8:
-            return length < 8 and length != 1
+        if length < 8:  # 1 announces a 64-bit length; any other is less than the box's own header
+            return length != 1
         at += length
     return at != len(content)
+
+
+_TRUNCATION_CHECKS: tuple[tuple[bytes, Callable[[bytes], bool]], ...] = (
+    # JPEG ends with the marker EOI; cameras and mail programs append zeros.
+    (b"\xff\xd8", lambda content: not content.rstrip(b"\0").endswith(b"\xff\xd9")),
+    # PNG ends with a chunk IEND of 12 bytes.
+    (b"\x89PNG", lambda content: b"IEND" not in content[-64:]),
+    # WebP holds its length at byte 4, without the first 8 bytes.
+    (b"RIFF", lambda content: len(content) < 12 or len(content) < int.from_bytes(content[4:8], "little") + 8),
+    # GIF ends with a semicolon.
+    (b"GIF8", lambda content: not content.rstrip(b"\0").endswith(b";")),
+    # BMP holds its length at byte 2.
+    (b"BM", lambda content: len(content) < int.from_bytes(content[2:6], "little")),
+    (b"II*\0", _tiff_directory_is_missing),
+    (b"MM\0*", _tiff_directory_is_missing),
+)
+"""The first bytes of each format, and the check whether a file of that format lacks its end."""
