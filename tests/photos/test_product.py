@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from people import Person, draw_person
 
 from tagger.arrays import Pixels
-from tagger.photos.product import LEAST_TONE, MOST_LIFT, SIDE, centred, cut_product, extract_product, product_mask
+from tagger.photos.product import MIN_TONE, MAX_LIFT, SIDE, centred, cut_product, extract_product, product_mask
 from tagger.records import Photo, ProductImage
 
 Box = tuple[int, int, int, int]
@@ -147,7 +147,7 @@ def test_nothing_dark_enough_is_lifted(grey: int) -> None:
 def test_pale_products_are_lifted(grey: int) -> None:
     """A pale product comes out in the least tone, or as many times its own as is allowed where that is less; 0 around it."""
     result = seen(shown(GROUNDS["white"], colour=(grey, grey, grey)))
-    assert abs(min(LEAST_TONE, MOST_LIFT * (255 - grey)) - int(result.pixels[14, 14])) <= 1
+    assert abs(min(MIN_TONE, MAX_LIFT * (255 - grey)) - int(result.pixels[14, 14])) <= 1
     left, top, right, bottom = extent(result.pixels)
     assert (0, 28) == (top, bottom)
     assert abs(14 - (right - left)) <= 1
@@ -163,7 +163,7 @@ def test_a_tenth_of_the_pixels_decides(dark_rows: int, lifted: bool) -> None:
     pixels[30 : 30 + dark_rows, 35:85] = 55
     result = seen(pixels)
     pale = int(result.pixels[26, 14]) if dark_rows < 100 else 200
-    assert abs((LEAST_TONE if lifted else 30 if dark_rows < 100 else 200) - pale) <= 2
+    assert abs((MIN_TONE if lifted else 30 if dark_rows < 100 else 200) - pale) <= 2
     if dark_rows:
         assert abs((255 if lifted else 200) - int(result.pixels[1, 14])) <= 6
 
@@ -196,7 +196,7 @@ def test_a_plain_negative_is_centred_whole(tone: int, left: int, top: int, width
     assert SIDE == max(x1 - x0, y1 - y0)
     assert abs(x0 - (SIDE - x1)) <= 1
     assert abs(y0 - (SIDE - y1)) <= 1
-    assert np.abs(picture[y0:y1, x0:x1] - min(max(tone, LEAST_TONE), MOST_LIFT * tone)).max() <= 1
+    assert np.abs(picture[y0:y1, x0:x1] - min(max(tone, MIN_TONE), MAX_LIFT * tone)).max() <= 1
 
 
 def test_light_product_on_dark_ground() -> None:
@@ -205,7 +205,7 @@ def test_light_product_on_dark_ground() -> None:
     assert {55} == set(np.unique(alone(pixels)))
     result = seen(pixels)
     assert result.found
-    assert abs(LEAST_TONE - int(result.pixels[14, 14])) <= 1
+    assert abs(MIN_TONE - int(result.pixels[14, 14])) <= 1
     assert 0 == result.pixels[:, 0].max()
 
 
