@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from people import Person, draw_person
 
 from tagger.arrays import Pixels
-from tagger.photos.product import MIN_TONE, MAX_LIFT, SIDE, centred, cut_product, extract_product, product_mask
+from tagger.photos.product import MAX_LIFT, MIN_TONE, SIDE, centred, cut_product, extract_product, product_mask
 from tagger.records import Photo, ProductImage
 
 Box = tuple[int, int, int, int]
