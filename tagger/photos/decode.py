@@ -86,7 +86,7 @@ def read(file: Path) -> tuple[bytes, Content] | Failed:
     except FileNotFoundError:
         return Failed("missing", f"{file}: no such file")
     except Exception as error:  # ValueError: a null byte in the path
-        return Failed("unreadable", f"{file}: {error or type(error).__name__}")
+        return Failed("unreadable", f"{file}: {str(error) or type(error).__name__}")
     unchanged = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) == (len(content), after.st_mtime_ns)
     reliable = unchanged and after.st_mtime_ns < now - COARSEST_CLOCK_NS
     return content, Content(hashlib.sha256(content).digest(), len(content), after.st_mtime_ns if reliable else None)
@@ -158,7 +158,7 @@ def _decode_strictly(content: bytes, name: str) -> Photo | Failed:
         return _unidentified_failure(content, name)
     except Exception as error:  # a decoder may raise anything on damage: AssertionError, struct.error, SyntaxError, ...
         truncated = "truncated" in str(error) or isinstance(error, EOFError) or _is_truncated(content)
-        return Failed("truncated" if truncated else "unreadable", f"{name}: {error or type(error).__name__}")
+        return Failed("truncated" if truncated else "unreadable", f"{name}: {str(error) or type(error).__name__}")
 
 
 def _open_image(content: bytes) -> Image.Image:

@@ -75,7 +75,7 @@ def _extract_or_fail(photo: Photo, name: str) -> ProductImage | Failed:
     try:
         return extract_product(photo)
     except Exception as error:
-        return Failed("unreadable", f"{name}: nothing could be cut out ({error or type(error).__name__})")
+        return Failed("unreadable", f"{name}: nothing could be cut out ({str(error) or type(error).__name__})")
 
 
 def _available_processors() -> int:

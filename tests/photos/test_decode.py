@@ -1,11 +1,14 @@
 """Photos of every format, mode and size are decoded to upright RGB; other files fail with their reason."""
 # ruff: noqa: SIM300 - the expected value stands first
 
+import hashlib
 import math
+import os
 import struct
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -27,7 +30,7 @@ from image_files import (
 from PIL import Image, ImageFile
 
 from tagger.photos import decode as decode_module
-from tagger.photos.decode import MAX_PIXELS, SIDE, decode, decode_bytes
+from tagger.photos.decode import COARSEST_CLOCK_NS, MAX_PIXELS, SIDE, decode, decode_bytes, read
 from tagger.records import Failed, Photo
 
 # Formats and modes
@@ -55,7 +58,7 @@ from tagger.records import Failed, Photo
     ],
 )
 def test_colours_survive(format: str, options: dict[str, object], tolerance: int) -> None:
-    """A colour picture of each format comes back in its size and colours."""
+    """A colour image of each format is decoded to its size and colours."""
     photo = photo_of(encoded(quarters(), format, **options))
     assert (64, 96, 3) == photo.pixels.shape
     assert_quarters(photo, tolerance=tolerance)
@@ -63,14 +66,14 @@ def test_colours_survive(format: str, options: dict[str, object], tolerance: int
 
 @pytest.mark.parametrize(("format", "tolerance"), [("JPEG", 2), ("PNG", 0), ("TIFF", 0), ("BMP", 0), ("GIF", 0)])
 def test_grey_has_three_equal_channels(format: str, tolerance: int) -> None:
-    """A grey picture comes back as RGB of the same greys."""
+    """A grey image is decoded to RGB of the same greys."""
     photo = photo_of(encoded(Image.new("L", (40, 30), 128), format))
     assert_all(photo, GREY, tolerance)
 
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "BMP", "GIF"])
 def test_black_and_white(format: str) -> None:
-    """A picture of one bit a pixel comes back in black and white."""
+    """An image of one bit per pixel is decoded to black and white."""
     image = Image.fromarray(np.repeat([[True, False]], 20, axis=0).repeat(20, axis=1))
     photo = photo_of(encoded(image, format))
     assert_quarters(photo, WHITE, (0, 0, 0), WHITE, (0, 0, 0))
@@ -78,7 +81,7 @@ def test_black_and_white(format: str) -> None:
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "BMP", "GIF"])
 def test_palette(format: str) -> None:
-    """A picture with a palette comes back in the palette's colours."""
+    """An image with a palette is decoded to the palette's colours."""
     assert_quarters(photo_of(encoded(quarters().quantize(16), format)), tolerance=4)
 
 
@@ -105,7 +108,7 @@ def test_cmyk_tiff() -> None:
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF"])
 def test_16_bit_grey_is_scaled(format: str) -> None:
-    """A mid grey of 16 bits is a mid grey of 8, not clipped to white."""
+    """16 bits of grey are scaled to 8, not clipped to white."""
     values = np.full((30, 40), 32896, np.uint16)
     values[:15, :20], values[:15, 20:], values[15:, :20] = 0, 65535, 12850
     photo = photo_of(encoded(Image.fromarray(values), format))
@@ -113,7 +116,7 @@ def test_16_bit_grey_is_scaled(format: str) -> None:
 
 
 def test_16_bit_grey_tiff_of_either_byte_order() -> None:
-    """A mid grey of 16 bits is a mid grey of 8 in a TIFF with its highest byte first, too."""
+    """16 bits of grey are scaled to 8 in a big-endian TIFF, too."""
     entries = [(256, 3, 1, 8 << 16), (257, 3, 1, 8 << 16), (258, 3, 1, 16 << 16), (259, 3, 1, 1 << 16), (262, 3, 1, 1 << 16)]
     entries += [(273, 4, 1, 8 + 2 + 8 * 12 + 4), (278, 3, 1, 8 << 16), (279, 4, 1, 128)]
     directory = struct.pack(">H", len(entries)) + b"".join(struct.pack(">HHII", *entry) for entry in entries) + b"\0\0\0\0"
@@ -151,7 +154,7 @@ def test_float_tiff_is_scaled() -> None:
     ],
 )
 def test_first_frame_is_taken(format: str, options: dict[str, object], tolerance: int) -> None:
-    """Of animations and files of several pages the first picture is taken."""
+    """Of animations and files of several pages the first frame is decoded."""
     content = encoded(quarters(), format, save_all=True, append_images=[Image.new("RGB", (96, 64), GREY)] * 2, **options)
     assert_quarters(photo_of(content), tolerance=tolerance)
 
@@ -183,7 +186,7 @@ def test_content_beats_suffix(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("format", ["JPEG", "PNG"])
 def test_longer_side_is_bounded(format: str, size: tuple[int, int], expected: tuple[int, int]) -> None:
-    """The longer side is at most SIDE pixels, small photos are not blown up, and no side vanishes."""
+    """The longer side is at most SIDE pixels, small photos are not enlarged, and no side becomes 0."""
     photo = photo_of(encoded(Image.new("RGB", size, GREY), format))
     assert max(expected) <= SIDE
     assert expected == photo.pixels.shape[1::-1]
@@ -211,7 +214,7 @@ def test_jpeg_is_decoded_at_a_small_scale(full: tuple[int, int], scale: int, mon
     "size", [(60_000, 60_000), (10_001, 10_000), (13_000, 10_000), (2**31 - 1, 2**31 - 1), (MAX_PIXELS + 1, 1)]
 )
 def test_too_many_pixels_are_told_from_the_header(size: tuple[int, int], tmp_path: Path) -> None:
-    """A photo with too many pixels fails by its header alone: quickly, without a warning and before any decoding."""
+    """A photo with too many pixels fails by its header alone: within a second, without a warning, before decoding."""
     file = tmp_path / "huge.png"
     file.write_bytes(png(*size, 8, 2, None))
     started = time.perf_counter()
@@ -245,6 +248,50 @@ def test_too_many_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert isinstance(decode(file), Photo)
     monkeypatch.setattr(decode_module, "MAX_BYTES", file.stat().st_size - 1)
     assert "too_large" == reason_of(decode(file))
+
+
+# Reading
+
+
+def test_read_gives_bytes_hash_size_and_time(tmp_path: Path) -> None:
+    """A file is read with its sha256, size and, if it has not changed lately, its modification time."""
+    file = tmp_path / "old.bin"
+    file.write_bytes(b"some bytes")
+    os.utime(file, ns=(0, time.time_ns() - COARSEST_CLOCK_NS - 10**9))
+    result = read(file)
+    assert not isinstance(result, Failed)
+    content, stored = result
+    assert b"some bytes" == content
+    assert (hashlib.sha256(content).digest(), 10, file.stat().st_mtime_ns) == (stored.sha256, stored.size, stored.mtime_ns)
+
+
+@pytest.mark.parametrize("age_ns", [-(10**12), 0, COARSEST_CLOCK_NS - 10**9])
+def test_the_time_of_a_fresh_file_is_not_kept(tmp_path: Path, age_ns: int) -> None:
+    """A file that changed within the coarsest clock's step, or in the future, has no time: a later change could keep it."""
+    file = tmp_path / "fresh.bin"
+    file.write_bytes(b"some bytes")
+    os.utime(file, ns=(0, time.time_ns() - age_ns))
+    result = read(file)
+    assert not isinstance(result, Failed)
+    assert result[1].mtime_ns is None
+
+
+def test_an_error_without_a_text_is_named_by_its_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an exception has no text, the detail of the failure names its type."""
+    file = tmp_path / "photo.png"
+    file.write_bytes(sample("png"))
+
+    def failing(*arguments: object) -> NoReturn:
+        raise AssertionError
+
+    results = []
+    for owner, name in ((decode_module, "_open_image"), (Path, "is_file")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, failing)
+            results.append(decode(file))
+    for result in results:
+        assert isinstance(result, Failed)
+        assert ("unreadable", f"{file}: AssertionError") == (result.reason, result.detail)
 
 
 # Files that are no images

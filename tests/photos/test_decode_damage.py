@@ -35,13 +35,13 @@ def test_tiffs_cut_in_their_directory_fail_as_truncated(name: str) -> None:
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_files_cut_after_ten_bytes_fail(name: str) -> None:
-    """A file of which hardly anything arrived fails as truncated or, where its kind is not told yet, as no image."""
+    """A file cut after ten bytes fails as truncated or, where its format is not recognised yet, as no image."""
     assert reason_of(decode_bytes(sample(name)[:10], name)) in ("truncated", "not_an_image")
 
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_whole_files_are_never_marked(name: str) -> None:
-    """With truncated files allowed a whole file is decoded to the same pixels and not marked."""
+    """With truncated files allowed, a whole file is decoded to the same pixels and not marked."""
     strictly, leniently = (decode_bytes(sample(name), name, allow) for allow in (False, True))
     assert isinstance(strictly, Photo)
     assert isinstance(leniently, Photo)
@@ -53,7 +53,7 @@ def test_whole_files_are_never_marked(name: str) -> None:
     "name", ["jpeg", "progressive jpeg", "grey jpeg", "cmyk jpeg", "png", "palette png", "gif", "bmp", "tiff"]
 )
 def test_cut_files_can_be_rescued(name: str) -> None:
-    """With truncated files allowed one cut in its pixels comes marked, in its size and with what arrived of it."""
+    """With truncated files allowed, a file cut in its pixels is decoded in full size as far as it goes, and marked."""
     whole = decode_bytes(sample(name), name)
     assert isinstance(whole, Photo)
     for percent in (60, 90):
@@ -69,7 +69,7 @@ def test_cut_files_can_be_rescued(name: str) -> None:
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_what_cannot_be_rescued_fails(name: str) -> None:
-    """With truncated files allowed a cut file comes marked or fails as truncated, and Pillow's switch is off again."""
+    """With truncated files allowed, a cut file is marked or fails as truncated, and Pillow's switch is restored."""
     for percent in (3, 30, 60, 90):
         result = decode_bytes(sample(name)[: len(sample(name)) * percent // 100], name, allow_truncated=True)
         assert result.truncated if isinstance(result, Photo) else "truncated" == result.reason

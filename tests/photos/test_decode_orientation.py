@@ -19,7 +19,7 @@ from PIL import Image
     ],
 )
 def test_every_orientation_is_upright(format: str, options: dict[str, object], tolerance: int, orientation: int) -> None:
-    """Each of the eight EXIF orientations gives the same upright picture, once turned and not twice."""
+    """Each of the eight EXIF orientations gives the same upright image, turned once and not twice."""
     turn = STORED[orientation]
     stored = quarters() if turn is None else quarters().transpose(turn)
     photo = photo_of(encoded(stored, format, exif=with_exif(orientation), **options))
@@ -37,7 +37,7 @@ def test_orientation_of_a_large_jpeg() -> None:
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
 def test_unknown_orientation_leaves_the_picture(orientation: int) -> None:
-    """An orientation that EXIF does not define leaves the picture as it is stored."""
+    """An orientation that EXIF does not define leaves the image as it is stored."""
     assert_quarters(photo_of(encoded(quarters(), "JPEG", quality=95, exif=with_exif(orientation))), tolerance=6)
 
 

@@ -45,7 +45,7 @@ def cutout(hidden: Colour, size: tuple[int, int] = (96, 64)) -> Image.Image:
     ],
 )
 def test_transparency_is_white(format: str, options: dict[str, object], tolerance: int) -> None:
-    """What is fully transparent comes out white, whatever colour is hidden under it."""
+    """Fully transparent pixels become white, whatever colour is stored under the transparency."""
     photo = photo_of(encoded(cutout((0, 0, 0)), format, **options))
     assert_quarters(photo, RED, WHITE, BLUE, WHITE, tolerance=tolerance)
 
@@ -78,7 +78,7 @@ def test_palette_with_one_transparent_colour() -> None:
 
 
 def test_palette_with_an_alpha_for_each_colour() -> None:
-    """A palette PNG whose tRNS chunk holds an alpha for each colour is laid on white by them."""
+    """A palette PNG whose tRNS chunk holds an alpha for each colour is composited on white by them."""
     image = Image.new("P", (96, 64))
     image.putpalette([*RED, *GREEN, *BLUE, 0, 0, 0])
     for index, corner in enumerate([(0, 0), (48, 0), (0, 32), (48, 32)]):
@@ -109,14 +109,14 @@ def test_16_bit_grey_with_one_transparent_grey() -> None:
 
 
 def test_grey_with_alpha() -> None:
-    """A grey PNG with alpha is laid on white."""
+    """A grey PNG with alpha is composited on white."""
     image = Image.new("LA", (96, 64), (128, 255))
     image.paste((0, 0), (48, 0, 96, 64))
     assert_quarters(photo_of(encoded(image, "PNG")), GREY, WHITE, GREY, WHITE)
 
 
 def test_16_bit_grey_with_alpha() -> None:
-    """A 16-bit grey PNG with alpha is laid on white and not clipped."""
+    """A 16-bit grey PNG with alpha is composited on white and not clipped."""
     row = b"\0" + struct.pack(">HH", 32896, 65535) * 20 + struct.pack(">HH", 0, 0) * 20
     assert_quarters(photo_of(png(40, 30, 16, 4, row * 30)), GREY, WHITE, GREY, WHITE)
 
