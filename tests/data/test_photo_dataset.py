@@ -192,6 +192,15 @@ def test_a_label_of_few_products_is_not_split(folder: Path, tmp_path: Path, prod
     assert split == (not any("hat: fewer than" in note for note in dataset.notes))
 
 
+def test_a_label_whose_products_are_all_held_out_is_trained_on(folder: Path, tmp_path: Path) -> None:
+    """Where the hash would hold out all products of a label, all its photos are trained on."""
+    held_out = [name for name in map(str, range(300)) if split_of(name) != TRAINING][: MIN_PRODUCTS_TO_SPLIT + 2]
+    rows = [(folder / "hat" / f"{at:03}.png", "hat", held_out[at % len(held_out)]) for at in range(COUNT)]
+    rows += [(folder / "scarf" / f"{at:03}.png", "scarf", "") for at in range(COUNT)]
+    dataset = load_photo_dataset(write_table(tmp_path / "table.csv", rows))
+    assert COUNT == sum(photo.label == "hat" for photo in dataset.training.photos)
+
+
 def test_labels_are_checked_before_photos_are_opened(folder: Path) -> None:
     """`check` gets the labels first, and may raise; then every photo is counted."""
 

@@ -137,6 +137,13 @@ def test_float_tiff_is_scaled() -> None:
     assert_quarters(photo_of(encoded(Image.fromarray(values), "TIFF")), GREY, GREY, GREY, GREY)
 
 
+def test_floats_beyond_one_are_scaled_by_their_maximum() -> None:
+    """A TIFF of floats from 0 to 200 is scaled to 0 to 255; what is no number is black, infinity white."""
+    values = np.full((30, 40), 100, np.float32)
+    values[:15, :20], values[:15, 20:], values[15:, :20] = 200, np.nan, np.inf
+    assert_quarters(photo_of(encoded(Image.fromarray(values), "TIFF")), WHITE, (0, 0, 0), WHITE, GREY)
+
+
 # Several frames
 
 
@@ -190,6 +197,20 @@ def test_longer_side_is_bounded(format: str, size: tuple[int, int], expected: tu
     photo = photo_of(encoded(Image.new("RGB", size, GREY), format))
     assert max(expected) <= SIDE
     assert expected == photo.pixels.shape[1::-1]
+
+
+def test_shrinking_averages_pixels() -> None:
+    """Every pixel of a large photo counts: a fine chequerboard of black and white becomes grey."""
+    ys, xs = np.mgrid[0:480, 0:480]
+    photo = photo_of(encoded(Image.fromarray(((xs + ys) % 2 * 255).astype(np.uint8)), "PNG"))
+    assert np.abs(photo.pixels.astype(int) - 128).max() <= 20
+
+
+def test_a_file_of_a_megabyte_is_read(tmp_path: Path) -> None:
+    """An uncompressed photo of a usual size is not too large."""
+    quarters(700, 600).save(tmp_path / "large.bmp")
+    assert (tmp_path / "large.bmp").stat().st_size > 1_000_000
+    assert isinstance(decode(tmp_path / "large.bmp"), Photo)
 
 
 @pytest.mark.parametrize(("full", "scale"), [((200, 300), 1), ((400, 330), 2), ((1000, 700), 4), ((2000, 2000), 8)])

@@ -14,13 +14,14 @@ from PIL import Image
 from synthesis_helpers import CUTS, IMAGES, SOME, assert_images, same, share_changed
 from torch import Tensor
 
+from tagger.arrays import Pixels
 from tagger.data.clothing import ClothingPhoto
 from tagger.data.images import Images
 from tagger.data.labels import LABELS, NONE
 from tagger.models.config import NetworkConfig
 from tagger.models.network import Network
 from tagger.synthesis import mix
-from tagger.synthesis.drawing import CANVAS
+from tagger.synthesis.drawing import CANVAS, Rng
 from tagger.synthesis.mix import (
     SHIRT,
     TEACHER_WEIGHT,
@@ -138,6 +139,22 @@ def test_one_class_alone_can_be_varied(label: int) -> None:
     alone = IMAGES.take(torch.nonzero(IMAGES.labels == label)[:, 0])
     made = variants_of(alone, 2, 0)
     assert_images(made, 2 * len(alone))
+
+
+@pytest.mark.parametrize(("label", "expected"), [("Sandal", 0.65), ("Sneaker", 0.65), ("Ankle boot", 0.85)])
+def test_boots_are_narrowed_less(label: str, expected: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most shoes become pairs, narrowed to 0.65 of their length at least, boots to 0.85: narrower ones look like shoes."""
+    widths: list[float] = []
+    own = mix.draw_pair
+
+    def noting(shoe: Pixels, rng: Rng, min_width: float) -> Pixels:
+        widths.append(min_width)
+        return own(shoe, rng, min_width)
+
+    monkeypatch.setattr(mix, "draw_pair", noting)
+    variants_of(IMAGES.take(torch.nonzero(IMAGES.labels == LABELS.index(label))[:10, 0]), 5, 0)
+    assert {expected} == set(widths)
+    assert 25 <= len(widths) <= 45
 
 
 def test_cuts_get_their_variants() -> None:
