@@ -96,7 +96,7 @@ def without_figure() -> Iterator[None]:
 @contextmanager
 def without_lift() -> Iterator[None]:
     """Leave pale products pale."""
-    with patch.object(product, "LEAST_TONE", 0):
+    with patch.object(product, "MIN_TONE", 0):
         yield
 
 

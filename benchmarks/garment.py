@@ -59,8 +59,8 @@ def cleaned(apart: Pixels) -> Pixels | None:
     """Return what stands out, uint8 (h, w) 0 or 255, as `product_mask` leaves its own: without specks and small parts."""
     opened = cv2.dilate(cv2.erode(apart, np.ones((2, 2)), anchor=(1, 1)), np.ones((2, 2)), anchor=(0, 0))
     closed = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, np.ones((5, 5)))
-    mask = product._large_parts(np.asarray(closed, np.uint8), product.LEAST_PART)
-    return mask if np.count_nonzero(mask) >= product.LEAST_AREA * mask.size else None
+    mask = product._large_parts(np.asarray(closed, np.uint8), product.MIN_PART)
+    return mask if np.count_nonzero(mask) >= product.MIN_AREA * mask.size else None
 
 
 def by_grabcut(pixels: Pixels, margin: float = 0.02, rounds: int = 2) -> Pixels | None:
@@ -110,7 +110,7 @@ def by_canny(pixels: Pixels, low: int = 30, high: int = 90, size: int = 7) -> Pi
     # With room around, or what touches the border would stay open there.
     room = cv2.copyMakeBorder(edges, size, size, size, size, cv2.BORDER_CONSTANT, value=0)
     closed = np.asarray(cv2.morphologyEx(room, cv2.MORPH_CLOSE, disc), np.uint8)
-    return cleaned(np.ascontiguousarray(product._holes_filled(closed)[size:-size, size:-size]))
+    return cleaned(np.ascontiguousarray(product._fill_holes(closed)[size:-size, size:-size]))
 
 
 OURS = "fmtag's garment"

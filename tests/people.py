@@ -1,4 +1,4 @@
-"""People as shops photograph them, drawn: what `figure` is to find, with the parts that it is to cut away."""
+"""Drawn photos of persons, with masks of their parts: what person detection must find, keep and remove."""
 
 from dataclasses import dataclass, fields
 
@@ -10,12 +10,12 @@ from tagger.arrays import Pixels
 Colour = tuple[int, int, int]
 
 SCALE = 4
-"""Drawn so many times larger and shrunk, so that edges are as soft as a camera's."""
+"""Factor of the size at which persons are drawn before they are shrunk, so that edges are as soft as a camera's."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """The colours of a person's parts; the same for two parts means that no edge shows between them."""
+    """The colours of a person's parts; between two parts of the same colour no edge is visible."""
 
     skin: Colour = (224, 172, 138)
     hair: Colour = (50, 35, 28)
@@ -23,12 +23,12 @@ class Person:
     bottom: Colour = (35, 35, 40)
     sleeves: bool = False
     """Whether the arms are covered in the colour of the top."""
-    ground: Colour = (255, 255, 255)
+    background: Colour = (255, 255, 255)
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A photo uint8 (160, 120, 3) with where its parts are, bool (160, 120) each: the pixels surely inside them."""
+    """A photo, uint8 (160, 120, 3), with a mask of each part, bool (160, 120): the pixels entirely inside it."""
 
     pixels: Pixels
     head: np.ndarray
@@ -38,14 +38,14 @@ class Drawn:
 
     @property
     def mask(self) -> Pixels:
-        """Where anybody is, uint8 0 or 255."""
+        """The mask of the whole person, uint8 0 or 255."""
         return np.where(self.head | self.arms | self.top | self.bottom, 255, 0).astype(np.uint8)
 
 
 def draw_person(person: Person = Person()) -> Drawn:
-    """Return somebody from head to knee, facing the camera, arms a little away from the body."""
+    """Draw a person from head to knee, facing the camera, arms a little away from the body."""
     parts = {name: _part(person, name) for name in ("bottom", "arms", "top", "head")}
-    canvas = Image.new("RGB", (120 * SCALE, 160 * SCALE), person.ground)
+    canvas = Image.new("RGB", (120 * SCALE, 160 * SCALE), person.background)
     masks: dict[str, np.ndarray] = {}
     for name, (picture, shape) in parts.items():
         canvas.paste(picture, mask=shape)
@@ -55,7 +55,7 @@ def draw_person(person: Person = Person()) -> Drawn:
 
 
 def _part(person: Person, name: str) -> tuple[Image.Image, Image.Image]:
-    """Return a part in its colours and where it is, both (480, 640)."""
+    """Draw a part in its colours, and its mask, both (480, 640)."""
     picture = Image.new("RGB", (120 * SCALE, 160 * SCALE))
     shape = Image.new("L", picture.size, 0)
     pens = ImageDraw.Draw(picture), ImageDraw.Draw(shape)

@@ -37,6 +37,6 @@ def data() -> Iterator[None]:
         patch.setattr(fashion_mnist, "load_fashion_mnist", lambda split, folder=None: bars(sizes[split]))
         patch.setattr(splits, "validation_split", lambda pictures: validation_split(pictures, HELD_OUT))
         patch.setattr(mix, "SHOES_AND_BAGS", 50)
-        patch.setattr(mix, "STRANGERS", 50)
+        patch.setattr(mix, "OOD_OBJECTS", 50)
         yield
     torch.set_num_threads(before)

@@ -1,4 +1,4 @@
-"""What becomes of pictures each time that they are learnt, a whole batch at a time."""
+"""Augment training images, a whole batch at a time."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,14 @@ from torch.nn import functional
 
 
 def random_shift_flip(pixels: Tensor, mirrored: Tensor, shift: int, rng: torch.Generator) -> Tensor:
-    """Shift uint8 (n, 1, h, w) by up to `shift` pixels each way over background, and mirror where told."""
+    """Shift each image at random by up to `shift` pixels along both axes, and flip chosen images horizontally.
+
+    Args:
+        pixels: uint8 (n, 1, h, w); pixels shifted in from outside are 0.
+        mirrored: bool (n,), which images are flipped.
+        shift: maximum shift in pixels.
+        rng: generator on the CPU, so that the same seed gives the same images on every device.
+    """
     n, _, height, width = pixels.shape
     device = pixels.device
     padded = functional.pad(pixels, (shift, shift, shift, shift))
@@ -18,7 +25,14 @@ def random_shift_flip(pixels: Tensor, mirrored: Tensor, shift: int, rng: torch.G
 
 
 def cutout(pixels: Tensor, share: float, side: int, rng: torch.Generator) -> Tensor:
-    """Blacken a square of `side` pixels, cut at the edges, in a `share` of the pictures (cutout, arXiv 1708.04552)."""
+    """Set a square at a random place to 0 in a `share` of the images (cutout, arXiv 1708.04552).
+
+    Args:
+        pixels: uint8 (n, 1, h, w).
+        share: probability per image, 0..1.
+        side: side of the square in pixels, rounded up to an odd number; the square may reach over the image's edges.
+        rng: generator on the CPU.
+    """
     n, _, height, width = pixels.shape
     device = pixels.device
     rows = torch.randint(0, height, (n, 1), generator=rng).to(device)

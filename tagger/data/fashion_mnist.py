@@ -1,4 +1,4 @@
-"""What is learnt from: Fashion-MNIST as tensors, with its fixed hold-out, and folders of labelled photos."""
+"""Load Fashion-MNIST, verified by checksums (https://github.com/zalandoresearch/fashion-mnist)."""
 
 import gzip
 import hashlib
@@ -9,15 +9,13 @@ from typing import Literal
 import numpy as np
 import torch
 
-from tagger.data.clothing import _LAYOUTS
 from tagger.data.images import Images
 from tagger.errors import DatasetError
-from tagger.file_names import escape_surrogates
 
 SYSTEM_FOLDER = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's package dataset-fashion-mnist puts the four files."""
+"""Folder of the four files in Debian's package dataset-fashion-mnist."""
 
-# The checksums are of the decompressed bytes: packagers compress anew, with other gzip headers.
+# Checksums of the decompressed bytes, because packagers compress the files again, with other gzip headers.
 _FILES = {
     "train": (
         ("train-images-idx3-ubyte", "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"),
@@ -30,21 +28,18 @@ _FILES = {
 }
 
 
-LABEL_TABLES = tuple(name for name, *_ in _LAYOUTS)
-"""The tables that a folder of labelled photos may hold."""
-
-
-def _hashed(folder: str, group: str) -> bytes:
-    return hashlib.sha256(escape_surrogates(f"{folder}/{group}").encode()).digest()
-
-
 def load_fashion_mnist(split: Literal["train", "test"], folder: Path | None = None) -> Images:
-    """Return the 60,000 training or 10,000 test images of Fashion-MNIST.
+    """Load the 60,000 training or 10,000 test images of Fashion-MNIST.
 
-    They are read from `folder` if given; else from Debian's package, else from torchvision's download in the user's
-    cache, which is filled if need be. Raises `DatasetError` where a file is missing, damaged or another data set's.
+    Args:
+        split: "train" or "test".
+        folder: folder of the four files, gzipped or not. None for that of Debian's package, or where it is not installed
+            torchvision's download in `~/.cache/fmtag`, which is made if necessary.
+
+    Raises:
+        DatasetError: if a file is missing, damaged or of another data set, or the download fails.
     """
-    folder = folder or _found_or_downloaded()
+    folder = folder or _default_folder()
     (images_name, images_sum), (labels_name, labels_sum) = _FILES[split]
     images = _read_idx(folder, images_name, images_sum, header=16)
     labels = _read_idx(folder, labels_name, labels_sum, header=8)
@@ -55,17 +50,18 @@ def load_fashion_mnist(split: Literal["train", "test"], folder: Path | None = No
 
 
 def contains_fashion_mnist(folder: Path) -> bool:
-    """Whether a folder holds any of Fashion-MNIST's four files, packed or not."""
+    """Return whether a folder holds any of Fashion-MNIST's four files, gzipped or not."""
     names = [name for split in _FILES.values() for name, _ in split]
     return any((folder / f"{name}{suffix}").is_file() for name in names for suffix in ("", ".gz"))
 
 
 def fashion_mnist_checksums() -> dict[str, str]:
-    """Return the sha256 of each decompressed Fashion-MNIST file, as `load_fashion_mnist` verifies them."""
+    """Return the sha256 of each of the four decompressed files, keyed by file name."""
     return dict(_FILES["train"] + _FILES["test"])
 
 
-def _found_or_downloaded() -> Path:
+def _default_folder() -> Path:
+    """Return the folder of Debian's package, or that of the download, which is made if it is missing."""
     if SYSTEM_FOLDER.is_dir():
         return SYSTEM_FOLDER
     cache = Path.home() / ".cache" / "fmtag"
@@ -88,6 +84,7 @@ def _download(cache: Path) -> None:
 
 
 def _read_idx(folder: Path, name: str, checksum: str, header: int) -> np.ndarray:
+    """Read the values behind the header of an IDX file, uint8 (n,), and verify the file's checksum."""
     path = folder / f"{name}.gz"
     try:
         content = gzip.decompress(path.read_bytes()) if path.exists() else (folder / name).read_bytes()

@@ -15,7 +15,7 @@ LABELS = (
 """The ten classes in Fashion-MNIST's order (https://github.com/zalandoresearch/fashion-mnist)."""
 
 NONE = len(LABELS)
-"""The class of what is none of these."""
+"""Index of the additional class "none of these", for out-of-distribution (OOD) objects."""
 
 GROUPS = {
     "T-shirt/top": "upper body",
@@ -29,4 +29,4 @@ GROUPS = {
     "Bag": "accessory",
     "Ankle boot": "footwear",
 }
-"""The coarser group that each class belongs to."""
+"""Coarser group of each label."""

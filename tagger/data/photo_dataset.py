@@ -1,4 +1,9 @@
-"""A shop's labelled photos as pictures to learn from, in three parts that no photo leaves when more photos come."""
+"""Load a shop's labelled photos and split them by product into training, validation and test photos.
+
+The split of a product is determined by the sha256 of its name alone, as in `splits`: when photos are added, no photo changes
+its split, so that a test photo of an earlier bundle is never trained on by a later one, and photos of one product are never
+in two splits.
+"""
 
 import hashlib
 from collections import Counter
@@ -30,32 +35,34 @@ from tagger.photos.loader import load_photos
 from tagger.records import Failed, Item, ProductImage
 
 VALIDATION_SHARE, TEST_SHARE = 0.15, 0.15
-"""Shares of the products whose photos calibrate and choose, and whose photos only measure."""
+"""Shares of the products: for model selection and calibration, and for measuring alone; the rest is for training."""
 
 MIN_PRODUCTS_TO_SPLIT = 8
-"""Products below which a class is learnt whole, and measured by nothing: a part of them would say nothing."""
+"""Minimum number of products of a label that is split; one with fewer is trained on with all its photos and not measured,
+because one product more or less would decide its metrics."""
 
 MIN_PHOTOS_PER_LABEL = 2
-"""Photos below which a label teaches nothing."""
+"""Minimum number of photos of a label; one with fewer is left out."""
 
+TRAINING, VALIDATION, TEST = range(3)
 
-Named: TypeAlias = tuple[LabelledPhoto, str]
-"""A row of the table, and the one spelling of its label."""
+CanonicalPhoto: TypeAlias = tuple[LabelledPhoto, str]
+"""A row of the label table, and the canonical spelling of its label."""
 
 
 class ProductPhoto(NamedTuple):
-    """A labelled photo with the product that was found in it."""
+    """A labelled photo with its product image."""
 
     item: Item
-    garment: ProductImage
+    product_image: ProductImage
     label: str
     product: str
-    """Photos with the same name show one product."""
+    """Name of the product: the table's column `group`, or the sha256 of the product image where the table does not name it."""
 
 
 @dataclass(frozen=True)
 class PhotoSplit:
-    """Photos of one part, and the labels of the whole collection."""
+    """The photos of one split, and the labels of the whole data set."""
 
     photos: Sequence[ProductPhoto]
     labels: Sequence[str]
@@ -64,35 +71,36 @@ class PhotoSplit:
         return len(self.photos)
 
     @property
-    def garments(self) -> list[ProductImage]:
-        """The products in the photos."""
-        return [shown.garment for shown in self.photos]
+    def product_images(self) -> list[ProductImage]:
+        """The product images of the photos."""
+        return [photo.product_image for photo in self.photos]
 
     @property
     def classes(self) -> NDArray[np.int64]:
-        """Numbers of the photos' labels, (n,)."""
-        return np.array([self.labels.index(shown.label) for shown in self.photos], np.int64)
+        """Indices of the photos' labels, int64 (n,)."""
+        return np.array([self.labels.index(photo.label) for photo in self.photos], np.int64)
 
     @property
-    def pictures(self) -> Images:
-        """The photos as a network learns them."""
-        pixels = np.stack([garment.pixels for garment in self.garments])[:, None]
+    def images(self) -> Images:
+        """The photos as tensors to train on."""
+        pixels = np.stack([image.pixels for image in self.product_images])[:, None]
         return Images(torch.from_numpy(pixels), torch.from_numpy(self.classes), names=tuple(self.labels))
 
 
 @dataclass(frozen=True)
 class PhotoDataset:
-    """The labels of a collection, its three parts, and sentences on all that was odd."""
+    """Labelled photos in three splits, disjoint by product."""
 
     labels: tuple[str, ...]
     training: PhotoSplit
-    held_out: PhotoSplit
+    validation: PhotoSplit
     test: PhotoSplit
     notes: list[str] = field(default_factory=list)
+    """Sentences on photos and labels that were left out, respelled or not split."""
 
 
 def load_photo_dataset(
-    given: str,
+    source: str,
     known: Sequence[str] = (),
     image_column: str | None = None,
     label_column: str | None = None,
@@ -100,29 +108,39 @@ def load_photo_dataset(
     progress: Callable[[int, int], None] = lambda done, total: None,
     check: Callable[[Sequence[str]], None] = lambda labels: None,
 ) -> PhotoDataset:
-    """Return the labelled photos of a table, or of a folder with one subfolder a class, read and split.
+    """Load and split the labelled photos of a table, or of a folder with one subfolder per label.
 
-    The part of a product hangs on its name, or where no column `group` names it on what its picture shows, and on nothing else:
-    what was tested on stays so when photos are added. Labels that differ from one another, or from `known` ones, in case and
-    punctuation alone are one. `check` is given the labels of enough photos before the first
-    photo is opened. Raises `SourceError` or `DatasetError` where there is too little to learn from.
+    Labels that differ only in case and punctuation, from each other or from a known label, are merged. Photos that cannot be
+    read or show no product, and labels with fewer than `MIN_PHOTOS_PER_LABEL` photos, are left out with a note.
+
+    Args:
+        source: table or folder.
+        known: labels of the bundle to start from; they come first, in their order and spelling.
+        image_column: column of the photos' paths; None to find it.
+        label_column: column of the labels; None to find it.
+        workers: threads that load photos; None for one per processor.
+        progress: called with the number of photos loaded and in all.
+        check: called with the labels of enough photos before the first photo is opened; it may raise.
+
+    Raises:
+        SourceError: if the source cannot be read.
+        DatasetError: if there are fewer than two labels with enough photos, or the validation or test split would be empty.
     """
-    table = read_label_table(given, given, image_column, label_column)
-    notes = [*table.notes, *_empty_classes(given)]
-    named = _named(list(table.photos.values()), known, notes)
-    check(_frequent(Counter(label for _, label in named), known))
-    seen = _seen(named, workers, progress, notes)
-    labels = _labels(given, named, seen, known, notes)
-    photos = [shown for shown in seen if shown.label in labels]
-    return PhotoDataset(labels, *_parts(given, photos, labels, notes), notes)
+    table = read_label_table(source, source, image_column, label_column)
+    notes = [*table.notes, *_empty_class_notes(source)]
+    rows = _with_canonical_labels(list(table.photos.values()), known, notes)
+    check(_frequent_labels(Counter(label for _, label in rows), known))
+    photos = _load_product_photos(rows, workers, progress, notes)
+    labels = _trained_labels(source, rows, photos, known, notes)
+    return PhotoDataset(labels, *_split(source, [photo for photo in photos if photo.label in labels], labels, notes), notes)
 
 
-def _empty_classes(given: str) -> list[str]:
-    """Return a sentence on the subfolders without a photo, where the classes are folders."""
-    folder = labels_location(given)
+def _empty_class_notes(source: str) -> list[str]:
+    """Return a note on subfolders without a photo, where labels are subfolders."""
+    folder = labels_location(source)
     if not folder.is_dir():
         return []
-    empty = [one.name for one in sorted(folder.iterdir()) if _is_class(one) and not any(map(_is_image, one.rglob("*")))]
+    empty = [path.name for path in sorted(folder.iterdir()) if _is_class(path) and not any(map(_is_image, path.rglob("*")))]
     return [count_and_examples("Subfolders without a photo, so no classes", empty)] if empty else []
 
 
@@ -134,104 +152,114 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
-def _named(rows: Sequence[LabelledPhoto], known: Sequence[str], notes: list[str]) -> list[Named]:
-    """Return the rows that have a label, each with the one spelling of it."""
-    rest = [row for row in rows if row.label != NONE]
-    if len(rest) < len(rows):
-        notes.append(f"Photos of none of the labels ({NONE}), left out: {len(rows) - len(rest)}; adapt can learn from them.")
-    spellings = canonical_labels([row.label for row in rest], known)
+def _with_canonical_labels(rows: Sequence[LabelledPhoto], known: Sequence[str], notes: list[str]) -> list[CanonicalPhoto]:
+    """Return the rows whose label is not `NONE`, each with the canonical spelling of its label."""
+    labelled = [row for row in rows if row.label != NONE]
+    if len(labelled) < len(rows):
+        notes.append(
+            f"Photos of none of the labels ({NONE}), left out: {len(rows) - len(labelled)}; fmtag adapt can learn from them."
+        )
+    spellings = canonical_labels([row.label for row in labelled], known)
     notes += spelling_notes(spellings)
-    return [(row, spellings[row.label]) for row in rest]
+    return [(row, spellings[row.label]) for row in labelled]
 
 
-def _seen(
-    named: Sequence[Named],
+def _load_product_photos(
+    rows: Sequence[CanonicalPhoto],
     workers: int | None,
     progress: Callable[[int, int], None],
     notes: list[str],
 ) -> list[ProductPhoto]:
-    """Return the photos that can be read and show a product."""
-    seen: list[ProductPhoto] = []
+    """Load the photos that can be read and show a product."""
+    photos: list[ProductPhoto] = []
     unreadable: list[str] = []
-    nothing: list[str] = []
-    for number, (prepared, (row, label)) in enumerate(
-        zip(load_photos((row.item for row, _ in named), workers), named, strict=True), 1
-    ):
-        outcome = prepared.outcome
+    empty: list[str] = []
+    loaded_photos = load_photos((row.item for row, _ in rows), workers)
+    for number, (loaded, (row, label)) in enumerate(zip(loaded_photos, rows, strict=True), 1):
+        outcome = loaded.outcome
         if isinstance(outcome, ProductImage) and outcome.found:
-            shown = hashlib.sha256(outcome.pixels.tobytes()).hexdigest()
-            seen.append(ProductPhoto(row.item, outcome, label, row.product or shown))
+            digest = hashlib.sha256(outcome.pixels.tobytes()).hexdigest()
+            photos.append(ProductPhoto(row.item, outcome, label, row.product or digest))
         else:
-            (unreadable if isinstance(outcome, Failed) else nothing).append(row.item.path)
-        progress(number, len(named))
+            (unreadable if isinstance(outcome, Failed) else empty).append(row.item.path)
+        progress(number, len(rows))
     if unreadable:
         notes.append(count_and_examples("Photos that cannot be read, left out", unreadable))
-    if nothing:
-        notes.append(count_and_examples("Photos that show no product that stands out, left out", nothing))
-    return seen
+    if empty:
+        notes.append(count_and_examples("Photos in which no product stands out, left out", empty))
+    return photos
 
 
-def _labels(
-    given: str, named: Sequence[Named], seen: Sequence[ProductPhoto], known: Sequence[str], notes: list[str]
+def _trained_labels(
+    source: str, rows: Sequence[CanonicalPhoto], photos: Sequence[ProductPhoto], known: Sequence[str], notes: list[str]
 ) -> tuple[str, ...]:
-    """Return the labels that enough photos have: `known` ones first, in their order."""
-    counts = Counter(photo.label for photo in seen)
-    used_labels = {label for _, label in named}
-    few = sorted(label for label in used_labels if counts[label] < MIN_PHOTOS_PER_LABEL)
-    if few:
-        notes.append(f"{', '.join(map(repr, few))}: fewer than {MIN_PHOTOS_PER_LABEL} photos to learn from, so left out.")
-    kept = used_labels.difference(few)
+    """Return the labels with enough photos, `known` ones first in their order; raises `DatasetError` for fewer than two."""
+    counts = Counter(photo.label for photo in photos)
+    used = {label for _, label in rows}
+    rare = sorted(label for label in used if counts[label] < MIN_PHOTOS_PER_LABEL)
+    if rare:
+        notes.append(f"{', '.join(map(repr, rare))}: fewer than {MIN_PHOTOS_PER_LABEL} usable photos, left out.")
+    kept = used.difference(rare)
     if len(kept) < 2:
-        short = (
-            f"{given} holds photos of {len(kept)} label{'s' * (len(kept) != 1)} that can be learnt from"
+        message = (
+            f"{source} holds {len(kept)} label{'s' * (len(kept) != 1)} that can be learnt"
             f"{f' ({next(iter(kept))})' if kept else ''}; label photos of at least two, {MIN_PHOTOS_PER_LABEL} of each."
         )
-        raise DatasetError(" ".join([short, *notes]))  # what was left out is why
+        raise DatasetError(" ".join([message, *notes]))  # the notes name the labels that were left out
     if known and (new := sorted(kept.difference(known))):
-        notes.append(f"New to the bundle that it begins with: {', '.join(new)}.")
-    return _frequent(counts, known)
+        notes.append(f"New to the bundle that training starts from: {', '.join(new)}.")
+    return _frequent_labels(counts, known)
 
 
-def _frequent(counts: Mapping[str, int], known: Sequence[str]) -> tuple[str, ...]:
-    """Return the labels that have enough photos: `known` ones first, in their order."""
+def _frequent_labels(counts: Mapping[str, int], known: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels with enough photos: `known` ones first in their order, then the others sorted."""
     kept = {label for label, count in counts.items() if count >= MIN_PHOTOS_PER_LABEL}
     return (*(label for label in known if label in kept), *sorted(kept.difference(known)))
 
 
-def _parts(
-    given: str, photos: Sequence[ProductPhoto], labels: Sequence[str], notes: list[str]
+def _split(
+    source: str, photos: Sequence[ProductPhoto], labels: Sequence[str], notes: list[str]
 ) -> tuple[PhotoSplit, PhotoSplit, PhotoSplit]:
-    """Return the photos to learn from, those to choose and calibrate by, and those that only measure."""
-    products = {label: {shown.product for shown in photos if shown.label == label} for label in labels}
-    rare = [label for label, some in products.items() if len(some) < MIN_PRODUCTS_TO_SPLIT or all(map(_part, some))]
-    learnt_whole = set().union(*(products[label] for label in rare))
-    parts: tuple[list[ProductPhoto], ...] = ([], [], [])
-    for shown in photos:
-        parts[0 if shown.product in learnt_whole else _part(shown.product)].append(shown)
-    if rare:
+    """Split the photos by product; raises `DatasetError` if the validation or the test split would be empty.
+
+    Products of a label with too few of them, or with none that the hash assigns to training, are all trained on.
+    """
+    products = {label: {photo.product for photo in photos if photo.label == label} for label in labels}
+    unsplit = [label for label, names in products.items() if len(names) < MIN_PRODUCTS_TO_SPLIT or all(map(split_of, names))]
+    trained_whole = set().union(*(products[label] for label in unsplit))
+    splits: tuple[list[ProductPhoto], ...] = ([], [], [])
+    for photo in photos:
+        splits[TRAINING if photo.product in trained_whole else split_of(photo.product)].append(photo)
+    if unsplit:
         notes.append(
-            f"{', '.join(rare)}: fewer than {MIN_PRODUCTS_TO_SPLIT} products, so all are learnt, and nothing tells how well."
+            f"{', '.join(unsplit)}: fewer than {MIN_PRODUCTS_TO_SPLIT} products, so all their photos are trained on and none "
+            "measures them."
         )
-    for name, part in (("held out", parts[1]), ("tested on", parts[2])):
-        if not part:
+    for name, split in (("validation", splits[VALIDATION]), ("test", splits[TEST])):
+        if not split:
             raise DatasetError(
-                f"{given} holds too few photos: none would be {name}; label {MIN_PRODUCTS_TO_SPLIT} products of a label at least."
+                f"{source} holds too few photos: the {name} split would be empty; label at least {MIN_PRODUCTS_TO_SPLIT} "
+                "products of a label."
             )
-        there = {shown.label for shown in part}
-        missing = [label for label in labels if label not in rare and label not in there]
+        present = {photo.label for photo in split}
+        missing = [label for label in labels if label not in unsplit and label not in present]
         if missing:
-            notes.append(f"{', '.join(missing)}: by chance no product is {name}.")
-    first, second, third = (PhotoSplit(part, labels) for part in parts)
-    return first, second, third
+            notes.append(f"{', '.join(missing)}: no product is in the {name} split, by the hash of the products' names.")
+    training, validation, test = (PhotoSplit(split, labels) for split in splits)
+    return training, validation, test
 
 
-def _part(product: str) -> int:
-    """Return 0 to learn from, 1 to hold out or 2 to test on, by the hash of a product's name."""
-    place = int.from_bytes(hashlib.sha256(escape_surrogates(product).encode()).digest()[:4], "big") / 2**32
-    return 2 if place < TEST_SHARE else 1 if place < TEST_SHARE + VALIDATION_SHARE else 0
+def split_of(product: str) -> int:
+    """Return the split of a product, `TRAINING`, `VALIDATION` or `TEST`, by the sha256 of its name.
+
+    The first four bytes of the hash, as a fraction of 2**32, are uniform in 0..1: below `TEST_SHARE` is the test split, below
+    `TEST_SHARE + VALIDATION_SHARE` the validation split.
+    """
+    position = int.from_bytes(hashlib.sha256(escape_surrogates(product).encode()).digest()[:4], "big") / 2**32
+    return TEST if position < TEST_SHARE else VALIDATION if position < TEST_SHARE + VALIDATION_SHARE else TRAINING
 
 
-def split_as_csv(part: PhotoSplit) -> bytes:
-    """Return a CSV of the photos that `fmtag evaluate` takes: where they lie, their labels, whose product they show."""
-    rows = ((shown.item.place, shown.label, shown.product) for shown in part.photos)
+def split_as_csv(split: PhotoSplit) -> bytes:
+    """Return a CSV of the photos' files, labels and products, as `fmtag evaluate` reads it."""
+    rows = ((photo.item.place, photo.label, photo.product) for photo in split.photos)
     return as_csv([TEST_COLUMNS, *rows])

@@ -1,1 +1,1 @@
-"""Image files: decoded, the product found in them, and cut to what the networks see."""
+"""Photo files: decoding, detection of the product, and product images."""

@@ -1,4 +1,4 @@
-"""Files to garments: decode -> garment, in threads, in order, and only as far ahead as memory stays flat."""
+"""Load photos as product images: read, decode and extract in threads, in order, reading a bounded number ahead."""
 
 import os
 from collections import deque
@@ -14,24 +14,26 @@ from tagger.photos.product import extract_product
 from tagger.records import Content, Failed, Item, Photo, ProductImage, Result
 
 READ_AHEAD = 4
-"""Photos in the making for every worker, so that none waits and memory stays flat."""
+"""Photos per worker that are in progress or waiting to be taken: enough that no worker idles, few enough to bound memory."""
 
 
 @dataclass(frozen=True)
 class LoadedPhoto:
-    """A photo on its way to the network: its garment, why there is none, or None where its bytes are known already."""
+    """An item of a catalog with its product image, or with the failure to load it."""
 
     item: Item
     outcome: ProductImage | Failed | None
+    """None where the file's bytes are known already, so that it was not decoded."""
     content: Content | None = None
-    """What was read; None where nothing could be."""
+    """Hash, size and time of the file; None where it could not be read."""
 
 
 @dataclass(frozen=True)
 class ScoredPhoto(LoadedPhoto):
-    """A photo with what became of it; `result` is None where its bytes were known already."""
+    """A loaded photo with its class probabilities or failure."""
 
     result: Result | None = None
+    """None where the file's bytes are known already, so that a stored result applies."""
 
 
 def load_photos(
@@ -40,74 +42,85 @@ def load_photos(
     allow_truncated: bool = False,
     known: Callable[[bytes], bool] = lambda sha256: False,
 ) -> Generator[LoadedPhoto, None, None]:
-    """Yield each item with its garment, or why there is none, in their order; `workers` None takes one a processor.
+    """Load items in threads and yield them in their order, reading `READ_AHEAD` photos per worker ahead.
 
-    What `known`, which is asked in the workers' threads, says of the sha256 of a file's bytes spares decoding them. Who stops
-    early closes the generator, which waits for the threads, before what `known` asks.
+    Args:
+        items: taken one by one, as reading ahead requires.
+        workers: number of threads; None for one per processor that this process may use.
+        allow_truncated: decode truncated files as far as they go, and mark them.
+        known: whether a result is stored for a file's sha256; such files are not decoded. It is called in the threads.
+
+    A caller that stops early must close the generator, which waits for the threads, before it closes what `known` uses.
     """
 
-    def work(item: Item) -> LoadedPhoto:
+    def load(item: Item) -> LoadedPhoto:
         if item.problem is not None or item.file is None:
             return LoadedPhoto(item, item.problem or Failed("bad_row", "an item without a file"))
-        got = read(item.file)
-        if isinstance(got, Failed):
-            return LoadedPhoto(item, got)
-        encoded, content = got
+        file_read = read(item.file)
+        if isinstance(file_read, Failed):
+            return LoadedPhoto(item, file_read)
+        encoded, content = file_read
         if known(content.sha256):
             return LoadedPhoto(item, None, content)
         photo = decode_bytes(encoded, str(item.file), allow_truncated)
-        return LoadedPhoto(item, photo if isinstance(photo, Failed) else _cut(photo, str(item.file)), content)
+        return LoadedPhoto(item, photo if isinstance(photo, Failed) else _extract_or_fail(photo, str(item.file)), content)
 
-    count = workers or _processors()
+    count = workers or _available_processors()
     with ThreadPoolExecutor(count, "photos") as pool:
-        yield from _in_order(pool, work, items, READ_AHEAD * count)
+        yield from _map_in_order(pool, load, items, READ_AHEAD * count)
 
 
-def _cut(photo: Photo, name: str) -> ProductImage | Failed:
-    """Return the garment of a photo; what goes wrong is that photo's failure, and not that of all the others."""
+def _extract_or_fail(photo: Photo, name: str) -> ProductImage | Failed:
+    """Extract the product image; an exception becomes the failure of this photo and does not end the run."""
     try:
         return extract_product(photo)
     except Exception as error:
-        return Failed("unreadable", f"{name}: nothing could be cut out ({error or type(error).__name__})")
+        return Failed("unreadable", f"{name}: nothing could be cut out ({str(error) or type(error).__name__})")
 
 
-def _processors() -> int:
-    """Return how many processors this process may use, which is less than the machine has in a container."""
+def _available_processors() -> int:
+    """Return the number of processors that this process may use, which in a container may be less than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _in_order(
-    pool: ThreadPoolExecutor, work: Callable[[Item], LoadedPhoto], items: Iterable[Item], ahead: int
+def _map_in_order(
+    pool: ThreadPoolExecutor, load: Callable[[Item], LoadedPhoto], items: Iterable[Item], read_ahead: int
 ) -> Iterator[LoadedPhoto]:
-    """Yield `work` of each item in their order, with at most `ahead` of them begun and not yet taken."""
-    begun: deque[Future[LoadedPhoto]] = deque()
+    """Yield `load` of each item in their order, with at most `read_ahead` of them submitted and not yet yielded.
+
+    `Executor.map` would submit all items at once, and keep all results that are not yet taken.
+    """
+    pending: deque[Future[LoadedPhoto]] = deque()
     try:
         for item in items:
-            begun.append(pool.submit(work, item))
-            if len(begun) >= ahead:
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
+            pending.append(pool.submit(load, item))
+            if len(pending) >= read_ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
-        for future in begun:
+        for future in pending:
             future.cancel()
 
 
 def product_images(batch: Iterable[LoadedPhoto]) -> list[ProductImage]:
-    """Return what the network has to see of a batch: the garments in which something was found."""
-    return [one.outcome for one in batch if isinstance(one.outcome, ProductImage) and one.outcome.found]
+    """Return the product images of a batch in which a product was found: the input of the network."""
+    return [photo.outcome for photo in batch if isinstance(photo.outcome, ProductImage) and photo.outcome.found]
 
 
 def attach_results(batch: Iterable[LoadedPhoto], probabilities: Iterable[NDArray[np.float32]]) -> Iterator[ScoredPhoto]:
-    """Yield what became of each photo of a batch; `probabilities` are those of `product_images` it.
+    """Yield the photos of a batch with their results.
 
-    Each of these pictures takes the next row, so that no failed photo borrows its neighbour's tag.
+    Args:
+        batch: loaded photos.
+        probabilities: a row of class probabilities, (labels,), for each of `product_images(batch)`, in their order; photos
+            that failed or show no product have no row.
     """
     rows = iter(probabilities)
-    for one in batch:
+    for photo in batch:
         result: Result | None = None
-        if isinstance(one.outcome, ProductImage):
-            result = Result(None, next(rows) if one.outcome.found else None, one.outcome.truncated)
-        elif one.outcome is not None:
-            result = Result(one.outcome)
-        yield ScoredPhoto(one.item, one.outcome, one.content, result)
+        if isinstance(photo.outcome, ProductImage):
+            result = Result(None, next(rows) if photo.outcome.found else None, photo.outcome.truncated)
+        elif photo.outcome is not None:
+            result = Result(photo.outcome)
+        yield ScoredPhoto(photo.item, photo.outcome, photo.content, result)

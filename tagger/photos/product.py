@@ -1,8 +1,8 @@
-"""A photo becomes the 28x28 picture that Fashion-MNIST would have made of it.
+"""Extract the product image, 28x28 pixels in Fashion-MNIST's form, from a photo.
 
-Fashion-MNIST (arXiv 1708.07747, section 2) took shop photos on white, trimmed the background, shrank the longest side to
-28 pixels, sharpened, centred and negated. Other people's photos have grey walls, floors, gradients and shadows, so here
-the background is modelled from the photo's border and cut to exactly 0 before the same steps follow.
+Fashion-MNIST (arXiv 1708.07747, section 2) was made from shop photos on white: background trimmed, longest side shrunk to
+28 pixels, sharpened, centred, negated. Other photos have grey walls, floors, gradients and shadows, so here the background
+is modelled from the photo's border and set to exactly 0 before the same steps are applied.
 """
 
 from dataclasses import dataclass
@@ -17,71 +17,84 @@ from tagger.photos.person import worn_mask
 from tagger.records import Photo, ProductImage
 
 VERSION = 2
-"""Grows with every change that gives another picture; part of every result's fingerprint."""
+"""Version of the preprocessing: incremented by every change of any product image, and part of every result's fingerprint."""
 
 SIDE = 28
+"""Side of a product image in pixels."""
 
 EDGE_SHARE = 0.0125
-"""Share of the longer side that is cut off all around first: many exports draw a faint frame there."""
+"""Share of the longer side that is cropped on all four sides first: many exports draw a faint frame there."""
 
 BORDER_SHARE = 0.03
-"""Width of the border that the background is modelled from, as a share of the shorter side."""
+"""Width of the border from which the background is modelled, as a share of the shorter side."""
 
-LEAST_DIFFERENCE, MOST_DIFFERENCE, NOISES = 5.5, 48.5, 4.0
-"""Pixels stand out from `NOISES` times the ground's own noise on, kept within these bounds; in grey levels.
+MIN_DIFFERENCE, MAX_DIFFERENCE, NOISE_FACTOR = 5.5, 48.5, 4.0
+"""A pixel stands out if it differs from the background by `NOISE_FACTOR` times the background's noise, within these bounds.
 
-Half levels, because on an even ground differences are whole ones, and no rounding of the fit is to decide on them."""
+In grey levels. Half levels, because differences on an even background are whole ones, and rounding in the fit of the
+background must not decide between them."""
 
-LEAST_AREA = 0.005
-"""Share of the photo below which what stands out is dust, not a product."""
+MIN_AREA = 0.005
+"""Minimum area of a product as a share of the photo; less is dust."""
 
-LEAST_PART, LEAST_PART_WORN = 0.2, 0.15
-"""Share of the largest part from which another one belongs to the product; hair and bags cut what is worn in pieces."""
+MIN_PART, MIN_PART_WORN = 0.2, 0.15
+"""Minimum area of a further connected part of the product as a share of the largest one; of a garment on a person it is less,
+because hair and bags divide it."""
 
-LEAST_TONE, MOST_LIFT = 150, 12.5
-"""Pale products are made darker, until a tenth of their pixels have this tone; by no more than so many times.
+MIN_TONE, MAX_LIFT = 150, 12.5
+"""Pale products are darkened, which brightens the negative, until a tenth of their pixels reach `MIN_TONE` (0..255).
 
-Fashion-MNIST left white products out, and a network that learnt from it sees next to nothing where all is nearly black."""
+The negative is multiplied by at most `MAX_LIFT`. Fashion-MNIST excluded white products, and a network trained on it
+recognises next to nothing in a nearly black image."""
 
 
 def extract_product(photo: Photo) -> ProductImage:
-    """Return the product in `photo` as Fashion-MNIST shows its own: bright on 0, longest side 28, centred."""
+    """Extract the product image of a photo.
+
+    Returns:
+        uint8 (28, 28): the product bright on 0, its longest side 28 pixels, centred. All 0 with `found` false where nothing
+        stands out. An image already in Fashion-MNIST's form is passed through unchanged and marked `native`: networks with
+        a separate head for photos classify it with the head for Fashion-MNIST's own images.
+    """
     if _is_fashion_mnist(photo.pixels):
         return ProductImage(photo.pixels[:, :, 0].copy(), found=True, truncated=photo.truncated, native=True)
-    found = cut_product(photo)
-    if found is None:
+    product = cut_product(photo)
+    if product is None:
         return ProductImage(np.zeros((SIDE, SIDE), np.uint8), found=False, truncated=photo.truncated)
-    return ProductImage(centred(found.pixels), found=True, truncated=photo.truncated, worn=found.worn)
+    return ProductImage(centred(product.pixels), found=True, truncated=photo.truncated, worn=product.worn)
 
 
 @dataclass(frozen=True)
 class Product:
-    """A product alone, uint8 (height, width): grey, negated, at least 1, on 0; of a figure, what it has `worn_mask`."""
+    """A product cut out of its photo, at the photo's resolution."""
 
     pixels: Pixels
+    """uint8 (h, w), its bounding box: grey and negated, at least 1 on the product and 0 elsewhere."""
     worn: bool
+    """Whether a person wears it, who was removed."""
 
 
 def cut_product(photo: Photo) -> Product | None:
-    """Return the product in `photo`, of a figure what is worn above the hips; None where nothing stands out."""
-    pixels = _without_edge(photo.pixels)
+    """Cut the product out of a photo, or the garment that a person wears above the hips; None where nothing stands out."""
+    pixels = _crop_frame(photo.pixels)
     mask = product_mask(pixels)
     if mask is None:
         return None
-    garments = worn_mask(pixels, mask)
-    shown = mask if garments is None else _large_parts(garments, LEAST_PART_WORN)
-    return Product(_negative(pixels, _holes_filled(shown)), worn=garments is not None)
+    garment = worn_mask(pixels, mask)
+    product = mask if garment is None else _large_parts(garment, MIN_PART_WORN)
+    return Product(_negative(pixels, _fill_holes(product)), worn=garment is not None)
 
 
 def _is_fashion_mnist(pixels: Pixels) -> bool:
-    """Whether a picture is already in Fashion-MNIST's form: 28x28, grey, and not on a bright ground."""
+    """Return whether an image already has Fashion-MNIST's form: 28x28 pixels, grey, and not on a bright background."""
     if pixels.shape[:2] != (SIDE, SIDE) or (pixels != pixels[:, :, :1]).any():
         return False
     corners = pixels[[0, 0, -1, -1], [0, -1, 0, -1], 0]
     return bool(np.median(corners) < 128)
 
 
-def _without_edge(pixels: Pixels) -> Pixels:
+def _crop_frame(pixels: Pixels) -> Pixels:
+    """Crop `EDGE_SHARE` off every side, unless the image is too small for that."""
     edge = round(EDGE_SHARE * max(pixels.shape))
     if edge == 0 or min(pixels.shape[:2]) <= 4 * edge:
         return pixels
@@ -89,68 +102,74 @@ def _without_edge(pixels: Pixels) -> Pixels:
 
 
 def product_mask(pixels: Pixels) -> Pixels | None:
-    """Return uint8 (h, w), 255 on the product and 0 elsewhere, or None where nothing stands out."""
+    """Segment what stands out from the background of an image, uint8 (h, w, 3) RGB.
+
+    Returns:
+        uint8 (h, w), 255 on the product and 0 elsewhere, or None where less than `MIN_AREA` of the image stands out.
+    """
     difference, noise = _difference_from_background(pixels)
-    threshold = min(MOST_DIFFERENCE, max(LEAST_DIFFERENCE, NOISES * noise))
-    apart = (difference > threshold).view(np.uint8)
-    # An opening by 2x2, which keeps straps; MORPH_OPEN would move it by a pixel, as it does not mirror even kernels.
-    apart = _bytes(cv2.dilate(cv2.erode(apart, _SQUARE_2, anchor=(1, 1)), _SQUARE_2, anchor=(0, 0)))
-    apart = _bytes(cv2.morphologyEx(apart, cv2.MORPH_CLOSE, _SQUARE_5))
-    product = _large_parts(apart, LEAST_PART)
-    return product if np.count_nonzero(product) >= LEAST_AREA * product.size else None
+    threshold = min(MAX_DIFFERENCE, max(MIN_DIFFERENCE, NOISE_FACTOR * noise))
+    foreground = (difference > threshold).view(np.uint8)
+    # An opening by 2x2, which keeps straps. In two steps, because MORPH_OPEN does not mirror kernels of even size and would
+    # shift the mask by a pixel.
+    foreground = _as_uint8(cv2.dilate(cv2.erode(foreground, _SQUARE_2, anchor=(1, 1)), _SQUARE_2, anchor=(0, 0)))
+    foreground = _as_uint8(cv2.morphologyEx(foreground, cv2.MORPH_CLOSE, _SQUARE_5))
+    product = _large_parts(foreground, MIN_PART)
+    return product if np.count_nonzero(product) >= MIN_AREA * product.size else None
 
 
 def _difference_from_background(pixels: Pixels) -> tuple[Floats, float]:
-    """Return the largest channel's difference from the ground, float (h, w), and the ground's noise; in grey levels.
+    """Return the largest difference of the three channels from the background, float (h, w), and the background's noise.
 
-    Each channel's ground is a quadratic surface a + bx + cy + dxy + exx + fyy fitted to the border by iteratively
-    reweighted least squares (Geman-McClure's weights), so that a product which touches the border does not bend it.
+    Both in grey levels. The background of each channel is a quadratic surface a + bx + cy + dxy + exx + fyy, fitted to the
+    border by iteratively reweighted least squares (Geman-McClure weights), so that a product which touches the border does
+    not bend it. The noise is the 0.8-quantile of the residuals of the border pixels that fit.
     """
-    basis, colours = _border(pixels)
-    residual = _largest(np.abs(colours - np.median(colours, axis=1, keepdims=True)))
+    basis, colours = _border_samples(pixels)
+    residual = _channel_max(np.abs(colours - np.median(colours, axis=1, keepdims=True)))
     for _ in range(4):
         scale = max(2.0, 1.5 * _quantile(residual, 0.5))
         weighted = basis / (1 + (residual / scale) ** 2) ** 2
         normal = weighted @ basis.T + len(residual) * _STIFFNESS
         coefficients = np.linalg.solve(normal, weighted @ colours.T)
-        residual = _largest(np.abs(colours - coefficients.T @ basis))
-    ground = residual[residual < 3 * scale]
-    noise = _quantile(ground, 0.8) if len(ground) else MOST_DIFFERENCE
+        residual = _channel_max(np.abs(colours - coefficients.T @ basis))
+    inliers = residual[residual < 3 * scale]
+    noise = _quantile(inliers, 0.8) if len(inliers) else MAX_DIFFERENCE
     return _largest_difference(pixels, coefficients), noise
 
 
 def _largest_difference(pixels: Pixels, coefficients: Floats) -> Floats:
-    """Return float (h, w): the largest channel's difference from the surfaces whose `coefficients` are (6, 3)."""
+    """Return the largest difference of the channels from the surfaces with these coefficients, (6, 3), as float (h, w)."""
     height, width = pixels.shape[:2]
     constant, along_x, along_y, along_xy, along_xx, along_yy = coefficients
-    none = np.zeros_like(constant)
+    zero = np.zeros_like(constant)
     # Rows are powers of y, columns powers of x: two small matrix products instead of six full-size terms.
-    matrix = np.array([[constant, along_x, along_xx], [along_y, along_xy, none], [along_yy, none, none]], np.float32)
-    ground = _powers(height).T @ matrix.transpose(2, 0, 1) @ _powers(width)
-    return _largest(np.abs(np.stack(cv2.split(pixels)) - ground))
+    matrix = np.array([[constant, along_x, along_xx], [along_y, along_xy, zero], [along_yy, zero, zero]], np.float32)
+    background = _powers(height).T @ matrix.transpose(2, 0, 1) @ _powers(width)
+    return _channel_max(np.abs(np.stack(cv2.split(pixels)) - background))
 
 
-def _largest(channels: Floats) -> Floats:
-    """Return the largest of three channels; a reduction over so short an axis would take three times as long."""
+def _channel_max(channels: Floats) -> Floats:
+    """Return the maximum over three channels; `max` over so short an axis would take three times as long."""
     largest: Floats = np.maximum(np.maximum(channels[0], channels[1]), channels[2])
     return largest
 
 
 def _quantile(values: Floats, share: float) -> float:
-    """Return the value below which a `share` of them lies; numpy's own takes ten times as long to weigh neighbours."""
+    """Return a quantile without interpolation; `np.quantile` takes ten times as long."""
     place = int(share * len(values))
     return float(np.partition(values, place)[place])
 
 
-def _border(pixels: Pixels) -> tuple[Floats, Floats]:
-    """Return the surface's terms float (6, n) and the colours float (3, n) of about 400 pixels along the border."""
-    rows, columns, basis = _border_places(*pixels.shape[:2])
+def _border_samples(pixels: Pixels) -> tuple[Floats, Floats]:
+    """Return the surface's terms, float (6, n), and the colours, float (3, n), of about 400 pixels along the border."""
+    rows, columns, basis = _border_positions(*pixels.shape[:2])
     return basis, np.ascontiguousarray(pixels[rows, columns].T, np.float32)
 
 
-@lru_cache(maxsize=64)  # the photos of one shop have few sizes
-def _border_places(height: int, width: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
-    """Return rows (n,), columns (n,) and the surface's terms there (6, n), with x and y in -1..1."""
+@lru_cache(maxsize=64)  # the photos of a shop have few sizes
+def _border_positions(height: int, width: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+    """Return the rows (n,) and columns (n,) of the samples and the surface's terms there (6, n), with x and y in -1..1."""
     rim = max(1, round(BORDER_SHARE * min(height, width)))
     step = max(1, 2 * (width + height) * rim // 400)
     ys, xs = np.mgrid[0:height, 0:width]
@@ -163,44 +182,47 @@ def _border_places(height: int, width: int) -> tuple[NDArray[np.intp], NDArray[n
 
 @lru_cache(maxsize=128)
 def _powers(count: int) -> Floats:
-    """Return 1, x and x squared float (3, count) for x from -1 to 1."""
+    """Return 1, x and x squared for `count` values of x from -1 to 1, float (3, count)."""
     x = np.linspace(-1, 1, count, dtype=np.float32)
     return np.stack([np.ones_like(x), x, x * x])
 
 
 _STIFFNESS = 1e-3 * np.diag([0, 0.1, 0.1, 1, 1, 1]).astype(np.float32)
-"""Keeps the surface flat where the border says little."""
+"""Ridge penalty on all terms but the constant, which keeps the surface flat where the border determines it poorly."""
 
 _SQUARE_2, _SQUARE_5 = np.ones((2, 2), np.uint8), np.ones((5, 5), np.uint8)
 
 
-def _large_parts(apart: Pixels, least_share: float) -> Pixels:
-    """Return the connected parts worth keeping: the largest, and others with at least `least_share` of its area."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(apart, connectivity=8)
+def _large_parts(mask: Pixels, min_share: float) -> Pixels:
+    """Return a mask of the largest connected part and of others with at least `min_share` of its area, 0 or 255."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA].copy()
     areas[0] = 0
-    kept: Pixels = np.where((areas > 0) & (areas >= least_share * areas.max()), 255, 0).astype(np.uint8)
+    kept: Pixels = np.where((areas > 0) & (areas >= min_share * areas.max()), 255, 0).astype(np.uint8)
     parts: Pixels = np.take(kept, np.asarray(labels))
     return parts
 
 
-def _holes_filled(mask: Pixels) -> Pixels:
-    """Return the mask with all that the border cannot reach, such as a print in the ground's colour."""
+def _fill_holes(mask: Pixels) -> Pixels:
+    """Fill what is enclosed by the mask, such as a print in the background's colour."""
     outside = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     cv2.floodFill(outside, None, (0, 0), 255)
-    return _bytes(cv2.bitwise_or(mask, cv2.bitwise_not(outside[1:-1, 1:-1])))
+    return _as_uint8(cv2.bitwise_or(mask, cv2.bitwise_not(outside[1:-1, 1:-1])))
 
 
 def _negative(pixels: Pixels, mask: Pixels) -> Pixels:
-    """Return the bounding box of the mask: grey, negated, at least 1, and 0 outside the mask."""
+    """Return the bounding box of the mask, uint8: grey, negated, at least 1, and 0 outside the mask."""
     x, y, width, height = cv2.boundingRect(mask)
     grey = cv2.cvtColor(pixels[y : y + height, x : x + width], cv2.COLOR_RGB2GRAY)
     inside = mask[y : y + height, x : x + width]
-    return np.where(inside > 0, np.maximum(255 - _bytes(grey), 1), 0).astype(np.uint8)
+    return np.where(inside > 0, np.maximum(255 - _as_uint8(grey), 1), 0).astype(np.uint8)
 
 
 def centred(product: Pixels) -> Pixels:
-    """Return a negative on 0 as uint8 (28, 28): its longest side 28 pixels, sharpened as ImageMagick's 1x1, centred."""
+    """Resize a negative on 0, uint8 (h, w), to a longest side of 28 pixels, sharpen it and centre it in uint8 (28, 28).
+
+    Pale products are darkened first (see `MIN_TONE`). The sharpening is that of ImageMagick's `-sharpen 1x1`.
+    """
     x, y, width, height = cv2.boundingRect(product)
     canvas = np.zeros((SIDE, SIDE), np.uint8)
     if width == 0:
@@ -216,14 +238,14 @@ def centred(product: Pixels) -> Pixels:
 
 
 def _lifted(product: Pixels) -> Pixels:
-    """Return a pale product in a darker tone, which is a brighter one in the negative."""
+    """Return the negative of a pale product with its levels multiplied, so that it is brighter; others unchanged."""
     tones = np.cumsum(np.bincount(product.ravel(), minlength=256)[1:])
     tone = 1 + int(np.searchsorted(tones, 0.9 * tones[-1]))
-    if tone >= LEAST_TONE:
+    if tone >= MIN_TONE:
         return product
-    return _bytes(cv2.convertScaleAbs(product, alpha=min(MOST_LIFT, LEAST_TONE / tone)))
+    return _as_uint8(cv2.convertScaleAbs(product, alpha=min(MAX_LIFT, MIN_TONE / tone)))
 
 
-def _bytes(pixels: cv2.typing.MatLike) -> Pixels:
-    """Return what OpenCV computed from uint8 as the uint8 that it is; its own types promise any number."""
+def _as_uint8(pixels: cv2.typing.MatLike) -> Pixels:
+    """Narrow the type of what OpenCV computed from uint8; its stubs allow any dtype."""
     return np.asarray(pixels, np.uint8)

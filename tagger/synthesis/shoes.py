@@ -1,7 +1,7 @@
-"""Shoes as solids, which can be looked at from above, from the front and aslant; Fashion-MNIST shows them from the side alone.
+"""Draw shoes as solids seen from any side; Fashion-MNIST shows them from the side alone.
 
 A shoe is one unit long: x from the heel at -0.5 to the toes at 0.5, y across, z up. It is drawn slice by slice from the
-ground, so that what is nearer to the eye covers what is farther, for eyes that are not below.
+ground up (painter's algorithm), so that nearer parts cover farther ones for every view that is not from below.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,32 +9,31 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from tagger.arrays import Pixels
-from tagger.synthesis.drawing import CANVAS, Rng, add_texture
+from tagger.synthesis.drawing import CANVAS, Points, Rng, add_texture, blank_canvas
 
-Points = NDArray[np.float64]
 Heights = Callable[[Points], Points]
 
 UNIT = 0.6 * CANVAS
-"""Pixels of a shoe's length."""
+"""Length of a shoe in pixels."""
 
 _SLICES = 20
+"""Horizontal slices of a closed shoe."""
 
 
 @dataclass(frozen=True)
 class View:
-    """Where the eye is: `yaw` turns the shoe on the ground, `pitch` is 0 from the side and 90 from above; in degrees."""
+    """Orthographic view of a shoe: `yaw` turns it on the ground, `pitch` is 0 from the side and 90 from above; in degrees."""
 
     yaw: float
     pitch: float
     right: float = 0.0
-    """Where the shoe stands on the ground, in units across the view."""
+    """Offset of the shoe across the view, in units."""
     mirrored: bool = False
 
     def project(self, points: Points) -> Points:
-        """Return points (n, 3) of a shoe as pixels (n, 2)."""
+        """Project points (n, 3) of a shoe to pixels (n, 2), x right and y down."""
         x, y, z = points[:, 0], points[:, 1] * (-1 if self.mirrored else 1), points[:, 2]
         yaw, pitch = np.deg2rad(self.yaw), np.deg2rad(self.pitch)
         across = x * np.cos(yaw) - y * np.sin(yaw) + self.right
@@ -43,18 +42,18 @@ class View:
         return np.stack([CANVAS / 2 + UNIT * across, 0.62 * CANVAS - UNIT * up], 1)
 
 
-def shoes(rng: Rng, label: str) -> Pixels:
-    """Return uint8 (CANVAS, CANVAS): one or two shoes of the class `label` (Sandal, Sneaker or Ankle boot), from any side."""
-    draw = {"Sandal": _sandal, "Sneaker": _sneaker, "Ankle boot": _boot}[label]
-    made = draw(rng)
-    canvas = np.zeros((CANVAS, CANVAS), np.uint8)
+def draw_shoes(rng: Rng, label: str) -> Pixels:
+    """Draw one or two shoes of a class (Sandal, Sneaker or Ankle boot) from a random view: uint8 (CANVAS, CANVAS)."""
+    make = {"Sandal": _sandal, "Sneaker": _sneaker, "Ankle boot": _boot}[label]
+    draw = make(rng)
+    canvas = blank_canvas()
     for view in _views(rng, pairs=0.4 if label == "Sandal" else 0.6):
-        made(canvas, view)
+        draw(canvas, view)
     return add_texture(canvas, rng)
 
 
 def _views(rng: Rng, pairs: float) -> list[View]:
-    """Return how one or two shoes are looked at: a share of `pairs` from above or from the front, or a shoe aslant."""
+    """Draw the views of one or two shoes: with probability `pairs` a pair from above or the front, else an oblique view."""
     kind = rng.random()
     if kind < 0.7 * pairs:  # a pair from above, toes away
         pitch, apart, lean = rng.uniform(55, 90), rng.uniform(0.17, 0.3), rng.normal(0, 8)
@@ -70,23 +69,26 @@ def _views(rng: Rng, pairs: float) -> list[View]:
     return [View(yaw + rng.normal(0, 15), one.pitch, rng.uniform(-0.4, 0.4), mirrored=True), one]
 
 
-Made = Callable[[Pixels, View], None]
+Draw = Callable[[Pixels, View], None]
+"""Draws a shoe onto a canvas in place."""
 
 
-def _sneaker(rng: Rng) -> Made:
+def _sneaker(rng: Rng) -> Draw:
+    """Make a low shoe, mostly laced and with panels on its sides."""
     ankle, toe, end = rng.uniform(0.24, 0.42), rng.uniform(0.12, 0.18), rng.uniform(-0.14, 0.02)
-    heights = _rising(toe, ankle, end, end + 0.3)
+    heights = _height_profile(toe, ankle, end, end + 0.3)
     return _closed_shoe(rng, heights, ankle, end, sole=rng.uniform(0.05, 0.12), laced=0.8, panels=0.75)
 
 
-def _boot(rng: Rng) -> Made:
+def _boot(rng: Rng) -> Draw:
+    """Make a shoe whose shaft is 0.55 to 1 shoe length high."""
     ankle, toe, end = rng.uniform(0.55, 1.0), rng.uniform(0.13, 0.2), rng.uniform(-0.14, -0.02)
-    heights = _rising(toe, ankle, end, end + rng.uniform(0.15, 0.3))
+    heights = _height_profile(toe, ankle, end, end + rng.uniform(0.15, 0.3))
     return _closed_shoe(rng, heights, ankle, end, sole=rng.uniform(0.03, 0.1), laced=0.4, panels=0.15)
 
 
-def _rising(toe: float, ankle: float, shaft: float, instep: float) -> Heights:
-    """Return the height at x: `ankle` up to `shaft`, falling to the middle of the two at its foot, then to `toe`."""
+def _height_profile(toe: float, ankle: float, shaft: float, instep: float) -> Heights:
+    """Return the height of a shoe by x: `ankle` up to x = `shaft`, falling over the instep to `toe` at the toes."""
 
     def heights(x: Points) -> Points:
         middle = toe + 0.35 * (min(ankle, 0.4) - toe)
@@ -95,14 +97,15 @@ def _rising(toe: float, ankle: float, shaft: float, instep: float) -> Heights:
     return heights
 
 
-def _closed_shoe(rng: Rng, heights: Heights, top: float, end: float, sole: float, laced: float, panels: float) -> Made:
+def _closed_shoe(rng: Rng, heights: Heights, top: float, end: float, sole: float, laced: float, panels: float) -> Draw:
+    """Make a closed shoe of a height profile, `laced` and with `panels` with these probabilities."""
     outline = _outline(rng, rng.uniform(0.15, 0.2))
     upper, below, inside, lace = (int(tone) for tone in rng.uniform((15, 5, 30, 5), 255))
     shade, has_laces = rng.uniform(0.55, 0.9), rng.random() < laced
     sides = _panels(rng, heights, outline[:, 1].max()) if rng.random() < panels else []
     toecap = int(rng.uniform(10, 255)) if rng.random() < 0.3 else upper
 
-    def made(canvas: Pixels, view: View) -> None:
+    def draw(canvas: Pixels, view: View) -> None:
         for z in np.linspace(0, top, _SLICES):
             reach = outline[heights(outline[:, 0]) >= z]
             if len(reach) > 2:
@@ -120,14 +123,15 @@ def _closed_shoe(rng: Rng, heights: Heights, top: float, end: float, sole: float
                 z = float(heights(np.array([x]))[0])
                 _stroke(canvas, view, [(x, -0.07, z * 0.96), (x, 0, z + 0.02), (x + 0.02, 0.07, z * 0.96)], lace, 2)
 
-    return made
+    return draw
 
 
 Path = list[tuple[float, float, float]]
+"""Points of a line on the shoe: x, y, z in units."""
 
 
 def _panels(rng: Rng, heights: Heights, width: float) -> list[tuple[Path, int, float]]:
-    """Return stripes and patches on both sides of a shoe: their ways, tones and breadths in pixels."""
+    """Draw stripes and patches on both sides of a shoe: their paths, tones and widths in pixels."""
     made = []
     for _ in range(int(rng.integers(2, 7))):
         start, end = rng.uniform(-0.48, 0.35), rng.normal(0, 0.2)
@@ -142,13 +146,14 @@ def _panels(rng: Rng, heights: Heights, width: float) -> list[tuple[Path, int, f
     return made
 
 
-def _sandal(rng: Rng) -> Made:
+def _sandal(rng: Rng) -> Draw:
+    """Make a sole, at times with a heel, with straps over the foot."""
     width = rng.uniform(0.13, 0.19)
     outline, thick, heel = _outline(rng, width), rng.uniform(0.03, 0.12), max(0.0, rng.normal(0.0, 0.08))
     insole, below, strap = (int(tone) for tone in rng.uniform((8, 5, 15), 255))
     breadth, straps = rng.uniform(2, 11), _straps(rng, width)
 
-    def made(canvas: Pixels, view: View) -> None:
+    def draw(canvas: Pixels, view: View) -> None:
         lifted = heel * np.clip(0.25 - outline[:, 0], 0, 1)
         for share in np.linspace(0, 1, 6):
             _fill(canvas, view, outline, thick * share + lifted, insole if share == 1 else below)
@@ -156,18 +161,18 @@ def _sandal(rng: Rng) -> Made:
             raised = [(x, y, thick + z + heel * max(0.0, 0.25 - x)) for x, y, z in path]
             _stroke(canvas, view, raised, strap, breadth)
 
-    return made
+    return draw
 
 
 def _straps(rng: Rng, width: float) -> list[Path]:
-    """Return the straps' ways over the foot: lists of x, y and the height above the insole."""
+    """Draw the paths of the straps over the foot; z is the height above the insole."""
     kind = rng.random()
     if kind < 0.4:  # between the toes
         low, toes = rng.uniform(-0.1, 0.1), rng.uniform(0.28, 0.36)
         bend = rng.uniform(0.08, 0.16)
         return [[(low, side * width, 0), ((low + toes) / 2, side * width * 0.55, bend), (toes, 0, 0.01)] for side in (-1, 1)]
     paths = []
-    first, last = (0.1, 0.3) if kind < 0.6 else (-0.1, 0.36)  # slippers have their strap in front
+    first, last = (0.1, 0.3) if kind < 0.6 else (-0.1, 0.36)  # the strap of a slipper is in front
     for _ in range(int(rng.integers(1, 3 if kind < 0.6 else 5))):
         x, slant, bend = rng.uniform(first, last), rng.normal(0, 0.08), rng.uniform(0.08, 0.2)
         angle = np.linspace(0, np.pi, 7)
@@ -181,7 +186,7 @@ def _straps(rng: Rng, width: float) -> list[Path]:
 
 
 def _outline(rng: Rng, width: float) -> Points:
-    """Return the outline of a left shoe on the ground, (n, 2), going around."""
+    """Draw the outline of a left shoe on the ground, (n, 2), closed."""
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     x = 0.5 * np.cos(turn)
     waist = 1 - rng.uniform(0.05, 0.3) * np.exp(-((x + 0.1) ** 2) / 0.03) - rng.uniform(0.0, 0.2) * (x < 0)
@@ -190,11 +195,12 @@ def _outline(rng: Rng, width: float) -> Points:
 
 
 def _fill(canvas: Pixels, view: View, ground: Points, z: float | Points, tone: float) -> None:
-    """Fill the outline `ground` (n, 2), lifted to `z`."""
+    """Fill the outline `ground`, (n, 2), at the height `z`, a number or one per point."""
     points = np.column_stack([ground, np.broadcast_to(z, len(ground))])
     cv2.fillPoly(canvas, [np.round(view.project(points)).astype(np.int32)], int(np.clip(tone, 3, 255)))
 
 
 def _stroke(canvas: Pixels, view: View, path: Sequence[tuple[float, float, float]], tone: int, width: float) -> None:
+    """Draw a polyline on the shoe, `width` pixels wide."""
     pixels = np.round(view.project(np.array(path))).astype(np.int32)
     cv2.polylines(canvas, [pixels], False, tone, max(1, round(width)), cv2.LINE_AA)

@@ -92,8 +92,8 @@ def finetune(
     network, history = train_members(
         recipe,
         config,
-        photos.training.pictures,
-        photos.held_out.pictures,
+        photos.training.images,
+        photos.validation.images,
         settings.out,
         settings.resume,
         report,
@@ -141,9 +141,9 @@ def _publish(
     tell: Callable[[str], None],
 ) -> TrainedBundle:
     """Calibrate the network on what was held out, measure it, and let it take its place."""
-    held_out, test = photos.held_out, photos.test
+    held_out, test = photos.validation, photos.test
     card = _card(settings, photos.labels, network.config, start)
-    pictures = held_out.pictures
+    pictures = held_out.images
     card = replace(card, temperature=fit_temperature(logits_in_batches(network, pictures.pixels), pictures.labels))
     new = bundle.Bundle(card, network.state_dict(), "")
     probabilities = _probabilities(new, held_out)
@@ -188,7 +188,7 @@ def _with_thresholds(card: Card, probabilities: NDArray[np.float32], held_out: P
 
 def _probabilities(candidate: bundle.Bundle, part: PhotoSplit) -> NDArray[np.float32]:
     """Return the probabilities (n, labels) that a bundle gives a part's photos, as it tags them."""
-    return Predictor(candidate, "cpu")(part.garments)
+    return Predictor(candidate, "cpu")(part.product_images)
 
 
 def _measured(probabilities: NDArray[np.float32], part: PhotoSplit) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from tagger.catalog.labelled import labels_location
 from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
-from tagger.data.fashion_mnist import LABEL_TABLES, contains_fashion_mnist
+from tagger.data.clothing import LABEL_TABLES
+from tagger.data.fashion_mnist import contains_fashion_mnist
 from tagger.errors import BundleError, TrainingError
 from tagger.files import as_csv, write_file, write_json
 from tagger.models import bundle

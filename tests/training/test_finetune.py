@@ -82,10 +82,10 @@ def test_figures_and_history_lie_beside_the_bundle(made: Path) -> None:
 def test_parts_are_disjoint_and_stay_what_they_are(photos: Path, tmp_path: Path) -> None:
     """No photo is in two parts, and none changes its part when others come."""
     before = load_photo_dataset(str(photos))
-    parts = [names(part) for part in (before.training, before.held_out, before.test)]
+    parts = [names(part) for part in (before.training, before.validation, before.test)]
     assert 2 * PRODUCTS == sum(map(len, parts)) == len(set().union(*parts))
     after = load_photo_dataset(str(folder_of(tmp_path / "more", PRODUCTS + 20)))
-    for part, grown in zip(parts, (after.training, after.held_out, after.test), strict=True):
+    for part, grown in zip(parts, (after.training, after.validation, after.test), strict=True):
         assert part <= names(grown)
 
 
@@ -98,7 +98,7 @@ def test_photos_of_one_product_are_never_in_two_parts(photos: Path, tmp_path: Pa
             for number in range(PRODUCTS):
                 writer.writerow((photos / label / f"{number:03}.png", label, f"{label}-{number // 4}"))
     found = load_photo_dataset(str(tmp_path / "table.csv"))
-    products = [{shown.product for shown in part.photos} for part in (found.training, found.held_out, found.test)]
+    products = [{shown.product for shown in part.photos} for part in (found.training, found.validation, found.test)]
     assert 20 == len(set().union(*products)) == sum(map(len, products))
 
 
@@ -114,7 +114,7 @@ def test_what_is_odd_is_said_by_name(tmp_path: Path) -> None:
     (root / "hat" / "broken.png").write_bytes(b"no image")
     Image.new("RGB", (100, 100), (255, 255, 255)).save(root / "hat" / "blank.png")
     found = load_photo_dataset(str(root), known=("scarf", "hat"))
-    said = "\n".join(found.said)
+    said = "\n".join(found.notes)
     assert ("scarf", "hat", "belt") == found.labels
     for part in (
         "empty",
@@ -134,7 +134,7 @@ def test_one_class_is_refused(tmp_path: Path) -> None:
     root = folder_of(tmp_path / "photos", 3)
     for file in (root / "scarf").iterdir():
         file.unlink()
-    with pytest.raises(DatasetError, match=r"1 label that can be learnt from \(hat\)") as caught:
+    with pytest.raises(DatasetError, match=r"1 label that can be learnt \(hat\)") as caught:
         load_photo_dataset(str(root))
     assert "Subfolders without a photo, so no classes (1): scarf" in str(caught.value)
 
