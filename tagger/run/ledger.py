@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from itertools import chain, islice
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -183,6 +184,8 @@ class Ledger:
     def __init__(self, connection: sqlite3.Connection, name: str) -> None:
         self._sql = connection
         self._name = name
+        # Equal queries on one connection share a prepared statement: on Python 3.13 threads mix up their parameters.
+        self._one_at_a_time = Lock()
 
     def __enter__(self) -> "Ledger":
         try:
@@ -266,7 +269,7 @@ class Ledger:
 
     def knows(self, sha256: bytes) -> bool:
         """Whether the network has said of these bytes all that this run needs."""
-        with database_error_sentence(self._name):
+        with database_error_sentence(self._name), self._one_at_a_time:
             query = "SELECT 1 FROM contents WHERE sha256 = ? AND model = ? AND run >= ? AND truncated <= ?"
             asked = (sha256, self._model, self._conditions["scored_since"], self._asked.allow_truncated)
             return self._sql.execute(query, asked).fetchone() is not None
