@@ -83,7 +83,7 @@ def _find(sql: sqlite3.Connection, path: str, ledger: Path) -> sqlite3.Row:
             return row  # type: ignore[no-any-return]
     name = os.path.basename(path)
     near = sql.execute(
-        "SELECT key FROM items WHERE key = ?1 OR key LIKE '%/' || ?1 LIMIT ?2", (storable(name), NEAR)
+        "SELECT key FROM items WHERE key = :name OR key LIKE '%/' || :name LIMIT :near", {"name": storable(name), "near": NEAR}
     ).fetchall()
     hint = f"it knows {', '.join(text_of(row['key']) for row in near)}." if near else "paths are those of the output."
     raise LedgerError(f"The ledger {ledger} knows no photo {path}; {hint}")

@@ -184,7 +184,7 @@ class Ledger:
     def __init__(self, connection: sqlite3.Connection, name: str) -> None:
         self._sql = connection
         self._name = name
-        # Equal queries on one connection share a prepared statement: on Python 3.13 threads mix up their parameters.
+        # Equal queries on one connection share a prepared statement: from Python 3.12 on threads mix up their parameters.
         self._one_at_a_time = Lock()
 
     def __enter__(self) -> "Ledger":

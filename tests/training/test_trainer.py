@@ -927,7 +927,10 @@ def test_another_data_sets_files_are_refused(tmp_path: Path, packed: bool) -> No
         assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", PACKED[:-9], PACKED[:-4] + b"1234"])
+DAMAGED = [b"", b"no gzip", PACKED[:-9], PACKED[:-4] + b"1234"]
+
+
+@pytest.mark.parametrize("content", DAMAGED, ids=["empty", "text", "cut", "checksum"])
 def test_damaged_files_are_refused(tmp_path: Path, content: bytes) -> None:
     """A damaged archive is refused in one sentence."""
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(content)
