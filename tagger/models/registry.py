@@ -84,7 +84,7 @@ def default_model() -> str:
 def _shipped_folder() -> Path:
     """Return where the bundles lie: inside the package when installed from a wheel, beside it in a checkout."""
     packaged = Path(str(files("tagger"))) / "weights"
-    return packaged if packaged.is_dir() else Path(__file__).resolve().parent.parent / "weights"
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "weights"
 
 
 def find_bundle(name: str | Path) -> Path:
