@@ -20,7 +20,7 @@ from tagger.catalog import source
 from tagger.cli.main import main
 from tagger.errors import SourceError
 from tagger.photos import loader
-from tagger.run.ledger import EARLIEST_NS, LATEST_NS
+from tagger.run.ledger_values import EARLIEST_NS, LATEST_NS
 from tagger.settings import FORMATS
 
 Run = Callable[..., tuple[int, list[dict[str, Any]]]]
