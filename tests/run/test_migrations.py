@@ -55,3 +55,25 @@ def test_a_ledger_from_a_newer_fmtag_is_refused(night: Night, tmp_path: Path) ->
     with pytest.raises(LedgerError, match="from a newer fmtag"):
         night()
     assert (tmp_path / "tags.ledger").read_bytes() == before
+
+
+def test_another_programs_database_is_refused_and_kept(tmp_path: Path) -> None:
+    """A database with tables, a version or a mark of its own is not upgraded; an empty one becomes a ledger."""
+    for statement in ("CREATE TABLE mine (x)", "PRAGMA user_version = 3", "PRAGMA application_id = 5"):
+        with closing(sqlite3.connect(":memory:")) as sql:
+            sql.execute(statement)
+            with pytest.raises(LedgerError, match="another program"):
+                migrations.migrate(sql, "t.ledger")
+            assert not sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'items'").fetchone()
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as sql:
+        migrations.migrate(sql, "t.ledger")
+        assert sql.execute("PRAGMA application_id").fetchone() == (int.from_bytes(b"fmtg", "big"),)
+        assert sql.execute("PRAGMA user_version").fetchone() == (len(migrations.MIGRATIONS),)
+
+
+def test_released_migrations_never_change() -> None:
+    """A new ledger has the very tables of the fixture of its format, comments included."""
+    schema = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as new:
+        migrations.migrate(new, "t.ledger")
+        assert new.execute(schema).fetchall() == query(FIXTURES[-1], schema)

@@ -135,8 +135,9 @@ def test_changes_are_those_since_the_last_output(night: Night, shop: Path, monke
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(pipeline, "_write_rows", interrupt)  # when the photos are scored and the output is not yet written
-        night()
+        with pytest.raises(KeyboardInterrupt):
+            night()
     summary = night()
     assert (summary.changes, summary.scored) == ({"new": 1}, 0)
