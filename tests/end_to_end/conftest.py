@@ -19,3 +19,8 @@ def large_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_photos(tmp_path_factory.mktemp("large") / "shop", 400, (60, 80))
     age(*folder.iterdir())
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread(one_thread: None) -> None:
+    """Compute in one thread in this process."""

@@ -1,4 +1,4 @@
-"""One photo or one row, whatever is in it, ends as a row; what ends a whole run names the file that it came from."""
+"""Every photo and every table row becomes an output row, whatever is in it; an error that ends a run names its file."""
 
 import csv
 import datetime
@@ -88,7 +88,7 @@ def test_whatever_a_decoder_or_the_cut_raises_is_one_row(
     Path("photos").mkdir()
     for number, side in enumerate((60, 61, 62)):
         draw_photo(number, (side, 80)).save(f"photos/{number}.jpg")
-    load, cut = Image.Image.getexif, loader.garment
+    load, cut = Image.Image.getexif, loader.extract_product
 
     def failing(image: Image.Image) -> Any:
         if image.width == 60:
