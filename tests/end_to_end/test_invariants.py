@@ -66,18 +66,18 @@ def test_a_damaged_photo_never_changes_its_neighbours(
             assert tag.reason in ("truncated", "unreadable", "not_an_image", "missing")
 
 
-@pytest.mark.parametrize(("batch_size", "workers"), [(1, 1), (7, 2), (64, 5), (256, 2)])
-def test_batch_size_and_workers_never_change_a_byte(
-    photos: Callable[[int], Path], small_bundle: Path, tmp_path: Path, batch_size: int, workers: int
-) -> None:
+def test_batch_size_and_workers_never_change_a_byte(photos: Callable[[int], Path], small_bundle: Path, tmp_path: Path) -> None:
     """The output is the same bytes at any batch size and with any number of workers."""
     folder = photos(70)
     damaged_files(folder)
-    outs = [tmp_path / "reference.csv", tmp_path / "other.csv"]
-    for out, size, threads in zip(outs, (32, batch_size), (3, workers), strict=True):
-        run(RunSettings(str(folder), str(out), top_k=10, model=str(small_bundle), batch_size=size, workers=threads))
+    outputs = set()
+    for number, (batch_size, workers) in enumerate([(32, 3), (1, 1), (7, 2), (64, 5), (256, 2)]):
+        out = tmp_path / str(number) / "tags.csv"  # each with a ledger of its own
+        out.parent.mkdir()
+        run(RunSettings(str(folder), str(out), top_k=10, model=str(small_bundle), batch_size=batch_size, workers=workers))
+        outputs.add(out.read_bytes())
 
-    assert outs[0].read_bytes() == outs[1].read_bytes()
+    assert len(outputs) == 1
 
 
 def test_the_counts_of_a_run_reconcile(photos: Callable[[int], Path], small_bundle: Path, tmp_path: Path) -> None:
