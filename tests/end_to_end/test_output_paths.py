@@ -210,9 +210,7 @@ def test_a_refused_run_has_a_report(call: Call, tmp_path: Path) -> None:
     assert "there is no folder" in report["error"]
 
 
-def test_a_failing_report_does_not_hide_the_error_of_the_run(
-    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failing_report_does_not_hide_the_runs_error(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last line is the error of the run, after a line about the report."""
     from tagger.errors import OutputError
     from tagger.run import report
