@@ -1,6 +1,7 @@
 """The four invariants of the program, on real files through all stages."""
 
 import csv
+import io
 import random
 import subprocess
 import sys
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import ROOT, Fmtag, draw_photo, rows_of
+from helpers import ROOT, draw_photo, rows_of
 from PIL import Image
 
+from tagger.cli.main import main
 from tagger.data.labels import LABELS
 from tagger.evaluation.evaluate import evaluate, metrics_of
 from tagger.evaluation.settings import EvaluateSettings
@@ -207,13 +209,17 @@ def test_memory_stays_flat_over_100_000_files(small_bundle: Path, tmp_path: Path
     assert kilobytes_more < 60_000  # the sorted names of one folder of 100,000 take about 30 MB
 
 
-def test_a_list_on_stdin_gives_a_row_a_line(small_bundle: Path, tmp_path: Path, fmtag: Fmtag) -> None:
+def test_a_list_on_stdin_gives_a_row_per_line(
+    small_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Each line of stdin is a row, in their order, an empty line too."""
     draw_photo(1).save(tmp_path / "a.jpg")
     listed = f"{tmp_path / 'a.jpg'}\n\n{tmp_path / 'nowhere.jpg'}\r\n".encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(listed)))
 
-    done = fmtag("run", "-", "--out", "-", stdin=listed)
+    with pytest.raises(SystemExit) as caught:
+        main(["run", "-", "--out", "-", "--model", str(small_bundle)])
 
-    assert done.returncode == 3
-    reasons = [row["reason"] for row in csv.DictReader(done.stdout.splitlines())]
+    assert caught.value.code == 3
+    reasons = [row["reason"] for row in csv.DictReader(capfd.readouterr().out.splitlines())]
     assert reasons[1:] == ["bad_row", "missing"]

@@ -4,6 +4,7 @@ import re
 import shutil
 import sqlite3
 from contextlib import closing
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from run_helpers import Night, query
 
 from tagger.errors import LedgerDamagedError, LedgerError, LockedError
 from tagger.run.ledger_file import connect, database_errors, exclusive, lock_path, set_aside
-from tagger.run.pipeline import RunCallbacks
+from tagger.run.pipeline import RunCallbacks, run
+from tagger.run.settings import RunSettings
 
 
 @pytest.mark.parametrize("damage", ["zeros", "head", "middle", "cut", "table", "text"])
@@ -113,3 +115,16 @@ def test_only_a_file_named_as_a_ledger_counts_as_a_damaged_one(tmp_path: Path, n
             connect(tmp_path / name)
     (tmp_path / "empty.db").touch()
     connect(tmp_path / "empty.db").close()
+
+
+def test_a_damaged_ledger_ends_a_run_over_stdin(small_bundle: Path, shop: Path, tmp_path: Path) -> None:
+    """Paths on stdin cannot be read twice, so the run ends in one sentence; the same command then has a new ledger."""
+    settings = RunSettings("-", str(tmp_path / "t.csv"), model=str(small_bundle))
+    (tmp_path / "t.ledger").write_bytes(b"damaged" * 100)
+    warnings: list[str] = []
+    paths = f"{shop / '0000.jpg'}\n{shop / '0001.jpg'}\n".encode()
+    with pytest.raises(LedgerError, match="run the command again"):
+        run(settings, BytesIO(paths), RunCallbacks(warned=warnings.append))
+    assert len(warnings) == 1
+    assert not (tmp_path / "t.csv").exists()
+    assert run(settings, BytesIO(paths)).scored == 2

@@ -4,18 +4,21 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from helpers import draw_photo, rows_of, save_bundle
+from PIL import Image
 from run_helpers import LAST_YEAR, Night, age
 
 from tagger.errors import BundleError
 from tagger.models import card
 from tagger.models.config import NetworkConfig
 from tagger.run import pipeline
+from tagger.run.pipeline import RunCallbacks
 
 
 def test_a_run_without_news_reads_only_what_failed(night: Night, tmp_path: Path) -> None:
@@ -173,3 +176,48 @@ def test_a_bundle_replaced_during_the_run_ends_it(night: Night, monkeypatch: pyt
     monkeypatch.setattr("tagger.models.bundle.read", read)
     with pytest.raises(BundleError, match="was replaced during the run"):
         night()
+
+
+def test_callbacks_are_called_on_every_event(night: Night, shop: Path, tmp_path: Path) -> None:
+    """Ignored entries, start, batches and failures are reported; batches and the output are protected from signals."""
+    events: list[str] = []
+    (shop / "notes.txt").write_text("x")
+
+    @contextmanager
+    def protected(what: str) -> Iterator[None]:
+        before = (tmp_path / "tags.csv").exists()
+        yield
+        events.append(f"{what}: output {'kept' if before == (tmp_path / 'tags.csv').exists() else 'written'}")
+
+    callbacks = RunCallbacks(
+        ignored=lambda path, why: events.append(f"ignored {path}"),
+        started=lambda summary: events.append(f"run {summary.run}"),
+        scored=lambda done, total: events.append(f"{done} of {total}"),
+        failed=lambda failure: events.append(failure.reason),
+        defer=lambda: protected("batch"),
+        ignore=lambda: protected("end"),
+    )
+    night(callbacks=callbacks, batch_size=6)
+    assert events[0] == "run 1"
+    assert [event for event in events if event.startswith("ignored")] == ["ignored notes.txt"]
+    assert [event for event in events if event[0].isdigit()] == ["6 of 10", "10 of 10"]
+    assert events.count("batch: output kept") == 2
+    assert events[-2:] == ["truncated", "end: output written"]
+
+
+def test_debug_images_are_the_networks_input(night: Night, shop: Path, tmp_path: Path) -> None:
+    """--debug-garments writes a 28x28 grey PNG for each photo that is read, numbered in their order, known ones included."""
+    night()
+    night(debug_garments=tmp_path / "seen")
+    names = sorted(path.name for path in (tmp_path / "seen").iterdir())
+    assert names == [f"{number + 1:06d}-{number:04d}.png" for number in range(8)]
+    with Image.open(tmp_path / "seen" / names[0]) as image:
+        assert (image.mode, image.size) == ("L", (28, 28))
+
+
+def test_equal_bytes_are_scored_once(night: Night, shop: Path) -> None:
+    """Equal bytes in one batch, in later batches and in later runs are scored once."""
+    for number in range(6):
+        shutil.copy(shop / "0000.jpg", shop / f"copy{number}.jpg")
+    summary = night(batch_size=4, workers=2)
+    assert (summary.files_read, summary.scored, summary.duplicates) == (16, 8, 7)
