@@ -12,7 +12,8 @@ from helpers import Fmtag
 from tagger import lock
 from tagger.errors import LedgerError, LockedError
 from tagger.lock import file_lock
-from tagger.run import ledger
+from tagger.run import ledger, migrations
+from tagger.run.ledger_file import SIDE_SUFFIXES, exclusive
 
 
 @pytest.mark.parametrize("kind", ["link", "hard link", "file"])
@@ -185,11 +186,15 @@ def test_a_pipe_is_no_lock(tmp_path: Path) -> None:
 def test_links_to_one_ledger_have_one_lock(tmp_path: Path) -> None:
     """Two runs never meet in a ledger that each of them names in its own way."""
     (tmp_path / "link.ledger").symlink_to("real.ledger")
-    with ledger.exclusive(tmp_path / "real.ledger"), pytest.raises(LockedError), ledger.exclusive(tmp_path / "link.ledger"):
+    with (
+        exclusive(tmp_path / "real.ledger"),
+        pytest.raises(LockedError),
+        exclusive(tmp_path / "link.ledger"),
+    ):
         pytest.fail("the block must not begin")
 
 
-@pytest.mark.parametrize("end", ledger.BESIDE)
+@pytest.mark.parametrize("end", SIDE_SUFFIXES)
 def test_links_beside_a_ledger_are_not_followed(tmp_path: Path, end: str) -> None:
     """What SQLite keeps there is never written through one."""
     for old in (False, True):
@@ -208,8 +213,8 @@ def test_links_beside_a_ledger_are_not_followed(tmp_path: Path, end: str) -> Non
 
 def test_sqlite_is_what_is_locked(tmp_path: Path) -> None:
     """The lock is beside the ledger and is gone with the block, the ledger stays."""
-    with ledger.exclusive(tmp_path / "t.ledger"), ledger.open_ledger(tmp_path / "t.ledger"):
+    with exclusive(tmp_path / "t.ledger"), ledger.open_ledger(tmp_path / "t.ledger"):
         assert (tmp_path / "t.ledger.lock").exists()
     assert not (tmp_path / "t.ledger.lock").exists()
     with closing(sqlite3.connect(tmp_path / "t.ledger")) as sql:
-        assert sql.execute("PRAGMA application_id").fetchone() == (ledger.APPLICATION,)
+        assert sql.execute("PRAGMA application_id").fetchone() == (migrations.APPLICATION_ID,)

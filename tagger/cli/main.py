@@ -270,10 +270,11 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: str
     from tagger.cli.progress import LogFormat, Progress
     from tagger.run import pipeline
     from tagger.run.report import write_report_after
+    from tagger.run.summary import RunSummary
     from tagger.signals import SignalGuard
 
     settings = RunSettings(format=format_, **options)
-    report, stopping = pipeline.RunSummary(), SignalGuard()
+    report, stopping = RunSummary(), SignalGuard()
     with Progress(cast(LogFormat, log_format), quiet) as progress:
         watcher = pipeline.RunCallbacks(
             ignored=progress.ignored if list_ignored else lambda path, why: None,

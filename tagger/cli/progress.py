@@ -16,8 +16,8 @@ from tqdm import tqdm
 from tagger.cli.terminal import Terminal
 from tagger.escaping import for_json, for_terminal
 from tagger.records import Failed
-from tagger.run.pipeline import RunSummary
 from tagger.run.report import counts
+from tagger.run.summary import RunSummary
 
 LogFormat: TypeAlias = Literal["text", "json"]
 
@@ -58,10 +58,10 @@ class Progress:
     def interrupted(self, report: RunSummary) -> None:
         """Say that a signal has ended the run, and what is left of it."""
         self._say(
-            f"Interrupted; the output is as it was before. What was looked at, {report.looked_at:,} photos, is kept: "
+            f"Interrupted; the output is as it was before. What was looked at, {report.files_read:,} photos, is kept: "
             "the same command goes on from here.",
             event="interrupted",
-            looked_at=report.looked_at,
+            looked_at=report.files_read,
         )
 
     def ignored(self, path: str, why: str) -> None:
@@ -90,12 +90,12 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
             Terminal(stderr=True).print(_tags_table(report))
-        rate = report.found / report.seconds if report.seconds else 0.0
+        rate = report.photos / report.seconds if report.seconds else 0.0
         settling = f" {report.settling:,} left out as they settle." if report.settling else ""
         ignored = f" {report.ignored:,} other entries ignored." if report.ignored else ""
         where = "" if out == "-" else f" Written to {out}."
         self._say(
-            f"{report.found:,} photos = {report.sure:,} tagged{_counted(report.flagged, 'flagged')}"
+            f"{report.photos:,} photos = {report.tagged:,} tagged{_counted(report.flagged, 'flagged')}"
             f"{_counted(report.failed, 'failed')}; {_changed(report)}; {report.seconds:.1f} s, {rate:.0f}/s, {report.model}."
             f"{settling}{ignored}{where}",
             event="done",
@@ -154,7 +154,7 @@ def _tags_table(report: RunSummary) -> Table:
     table.columns[1].justify = "right"
     for tag, count in report.tags.most_common():
         table.add_row(tag, f"{count:,}")
-    untagged = report.found - report.tags.total()
+    untagged = report.photos - report.tags.total()
     if untagged:
         table.add_row(Text("no tag", "dim"), f"{untagged:,}")
     return table

@@ -1,1 +1,1 @@
-"""A run over a catalog: its order, its ledger, and what it reports."""
+"""Tag a catalog: the pipeline of a run, its ledger and its report."""

@@ -1,4 +1,4 @@
-"""Everything that a ledger knows about one photo, as values and as text."""
+"""Explain the row of one photo from the ledger, as JSON values and as text."""
 
 import json
 import os
@@ -12,25 +12,27 @@ import numpy as np
 
 from tagger.errors import LedgerError
 from tagger.escaping import for_terminal
-from tagger.run.ledger import database_error_sentence, migrate, storable, text_of
+from tagger.run.ledger_file import database_errors
+from tagger.run.ledger_values import storable, text_of
+from tagger.run.migrations import migrate
 
-NEAR = 5
-"""Paths that are offered where there is none of that name."""
+MAX_SUGGESTIONS = 5
+"""Paths suggested where the ledger does not have the one given."""
 
 
 def explain(path: str, ledger: Path) -> dict[str, Any]:
-    """Return what the ledger in the file `ledger` knows about the photo `path`, as JSON values.
+    """Return all that the ledger file `ledger` has about the photo `path`, as JSON values.
 
-    The path is that of the output, or one that leads to the file. Raises `LedgerError` where the ledger has no such photo, or
+    `path` is that of the output or one that leads to the file. Raises `LedgerError` where the ledger does not have the photo or
     cannot be read.
     """
     if not ledger.is_file():
-        raise LedgerError(f"There is no ledger {ledger}; give the one that `fmtag run` keeps beside its output.")
-    with database_error_sentence(str(ledger)), closing(sqlite3.connect(ledger, isolation_level=None)) as sql:
+        raise LedgerError(f"There is no ledger {ledger}; give --ledger the file that `fmtag run` keeps beside its output.")
+    with database_errors(str(ledger)), closing(sqlite3.connect(ledger, isolation_level=None)) as sql:
         migrate(sql, str(ledger))
         sql.row_factory = sqlite3.Row
         item = _find(sql, path, ledger)
-        found = {
+        file = {
             "path": text_of(item["key"]),
             "file": {name: item[name] for name in ("size", "mtime_ns")} | {"sha256": item["sha256"]},
             "failure": item["failure"] and {"reason": item["failure"], "detail": text_of(item["detail"] or "")},
@@ -38,16 +40,16 @@ def explain(path: str, ledger: Path) -> dict[str, Any]:
             "looked_at": _run(sql, item["run"]),
         }
         return {
-            **found,
+            **file,
             **_probabilities(sql, item),
-            **_published(item),
+            **_published_row(item),
             "copies": _copies(sql, item),
             **_history(sql, item["id"]),
         }
 
 
 def as_text(known: Mapping[str, Any]) -> str:
-    """Return what `explain` returned as a person reads it on a terminal, each fact a line."""
+    """Format the result of `explain` for a terminal, one fact per line."""
     lines = [known["path"], f"  why: {known['why']}"]
     row = known["row"]
     if row is not None:
@@ -58,15 +60,15 @@ def as_text(known: Mapping[str, Any]) -> str:
     if known["failure"]:
         lines.append(f"  could not be read in {known['tries']} runs: {known['failure']['detail']}")
     if known["model"]:
-        lines.append(f"  scored by {known['model']} ({known['fingerprint']}) in {_named(known['scored'])}")
+        lines.append(f"  scored by {known['model']} ({known['fingerprint']}) in {_run_name(known['scored'])}")
         lines += [f"    {value:.4f}  {label}" for label, value in known["probabilities"].items()]
-    lines.append(f"  last looked at in {_named(known['looked_at'])}")
+    lines.append(f"  last read in {_run_name(known['looked_at'])}")
     lines += [f"  same bytes: {path}" for path in known["copies"]]
     lines.append(f"  in the output of {len(known['nights'])} runs:")
     lines += [f"    {first} to {last}" if first != last else f"    {first}" for first, last in _spans(known["nights"])]
     lines.append("  history:")
     lines += [
-        f"    {_named(event['run'])}: {event['change'].replace('_', ' ')}"
+        f"    {_run_name(event['run'])}: {event['change'].replace('_', ' ')}"
         f" ({' '.join(filter(None, event['before'])) or '-'} -> {' '.join(filter(None, event['after'])) or '-'})"
         for event in known["history"]
     ]
@@ -81,16 +83,17 @@ def _find(sql: sqlite3.Connection, path: str, ledger: Path) -> sqlite3.Row:
     for key in _keys(sql, path):
         if row := sql.execute(query, (storable(key),)).fetchone():
             return row  # type: ignore[no-any-return]
-    name = os.path.basename(path)
-    near = sql.execute(
-        "SELECT key FROM items WHERE key = :name OR key LIKE '%/' || :name LIMIT :near", {"name": storable(name), "near": NEAR}
+    suggestions = sql.execute(
+        "SELECT key FROM items WHERE key = :name OR key LIKE '%/' || :name LIMIT :count",
+        {"name": storable(os.path.basename(path)), "count": MAX_SUGGESTIONS},
     ).fetchall()
-    hint = f"it knows {', '.join(text_of(row['key']) for row in near)}." if near else "paths are those of the output."
-    raise LedgerError(f"The ledger {ledger} knows no photo {path}; {hint}")
+    others = ", ".join(text_of(row["key"]) for row in suggestions)
+    hint = f"photos of that name: {others}." if others else "give a path as the output has it."
+    raise LedgerError(f"The ledger {ledger} does not have the photo {path}; {hint}")
 
 
 def _keys(sql: sqlite3.Connection, path: str) -> list[str]:
-    """Return what the ledger may know a path by: itself, or what is left of it within the last run's source."""
+    """Return the keys under which the ledger may have a path: itself, or relative to the source of the last run."""
     keys = [path]
     last = sql.execute("SELECT source FROM runs ORDER BY id DESC LIMIT 1").fetchone()
     if last is not None and last["source"] != "-":
@@ -104,34 +107,34 @@ def _keys(sql: sqlite3.Connection, path: str) -> list[str]:
 
 
 def _probabilities(sql: sqlite3.Connection, item: sqlite3.Row) -> dict[str, Any]:
-    said = sql.execute(
+    scored = sql.execute(
         "SELECT contents.run, truncated, probabilities, labels, name, fingerprint FROM contents"
         " JOIN models ON models.id = model WHERE contents.id = ?",
         (item["content"],),
     ).fetchone()
-    if said is None:
+    if scored is None:
         return {"model": "", "fingerprint": "", "scored": None, "truncated": False, "probabilities": {}}
     probabilities = {}
-    if said["probabilities"] is not None:
-        values = [round(float(value), 4) for value in np.frombuffer(said["probabilities"], "<f4")]
-        pairs = zip(json.loads(said["labels"]), values, strict=True)
+    if scored["probabilities"] is not None:
+        values = [round(float(value), 4) for value in np.frombuffer(scored["probabilities"], "<f4")]
+        pairs = zip(json.loads(scored["labels"]), values, strict=True)
         probabilities = dict(sorted(pairs, key=lambda pair: -pair[1]))
         probabilities["none of these"] = round(max(0.0, 1 - sum(values)), 4)
     return {
-        "model": said["name"],
-        "fingerprint": said["fingerprint"],
-        "scored": _run(sql, said["run"]),
-        "truncated": bool(said["truncated"]),
+        "model": scored["name"],
+        "fingerprint": scored["fingerprint"],
+        "scored": _run(sql, scored["run"]),
+        "truncated": bool(scored["truncated"]),
         "probabilities": probabilities,
     }
 
 
-def _published(item: sqlite3.Row) -> dict[str, Any]:
-    """Return the row of the last output, with the reason for its flag in a sentence."""
+def _published_row(item: sqlite3.Row) -> dict[str, Any]:
+    """Return the row of the last output and, in a sentence, why it is flagged or not."""
     if item["published"] is None:
         return {"row": None, "why": "it is not in the last output"}
-    if item["decision"] is None:  # a run that was killed has looked at it anew
-        return {"row": None, "why": "the next run that ends makes its row anew"}
+    if item["decision"] is None:  # a run that was killed has read its file again
+        return {"row": None, "why": "its file was read again by a run that did not finish; the next run makes its row"}
     names = ("tag", "confidence", "low_confidence", "reason", "group_confidence")
     row = {name: item[name] for name in names} | {"group": item["group_"]}
     return {"row": row, "why": _why(item)}
@@ -144,9 +147,9 @@ def _why(item: sqlite3.Row) -> str:
         case "low_confidence":
             return f"flagged: its confidence {item['confidence']} is below the threshold of {item['min_confidence']:.4f}"
         case "not_recognised" if not item["tag"]:
-            return "flagged: nothing stands out from its ground"
+            return "flagged: no product stands out from the background"
         case "not_recognised":
-            return "flagged: it more likely shows none of the labels than any one of them"
+            return "flagged: it is more likely none of the labels than the most likely one"
         case "truncated" if item["tag"]:
             return "flagged: its file ends early"
     return f"flagged: it could not be read ({item['reason']})"
@@ -161,13 +164,13 @@ def _copies(sql: sqlite3.Connection, item: sqlite3.Row) -> list[str]:
 
 
 def _history(sql: sqlite3.Connection, item: int) -> dict[str, Any]:
-    """Return each change of an item's row, and the finished runs that had it in their output."""
+    """Return all changes of an item's row, and the finished runs that had it in their output."""
     finished = {row["id"]: row["started"] for row in sql.execute("SELECT id, started FROM runs WHERE finished IS NOT NULL")}
     events = {row["run"]: row for row in sql.execute("SELECT * FROM events WHERE item = ? ORDER BY run", (item,))}
-    nights, there = [], False
+    nights, present = [], False
     for run in sorted(finished):
-        there = events[run]["change"] != "vanished" if run in events else there
-        if there:
+        present = events[run]["change"] != "vanished" if run in events else present
+        if present:
             nights.append({"run": run, "started": finished[run]})
     history = [
         {
@@ -186,16 +189,16 @@ def _run(sql: sqlite3.Connection, run: int | None) -> dict[str, Any] | None:
     return None if row is None else dict(row)
 
 
-def _named(run: Mapping[str, Any] | None) -> str:
+def _run_name(run: Mapping[str, Any] | None) -> str:
     return "no run" if run is None else f"run {run['run']} ({run['started']})"
 
 
 def _spans(nights: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Return first and last of each series of runs without a gap."""
+    """Return the first and last run of each series of consecutive runs."""
     spans: list[list[Mapping[str, Any]]] = []
     for night in nights:
         if spans and night["run"] == spans[-1][-1]["run"] + 1:
             spans[-1].append(night)
         else:
             spans.append([night])
-    return [(_named(span[0]), _named(span[-1])) for span in spans]
+    return [(_run_name(span[0]), _run_name(span[-1])) for span in spans]

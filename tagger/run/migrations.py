@@ -1,8 +1,15 @@
-"""The ledger's tables, format by format: `PRAGMA user_version` is the number of these steps that a file has behind it.
+"""Create and upgrade the tables of the ledger; `PRAGMA user_version` counts the steps that a file has been through.
 
-A step that has been released is never changed; what is to be different is a further one, and a file of the format before it
-goes into `tests/fixtures`.
+A released step never changes, not even its comments, which SQLite stores; a change of the format is a further step, and a
+file of the format before it goes into `tests/fixtures`.
 """
+
+import sqlite3
+
+from tagger.errors import LedgerError
+
+APPLICATION_ID = int.from_bytes(b"fmtg", "big")
+"""Marks an SQLite file as fmtag's, by `PRAGMA application_id`."""
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -77,19 +84,34 @@ MIGRATIONS: tuple[str, ...] = (
     """,
 )
 
-OF_A_RUN = """
+RUN_TABLES = """
     CREATE TEMP TABLE listing (            -- the items of this run, in the order of the source
         position INTEGER PRIMARY KEY,
         key NOT NULL,
         size INTEGER,
         mtime_ns INTEGER,
-        left_out INTEGER NOT NULL,         -- 1 for files that are being written still
-        failure TEXT,                      -- what the source itself knows to be wrong
+        left_out INTEGER NOT NULL,         -- 1 for files that are still being written
+        failure TEXT,                      -- reason why the source itself has no file for it
         detail TEXT,
         columns BLOB,                      -- of its table row
-        item INTEGER                       -- NULL until it is known
+        item INTEGER                       -- NULL while `items` has no row for it
     );
-    CREATE TEMP TABLE unknown (position INTEGER PRIMARY KEY);
+    CREATE TEMP TABLE unscored (position INTEGER PRIMARY KEY);
     CREATE TEMP TABLE undecided (item INTEGER PRIMARY KEY);
     CREATE TEMP TABLE originals (content INTEGER PRIMARY KEY, key NOT NULL);
 """
+"""Temporary tables of one run, which are not part of the file's format."""
+
+
+def migrate(sql: sqlite3.Connection, name: str) -> None:
+    """Upgrade a ledger to this version's format; raise `LedgerError` for a newer format or another program's database."""
+    application = sql.execute("PRAGMA application_id").fetchone()[0]
+    version = sql.execute("PRAGMA user_version").fetchone()[0]
+    if application != APPLICATION_ID:
+        if application or version or sql.execute("SELECT 1 FROM sqlite_master").fetchone():
+            raise LedgerError(f"{name} is another program's database; give --ledger another file.")
+        sql.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    if version > len(MIGRATIONS):
+        raise LedgerError(f"The ledger {name} is from a newer fmtag; update fmtag, or give --ledger another file.")
+    for number, step in enumerate(MIGRATIONS[version:], version + 1):
+        sql.executescript(f"BEGIN IMMEDIATE; {step}; PRAGMA user_version = {number}; COMMIT;")

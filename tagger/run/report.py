@@ -1,4 +1,4 @@
-"""What a monitor reads of a run: counts that add up, seconds by stage, versions, and every failure with its reason."""
+"""Write the report of a run for monitoring: counts, seconds per stage, versions, and each failure with its reason."""
 
 import json
 import platform
@@ -12,30 +12,31 @@ from typing import Any
 from tagger.catalog.output_paths import refusals
 from tagger.errors import FmtagError, Interrupted, LockedError, OutputError
 from tagger.files import write_file
-from tagger.run.paths import inputs_of, ledger_place, outputs_of
-from tagger.run.pipeline import RunSummary
+from tagger.run.paths import inputs_of, ledger_path, outputs_of
 from tagger.run.settings import RunSettings
+from tagger.run.summary import RunSummary
 
 FORMAT = 1
+"""Version of the report's keys."""
 
 
 @contextmanager
 def write_report_after(
-    settings: RunSettings, report: RunSummary, warned: Callable[[str], None] = lambda sentence: None
+    settings: RunSettings, summary: RunSummary, warned: Callable[[str], None] = lambda sentence: None
 ) -> Iterator[None]:
-    """Write the report when the block ends, however it ends, but for a run that another kept from running.
+    """Write the report of a run when the block ends, however it ends, unless another run holds the ledger.
 
-    A place that a report may not be written to, such as that of the source, is left alone, as the block, which is `run`,
-    refuses it. Raises `OutputError` where the report of a run that was done cannot be written; where the run failed, its own
-    error is raised, and `warned` gets a sentence on the report.
+    A path that the report may not have, such as that of the source, is left alone, as `run` in the block refuses it. Raises
+    `OutputError` where the report of a completed run cannot be written; where the run failed, its own error is raised, and
+    `warned` gets a sentence about the report.
     """
     started = datetime.now(timezone.utc)
     refused = "--report" in dict(refusals(outputs_of(settings), inputs_of(settings)))
 
-    def failed(status: str, why: str) -> None:
+    def write_unfinished(status: str, why: str) -> None:
         if not refused:
             try:
-                _write(settings, report, started, status, why)
+                _write(settings, summary, started, status, why)
             except OutputError as error:
                 warned(f"There is no report of this run: {error}")
 
@@ -44,54 +45,54 @@ def write_report_after(
     except LockedError:
         raise  # the report is the other run's to write
     except Interrupted as stop:
-        failed("interrupted", f"signal {stop.signal}")
+        write_unfinished("interrupted", f"signal {stop.signal}")
         raise
     except FmtagError as error:
-        failed("failed", str(error))
+        write_unfinished("failed", str(error))
         raise
-    _write(settings, report, started, "done", "")
+    _write(settings, summary, started, "done", "")
 
 
-def counts(report: RunSummary) -> dict[str, Any]:
+def counts(summary: RunSummary) -> dict[str, Any]:
     """Return the counts of a run as JSON values.
 
-    photos = tagged + flagged + failed; settling ones and ignored entries are beside these.
+    photos = tagged + flagged + failed; settling photos and ignored entries are not among them.
     """
     return {
-        "photos": report.found,
-        "tagged": report.sure,
-        "flagged": dict(report.flagged),
-        "failed": dict(report.failed),
-        "looked_at": report.looked_at,
-        "scored": report.scored,
-        "settling": report.settling,
-        "ignored": report.ignored,
-        "duplicates": report.duplicates,
-        "rows_written": report.written,
-        "changes": dict(report.changes),
-        "tags": dict(report.tags),
+        "photos": summary.photos,
+        "tagged": summary.tagged,
+        "flagged": dict(summary.flagged),
+        "failed": dict(summary.failed),
+        "looked_at": summary.files_read,
+        "scored": summary.scored,
+        "settling": summary.settling,
+        "ignored": summary.ignored,
+        "duplicates": summary.duplicates,
+        "rows_written": summary.rows_written,
+        "changes": dict(summary.changes),
+        "tags": dict(summary.tags),
     }
 
 
-def _write(settings: RunSettings, report: RunSummary, started: datetime, status: str, why: str) -> None:
+def _write(settings: RunSettings, summary: RunSummary, started: datetime, status: str, why: str) -> None:
     if settings.report is None:
         return
-    place = ledger_place(settings)
+    ledger = ledger_path(settings)
     content = {
         "format": FORMAT,
         "status": status,
         "error": why,
-        "run": report.run,
+        "run": summary.run,
         "started": started.isoformat(timespec="seconds"),
-        "seconds": round(report.seconds, 3),
-        "seconds_by_stage": {stage: round(seconds, 3) for stage, seconds in report.stages.items()},
+        "seconds": round(summary.seconds, 3),
+        "seconds_by_stage": {stage: round(seconds, 3) for stage, seconds in summary.stages.items()},
         "source": settings.source,
         "out": settings.out,
-        "ledger": None if place is None else str(place),
-        "model": report.model,
+        "ledger": None if ledger is None else str(ledger),
+        "model": summary.model,
         "versions": {"fmtag": version("fmtag"), "python": platform.python_version(), "platform": sys.platform},
-        "counts": counts(report),
-        "failures": [{"path": path, "reason": failed.reason, "detail": failed.detail} for path, failed in report.failures],
+        "counts": counts(summary),
+        "failures": [{"path": path, "reason": failed.reason, "detail": failed.detail} for path, failed in summary.failures],
     }
     text = json.dumps(content, indent=2, ensure_ascii=False)
     write_file(settings.report, text.encode("utf-8", "backslashreplace") + b"\n")

@@ -1,4 +1,4 @@
-"""The settings of a run."""
+"""Settings of `fmtag run`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,44 +13,54 @@ ONLY: tuple[Only, ...] = get_args(Only)
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What `fmtag run` was asked for."""
+    """Settings of `fmtag run`."""
 
     source: str
+    """Folder, image or table, or `-` for paths on standard input."""
     out: str
+    """Output file, or `-` for standard output."""
     format: Format | None = None
+    """Of the output; None takes it from the suffix of `out`."""
     image_column: str | None = None
+    """Column of a table that holds the images; None takes it from the column names."""
     top_k: int = 1
+    """Number of tags per photo."""
     min_confidence: float | None = None
-    """Tags below this are flagged; None takes the bundle's own threshold."""
+    """Tags below this are flagged, 0..1; None takes the bundle's threshold."""
     precision: float | None = None
-    """Share of the unflagged tags that should be right, by the card's table; `min_confidence` comes before it."""
+    """Share of the unflagged tags that should be right, 0..1, by the card's table; `min_confidence` overrides it."""
     model: str = DEFAULT_MODEL
+    """Name or folder of a bundle."""
     device: Device = "auto"
     batch_size: int = 256
+    """Photos per batch."""
     workers: int | None = None
-    """Threads that read and decode photos; None takes one a processor."""
+    """Threads that read and decode photos; None takes one per processor."""
     allow_truncated: bool = False
+    """Whether files that end early are tagged, always flagged."""
     debug_garments: Path | None = None
+    """Folder for the network's input of each photo, as PNG files."""
     excel: bool = False
+    """Whether a CSV output is safe for spreadsheets: with a byte order mark, without formulas."""
     label_map: Path | None = None
-    """CSV of two columns, a label and the name that it goes by in the output."""
+    """CSV file with two columns: a label and its name in the output."""
     ledger: Path | None = None
-    """What is done already; None takes the file beside the output, or where there can be none, nothing is remembered."""
+    """File for the results of earlier runs; None takes the one beside the output, or none where the output is not a file."""
     fresh: bool = False
-    """Whether every photo is looked at anew, whatever the ledger knows."""
+    """Whether to score every photo again, whatever the ledger has."""
     verify: bool = False
-    """Whether all bytes are read, even where size and time say that they are the same."""
+    """Whether to read all files, even those whose size and time have not changed."""
     settle: float = 0.0
     """Files written within so many seconds are left out of this run."""
     give_up: int = 7
-    """Runs after which a photo that cannot be read is read again only when its file changes."""
+    """Runs after which a photo that cannot be read is left alone until its file changes."""
     only: tuple[Only, ...] = ()
-    """Rows that are written; all where none is named."""
+    """Rows to write; all where empty."""
     changes: str | None = None
-    """File for what is another than in the last run."""
+    """File for the rows that differ from the last run."""
     report: Path | None = None
-    """JSON file for counts, times and every failure."""
+    """JSON file for counts, times and all failures."""
     wait: float = 0.0
     """Seconds to wait for another run that holds the ledger."""
     allow_vanished: bool = False
-    """Whether most of the known photos may be gone."""
+    """Whether to go on where most of the known photos are gone."""

@@ -1,4 +1,4 @@
-"""One photo or one row, whatever is in it, ends as a row; what ends a whole run names the file that it came from."""
+"""Every photo and every table row becomes an output row, whatever is in it; an error that ends a run names its file."""
 
 import csv
 import datetime
@@ -18,7 +18,7 @@ from pyarrow import parquet
 
 from tagger.cli.main import main
 from tagger.photos import loader
-from tagger.run.ledger import EARLIEST_NS, LATEST_NS
+from tagger.run.ledger_values import EARLIEST_NS, LATEST_NS
 from tagger.settings import FORMATS
 
 Run = Callable[..., tuple[int, list[dict[str, Any]]]]
@@ -68,8 +68,8 @@ PALETTE_WITHOUT_COLOURS = png(
 # Photos ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_palette_without_colours_is_one_row(run: Run) -> None:
-    """A PNG whose palette is missing, for which Pillow has an AssertionError, fails alone."""
+def test_a_png_without_its_palette_is_one_row(run: Run) -> None:
+    """A PNG whose palette is missing, for which Pillow raises AssertionError, fails alone."""
     Path("photos").mkdir()
     draw_photo(1, (60, 80)).save("photos/good.jpg")
     Path("photos/palette.png").write_bytes(PALETTE_WITHOUT_COLOURS)
@@ -79,10 +79,8 @@ def test_a_palette_without_colours_is_one_row(run: Run) -> None:
 
 
 @pytest.mark.parametrize("error", [AssertionError, MemoryError, UserWarning, Exception])
-def test_whatever_a_decoder_or_the_cut_raises_is_one_row(
-    run: Run, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
-) -> None:
-    """An exception of any kind, short of a signal, from Pillow or from the cut, is its photo's failure and no other's."""
+def test_any_exception_of_decoder_or_cut_is_one_row(run: Run, monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+    """An exception of any kind, except for a signal, from Pillow or the cut fails its own photo alone."""
     Path("photos").mkdir()
     for number, side in enumerate((60, 61, 62)):
         draw_photo(number, (side, 80)).save(f"photos/{number}.jpg")
@@ -104,7 +102,7 @@ def test_whatever_a_decoder_or_the_cut_raises_is_one_row(
     assert (code, [row["reason"] == "unreadable" for row in rows]) == (3, [True, True, False])
 
 
-def test_a_signal_is_no_failure_of_a_photo(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_is_not_a_failure_of_a_photo(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while a photo is decoded ends the run; it is not taken for damage."""
     from tagger.photos.decode import decode_bytes
 
@@ -117,13 +115,13 @@ def test_a_signal_is_no_failure_of_a_photo(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("seconds", [2**33 + 2**31, 9_000_000_000_000, -12_000_000_000])
-def test_times_that_no_64_bits_hold_are_times(run: Run, monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
-    """A file of the year 2310, of a broken disk's 287,000, or of Windows' 1601 is tagged, and found again the next night."""
+def test_file_times_beyond_64_bits_are_accepted(run: Run, monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
+    """A file from the year 2310, from a broken disk's 287,000 or Windows' 1601 is tagged, and found in the next run."""
     draw_photo(4, (60, 80)).save("b.jpg")
     stat, fstat = os.stat, os.fstat
 
     class Odd:
-        """What the system says of a file, with another time."""
+        """The status of a file with another time."""
 
         def __init__(self, found: os.stat_result) -> None:
             self._found = found
@@ -161,7 +159,7 @@ NASTY = {
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_value_of_json_is_written_in_every_format(run: Run, format: str) -> None:
-    """Numbers beyond JSON or 64 bits, half characters, null bytes and deep lists come out as rows that can be read."""
+    """Numbers beyond JSON or 64 bits, lone surrogates, null bytes and deep lists are written as rows that can be read."""
     lines = [f'{{"sku": {value}, "image": "a.jpg"}}' for value in NASTY.values()]
     lines += ['{"\\ud800 key": 1, "nul\\u0000": 2, "": 3, "image": "a.jpg"}']
     Path("list.jsonl").write_text("\n".join(lines))
@@ -172,7 +170,7 @@ def test_every_value_of_json_is_written_in_every_format(run: Run, format: str) -
 
 @pytest.mark.parametrize(("depth", "format"), [*zip([101, 600, 900, 50_000], FORMATS, strict=True)])
 def test_a_value_nested_too_deep_is_a_bad_row(run: Run, depth: int, format: str) -> None:
-    """Its row is marked, keeps its other cells where JSON's reader came through, and the rows beside it are tagged."""
+    """Its row is marked, keeps its other cells where the JSON reader could read them, and the rows beside it are tagged."""
     deep = "[" * depth + "]" * depth
     Path("list.jsonl").write_text(f'{{"sku": 7, "more": {deep}, "image": "a.jpg"}}\n{{"sku": 8, "image": "a.jpg"}}\n')
     code, rows = run("list.jsonl", format)
@@ -182,7 +180,7 @@ def test_a_value_nested_too_deep_is_a_bad_row(run: Run, depth: int, format: str)
 
 @pytest.mark.parametrize("path", ['"a\\u0000.jpg"', '"\\ud800.jpg"', f'"{"d/" * 3000}a.jpg"', "5", "[]", "null"])
 def test_a_path_that_no_file_can_have_is_one_row(run: Run, path: str) -> None:
-    """A null byte, half a character, an endless path or no text at all where the path should be fail alone."""
+    """A null byte, a lone surrogate, a path beyond the system's limit or no text in place of the path fails alone."""
     Path("list.jsonl").write_text(f'{{"image": {path}}}\n{{"image": "a.jpg"}}\n')
     code, rows = run("list.jsonl", "jsonl", "--report", "report.json")
     assert (code, [row["reason"] in ("bad_row", "missing", "unreadable") for row in rows]) == (3, [True, False])
@@ -195,7 +193,7 @@ def strings(content: bytes, *ends: int) -> pyarrow.Array:
     return pyarrow.Array.from_buffers(pyarrow.string(), len(ends), buffers)
 
 
-UNHEARD_OF = {
+UNREPRESENTABLE = {
     "no_utf8": strings(b"\xff\xfeok", 2, 4),
     "date": pyarrow.array([2**31 - 1, 0], pyarrow.int32()).cast(pyarrow.date32()),
     "time": pyarrow.array([2**62, 0], pyarrow.int64()).cast(pyarrow.timestamp("us")),
@@ -203,16 +201,16 @@ UNHEARD_OF = {
 }
 
 
-@pytest.mark.parametrize(("name", "format"), [*zip(UNHEARD_OF, FORMATS, strict=True)])
-def test_a_parquet_value_that_python_has_not_is_a_bad_row(run: Run, name: str, format: str) -> None:
-    """Text that is no UTF-8 and dates beyond the year 9999 fail their own row, and the next one is tagged."""
-    parquet.write_table(pyarrow.table({"value": UNHEARD_OF[name], "image": ["a.jpg", "a.jpg"]}), "list.parquet")
+@pytest.mark.parametrize(("name", "format"), [*zip(UNREPRESENTABLE, FORMATS, strict=True)])
+def test_a_parquet_value_that_python_lacks_is_a_bad_row(run: Run, name: str, format: str) -> None:
+    """Text that is not UTF-8 and dates beyond the year 9999 fail their own row, and the next one is tagged."""
+    parquet.write_table(pyarrow.table({"value": UNREPRESENTABLE[name], "image": ["a.jpg", "a.jpg"]}), "list.parquet")
     code, rows = run("list.parquet", format)
     assert (code, [row["reason"] == "bad_row" for row in rows]) == (3, [True, False])
     assert rows[1]["value"] not in (None, "")
 
 
-def test_types_of_parquet_come_through(run: Run) -> None:
+def test_parquet_types_are_kept(run: Run) -> None:
     """Decimals, bytes, durations, structures, maps and dictionaries keep type and value from Parquet to Parquet."""
     columns = {
         "decimal": pyarrow.array(["1.10"]).cast(pyarrow.decimal128(38, 2)),
@@ -236,8 +234,8 @@ def test_types_of_parquet_come_through(run: Run) -> None:
 
 
 @pytest.mark.parametrize("report", ["report.md", "report"])
-def test_labels_and_groups_that_are_no_unicode_are_measured(run: Run, small_bundle: Path, report: str) -> None:
-    """Half a character in a label, a group, a kind or a path neither ends `evaluate` nor its reports."""
+def test_labels_and_groups_that_are_not_unicode_are_evaluated(run: Run, small_bundle: Path, report: str) -> None:
+    """A lone surrogate in a label, a group, a kind or a path ends neither `evaluate` nor its reports."""
     lines = [
         {"image": "a.jpg", "label": "Dress", "group": "\ud800", "kind": "\udc80"},
         {"image": "a.jpg", "label": "\ud800", "group": ["a list"]},

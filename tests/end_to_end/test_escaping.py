@@ -1,4 +1,4 @@
-"""Names of files, labels and bundles are shown as they are, and act on no terminal, log, page or chart."""
+"""Names of files, labels and bundles are shown as they are, and control no terminal, log, page or chart."""
 
 import io
 import json
@@ -19,8 +19,8 @@ from tagger.cli.printing import print_adapted, print_comparison
 from tagger.escaping import for_terminal
 from tagger.models import bundle
 
-ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What may not reach a terminal; line breaks are counted where they matter."""
+CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that must not reach a terminal; line breaks are counted where they matter."""
 
 HOSTILE = (
     "Shoes [women]",
@@ -82,7 +82,7 @@ def shop(tmp_path: Path) -> Path:
 
 
 def cells(markdown: str) -> list[str]:
-    """Return the plain texts of all cells and headings of a page; it must hold no markup of another kind than ours."""
+    """Return the plain texts of all cells and headings of a page, which must not hold unexpected markup."""
     tokens = MARKDOWN.parse(markdown)
     assert not [token for token in tokens if token.type == "html_block"]
     texts = []
@@ -99,23 +99,23 @@ def cells(markdown: str) -> list[str]:
 
 
 def test_evaluate_shows_labels_as_they_are(call: Call, shop: Path, hostile_bundle: Path, tmp_path: Path) -> None:
-    """Brackets stay, markup ends no run, nothing acts on the terminal, and Markdown holds plain texts."""
+    """Brackets stay, nothing controls the terminal, and the Markdown report holds plain texts."""
     code, out, err = call(
         "evaluate", shop, "--model", hostile_bundle, "--report", tmp_path / "r.md", "--sheet", tmp_path / "s.png"
     )
     assert (code, err) == (0, "")
-    assert not ACTING.search(out)
+    assert not CONTROLS.search(out)
     for label in HOSTILE:
         assert for_terminal(label) in out
     page = (tmp_path / "r.md").read_text(encoding="utf-8")
-    assert not ACTING.search(page)
+    assert not CONTROLS.search(page)
     texts = cells(page)
     assert {for_terminal(label) for label in HOSTILE} <= set(texts)
     assert any(text.startswith("Real photos, [/b] \\x1b[2J <i>|`@") for text in texts)
 
 
 def test_evaluate_of_several_sources_shows_their_names(call: Call, shop: Path, hostile_bundle: Path, tmp_path: Path) -> None:
-    """A row a source is named as its folder is."""
+    """The row of each source has the name of its folder."""
     other = tmp_path / "[b] other"
     other.mkdir()
     for file in shop.iterdir():
@@ -124,20 +124,20 @@ def test_evaluate_of_several_sources_shows_their_names(call: Call, shop: Path, h
     assert (code, err) == (0, "")
     assert "shop [x] <b>" in out
     assert "[b] other" in out
-    assert not ACTING.search(out)
+    assert not CONTROLS.search(out)
 
 
 def test_models_show_names_as_they_are(call: Call, hostile_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A card is JSON that acts on no terminal and reads back, and a list has one line a bundle."""
+    """A card is JSON without control characters that reads back, and a list has one line per bundle."""
     code, out, _ = call("models", "show", hostile_bundle)
     assert code == 0
-    assert not ACTING.search(out)
+    assert not CONTROLS.search(out)
     card = json.loads(out[: out.rindex("}") + 1])
     assert tuple(card["labels"]) == HOSTILE
     monkeypatch.setenv("FMTAG_MODELS", str(hostile_bundle.parent))
     code, out, _ = call("models")
     assert code == 0
-    assert not ACTING.search(out)
+    assert not CONTROLS.search(out)
     assert "[/b] \\x1b[2J <i>|`@" in out
 
 
@@ -152,31 +152,31 @@ def forging(tmp_path: Path) -> Path:
 
 
 def test_names_of_files_forge_no_line_of_the_log(call: Call, forging: Path, hostile_bundle: Path, tmp_path: Path) -> None:
-    """The log has no line that a file's name began, and JSON lines stay one object a line."""
+    """The log has no line that begins inside a file's name, and JSON lines stay one object per line."""
     out = tmp_path / "tags.csv"
     code, _, err = call("run", forging, "--out", out, "--model", hostile_bundle, "--list-ignored")
     assert code == 3
-    assert not ACTING.search(err)
+    assert not CONTROLS.search(err)
     assert f"broken\\n{FORGED}\\x1b[31m.jpg" in err
     assert not [line for line in err.splitlines() if line.startswith(FORGED)]
     code, _, err = call("run", forging, "--out", out, "--model", hostile_bundle, "--log-format", "json", "--fresh")
     assert code == 3
-    assert not ACTING.search(err)
+    assert not CONTROLS.search(err)
     events = [json.loads(line) for line in err.splitlines()]
     assert any(FORGED in event.get("detail", "") for event in events)
 
 
-def test_explain_shows_one_line_a_fact(call: Call, forging: Path, hostile_bundle: Path, tmp_path: Path) -> None:
-    """Neither the text nor the JSON of explain acts on a terminal, and JSON gives back the name."""
+def test_explain_shows_one_line_per_fact(call: Call, forging: Path, hostile_bundle: Path, tmp_path: Path) -> None:
+    """Neither the text nor the JSON of explain controls the terminal, and the JSON has the original name."""
     call("run", forging, "--out", tmp_path / "tags.csv", "--model", hostile_bundle)
     name = f"good\n{FORGED}\x1b[31m.png"
     code, out, _ = call("explain", name, "--ledger", tmp_path / "tags.ledger")
     assert code == 0
-    assert not ACTING.search(out)
+    assert not CONTROLS.search(out)
     assert out.splitlines()[0] == f"good\\n{FORGED}\\x1b[31m.png"
     assert "Shoes [women]" in out
     code, out, _ = call("explain", name, "--ledger", tmp_path / "tags.ledger", "--json")
-    assert not ACTING.search(out)
+    assert not CONTROLS.search(out)
     assert json.loads(out)["path"] == name
 
 
@@ -193,20 +193,18 @@ def test_explain_shows_one_line_a_fact(call: Call, forging: Path, hostile_bundle
     ],
 )
 def test_errors_are_one_line(call: Call, arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is wrong is said in one line, whatever the user's text holds that it repeats."""
+    """An error is one line, whatever is in the user's text that it repeats."""
     monkeypatch.chdir(tmp_path)
     code, out, err = call(*arguments)
     assert code in (1, 2)
     assert out == ""
-    assert not ACTING.search(err)
+    assert not CONTROLS.search(err)
     assert not [line for line in err.splitlines() if line.startswith(FORGED)]
     assert err.splitlines()[-1].startswith("Error: ")
 
 
-def test_a_terminal_without_a_letter_shows_its_number(
-    shop: Path, hostile_bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where standard output is ASCII, tables with labels of another script are printed all the same."""
+def test_an_ascii_terminal_shows_escapes(shop: Path, hostile_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where standard output is ASCII, tables with labels of another script are printed with escapes."""
     monkeypatch.setenv("COLUMNS", "300")
     written = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii"))
@@ -220,19 +218,21 @@ def test_a_terminal_without_a_letter_shows_its_number(
 # Tables that need long work: printed from values --------------------------------------------------------------------
 
 
-def test_what_adapt_says_is_shown_as_it_is(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Labels, paths and sentences stand there as they are."""
+def test_adapt_shows_names_as_they_are(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labels, paths and notes are shown as they are."""
     monkeypatch.setenv("COLUMNS", "300")
     name = f"[/x] :shoe:\n{FORGED}\x1b[31m"
     share = (0.5, 0.4, 0.6)
-    print_adapted(Adapted(3, gains=[Gain(name, 2, share, share)], suspects=[Suspect(name, name, name, 0.9)], said=[name]), name)
+    print_adapted(
+        Adapted(3, gains=[Gain(name, 2, share, share)], suspects=[Suspect(name, name, name, 0.9)], notes=[name]), name
+    )
     out, _ = capfd.readouterr()
-    assert not ACTING.search(out)
+    assert not CONTROLS.search(out)
     assert out.count(for_terminal(name)) == 5
 
 
-def test_what_compare_says_is_shown_as_it_is(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names of bundles stand in the table and in the sentences as they are."""
+def test_compare_shows_names_as_they_are(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of bundles are shown in the table and the sentences as they are."""
     monkeypatch.setenv("COLUMNS", "300")
 
     class Comparison:
@@ -248,15 +248,15 @@ def test_what_compare_says_is_shown_as_it_is(capfd: pytest.CaptureFixture[str], 
 
     print_comparison(Comparison())  # type: ignore[arg-type]
     out, _ = capfd.readouterr()
-    assert not ACTING.search(out)
+    assert not CONTROLS.search(out)
     assert "[/a] \\x1b[31m" in out
     assert "[/a] is better than [b]\\nc" in out
 
 
-def test_the_bar_ends_with_tags_as_they_are(
+def test_the_table_after_the_bar_shows_tags_as_they_are(
     call: Call, forging: Path, hostile_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a terminal too, where a table of tags stands at the end."""
+    """On a terminal, the table of tags at the end shows them as they are."""
     monkeypatch.setattr("tagger.cli.progress.tqdm", _Bar)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     code, _, err = call("run", forging, "--out", tmp_path / "tags.csv", "--model", hostile_bundle, "--min-confidence", "0")

@@ -48,33 +48,33 @@ def made(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / ODD
 
 
-def test_training_goes_to_its_end(made: Path) -> None:
-    """Bundle, test photos and report are there, and the label of such a name is text that every format holds."""
+def test_training_completes(made: Path) -> None:
+    """Bundle, test photos and report are there, and a label with such a name is text that every format can hold."""
     assert (escape_surrogates(ODD), "scarf") == tuple(sorted(bundle.load(str(made)).card.labels))
     assert {escape_surrogates(ODD), "scarf"} == {row["label"] for row in rows_of(made / "test.csv")}
     assert (made / "report" / "report.html").is_file()
 
 
 def test_evaluate_finds_the_test_photos(made: Path, tmp_path: Path) -> None:
-    """All photos of the table are read and have the figures of the card."""
-    assert not command("evaluate", made / "test.csv", "--model", made, "--out", tmp_path / "figures.json")
-    figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
-    told = bundle.load(str(made)).card.metrics["test"]
-    assert ({}, told["n"], told["accuracy"]) == (figures["failed"], figures["n"], figures["accuracy"])
+    """All photos of the table are read, and their metrics are those of the card."""
+    assert not command("evaluate", made / "test.csv", "--model", made, "--out", tmp_path / "metrics.json")
+    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    expected = bundle.load(str(made)).card.metrics["test"]
+    assert ({}, expected["n"], expected["accuracy"]) == (metrics["failed"], metrics["n"], metrics["accuracy"])
 
 
-def test_evaluate_takes_the_folder(made: Path, photos: Path, tmp_path: Path) -> None:
-    """The folder itself, and the table beside it, are measured, and their names stand in the figures and the report."""
+def test_evaluate_accepts_the_folder(made: Path, photos: Path, tmp_path: Path) -> None:
+    """The folder itself and the table beside it are evaluated, and their names are in the metrics and the report."""
     sources = (photos, made / "test.csv")
-    assert not command("evaluate", *sources, "--model", made, "--out", tmp_path / "figures.json", "--report", tmp_path / "r.md")
-    sources_measured = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))["sources"]
-    assert [{}, {}] == [figures["failed"] for figures in sources_measured.values()]
+    assert not command("evaluate", *sources, "--model", made, "--out", tmp_path / "metrics.json", "--report", tmp_path / "r.md")
+    sources_measured = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))["sources"]
+    assert [{}, {}] == [metrics["failed"] for metrics in sources_measured.values()]
     assert 80 == sources_measured[ODD]["n"]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
-def test_a_runs_output_teaches_the_photos_that_it_names(suffix: str, tmp_path: Path, small_bundle: Path) -> None:
-    """An output of `run` with such names, as those who correct its tags give it to `adapt`, leads to the photos."""
+def test_the_output_of_a_run_leads_to_its_photos(suffix: str, tmp_path: Path, small_bundle: Path) -> None:
+    """An output of `run` with such names, given to `adapt` as a table of corrected labels, leads to the photos."""
     (tmp_path / "catalog").mkdir()
     draw_photo(1).save(tmp_path / "catalog" / f"{ODD}.png")
     out = tmp_path / f"tags{suffix}"
@@ -85,8 +85,8 @@ def test_a_runs_output_teaches_the_photos_that_it_names(suffix: str, tmp_path: P
     assert [tmp_path / "catalog" / f"{ODD}.png"] == list(table.photos)
 
 
-def test_a_bundle_in_such_a_folder_tags(made: Path, tmp_path: Path) -> None:
-    """A bundle is found in a folder of such a name."""
+def test_a_bundle_in_such_a_folder_is_found(made: Path, tmp_path: Path) -> None:
+    """A bundle is found in a folder with such a name."""
     (tmp_path / "catalog").mkdir()
     draw_photo(1).save(tmp_path / "catalog" / "one.png")
     assert not command("run", tmp_path / "catalog", "--out", tmp_path / "tags.csv", "--model", made)

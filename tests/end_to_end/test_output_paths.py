@@ -1,4 +1,4 @@
-"""No command replaces what it reads, or writes two outputs to one place; what cannot be written is known before the work."""
+"""No command overwrites its inputs or writes two outputs to one path; an output that cannot be written is refused first."""
 
 import json
 import shlex
@@ -91,15 +91,15 @@ def catalog(tmp_path: Path, small_bundle: Path) -> None:
     ],
 )
 def test_a_refused_report_is_not_written(refused: Refused, place: str, why: str) -> None:
-    """A report of the failure to the very place that is refused would be the loss that the refusal is to prevent."""
+    """A refused report is not written to its path either, as that would overwrite what the refusal protects."""
     more = " --label-map map.csv" if place == "map.csv" else ""
     sentence = refused(f"run list.csv --out out.csv --model ./model --report {place}{more}")
     assert why in sentence
     assert "--report" in sentence
 
 
-def test_the_source_survives_in_a_process_of_its_own(fmtag: Fmtag, tmp_path: Path) -> None:
-    """The same through the real command."""
+def test_the_source_survives_in_a_real_process(fmtag: Fmtag, tmp_path: Path) -> None:
+    """The real command refuses it too."""
     table = tmp_path / "list.csv"
     before = table.read_bytes()
     done = fmtag("run", table, "--out", tmp_path / "out.csv", "--report", table)
@@ -143,8 +143,8 @@ def test_the_source_survives_in_a_process_of_its_own(fmtag: Fmtag, tmp_path: Pat
         "tune --out model/card.json --distill-from ./model",
     ],
 )
-def test_what_is_read_is_not_replaced(refused: Refused, tmp_path: Path, command: str) -> None:
-    """Under whatever name: every command refuses it before its work, in a sentence that names the option."""
+def test_inputs_are_not_overwritten(refused: Refused, tmp_path: Path, command: str) -> None:
+    """Every command refuses an output path that leads to an input, before its work, in a sentence that names the option."""
     (tmp_path / "model" / "history.csv").write_text("epoch\n")
     sentence = refused(command)
     assert any(f"give {option} " in sentence for option in command.split() if option.startswith("--"))
@@ -166,8 +166,8 @@ def test_what_is_read_is_not_replaced(refused: Refused, tmp_path: Path, command:
         "tune --out recipe.sqlite.lock --study recipe.sqlite",
     ],
 )
-def test_two_outputs_are_not_one(refused: Refused, command: str) -> None:
-    """One of them would be lost, or both be unreadable."""
+def test_two_outputs_have_two_paths(refused: Refused, command: str) -> None:
+    """One of them would be lost, or both would be unreadable."""
     sentence = refused(command)
     assert "names and would be replaced" in sentence or "cannot both be standard output" in sentence
 
@@ -184,22 +184,22 @@ def test_two_outputs_are_not_one(refused: Refused, command: str) -> None:
         "run photos --out /dev/null --format csv --report /dev/null",
     ],
 )
-def test_outputs_beside_photos_are_fine(call: Call, command: str) -> None:
-    """Files of other kinds may lie in the folder of the photos, an older output is replaced, and devices keep nothing."""
+def test_outputs_beside_photos_are_accepted(call: Call, command: str) -> None:
+    """Files of other kinds may be in the folder of the photos, an older output is replaced, and devices are accepted."""
     for _ in range(2):
         code, error = call(command)
         assert code in (0, 3), error
 
 
-def test_an_older_sheet_may_be_replaced(call: Call, tmp_path: Path) -> None:
-    """The same command, given again, is no attempt on a photo."""
+def test_an_older_sheet_is_replaced(call: Call, tmp_path: Path) -> None:
+    """The same command, run again, does not take its own sheet for a photo of the source."""
     for _ in range(2):
         assert call("evaluate list.csv --sheet errors.png --out new.json")[0] == 0
     assert (tmp_path / "errors.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_photo_of_a_failed_run_is_not_in_the_way(call: Call, tmp_path: Path) -> None:
-    """A report is written of a run that is refused for another reason than the report."""
+def test_a_refused_run_has_a_report(call: Call, tmp_path: Path) -> None:
+    """A run that is refused for another reason than its report writes the report."""
     code, _ = call("run list.csv --out none/out.csv --report run.json")
     assert code == 1
     report = json.loads((tmp_path / "run.json").read_text())
@@ -207,8 +207,8 @@ def test_a_photo_of_a_failed_run_is_not_in_the_way(call: Call, tmp_path: Path) -
     assert "there is no folder" in report["error"]
 
 
-def test_a_report_that_fails_does_not_hide_why_the_run_did(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What ended the run is the error, and that there is no report is told before it."""
+def test_a_failing_report_does_not_hide_the_runs_error(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last line is the error of the run, after a line about the report."""
     from tagger.errors import OutputError
     from tagger.run import report
 
@@ -245,8 +245,8 @@ def test_a_report_that_fails_does_not_hide_why_the_run_did(call: Call, tmp_path:
         "tune --study {} --out new.json",
     ],
 )
-def test_a_file_that_cannot_be_written_is_known_at_once(call: Call, tmp_path: Path, command: str, place: str) -> None:
-    """A missing folder, a file or nothing but a folder in its place, a name too long: one sentence with option and remedy."""
+def test_a_file_that_cannot_be_written_is_refused_first(call: Call, tmp_path: Path, command: str, place: str) -> None:
+    """A missing folder, a file in place of a folder or the reverse, a long name: one sentence with option and remedy."""
     (tmp_path / "loop.csv").symlink_to("loop.csv")
     code, error = call(command.format(place or "''"))
     assert place in error
@@ -269,8 +269,8 @@ def test_a_file_that_cannot_be_written_is_known_at_once(call: Call, tmp_path: Pa
         "run list.csv --out n.csv --debug-garments {}",
     ],
 )
-def test_a_folder_that_cannot_be_written_is_known_at_once(refused: Refused, command: str) -> None:
-    """Where the nearest thing that is there is a file, however deep below it the folder is to be."""
+def test_a_folder_that_cannot_be_made_is_refused_first(refused: Refused, command: str) -> None:
+    """A folder below a file is refused, however deep below it."""
     Path("old").write_text("no folder")
     for place in ("./old", "./old/below", "./old/below/deep")["retrain" in command :]:  # click knows files
         sentence = refused(command.format(place))
@@ -279,13 +279,13 @@ def test_a_folder_that_cannot_be_written_is_known_at_once(refused: Refused, comm
 
 
 @pytest.mark.parametrize("command", ["adapt photos --out own --from ./model", "retrain --out own"])
-def test_a_card_of_another_program_is_not_replaced(refused: Refused, tmp_path: Path, command: str) -> None:
-    """A folder that holds a card.json which fmtag has not written is none for a bundle."""
+def test_a_card_of_another_program_is_not_overwritten(refused: Refused, tmp_path: Path, command: str) -> None:
+    """A folder with a card.json that fmtag has not written is refused for a bundle."""
     (tmp_path / "own" / "card.json").write_text('{"kind": "of trump"}')
     assert "give --out another folder" in refused(command.replace("own", "./own"))
 
 
 def test_the_old_output_is_still_replaced(call: Call, tmp_path: Path) -> None:
-    """A check that lets a run through changes nothing in what it writes."""
+    """An accepted run replaces the old output."""
     assert call("run list.csv --out old.csv")[0] == 0
     assert [row["path"] for row in rows_of(tmp_path / "old.csv")] == ["photos/0000.jpg"]

@@ -1,4 +1,4 @@
-"""A source that is neither a photo nor a table is refused before anything is written, with what to do about it."""
+"""A source that is neither a photo nor a table is refused before anything is written, with a remedy."""
 
 import bz2
 import gzip
@@ -44,10 +44,10 @@ def run(tmp_path: Path, small_bundle: Path, monkeypatch: pytest.MonkeyPatch, cap
 
 def assert_refused(done: tuple[int, str], *parts: str) -> None:
     """Assert that a run ended with one line that holds the parts, and left the output as it was."""
-    code, said = done
-    assert (code, said.count("\n")) == (1, 1), said
+    code, message = done
+    assert (code, message.count("\n")) == (1, 1), message
     for part in parts:
-        assert part in said
+        assert part in message
     assert Path("tags.csv").read_text() == "the good rows of last night\n"
 
 
@@ -110,8 +110,8 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_is_no_photo_is_refused(run: Run, name: str) -> None:
-    """What is no photo by content and no table by suffix ends the run, with its kind, the remedy and what is read."""
+def test_a_file_of_another_kind_is_refused(run: Run, name: str) -> None:
+    """A file that is not a photo by content nor a table by suffix is refused, with its kind, the remedy and what is read."""
     content, *parts = FILES[name]
     Path(name).write_bytes(content)
     assert_refused(run(name), f"{name} is ", *parts, "fmtag reads folders, photos (JPEG, ", *TABLE_SUFFIXES)
@@ -119,8 +119,8 @@ def test_a_file_that_is_no_photo_is_refused(run: Run, name: str) -> None:
 
 @pytest.mark.parametrize("suffix", TABLE_SUFFIXES)
 @pytest.mark.parametrize("name", ["catalog.xlsx", "photos.zip", "catalog.csv.gz", "feed.xml", "lookbook.pdf", "old.sqlite"])
-def test_a_table_of_another_kind_than_its_name_is_refused(run: Run, name: str, suffix: str) -> None:
-    """A spreadsheet, an archive, a document or the like that was renamed to a table says what it really is."""
+def test_a_file_renamed_to_a_table_is_refused(run: Run, name: str, suffix: str) -> None:
+    """A spreadsheet, an archive, a document or the like with a table's suffix is refused with its actual kind."""
     content, *parts = FILES[name]
     Path(f"catalog{suffix}").write_bytes(content)
     assert_refused(run(f"catalog{suffix}"), f"catalog{suffix} is ", *parts)
@@ -143,8 +143,8 @@ def test_a_table_of_another_kind_than_its_name_is_refused(run: Run, name: str, s
         ("t.csv", b"", "t.csv is empty"),
     ],
 )
-def test_a_table_whose_content_is_another_is_refused(run: Run, name: str, content: bytes, part: str) -> None:
-    """One text format under another's name, UTF-16 without a mark, a photo and plain noise are one line each."""
+def test_a_table_of_another_format_is_refused(run: Run, name: str, content: bytes, part: str) -> None:
+    """One text format under another's suffix, UTF-16 without a mark, a photo and noise are one line each."""
     Path(name).write_bytes(content)
     assert_refused(run(name), name, part)
 
@@ -157,14 +157,14 @@ def test_a_label_map_of_another_kind_is_refused(run: Run) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_a_pipe_is_refused_instead_of_waited_for(run: Run) -> None:
-    """What is neither folder nor regular file is not opened, as it might never end; paths have a way of their own."""
+    """A source that is neither folder nor regular file is not opened, as it might never end; `-` reads paths from stdin."""
     os.mkfifo("pipe.csv")
     assert_refused(run("pipe.csv"), "pipe.csv is not a regular file", "fmtag run -")
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
 def test_a_photo_without_a_suffix_is_a_photo(run: Run, format: str) -> None:
-    """The content tells a photo where the name does not."""
+    """A photo is recognised by its content where its name has no suffix."""
     draw_photo(5, (60, 80)).save("upload", format)
     assert is_photo(Path("upload").read_bytes()[:4096])
     assert run("upload")[0] == 0
@@ -181,14 +181,14 @@ def test_a_photo_without_a_suffix_is_a_photo(run: Run, format: str) -> None:
     ],
 )
 def test_a_damaged_photo_is_a_row(run: Run, name: str, content: bytes, reason: str) -> None:
-    """One photo by its suffix or its beginning stays one row, whatever is wrong with it, and the exit code says so."""
+    """A photo by its suffix or its first bytes is one row, whatever is wrong with it, and the exit code is 3."""
     Path(name).write_bytes(content)
     assert run(name)[0] == 3
     assert [(row["path"], row["reason"]) for row in rows_of(Path("tags.csv"))] == [(name, reason)]
 
 
 def test_ndjson_is_read_like_jsonl(run: Run) -> None:
-    """An object a line is a table by both suffixes."""
+    """A file with one JSON object per line is a table with either suffix."""
     Path("catalog.ndjson").write_text(json.dumps(OBJECT) + "\n")
     assert run("catalog.ndjson")[0] == 0
     assert [(row["sku"], row["path"]) for row in rows_of(Path("tags.csv"))] == [("1", "a.jpg")]

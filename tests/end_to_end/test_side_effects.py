@@ -1,4 +1,4 @@
-"""Importing and using the library leaves what the whole process shares as it was."""
+"""Importing and using the library changes no state that the whole process shares."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from tagger.records import Failed, Photo
 
 SHARED = """
 import gc, importlib, locale, os, pathlib, pkgutil, random, signal, sys, threading, warnings
-import cv2, numpy, PIL.Image, PIL.ImageFile, sklearn.model_selection, torch, torchmetrics, torchvision
+import cv2, numpy, PIL.Image, PIL.ImageFile, sklearn.metrics, torch, torchvision
 
 def shared():
     return {
@@ -34,28 +34,28 @@ def shared():
         "environment": sorted(os.environ.items()),
     }
 
-def told(before):
+def print_changed(before):
     after = shared()
     print([name for name in before if str(before[name]) != str(after[name])])
 
 before = shared()
 import tagger
-for module in pkgutil.iter_modules(tagger.__path__, "tagger."):
+for module in pkgutil.walk_packages(tagger.__path__, "tagger."):
     if module.name != "tagger.__main__":
         importlib.import_module(module.name)
-told(before)
+print_changed(before)
 
 for truncated in (False, True):
     ready = tagger.Tagger(pathlib.Path(sys.argv[2]), device="cpu", allow_truncated=truncated)
     assert len(list(ready.tag(sorted(pathlib.Path(sys.argv[1]).iterdir())))) == 4
-told(before)
+print_changed(before)
 """
 
 
 def test_importing_and_tagging_change_nothing_that_is_shared(tmp_path: Path, small_bundle: Path) -> None:
-    """Filters of warnings, Pillow's switches, threads, seeds, signals and the like are as they were.
+    """Warning filters, Pillow's switches, threads, seeds, signals and the like are as they were before.
 
-    First after the import of all modules, then after a `Tagger` has worked, in threads, on good, damaged, cut and HEIC photos.
+    First after the import of all modules, then after a `Tagger` has tagged good, damaged, truncated and HEIC photos in threads.
     """
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -68,8 +68,8 @@ def test_importing_and_tagging_change_nothing_that_is_shared(tmp_path: Path, sma
 
 
 @pytest.mark.parametrize("switch", [False, True])
-def test_pillows_switch_for_truncated_files_is_the_hosts(monkeypatch: pytest.MonkeyPatch, switch: bool) -> None:
-    """A program that lets Pillow load truncated files keeps that, and fmtag tells truncated files all the same."""
+def test_pillows_switch_for_truncated_files_belongs_to_the_caller(monkeypatch: pytest.MonkeyPatch, switch: bool) -> None:
+    """A program that lets Pillow load truncated files keeps that setting, and fmtag detects truncated files all the same."""
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", switch)
     packed = BytesIO()
     draw_photo(2).save(packed, "JPEG")
@@ -83,8 +83,8 @@ def test_pillows_switch_for_truncated_files_is_the_hosts(monkeypatch: pytest.Mon
     assert ImageFile.LOAD_TRUNCATED_IMAGES is switch
 
 
-def test_the_command_keeps_its_filter_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command hides Pillow's warnings while it runs, and called from a program it leaves that one's filters alone."""
+def test_the_command_restores_the_warning_filters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command hides Pillow's warnings while it runs, and leaves the filters of a program that calls it as they were."""
     from tagger.cli.main import main
 
     before = list(warnings.filters)

@@ -1,0 +1,187 @@
+"""Hold the SQL of the ledger; the tables are in `migrations`.
+
+Named parameters are those of `Ledger.begin`: `:run`, `:first_run` (the first of the unfinished runs that this one continues),
+`:model`, `:decision`, `:scored_since` and `:read_since` (runs from which results and file times count), `:allow_truncated`
+and `:give_up`.
+"""
+
+from collections.abc import Sequence
+
+from tagger.run.ledger_values import ListedFile
+
+# Begin a run -------------------------------------------------------------------------------------------------------
+
+ADD_MODEL = "INSERT OR IGNORE INTO models (fingerprint, name, labels) VALUES (?, ?, ?)"
+MODEL_ID = "SELECT id FROM models WHERE fingerprint = ?"
+
+ADD_DECISION = "INSERT OR IGNORE INTO decisions (model, min_confidence, names) VALUES (?, ?, ?)"
+DECISION_ID = "SELECT id FROM decisions WHERE model = ? AND min_confidence = ? AND names = ?"
+
+RUNS = "SELECT id, finished, fresh, verify FROM runs ORDER BY id DESC"
+ADD_RUN = """
+    INSERT INTO runs (started, pid, host, version, source, out, decision, fresh, verify) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+FINISH_RUN = "UPDATE runs SET finished = ? WHERE id = ?"
+
+# List its files ----------------------------------------------------------------------------------------------------
+
+_ADD_LISTED = "INSERT INTO listing (key, size, mtime_ns, left_out, failure, detail, columns) VALUES "
+_LISTED_VALUES = f"({', '.join('?' * len(ListedFile._fields))})"
+
+
+def add_listed(rows: int) -> str:
+    """Return the statement that inserts that many rows into `listing`."""
+    return _ADD_LISTED + ", ".join([_LISTED_VALUES] * rows)
+
+
+FIND_ITEMS = """
+    UPDATE listing SET item = (SELECT id FROM items WHERE items.key = listing.key) WHERE item IS NULL AND failure IS NULL
+"""
+
+FIND_UNSCORED = """
+    INSERT INTO unscored
+    SELECT min(position) FROM listing LEFT JOIN items ON items.id = item LEFT JOIN contents ON contents.id = content
+    WHERE listing.failure IS NULL AND NOT left_out AND NOT coalesce(
+        items.size IS listing.size AND items.mtime_ns IS listing.mtime_ns AND items.run >= :read_since
+        AND CASE WHEN items.failure IS NULL
+            THEN model = :model AND contents.run >= :scored_since AND truncated <= :allow_truncated
+            ELSE tries - (items.run >= :first_run) >= :give_up AND NOT (items.failure = 'truncated' AND :allow_truncated)
+        END, 0)
+    GROUP BY listing.key
+"""
+
+# Score them --------------------------------------------------------------------------------------------------------
+
+UNSCORED_BATCH = """
+    SELECT position, listing.key, listing.size, listing.mtime_ns, CASE
+        WHEN items.failure IS NOT NULL AND items.size IS listing.size AND items.mtime_ns IS listing.mtime_ns
+        THEN tries - (items.run >= :first_run) ELSE 0 END
+    FROM unscored JOIN listing USING (position) LEFT JOIN items ON items.id = item
+    WHERE position > :last ORDER BY position LIMIT :count
+"""
+
+HAS_RESULT = "SELECT 1 FROM contents WHERE sha256 = ? AND model = ? AND run >= ? AND truncated <= ?"
+
+STORE_RESULT = """
+    INSERT INTO contents (sha256, model, run, truncated, probabilities) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (sha256) DO UPDATE SET
+        model = excluded.model, run = excluded.run, truncated = excluded.truncated, probabilities = excluded.probabilities
+"""
+CONTENT_ID = "SELECT id FROM contents WHERE sha256 = ?"
+
+STORE_ITEM = """
+    INSERT INTO items (key, size, mtime_ns, content, failure, detail, tries, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (key) DO UPDATE SET
+        size = excluded.size, mtime_ns = excluded.mtime_ns, content = excluded.content, failure = excluded.failure,
+        detail = excluded.detail, tries = excluded.tries, run = excluded.run, decision = NULL
+"""
+
+# Make the rows -----------------------------------------------------------------------------------------------------
+
+FIND_UNDECIDED = """
+    INSERT OR IGNORE INTO undecided
+    SELECT item FROM listing JOIN items ON items.id = item
+    WHERE NOT left_out AND (published IS NULL OR decision IS NOT :decision)
+"""
+
+UNDECIDED_BATCH = """
+    SELECT item, failure, detail, truncated, probabilities,
+           published, tag, confidence, low_confidence, reason, group_, group_confidence
+    FROM undecided JOIN items ON items.id = item LEFT JOIN contents ON contents.id = content
+    WHERE item > ? ORDER BY item LIMIT ?
+"""
+
+STORE_ROW = """
+    UPDATE items SET tag = ?, confidence = ?, low_confidence = ?, reason = ?, group_ = ?, group_confidence = ?,
+        decision = ?, published = ?
+    WHERE id = ?
+"""
+
+ADD_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+ADD_VANISHED = """
+    INSERT INTO events SELECT :run, id, 'vanished', NULL, NULL, NULL, tag, low_confidence, reason FROM items
+    WHERE published IS NOT NULL AND id NOT IN (SELECT item FROM listing WHERE item IS NOT NULL)
+"""
+
+UNPUBLISH_VANISHED = """
+    UPDATE items SET published = NULL, decision = NULL
+    WHERE id IN (SELECT item FROM events WHERE run = :run AND change = 'vanished')
+"""
+
+FIND_ORIGINALS = """
+    INSERT INTO originals SELECT content, key FROM (
+        SELECT content, listing.key, min(position) FROM listing JOIN items ON items.id = item
+        WHERE NOT left_out AND content IS NOT NULL GROUP BY content HAVING count(DISTINCT item) > 1
+    )
+"""
+
+# Read them ---------------------------------------------------------------------------------------------------------
+
+_ORIGINAL = "CASE WHEN originals.key IS NULL OR originals.key = listing.key THEN '' ELSE originals.key END"
+
+_JOINED = "FROM listing LEFT JOIN items ON items.id = item LEFT JOIN originals USING (content)"
+_OUTPUT_ROWS = f"{_JOINED} WHERE NOT left_out"
+
+COUNT_ROWS = f"SELECT count(*) {_OUTPUT_ROWS}"
+
+CELLS = f"""
+    SELECT listing.key, coalesce(items.tag, ''), coalesce(confidence, ''), coalesce(items.low_confidence, 'true'),
+           coalesce(items.reason, listing.failure), coalesce(group_, ''), coalesce(group_confidence, ''), {_ORIGINAL},
+           :model_name
+    {_OUTPUT_ROWS}
+"""
+
+ROWS = f"""
+    SELECT listing.key, {_ORIGINAL}, coalesce(items.failure, listing.failure), coalesce(items.detail, listing.detail),
+           truncated, probabilities, columns
+    {_JOINED} LEFT JOIN contents ON contents.id = content WHERE NOT left_out
+"""
+
+HAS_KEYS_AS_BYTES = "SELECT EXISTS (SELECT 1 FROM listing WHERE typeof(key) = 'blob')"
+
+TAG_COUNTS = """
+    SELECT coalesce(tag, ''), coalesce(low_confidence, 'true'), coalesce(reason, listing.failure), count(*)
+    FROM listing LEFT JOIN items ON items.id = item WHERE NOT left_out GROUP BY 1, 2, 3
+"""
+
+CHANGE_COUNTS = "SELECT change, count(*) FROM events WHERE run = :run GROUP BY change"
+
+FAILURES = """
+    SELECT listing.key, coalesce(items.failure, listing.failure), coalesce(items.detail, listing.detail)
+    FROM listing LEFT JOIN items ON items.id = item
+    WHERE NOT left_out AND (items.failure IS NOT NULL OR listing.failure IS NOT NULL) ORDER BY position
+"""
+
+EVENTS = """
+    SELECT change, items.key,
+           CASE WHEN tag_before IS NULL THEN (
+               SELECT min(old.key) FROM items old JOIN events gone ON gone.item = old.id AND gone.run = :run
+               WHERE old.content = items.content AND gone.change = 'vanished'
+           ) END,
+           events.tag, events.low_confidence, events.reason, tag_before, low_confidence_before, reason_before
+    FROM events JOIN items ON items.id = item WHERE events.run = :run ORDER BY items.key
+"""
+
+TOTALS = f"""
+    SELECT (SELECT count(*) FROM listing WHERE left_out),
+           (SELECT count(*) FROM listing JOIN items ON items.id = item JOIN originals USING (content)
+            WHERE NOT left_out AND {_ORIGINAL} != ''),
+           (SELECT count(*) FROM events WHERE run = :run AND (change = 'vanished' OR change = 'failed'
+            AND tag_before IS NOT NULL AND reason IN ('missing', 'unreadable'))),
+           (SELECT count(*) FROM items WHERE published IS NOT NULL)
+               + (SELECT count(*) FROM events WHERE run = :run AND change = 'vanished')
+               - (SELECT count(*) FROM events WHERE run = :run AND tag_before IS NULL)
+"""
+
+_SELECTIONS = {
+    "new": "item IN (SELECT item FROM events WHERE run = :run AND change = 'new')",
+    "changed": "item IN (SELECT item FROM events WHERE run = :run AND change NOT IN ('new', 'vanished'))",
+    "flagged": "coalesce(items.low_confidence, 'true') = 'true'",
+}
+
+
+def selected(query: str, only: Sequence[str]) -> str:
+    """Restrict `COUNT_ROWS`, `CELLS` or `ROWS` to the rows that --only selects, all where it is empty, in their order."""
+    condition = " OR ".join(f"({_SELECTIONS[name]})" for name in only)
+    return f"{query} AND ({condition}) ORDER BY position" if condition else f"{query} ORDER BY position"

@@ -1,0 +1,152 @@
+"""Define the values that go into the ledger and come out of it, and how text is stored."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, TypeAlias
+
+from tagger.records import FAILED_REASONS, FailedReason, Result
+
+EARLIEST_NS, LATEST_NS = -(2**63), 2**63 - 1
+"""Range of the file times that SQLite can store, in nanoseconds since 1970: from 1677 to 2262. Damaged disks and copies have
+others."""
+
+Change: TypeAlias = Literal["new", "changed_tag", "changed_flag", "failed", "recovered", "vanished"]
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """Identify a run: its source, bundle and options, as far as they decide which stored results count."""
+
+    source: str
+    out: str
+    version: str
+    """Of fmtag."""
+    model: str
+    fingerprint: str
+    """Of the bundle and the version of the background cut; results of another fingerprint do not count."""
+    labels: Sequence[str]
+    min_confidence: float
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Names of labels in the output, by label."""
+    allow_truncated: bool = False
+    give_up: int = 7
+    """Runs after which a photo that cannot be read is left alone until its file changes."""
+    fresh: bool = False
+    verify: bool = False
+
+
+class ListedFile(NamedTuple):
+    """An item of the source with the current size and time of its file."""
+
+    path: str
+    size: int | None = None
+    """In bytes; None, like the time, where the file is missing."""
+    mtime_ns: int | None = None
+    """From `EARLIEST_NS` to `LATEST_NS`."""
+    left_out: bool = False
+    """Whether it has no row in this run, because its file is still being written."""
+    failure: FailedReason | None = None
+    """Reason why the source itself has no file for it."""
+    detail: str | None = None
+    columns: Mapping[str, object] | None = None
+    """Of its row in the source table."""
+
+
+class UnscoredPhoto(NamedTuple):
+    """An item whose file has to be read, because the ledger has no result that counts for it."""
+
+    path: str
+    size: int | None
+    mtime_ns: int | None
+    tries: int
+    """Earlier runs in which this same file could not be read."""
+
+
+class Cells(NamedTuple):
+    """The text of an output row, as it is written, except for its path."""
+
+    tag: str
+    confidence: str
+    low_confidence: str
+    reason: str
+    group: str
+    group_confidence: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether the photo could not be read."""
+        return not self.tag and self.reason in FAILED_REASONS
+
+    @property
+    def compared(self) -> tuple[str, str, str]:
+        """The cells that two runs are compared by; another confidence alone is not a change."""
+        return self.tag, self.low_confidence, self.reason
+
+
+class Row(NamedTuple):
+    """An item of the output with its stored result."""
+
+    path: str
+    columns: Mapping[str, object]
+    result: Result
+    duplicate_of: str
+    """First path of the output with the same bytes; empty where this is the first."""
+
+
+class Event(NamedTuple):
+    """A row that differs from the last output; tag, flag and reason are None where one of the two outputs lacks the row."""
+
+    change: Change
+    path: str
+    moved_from: str
+    """Path with the same bytes that vanished in this run, for a new row; else empty."""
+    tag: str | None
+    low_confidence: str | None
+    reason: str | None
+    tag_before: str | None
+    low_confidence_before: str | None
+    reason_before: str | None
+
+
+class Totals(NamedTuple):
+    """Counts of a run that are not counts of its rows."""
+
+    settling: int
+    duplicates: int
+    lost: int
+    """Items of the last output that are gone, or were readable then and can no longer be reached."""
+    known: int
+    """Items of the last output."""
+
+
+def change_between(before: Cells | None, after: Cells) -> Change | None:
+    """Classify the change from the last output's row to this one's; None where they agree in tag, flag and reason."""
+    if before is None:
+        return "failed" if after.failed else "new"
+    if before.compared == after.compared:
+        return None
+    if after.failed:
+        return "failed"
+    if before.failed:
+        return "recovered"
+    return "changed_tag" if before.tag != after.tag else "changed_flag"
+
+
+def storable(text: str) -> str | bytes:
+    """Encode text for SQLite: as it is, or as bytes where it is not valid Unicode, which file names may be."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return text.encode("utf-8", "surrogatepass")
+    return text
+
+
+def text_of(stored: str | bytes) -> str:
+    """Decode what `storable` returned."""
+    return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogatepass")
+
+
+def storable_time(mtime_ns: int | None) -> int | None:
+    """Return a file time that SQLite can store, or None, with which the next run reads the file again."""
+    return mtime_ns if mtime_ns is not None and EARLIEST_NS <= mtime_ns <= LATEST_NS else None

@@ -1,0 +1,76 @@
+"""Count what a run does, and measure its stages."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tagger.records import FAILED_REASONS, Failed
+
+
+@dataclass
+class RunSummary:
+    """Hold the counts of a run, filled in as it goes on.
+
+    `photos` = `tagged` + `flagged` + `failed`; `settling` photos and `ignored` entries of the source are not among them.
+    """
+
+    model: str = ""
+    run: int = 0
+    """Number of the run in its ledger."""
+    photos: int = 0
+    """Items of the source that the whole output has a row for."""
+    tags: Counter[str] = field(default_factory=Counter)
+    """Photos per tag, flagged ones included."""
+    flagged: Counter[str] = field(default_factory=Counter)
+    """Photos with low confidence per reason."""
+    failed: Counter[str] = field(default_factory=Counter)
+    """Photos that could not be read per reason."""
+    ignored: int = 0
+    """Entries of the source that are not photos."""
+    settling: int = 0
+    """Photos left out because their files are still being written."""
+    files_read: int = 0
+    """Paths whose files were read, as the ledger had no result for them."""
+    scored: int = 0
+    """Photos that the network scored."""
+    duplicates: int = 0
+    """Photos with the bytes of an earlier one."""
+    rows_written: int = 0
+    changes: Counter[str] = field(default_factory=Counter)
+    """Rows that differ from the last output, per kind of change."""
+    failures: list[tuple[str, Failed]] = field(default_factory=list)
+    """Path and reason of each failure, if the run writes a report; else empty."""
+    seconds: float = 0.0
+    stages: dict[str, float] = field(default_factory=dict)
+    """Seconds that the run waited for each stage."""
+
+    @property
+    def tagged(self) -> int:
+        """Photos tagged without a flag."""
+        return self.photos - self.flagged.total() - self.failed.total()
+
+    def reset(self) -> None:
+        """Set all counts back to zero."""
+        vars(self).update(vars(RunSummary()))
+
+    def add_rows(self, tag: str, low_confidence: str, reason: str, rows: int) -> None:
+        """Count rows that have the same tag, flag (`true` or `false`) and reason."""
+        self.photos += rows
+        if not tag and reason in FAILED_REASONS:
+            self.failed[reason] += rows
+            return
+        if tag:
+            self.tags[tag] += rows
+        if low_confidence == "true":
+            self.flagged[reason] += rows
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the seconds that the block takes to a stage."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stages[stage] = self.stages.get(stage, 0.0) + time.perf_counter() - started

@@ -1,0 +1,217 @@
+"""What a ledger stores, and which of it counts for a run."""
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from run_helpers import LAST_YEAR, Night, query
+
+from tagger.errors import LedgerDamagedError
+from tagger.records import Content, Failed, Result
+from tagger.run.ledger import Ledger, open_ledger
+from tagger.run.ledger_values import Cells, ListedFile, RunKey
+
+KEY = RunKey("source", "out", "version", "model", "fingerprint", ["a", "b"], 0.5)
+
+
+def cells_of(result: Result) -> Cells:
+    """Return the row of a result with two labels."""
+    if result.failed is not None:
+        return Cells("", "", "true", result.failed.reason, "", "")
+    assert result.probabilities is not None
+    best = int(result.probabilities.argmax())
+    return Cells("ab"[best], f"{result.probabilities[best]:.4f}", "false", "", "group", "1.0000")
+
+
+def scored(*probabilities: float, truncated: bool = False) -> Result:
+    """Return the result of a photo with the probabilities of its labels."""
+    return Result(None, np.array(probabilities, np.float32), truncated)
+
+
+def content_of(path: str) -> Content:
+    """Return bytes that are those of that path alone, one byte long, from the time 1."""
+    return Content(hashlib.sha256(path.encode()).digest(), 1, 1)
+
+
+def score(ledger: Ledger, files: Iterable[str | ListedFile], result: Result, end: bool = True) -> list[str]:
+    """List files, record a result for those without one, finish the run unless told otherwise, and return their paths."""
+    ledger.list_files(ListedFile(file, 1, 1) if isinstance(file, str) else file for file in files)
+    read = []
+    for batch in ledger.unscored_batches(100):
+        ledger.record((photo, content_of(photo.path), result) for photo in batch)
+        read += [photo.path for photo in batch]
+    if end:
+        with ledger.publishing(cells_of):
+            pass
+    return read
+
+
+def run(path: Path, files: Iterable[str | ListedFile], result: Result, key: RunKey = KEY, end: bool = True) -> list[str]:
+    """Run once with a ledger in a file, and return the paths that had to be read."""
+    with open_ledger(path) as ledger:
+        ledger.begin(key)
+        return score(ledger, files, result, end)
+
+
+def test_results_come_back_as_they_were(tmp_path: Path) -> None:
+    """Probabilities keep every bit, and failures their reason and sentence."""
+    with open_ledger(tmp_path / "t.ledger") as ledger:
+        ledger.begin(KEY)
+        ledger.list_files([ListedFile("b.jpg", 1, 1), ListedFile("a.jpg", 1, 1, columns={"sku": 7}), ListedFile("c.jpg")])
+        (batch,) = ledger.unscored_batches(3)
+        failed = Result(Failed("missing", "c.jpg: no such file"))
+        ledger.record(
+            [
+                (batch[0], content_of("b"), scored(0.1, 0.7)),
+                (batch[1], content_of("a"), scored(0.4, 0.2, truncated=True)),
+                (batch[2], None, failed),
+            ]
+        )
+        with ledger.publishing(cells_of):
+            rows = list(ledger.rows())
+            cells = list(ledger.cells("m"))
+            failures = list(ledger.failures())
+    assert [row.path for row in rows] == ["b.jpg", "a.jpg", "c.jpg"]
+    assert np.array_equal(rows[0].result.probabilities, np.array([0.1, 0.7], np.float32))
+    assert (rows[0].result.truncated, rows[1].result.truncated) == (False, True)
+    assert (dict(rows[0].columns), dict(rows[1].columns)) == ({}, {"sku": 7})
+    assert rows[2].result == failed
+    assert failures == [("c.jpg", failed.failed)]
+    assert cells[0] == ("b.jpg", "b", "0.7000", "false", "", "group", "1.0000", "", "m")
+    assert cells[2] == ("c.jpg", "", "", "true", "missing", "", "", "", "m")
+
+
+@pytest.mark.parametrize("count", [1, 139, 140, 141, 280, 281])
+def test_every_listed_file_is_a_row_in_order(count: int) -> None:
+    """No file is lost or moved where one insert statement ends and the next begins."""
+    paths = [f"{number}.jpg" for number in reversed(range(count))]
+    with open_ledger(None) as ledger:
+        ledger.begin(KEY)
+        assert ledger.list_files(ListedFile(path, 1, 1) for path in paths) == count
+        batches = list(ledger.unscored_batches(100))
+        assert [photo.path for batch in batches for photo in batch] == paths
+        assert [len(batch) for batch in batches] == [100] * (count // 100) + [count % 100] * (count % 100 > 0)
+
+
+@pytest.mark.parametrize("count", [999, 1000, 1001, 2000])
+def test_every_row_is_made_at_any_number_of_them(count: int) -> None:
+    """No row is left out where one chunk of rows ends and the next begins."""
+    with open_ledger(None) as ledger:
+        ledger.begin(KEY)
+        score(ledger, [f"{number}.jpg" for number in range(count)], scored(0.9, 0.1), end=False)
+        with ledger.publishing(cells_of):
+            assert list(ledger.counts()) == [("a", "false", "", count)]
+            assert ledger.changes() == {"new": count}
+
+
+def test_only_new_and_changed_files_are_read(tmp_path: Path) -> None:
+    """Another size or time makes a file be read, as does a time that was not stored; equal ones do not."""
+    path = tmp_path / "t.ledger"
+    assert run(path, ["a", "b", "c"], scored(0.9, 0.1)) == ["a", "b", "c"]
+    assert run(path, ["a", ListedFile("b", 2, 1), ListedFile("c", 1, 2), "d"], scored(0.9, 0.1)) == ["b", "c", "d"]
+
+
+def test_a_failed_file_is_read_in_n_runs(tmp_path: Path) -> None:
+    """A failure is tried in `give_up` runs, counted only in runs that finish."""
+    path, failed = tmp_path / "t.ledger", Result(Failed("truncated", "a: ends early"))
+    key = RunKey(**{**vars(KEY), "give_up": 2})
+    assert run(path, ["a"], failed, key, end=False) == ["a"]
+    assert [run(path, ["a"], failed, key) for _ in range(3)] == [["a"], ["a"], []]
+    assert run(path, ["a"], failed, RunKey(**{**vars(key), "allow_truncated": True})) == ["a"]
+
+
+@pytest.mark.parametrize("option", ["fresh", "verify"])
+def test_killed_runs_are_continued(tmp_path: Path, option: str) -> None:
+    """After a killed run with --fresh or --verify, the same command reads only what that one had not read."""
+    path, key = tmp_path / "t.ledger", RunKey(**{**vars(KEY), option: True})
+    run(path, ["a", "b", "c"], scored(0.9, 0.1))
+    with open_ledger(path) as ledger:
+        ledger.begin(key)
+        assert ledger.list_files(ListedFile(file, 1, 1) for file in "abc") == 3
+        (photo,) = next(ledger.unscored_batches(1))
+        ledger.record([(photo, content_of("a"), scored(0.9, 0.1))])
+    assert run(path, ["a", "b", "c"], scored(0.9, 0.1), key) == ["b", "c"]
+    assert run(path, ["a", "b", "c"], scored(0.9, 0.1), key) == ["a", "b", "c"]
+
+
+def test_an_unfinished_publication_is_undone(tmp_path: Path) -> None:
+    """Rows and changes of a run whose output was not written are not those of the last output."""
+    path = tmp_path / "t.ledger"
+    with open_ledger(path) as ledger:
+        ledger.begin(KEY)
+        score(ledger, ["a"], scored(0.9, 0.1), end=False)
+        with pytest.raises(KeyboardInterrupt), ledger.publishing(cells_of):
+            raise KeyboardInterrupt
+    assert query(path, "SELECT count(*) FROM events") == [(0,)]
+    assert query(path, "SELECT count(*) FROM contents") == [(1,)]
+    with open_ledger(path) as ledger:
+        ledger.begin(KEY)
+        assert score(ledger, ["a"], scored(0.9, 0.1)) == []
+        assert ledger.changes() == {"new": 1}
+
+
+def test_a_batch_is_recorded_whole_or_not_at_all(tmp_path: Path) -> None:
+    """An error in the middle of a batch leaves nothing of it."""
+    path = tmp_path / "t.ledger"
+    with open_ledger(path) as ledger:
+        ledger.begin(KEY)
+        ledger.list_files([ListedFile("a", 1, 1), ListedFile("b", 1, 1)])
+        (batch,) = ledger.unscored_batches(2)
+
+        def results() -> Iterable[tuple[object, ...]]:
+            yield batch[0], content_of("a"), scored(0.9, 0.1)
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            ledger.record(results())  # type: ignore[arg-type]
+    assert query(path, "SELECT count(*) FROM items") == [(0,)]
+
+
+def test_probabilities_of_another_number_of_labels_are_damage(tmp_path: Path) -> None:
+    """A row is never made of probabilities that are not the bundle's, as after bytes were lost."""
+    path = tmp_path / "t.ledger"
+    run(path, ["a"], scored(0.9, 0.1))
+    with closing(sqlite3.connect(path)) as sql:
+        sql.execute("UPDATE contents SET probabilities = x'0000803f'")
+        sql.execute("UPDATE items SET decision = NULL")
+        sql.commit()
+    with pytest.raises(LedgerDamagedError, match="another number of labels"):
+        run(path, ["a"], scored(0.9, 0.1))
+
+
+def test_totals_count_what_is_gone_or_out_of_reach(tmp_path: Path) -> None:
+    """Lost are photos of the last output that vanished or can no longer be reached, not those that are merely damaged now."""
+    path = tmp_path / "t.ledger"
+    run(path, ["vanished", "missing", "unreadable", "damaged", "kept"], scored(0.9, 0.1))
+    with open_ledger(path) as ledger:
+        ledger.begin(KEY)
+        failing = ("missing", "unreadable", "damaged")
+        ledger.list_files([ListedFile("kept", 1, 1), ListedFile("new", 1, 1), *(ListedFile(name, 2, 2) for name in failing)])
+        reasons = {"missing": "missing", "unreadable": "unreadable", "damaged": "truncated"}
+        for batch in ledger.unscored_batches(10):
+            for photo in batch:
+                failed = Result(Failed(reasons[photo.path], "")) if photo.path in reasons else scored(0.9, 0.1)  # type: ignore[arg-type]
+                ledger.record([(photo, None if failed.failed else content_of(photo.path), failed)])
+        with ledger.publishing(cells_of):
+            totals = ledger.totals()
+            changes = ledger.changes()
+    assert changes == {"failed": 3, "new": 1, "vanished": 1}
+    assert (totals.lost, totals.known) == (3, 5)
+
+
+def test_names_that_are_not_unicode_are_remembered(night: Night, shop: Path, tmp_path: Path) -> None:
+    """File names of any bytes are keys like others, and are written as the writers escape them."""
+    name = os.fsencode(shop) + b"/caf\xe9.jpg"
+    Path(os.fsdecode(name)).write_bytes((shop / "0000.jpg").read_bytes())
+    os.utime(name, (LAST_YEAR, LAST_YEAR))
+    night()
+    first = (tmp_path / "tags.csv").read_bytes()
+    summary = night()
+    assert summary.files_read == 1
+    assert b"caf\\udce9.jpg" in first
+    assert (tmp_path / "tags.csv").read_bytes() == first
