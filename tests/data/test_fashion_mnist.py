@@ -1,5 +1,4 @@
 """Reading Fashion-MNIST: missing, foreign and damaged files are refused."""
-# ruff: noqa: SIM300 - what is expected stands first, as in every test here
 
 import gzip
 from pathlib import Path

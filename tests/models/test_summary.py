@@ -1,5 +1,4 @@
 """Parameters and multiply-accumulates of a network."""
-# ruff: noqa: SIM300 - what is expected stands first, as in every test here
 
 from tagger.models.config import NetworkConfig
 from tagger.models.network import Network

@@ -1,5 +1,4 @@
 """Soft targets from teachers and earlier cycles, and the images that they are sure of."""
-# ruff: noqa: SIM300 - what is expected stands first, as in every test here
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -47,10 +47,10 @@ def test_a_head_without_images_of_its_kind_learns_nothing(tmp_path: Path, share:
         assert same == (name == untouched)
 
 
-def gradients(targets: Tensor, photo: Tensor, cycle: Cycle = Cycle(1)) -> dict[str, Tensor]:
+def gradients(targets: Tensor, photo: Tensor, native_weight: float = 1.0) -> dict[str, Tensor]:
     """Return the heads' gradients of one step."""
     network = random_network(TWO_HEADS)
-    trainer._train_step(network.train(), [], PICTURES.pixels, targets, cycle, photo)
+    trainer._train_step(network.train(), [], PICTURES.pixels, targets, Cycle(1, native_weight=native_weight), photo)
     return {name: getattr(network, name).weight.grad for name in ("head", "photo_head")}
 
 
@@ -71,7 +71,7 @@ def test_the_native_weight_is_that_of_the_first_head() -> None:
     images = mixed()
     assert images.targets is not None
     assert images.photo is not None
-    once, thrice = (gradients(images.targets, images.photo, Cycle(1, native_weight=weight)) for weight in (1.0, 3.0))
+    once, thrice = (gradients(images.targets, images.photo, weight) for weight in (1.0, 3.0))
     torch.testing.assert_close(3 * once["head"], thrice["head"], rtol=0.05, atol=1e-3)
     torch.testing.assert_close(once["photo_head"], thrice["photo_head"], rtol=0.05, atol=1e-3)
 
