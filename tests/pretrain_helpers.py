@@ -1,15 +1,21 @@
 """A small data set in Fashion-MNIST's place, for tests of pretraining."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import save_bundle
 
 from tagger.data import fashion_mnist, splits
 from tagger.data.images import Images
 from tagger.data.labels import LABELS
 from tagger.data.splits import validation_split
+from tagger.models import bundle
+from tagger.models.adapter import ShopAdapter
+from tagger.models.config import NetworkConfig
 from tagger.records import ProductImage
 from tagger.synthesis import mix
 from tagger.training.recipe import Cycle, Recipe
@@ -31,6 +37,25 @@ def bars(count: int) -> Images:
 def product_images(images: Images, native: bool = True) -> list[ProductImage]:
     """Return images as a predictor takes them: Fashion-MNIST's own, or cut out of photos."""
     return [ProductImage(pixels, found=True, native=native) for pixels in images.pixels[:, 0].numpy()]
+
+
+def adapted_bundle(folder: Path, labels: tuple[str, ...] = LABELS) -> Path:
+    """Save a bundle adapted to a shop whose labels, in any order, are those of the network, and return its folder."""
+    loaded = bundle.load(str(save_bundle(folder, NetworkConfig((8, 16)))))
+    order = torch.tensor([LABELS.index(label) for label in labels] + [len(LABELS)])
+    d, columns = 16 * 4 + 8 * 9, len(labels) + 1
+    adapter = ShopAdapter(
+        centre=torch.zeros(d),
+        spread=torch.ones(d),
+        translation=torch.eye(len(LABELS) + 1)[:, order],
+        weight=torch.zeros(d, columns),
+        bias=torch.zeros(columns),
+        memory=torch.zeros(1, d, dtype=torch.float16),
+        memory_probabilities=torch.full((1, columns), 1 / columns, dtype=torch.float16),
+    )
+    card = replace(loaded.card, labels=labels, taught_groups=loaded.card.network_groups, parent="small@0+g1")
+    bundle.save(folder, card, loaded.network(), adapter)
+    return folder
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -21,7 +21,7 @@ from tagger.training.recipes import SHAPES
 
 def test_the_command_reports_each_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command prints metrics and time left after each epoch, and the bundle's test accuracy at the end."""
-    options = "--epochs 2 --batch-size 50 --seed 5 --floor 0"
+    options = "--network linear-conv --epochs 2 --batch-size 50 --seed 5 --floor 0"
     with pytest.raises(SystemExit) as caught:
         main(["retrain", "--out", str(tmp_path / "new"), *options.split()])
     assert not caught.value.code
@@ -35,7 +35,7 @@ def test_the_command_reports_each_epoch(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_the_command_trains_an_ensemble(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--ensemble` writes one bundle of several networks, `--augment` chooses the augmentations, and a report lies beside it."""
+    """`--ensemble` writes one bundle of several networks, `--augment` sets the augmentations, and a report lies beside it."""
     options = "--network tiny --distill-from base --epochs 1 --batch-size 50 --floor 0 --ensemble 2 --augment flip,cutout"
     with pytest.raises(SystemExit) as caught:
         main(["retrain", "--out", str(tmp_path / "new"), *options.split()])
@@ -60,7 +60,7 @@ def test_a_folder_named_like_the_test_set_is_not_read(
     (tmp_path / "fashion-mnist").mkdir()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as caught:
-        main(["retrain", "--out", "new", *"--epochs 1 --batch-size 50 --floor 0".split()])
+        main(["retrain", "--out", "new", *"--network linear-conv --epochs 1 --batch-size 50 --floor 0".split()])
     assert not caught.value.code
     assert (tmp_path / "new" / "report" / "report.html").exists()
 

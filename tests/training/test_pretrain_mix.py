@@ -141,7 +141,7 @@ def test_photos_kept_for_reporting_are_never_opened(shop: Shop, tmp_path: Path) 
     with pytest.raises(TrainingError, match="floor"):
         pretrain(settings)
     epochs: list[int] = []
-    again = pretrain(replace(settings, floor=0.0, resume=True), lambda figures: epochs.append(metrics.epoch)).bundle
+    again = pretrain(replace(settings, floor=0.0, resume=True), lambda metrics: epochs.append(metrics.epoch)).bundle
     assert [] == epochs
     assert same_weights(shop.made, again)
     took = {"seconds": shop.made.card.metrics["seconds"]}

@@ -1,4 +1,4 @@
-"""What fmtag writes beside a bundle is about that bundle: it goes when another takes its place, and nothing else does."""
+"""Files that fmtag writes beside a bundle are removed with it; the user's own files are never removed or replaced."""
 # ruff: noqa: SIM300 - what is expected stands first, as in every test here
 
 import json
@@ -42,7 +42,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a bundle that the command made of them."""
+    """The folder of a bundle that the command trained on them."""
     root = tmp_path_factory.mktemp("trained")
     start = save_bundle(root / "start", NetworkConfig((8, 16)))
     assert not command("retrain", "--data", photos, "--out", root / "new", "--from", start, "--epochs", 2)
@@ -52,7 +52,7 @@ def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def own(trained: Path, tmp_path: Path) -> Path:
-    """A copy of that folder with files that are somebody's own."""
+    """A copy of that folder with files of the user's own."""
     folder = Path(shutil.copytree(trained, tmp_path / "shop"))
     (folder / "notes.txt").write_text("mine")
     (folder / "report" / "own.png").write_bytes(b"mine")
@@ -63,7 +63,7 @@ def own(trained: Path, tmp_path: Path) -> Path:
 FOREIGN = {"notes.txt", "report/own.png", "old.csv"}
 
 
-def test_adapt_removes_what_was_of_the_old_bundle(own: Path, tmp_path: Path) -> None:
+def test_adapt_removes_files_of_the_old_bundle(own: Path, tmp_path: Path) -> None:
     """A bundle from `adapt` has no history, metrics, test photos or report of the one that it replaces; all else stays."""
     catalog = write_photos(tmp_path / "catalog", 6)
     before = bundle.load(str(own)).model
@@ -73,7 +73,7 @@ def test_adapt_removes_what_was_of_the_old_bundle(own: Path, tmp_path: Path) -> 
     assert [] == history(str(own))
 
 
-def test_retrain_replaces_what_was_of_the_old_bundle(own: Path) -> None:
+def test_retrain_replaces_files_of_the_old_bundle(own: Path) -> None:
     """Fashion-MNIST's bundle has history, metrics and report of its own, and no test photos of the one before."""
     options = "--network tiny --epochs 1 --batch-size 50 --floor 0 --distill-from base --force"
     stale = {name: (own / name).read_bytes() for name in files_in(own) - FOREIGN}
@@ -96,35 +96,35 @@ def edit_table(folder: Path) -> str:
 
 
 def write_metrics(folder: Path) -> str:
-    """Put metrics of something else in the place of the bundle's."""
+    """Write another program's metrics in the place of the bundle's."""
     (folder / "metrics.json").write_text(json.dumps({"visitors": 7}))
     return "metrics.json"
 
 
 def write_history(folder: Path) -> str:
-    """Put a history of something else in the place of the bundle's."""
+    """Write another table in the place of the bundle's history."""
     (folder / "history.csv").write_text("year,event\n1066,Hastings\n")
     return "history.csv"
 
 
 def write_page(folder: Path) -> str:
-    """Put a page of something else in the place of the report."""
+    """Write another page in the place of the report."""
     (folder / "report" / "report.html").write_text("<title>Annual report</title>")
     return "report/report.html"
 
 
 @pytest.mark.parametrize("change", [edit_table, write_metrics, write_history, write_page])
-def test_what_is_somebodys_own_is_never_replaced(
+def test_the_users_own_files_are_never_replaced(
     change: Callable[[Path], str], own: Path, photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A file of such a name that fmtag did not write ends a training before it begins, and outlives another bundle."""
+    """A file of such a name that fmtag did not write ends a training before it begins, and stays when a bundle is written."""
     name = change(own)
     content, before = (own / name).read_bytes(), files_in(own)
     assert 1 == command("retrain", "--data", photos, "--out", own, "--from", own, "--epochs", 1)
-    said = capsys.readouterr().err.strip().splitlines()
-    assert 1 == len(said)
-    assert str(own / name) in said[0]
-    assert "--out" in said[0]
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert 1 == len(lines)
+    assert str(own / name) in lines[0]
+    assert "--out" in lines[0]
     assert before == files_in(own)
     loaded = bundle.load(str(own))
     bundle.save(own, loaded.card, loaded.network())
@@ -148,8 +148,8 @@ def test_files_without_a_bundle_stay(own: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"\xff\xfe", b"[" * 100_000, b'{"test": 3}', b'{"test": null}', b'image,label,group\n"']
 )
-def test_odd_content_is_somebodys_own(content: bytes, tmp_path: Path) -> None:
-    """Whatever a file of such a name holds, it is either fmtag's or refused in one sentence."""
+def test_odd_content_is_the_users_own(content: bytes, tmp_path: Path) -> None:
+    """A file of such a name with content that fmtag does not write is refused in one sentence and kept."""
     for name in ("history.csv", "metrics.json", "test.csv"):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(OutputError, match=name):
