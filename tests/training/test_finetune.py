@@ -1,4 +1,4 @@
-"""Training on labelled photos of one's own: parts, labels, what is left out and refused, and the published bundle."""
+"""Training on labelled photos of one's own: the bundle, its labels and metrics, and what is refused."""
 # ruff: noqa: SIM300 - what is expected stands first, as in every test here
 
 import csv
@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from helpers import save_bundle
-from PIL import Image
-from training_helpers import PRODUCTS, drawn, folder_of
+from training_helpers import drawn, folder_of
 
 from tagger.cli.main import main
 from tagger.data.labels import LABELS
-from tagger.data.photo_dataset import PhotoSplit, load_photo_dataset
-from tagger.errors import DatasetError, TrainingError
+from tagger.data.photo_dataset import PhotoSplit
+from tagger.errors import TrainingError
 from tagger.inference.tagger import Tagger
 from tagger.metrics.calibration import MIN_CALIBRATION_PHOTOS
 from tagger.models import bundle
@@ -72,72 +71,6 @@ def test_metrics_and_history_lie_beside_the_bundle(made: Path) -> None:
     assert not caught.value.code
     again = json.loads((made / "again.json").read_text())
     assert (card.metrics["test"]["n"], card.metrics["test"]["accuracy"]) == (again["n"], again["accuracy"])
-
-
-def test_parts_are_disjoint_and_stable(photos: Path, tmp_path: Path) -> None:
-    """No photo is in two parts, and none changes its part when others are added."""
-    before = load_photo_dataset(str(photos))
-    parts = [names(part) for part in (before.training, before.held_out, before.test)]
-    assert 2 * PRODUCTS == sum(map(len, parts)) == len(set().union(*parts))
-    after = load_photo_dataset(str(folder_of(tmp_path / "more", PRODUCTS + 20)))
-    for part, grown in zip(parts, (after.training, after.held_out, after.test), strict=True):
-        assert part <= names(grown)
-
-
-def test_photos_of_one_product_are_never_in_two_parts(photos: Path, tmp_path: Path) -> None:
-    """Photos with one value in the table's column `group` are in one part."""
-    with (tmp_path / "table.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("image", "label", "group"))
-        for label in ("hat", "scarf"):
-            for number in range(PRODUCTS):
-                writer.writerow((photos / label / f"{number:03}.png", label, f"{label}-{number // 4}"))
-    found = load_photo_dataset(str(tmp_path / "table.csv"))
-    products = [{shown.product for shown in part.photos} for part in (found.training, found.held_out, found.test)]
-    assert 20 == len(set().union(*products)) == sum(map(len, products))
-
-
-def test_notes_name_what_is_left_out(tmp_path: Path) -> None:
-    """Notes name empty classes, unreadable photos, ones without a product, rare labels and spellings; the rest is kept."""
-    root = folder_of(tmp_path / "photos")
-    for label in ("empty", "lonely", "Hat", "belt"):
-        (root / label).mkdir()
-    drawn("hat", 7001).save(root / "lonely" / "one.png")
-    drawn("hat", 7002).save(root / "Hat" / "cased.png")
-    for number in range(3):
-        drawn("scarf", 8000 + number).save(root / "belt" / f"{number}.png")
-    (root / "hat" / "broken.png").write_bytes(b"no image")
-    Image.new("RGB", (100, 100), (255, 255, 255)).save(root / "hat" / "blank.png")
-    found = load_photo_dataset(str(root), known=("scarf", "hat"))
-    notes = "\n".join(found.notes)
-    assert ("scarf", "hat", "belt") == found.labels
-    for part in (
-        "empty",
-        "hat/broken.png",
-        "hat/blank.png",
-        "'lonely'",
-        "'Hat' as 'hat'",
-        "New to the bundle",
-        "belt: fewer than",
-    ):
-        assert part in notes
-    assert 3 == sum(shown.label == "belt" for shown in found.training.photos)
-
-
-def test_one_class_is_refused(tmp_path: Path) -> None:
-    """A single label is refused; the error says what was left out that might have been another."""
-    root = folder_of(tmp_path / "photos", 3)
-    for file in (root / "scarf").iterdir():
-        file.unlink()
-    with pytest.raises(DatasetError, match=r"1 label that can be learnt from \(hat\)") as caught:
-        load_photo_dataset(str(root))
-    assert "Subfolders without a photo, so no classes (1): scarf" in str(caught.value)
-
-
-def test_too_few_photos_are_refused(tmp_path: Path) -> None:
-    """Where nothing could be held out, one sentence refuses the photos."""
-    with pytest.raises(DatasetError, match="too few photos"):
-        load_photo_dataset(str(folder_of(tmp_path / "photos", 3)))
 
 
 def test_a_worse_bundle_is_not_published(made: Path, photos: Path, tmp_path: Path) -> None:
