@@ -12,9 +12,6 @@ from tagger.training.history import EpochMetrics
 from tagger.training.job import TrainingJob
 from tagger.training.trainer import train
 
-CHECKPOINT = "checkpoint.pt"
-"""Name of the checkpoint, of the first or only member, in the folder of the new bundle."""
-
 
 def member_checkpoints(first: Path, members: int) -> list[Path]:
     """Return the checkpoint of each member: `first` itself, then `checkpoint-1.pt`, `checkpoint-2.pt`, ... beside it."""

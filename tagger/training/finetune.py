@@ -20,7 +20,7 @@ from tagger.models.network import Network
 from tagger.models.side_files import TEST, WRITTEN, check_own
 from tagger.training.calibration import EvaluationSet
 from tagger.training.compatibility import check_teacher
-from tagger.training.ensemble import CHECKPOINT, train_members
+from tagger.training.ensemble import train_members
 from tagger.training.history import EpochMetrics
 from tagger.training.job import TrainingJob
 from tagger.training.publish import Candidate, TrainedBundle, publish
@@ -67,7 +67,7 @@ def finetune(
     an `FmtagError`, and writes no bundle, where there is too little to train on, the held-out accuracy is below
     `settings.floor`, or the bundle in the folder is better.
     """
-    device = training_device(settings.device)
+    training_device(settings.device)  # refuses one that is not there before anything is read
     check_own(settings.out, (*WRITTEN, TEST))
     for sentence in photos.notes:
         notify(sentence)
@@ -78,18 +78,9 @@ def finetune(
     start, start_name = _start(settings, parent, photos.labels)
     recipe = replace(settings.recipe, start=start_name, teachers=tuple(teacher.model for teacher in teachers))
     settings = replace(settings, recipe=recipe)
-    job = TrainingJob(
-        recipe=recipe,
-        config=start.config if start else _shape(settings, photos.labels),
-        images=photos.training.pictures,
-        held_out=photos.held_out.pictures,
-        checkpoint=settings.out / CHECKPOINT,
-        resume=settings.resume,
-        on_epoch=on_epoch,
-        start=start,
-        teachers=[teacher.network() for teacher in teachers],
-        device=device,
-    )
+    config = start.config if start else _shape(settings, photos.labels)
+    training, held_out = photos.training.pictures, photos.held_out.pictures
+    job = TrainingJob.of_settings(settings, config, training, held_out, start, teachers, on_epoch)
     network, history = train_members(job)
     if len(photos.held_out) < MIN_CALIBRATION_PHOTOS:
         notify(

@@ -27,9 +27,9 @@ from tagger.records import ProductImage
 from tagger.synthesis import mix
 from tagger.training.calibration import Calibration, EvaluationSet
 from tagger.training.compatibility import check_start, check_teacher
-from tagger.training.ensemble import CHECKPOINT, train_members
+from tagger.training.ensemble import train_members
 from tagger.training.history import EpochMetrics
-from tagger.training.job import TrainingJob
+from tagger.training.job import CHECKPOINT, TrainingJob
 from tagger.training.publish import Candidate, TrainedBundle, publish
 from tagger.training.recipe import with_recipe_defaults
 from tagger.training.recipes import SHAPES, catalog_recipe, with_changes
@@ -71,18 +71,7 @@ def pretrain(
     twin = _twin(settings, config) if settings.calibrated_by else None
     if twin is not None:
         training, settings = whole, replace(settings, calibrated_by=twin.model)
-    job = TrainingJob(
-        recipe=recipe,
-        config=config,
-        images=training,
-        held_out=held_out if twin is None else None,
-        checkpoint=settings.out / CHECKPOINT,
-        resume=settings.resume,
-        on_epoch=on_epoch,
-        start=start,
-        teachers=[teacher.network() for teacher in teachers],
-        device=device,
-    )
+    job = TrainingJob.of_settings(settings, config, training, None if twin else held_out, start, teachers, on_epoch)
     network, history = train_members(job)
     candidate = Candidate(
         network=network,

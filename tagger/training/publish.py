@@ -26,8 +26,9 @@ from tagger.models.summary import count_macs, count_parameters
 from tagger.photos.product import VERSION
 from tagger.training.calibration import Calibration, EvaluationSet, calibrate
 from tagger.training.compatibility import listed
-from tagger.training.ensemble import CHECKPOINT, member_checkpoints
+from tagger.training.ensemble import member_checkpoints
 from tagger.training.history import EpochMetrics, history_as_csv
+from tagger.training.job import CHECKPOINT
 from tagger.training.settings import TrainSettings
 
 CARD_METRICS = ("accuracy", "macro_accuracy", "calibration_error", "n")

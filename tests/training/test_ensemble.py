@@ -13,9 +13,9 @@ from tagger.errors import TrainingError
 from tagger.models.config import NetworkConfig
 from tagger.models.ensemble import merge
 from tagger.models.network import Network
-from tagger.training.ensemble import CHECKPOINT, member_checkpoints, train_members
+from tagger.training.ensemble import member_checkpoints, train_members
 from tagger.training.history import EpochMetrics
-from tagger.training.job import TrainingJob
+from tagger.training.job import CHECKPOINT, TrainingJob
 from tagger.training.recipe import Cycle, Recipe
 
 pytestmark = pytest.mark.usefixtures("one_thread")
