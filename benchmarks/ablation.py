@@ -38,6 +38,7 @@ from tagger.models import bundle
 from tagger.models.network import Network, logits_in_batches
 from tagger.photos import person, product
 from tagger.synthesis import mix
+from tagger.training.job import TrainingJob
 from tagger.training.recipes import catalog_recipe
 from tagger.training.trainer import train
 
@@ -195,7 +196,14 @@ class Kitchen:
             some = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(0))[: self.count]
             epochs = max(1, round(self.count / len(some)))
             network, _ = train(
-                catalog_recipe(epochs), self.config, pictures.take(some), self.held_out, Path(folder, "c.pt"), start=self.start
+                TrainingJob(
+                    catalog_recipe(epochs),
+                    self.config,
+                    pictures.take(some),
+                    self.held_out,
+                    Path(folder, "c.pt"),
+                    start=self.start,
+                )
             )
         return network
 

@@ -44,6 +44,7 @@ from tagger.models.config import NetworkConfig
 from tagger.models.network import Network, logits_in_batches
 from tagger.models.summary import count_macs, count_parameters
 from tagger.training import trainer as recipe_room
+from tagger.training.job import TrainingJob
 from tagger.training.recipe import Cycle, Recipe
 from tagger.training.recipes import SHAPES
 
@@ -126,9 +127,8 @@ def trained(name: str, epochs: int, seed: int) -> Run:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         for function, other in variant.functions.items():
             stack.enter_context(patch.object(recipe_room, function, other))
-        network, _ = recipe_room.train(
-            recipe, variant.shape, training, held_out, Path(folder, "checkpoint.pt"), teachers=teachers
-        )
+        job = TrainingJob(recipe, variant.shape, training, held_out, Path(folder, "checkpoint.pt"), teachers=teachers)
+        network, _ = recipe_room.train(job)
     return {
         "variant": name,
         "epochs": epochs,

@@ -1,6 +1,9 @@
 """Small training sets and trainings that several test files share."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,14 +13,16 @@ from PIL import Image, ImageDraw
 from tagger.data.images import Images
 from tagger.models.config import NetworkConfig
 from tagger.models.network import Network
+from tagger.training.history import EpochMetrics
+from tagger.training.job import TrainingJob
 from tagger.training.recipe import Cycle, Recipe
-from tagger.training.trainer import EpochMetrics, train
+from tagger.training.trainer import train
 
 PRODUCTS = 40
 
 
 def drawn(label: str, seed: int) -> Image.Image:
-    """Return a photo of a scarf, tall and narrow, or of a hat, wide and round, of another size and tone for each seed."""
+    """Return a photo of a scarf, tall and narrow, or of a hat, wide and round; size and tone differ from seed to seed."""
     rng = np.random.default_rng(seed)
     photo = Image.new("RGB", (200, 200), (250, 250, 250))
     tone = tuple(int(some) for some in rng.integers(0, 120, 3))
@@ -30,7 +35,7 @@ def drawn(label: str, seed: int) -> Image.Image:
 
 
 def folder_of(root: Path, count: int = PRODUCTS) -> Path:
-    """Make a folder with a subfolder a class, and return it."""
+    """Write a folder with a subfolder per class, `count` photos in each, and return it."""
     for at, label in enumerate(("hat", "scarf")):
         (root / label).mkdir(parents=True)
         for number in range(count):
@@ -41,45 +46,81 @@ def folder_of(root: Path, count: int = PRODUCTS) -> Path:
 # Not narrower: the gradient of a 1x1 convolution with stride 2 over 4 channels corrupts the heap in torch 2.15's oneDNN.
 CONFIG = NetworkConfig(widths=(8, 16))
 
+TWO_HEADS = replace(CONFIG, photo_classes=11)
+
 CYCLES = (Cycle(epochs=2, small_epochs=1, warmup_steps=2), Cycle(epochs=1, peak=0.5, warmup_steps=2))
 
 RECIPE = Recipe(CYCLES, batch_size=16)
 
 
 def bars(count: int, seed: int = 0) -> Images:
-    """Return pictures with a bright bar in the place of their class, which a tiny network can learn."""
+    """Return images with a bright bar in the place of their class, which a tiny network can learn."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % 10
     pixels = rng.integers(0, 60, (count, 1, 28, 28), dtype=np.uint8)
-    for picture, label in zip(pixels, labels, strict=True):
-        picture[0, 4 + 2 * label : 6 + 2 * label, 4:24] = 250
+    for image, label in zip(pixels, labels, strict=True):
+        image[0, 4 + 2 * label : 6 + 2 * label, 4:24] = 250
     return Images(torch.from_numpy(pixels), torch.from_numpy(labels))
 
 
 PICTURES, OTHERS = bars(80), bars(20, seed=1)
 
 
-def trained(checkpoint: Path, recipe: Recipe = RECIPE, **options: object) -> tuple[Network, list[EpochMetrics]]:
-    return train(recipe, CONFIG, PICTURES, OTHERS, checkpoint, **options)
+def numbered_bars() -> Images:
+    """Return `PICTURES` with each image's index as the brightness of one corner, and 0 in the corner that mirrors it."""
+    images = bars(80)
+    images.pixels[:, 0, 0, 27] = 0
+    images.pixels[:, 0, 0, 0] = torch.arange(80, dtype=torch.uint8)
+    return images
+
+
+def numbers_of(pixels: torch.Tensor) -> torch.Tensor:
+    """Return the indices of `numbered_bars`, mirrored or not."""
+    return pixels[:, 0, 0, [0, 27]].amax(1).long()
+
+
+def random_network(config: NetworkConfig = CONFIG) -> Network:
+    """Return a network whose weights and norms are not those that training starts from by itself."""
+    torch.manual_seed(12)
+    network = Network(config)
+    torch.nn.init.normal_(network.head.weight)
+    network.train()(PICTURES.pixels)
+    return network.eval()
+
+
+def train_network(
+    recipe: Recipe, config: NetworkConfig, images: Images, held_out: Images | None, checkpoint: Path, **options: Any
+) -> tuple[Network, list[EpochMetrics]]:
+    """Train with these inputs, `options` being further fields of `TrainingJob`."""
+    return train(TrainingJob(recipe, config, images, held_out, checkpoint, **options))
+
+
+def trained(checkpoint: Path, recipe: Recipe = RECIPE, **options: Any) -> tuple[Network, list[EpochMetrics]]:
+    """Train the small network on the bars."""
+    return train_network(recipe, CONFIG, PICTURES, OTHERS, checkpoint, **options)
 
 
 def same_weights(first: Network, second: Network) -> bool:
+    """Return whether two networks have identical weights."""
     one, other = first.state_dict(), second.state_dict()
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 class PowerCutError(Exception):
-    """What ends a training in the middle."""
+    """Ends a training in the middle."""
 
 
-def stop_after(epoch: int) -> object:
-    def report(figures: EpochMetrics) -> None:
-        if figures.epoch == epoch:
+def stop_after(epoch: int) -> Callable[[EpochMetrics], None]:
+    """Return a callback that ends the training after an epoch."""
+
+    def on_epoch(metrics: EpochMetrics) -> None:
+        if metrics.epoch == epoch:
             raise PowerCutError
 
-    return report
+    return on_epoch
 
 
 def interrupted(checkpoint: Path, epoch: int = 1, recipe: Recipe = RECIPE) -> None:
+    """Train up to an epoch, and leave its checkpoint."""
     with pytest.raises(PowerCutError):
-        trained(checkpoint, recipe, report=stop_after(epoch))
+        trained(checkpoint, recipe, on_epoch=stop_after(epoch))

@@ -21,8 +21,8 @@ from tagger.models import bundle
 from tagger.models.card import Card
 from tagger.models.network import Network
 from tagger.models.summary import count_parameters, layers
+from tagger.training.history import EpochMetrics
 from tagger.training.publish import TrainedBundle
-from tagger.training.trainer import EpochMetrics
 from tagger.training.tune import StudyResult, TrialMetrics
 
 SIGNIFICANCE_LEVEL = 0.05

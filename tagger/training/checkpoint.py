@@ -1,4 +1,4 @@
-"""Checkpoints of a training: a file that is replaced after each epoch, and refused where it is of another training."""
+"""Checkpoint files: replaced after each epoch, and refused where they are damaged or of another training."""
 
 import pickle
 from collections.abc import Iterator, Mapping
@@ -9,15 +9,14 @@ from typing import Any
 
 import torch
 
-from tagger.data.images import Images
 from tagger.errors import TrainingError
 from tagger.files import atomic_write
-from tagger.models.config import NetworkConfig
-from tagger.training.recipe import Recipe
+from tagger.training.compatibility import listed
+from tagger.training.job import TrainingJob
 
 CHECKPOINT_FORMAT = 8
 
-# What loading a checkpoint that is none can raise; torch warns of a pickle before it refuses it.
+# What loading a file that is no checkpoint can raise; torch warns of a pickle before it refuses it.
 _DAMAGE = (
     AttributeError,
     EOFError,
@@ -31,19 +30,19 @@ _DAMAGE = (
 )
 
 
-def training_identity(recipe: Recipe, config: NetworkConfig, pictures: Images, held_out: Images | None) -> dict[str, Any]:
-    """Return what has to be the same for a training to go on: recipe, shape, labels and pictures."""
+def training_identity(job: TrainingJob) -> dict[str, Any]:
+    """Return what has to be equal for a training to be resumed: recipe, shape, labels and images."""
     return {
-        "recipe": asdict(recipe),
-        "config": asdict(config),
-        "labels": list(pictures.names),
-        "pictures": pictures.fingerprint(),
-        "held_out": "" if held_out is None else held_out.fingerprint(),
+        "recipe": asdict(job.recipe),
+        "config": asdict(job.config),
+        "labels": list(job.images.names),
+        "pictures": job.images.fingerprint(),
+        "held_out": "" if job.held_out is None else job.held_out.fingerprint(),
     }
 
 
 def save(path: Path, identity: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-    """Replace the checkpoint in `path` by the state of a training: tensors, numbers and texts."""
+    """Replace the checkpoint `path` by a training's state: tensors, numbers and texts by their names."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as file:
         torch.save({"format": CHECKPOINT_FORMAT, **identity, **state}, file)
@@ -52,20 +51,18 @@ def save(path: Path, identity: Mapping[str, Any], state: Mapping[str, Any]) -> N
 def load(path: Path, identity: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
     """Return the state in a checkpoint, its tensors on `device`; raises `TrainingError` where it is of another training.
 
-    What a damaged file raises is for `damage_as_error` to catch.
+    Run it within `damage_as_error`, which handles whatever a damaged file raises.
     """
     # weights_only: a checkpoint is data, and loading it must not run code from the file.
     state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     if not isinstance(state, dict) or state.get("format") != CHECKPOINT_FORMAT:
-        raise TrainingError(f"{path} is no checkpoint of this fmtag; leave --resume out to start anew.")
+        raise TrainingError(f"{path} is no checkpoint of this version of fmtag; leave --resume out to start anew.")
     changed = [name for name in identity if state[name] != identity[name]]
     if changed:
-        begun = "other settings"
-        if "recipe" not in changed and "config" not in changed:
-            begun = "other photos, or other labels of them"
-        if "labels" in changed:
-            begun = f"the labels {_listed(state['labels'])}, not {_listed(identity['labels'])}"
-        raise TrainingError(f"{path} was begun with {begun}; give the same ones, or leave --resume out to start anew.")
+        raise TrainingError(
+            f"{path} was begun with {_differences(changed, state, identity)}; give the same ones, or leave --resume out to "
+            "start anew."
+        )
     return state
 
 
@@ -80,6 +77,10 @@ def damage_as_error(path: Path) -> Iterator[None]:
         raise TrainingError(f"{path} is damaged or no checkpoint; leave --resume out to start anew.") from error
 
 
-def _listed(labels: list[str]) -> str:
-    """Return the labels as a sentence takes them, of many the first ones."""
-    return ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
+def _differences(changed: list[str], state: Mapping[str, Any], identity: Mapping[str, Any]) -> str:
+    """Return in words which inputs a checkpoint was begun with instead of those of `identity`."""
+    if "labels" in changed:
+        return f"the labels {listed(state['labels'])}, not {listed(identity['labels'])}"
+    if "recipe" in changed or "config" in changed:
+        return "other settings"
+    return "other photos, or other labels of them"

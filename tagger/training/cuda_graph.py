@@ -1,4 +1,4 @@
-"""Steps of training on CUDA, recorded once and replayed: small networks wait for their launches, not for arithmetic."""
+"""Capture the training step as a CUDA graph: small networks are launch-bound."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -9,42 +9,42 @@ from torch import Tensor
 Step: TypeAlias = Callable[..., Tensor]
 
 WARMUP_STEPS = 3
-"""Steps that are taken as they are before one is recorded, so that libraries and optimizers have set themselves up."""
+"""Steps run eagerly before the capture, in which libraries and optimizers allocate their state."""
 
 
 def capture(step: Step) -> Step:
-    """Return what does the same as `step`, on CUDA tensors or None whose shapes and dtypes never change.
+    """Return a function that computes the same as `step`, by replaying a CUDA graph after `WARMUP_STEPS` calls.
 
-    `step` may keep state in tensors that stay where they are, but reads nothing back from the device, and takes nothing from
-    Python that changes from one step to the next.
+    It takes CUDA tensors, or None, whose shapes and dtypes never change. `step` may update tensors in place, but must not read
+    anything back from the device, nor use Python values that change from one call to the next.
     """
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     graph = torch.cuda.CUDAGraph()
-    taken = 0
+    calls = 0
     inputs: list[Tensor | None] = []
-    result = torch.empty(0)
+    output = torch.empty(0)
 
-    def on_the_side(*given: Tensor | None) -> Tensor:
-        # A step that is recorded must not have begun on the usual stream, so neither do those before it.
+    def on_side_stream(*arguments: Tensor | None) -> Tensor:
+        # A step that is captured must not have run on the default stream before, so the warm-up does not either.
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            loss = step(*given)
+            loss = step(*arguments)
         torch.cuda.current_stream().wait_stream(stream)
         return loss
 
-    def take(*given: Tensor | None) -> Tensor:
-        nonlocal taken, inputs, result
-        taken += 1
-        if taken <= WARMUP_STEPS:
-            return on_the_side(*given)
-        if taken == WARMUP_STEPS + 1:
-            inputs = [None if one is None else one.clone() for one in given]
+    def replay(*arguments: Tensor | None) -> Tensor:
+        nonlocal calls, inputs, output
+        calls += 1
+        if calls <= WARMUP_STEPS:
+            return on_side_stream(*arguments)
+        if calls == WARMUP_STEPS + 1:
+            inputs = [None if tensor is None else tensor.clone() for tensor in arguments]
             with torch.cuda.graph(graph):
-                result = step(*inputs)
-        for place, one in zip(inputs, given, strict=True):
-            if place is not None and one is not None:
-                place.copy_(one)
+                output = step(*inputs)
+        for static, tensor in zip(inputs, arguments, strict=True):
+            if static is not None and tensor is not None:
+                static.copy_(tensor)
         graph.replay()
-        return result.clone()
+        return output.clone()
 
-    return take
+    return replay

@@ -1,4 +1,4 @@
-"""The average of a network's weights along its training, which is better than the last ones."""
+"""Exponential moving average of a network's weights, which generalises better than the last weights."""
 
 import copy
 from typing import Any
@@ -8,39 +8,40 @@ from torch import Tensor, nn
 
 
 class WeightEMA:
-    """Exponential moving average of weights and running statistics, which forgets the first, random ones quickly.
+    """Exponential moving average of parameters and running statistics, with a shorter memory in the first steps.
 
-    As torch's `AveragedModel` keeps it, but counted in Python: a count on the device would have every step wait for it.
+    Computes what torch's `AveragedModel` does, but counts steps in Python: a counter on the device would synchronise every
+    step with it.
     """
 
-    def __init__(self, network: nn.Module, share: float) -> None:
+    def __init__(self, network: nn.Module, decay: float) -> None:
         self.network = copy.deepcopy(network)
-        """The averaged one."""
-        self._share = share
+        """The network with the averaged weights."""
+        self._decay = decay
         self._steps = 0
-        self._averaged, self._counted = _tensors(self.network)
-        self._trained, self._counts = _tensors(network)
+        self._averages, self._counters = _tensors(self.network)
+        self._trained, self._trained_counters = _tensors(network)
 
     def update(self) -> None:
-        """Take in where a step of training has led the network to."""
-        # The first step's weights stand as they are, whatever the average was before.
-        share = 1 - min(self._share, (1 + self._steps) / (10 + self._steps)) if self._steps else 1.0
-        torch._foreach_lerp_(self._averaged, self._trained, share)
-        if self._counted:
-            torch._foreach_copy_(self._counted, self._counts)
+        """Update the average after an optimizer step."""
+        # The first step's weights replace the random ones from before training.
+        share = 1 - min(self._decay, (1 + self._steps) / (10 + self._steps)) if self._steps else 1.0
+        torch._foreach_lerp_(self._averages, self._trained, share)
+        if self._counters:
+            torch._foreach_copy_(self._counters, self._trained_counters)
         self._steps += 1
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what `load_state_dict` takes."""
+        """Return the averaged weights and the number of steps, as `load_state_dict` takes them."""
         return {"network": self.network.state_dict(), "steps": self._steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where another one stood."""
+        """Restore what `state_dict` returned."""
         self.network.load_state_dict(state["network"])
         self._steps = int(state["steps"])
 
 
 def _tensors(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """Return the floating point tensors, and those that count, which stay the same objects however they are trained."""
-    every = [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
-    return [one for one in every if one.is_floating_point()], [one for one in every if not one.is_floating_point()]
+    """Return a network's floating point tensors and its counters; training changes them in place."""
+    tensors = [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
+    return [one for one in tensors if one.is_floating_point()], [one for one in tensors if not one.is_floating_point()]

@@ -1,73 +1,61 @@
-"""The members of an ensemble are trained one after another, each from a seed of its own, and become one network."""
+"""Train the members of an ensemble one after another, each from its own seed, and merge them into one network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-from torch import nn
-
-from tagger.data.images import Images
 from tagger.errors import TrainingError
-from tagger.inference.device import CPU
-from tagger.models.config import MAX_ENSEMBLE_MEMBERS, NetworkConfig
+from tagger.models.config import MAX_ENSEMBLE_MEMBERS
 from tagger.models.ensemble import merge
 from tagger.models.network import Network
-from tagger.training.recipe import Recipe
-from tagger.training.trainer import EpochMetrics, train
+from tagger.training.history import EpochMetrics
+from tagger.training.job import TrainingJob
+from tagger.training.trainer import train
 
 
-def checkpoints(folder: Path, recipe: Recipe) -> list[Path]:
-    """Return where each member's training is kept, to go on from: that of the first, or only one, is `checkpoint.pt`."""
-    return [folder / f"checkpoint{f'-{number}' if number else ''}.pt" for number in range(recipe.ensemble)]
+def member_checkpoints(first: Path, members: int) -> list[Path]:
+    """Return the checkpoint of each member: `first` itself, then `checkpoint-1.pt`, `checkpoint-2.pt`, ... beside it."""
+    return [first, *(first.with_stem(f"{first.stem}-{number}") for number in range(1, members))]
 
 
-def train_members(
-    recipe: Recipe,
-    config: NetworkConfig,
-    pictures: Images,
-    held_out: Images | None,
-    folder: Path,
-    resume: bool = False,
-    report: Callable[[EpochMetrics], None] = lambda _: None,
-    start: Network | None = None,
-    teachers: Sequence[nn.Module] = (),
-    device: torch.device = CPU,
-) -> tuple[Network, list[EpochMetrics]]:
-    """Return what `train` does, for as many networks as the recipe's `ensemble` says, which become one.
+def train_members(job: TrainingJob) -> tuple[Network, list[EpochMetrics]]:
+    """Train as many networks as the recipe's `ensemble` says; return them merged into one, and the metrics of every epoch.
 
-    Seeds go up from the recipe's, and epochs are counted on from one member to the next. With `resume` members whose training
-    is over are taken as they are; without it the checkpoints of members to come are removed, so that none of an earlier
-    training is taken for this one's. Raises `TrainingError` where `train` does, and for an ensemble of ensembles.
+    Member n trains with the recipe's seed plus n, and epochs are numbered through all members. With `job.resume` members that
+    are trained already are taken from their checkpoints; without it the checkpoints of later members are removed, so that none
+    of an earlier training is resumed by mistake. Raises `TrainingError` as `train` does, and for an ensemble of ensembles.
     """
-    if recipe.ensemble > 1 and config.members > 1:
-        raise TrainingError("Training begins with an ensemble already; leave --ensemble out.")
-    if not resume:
-        for checkpoint in checkpoints(folder, replace(recipe, ensemble=MAX_ENSEMBLE_MEMBERS))[1:]:
+    members = job.recipe.ensemble
+    if members > 1 and job.config.members > 1:
+        raise TrainingError("The network that training starts from is an ensemble already; leave --ensemble out.")
+    if not job.resume:
+        for checkpoint in member_checkpoints(job.checkpoint, MAX_ENSEMBLE_MEMBERS)[1:]:
             checkpoint.unlink(missing_ok=True)
     networks: list[Network] = []
     history: list[EpochMetrics] = []
-    for number, checkpoint in enumerate(checkpoints(folder, recipe)):
-        member = replace(recipe, seed=recipe.seed + number, ensemble=1)
-        going_on = resume and (number == 0 or checkpoint.exists())
-        told = _counted_on(report, recipe, number, len(history))
-        network, metrics = train(member, config, pictures, held_out, checkpoint, going_on, told, start, teachers, device)
+    for number, checkpoint in enumerate(member_checkpoints(job.checkpoint, members)):
+        member = replace(
+            job,
+            recipe=replace(job.recipe, seed=job.recipe.seed + number, ensemble=1),
+            checkpoint=checkpoint,
+            resume=job.resume and (number == 0 or checkpoint.exists()),
+            on_epoch=_renumbered(job, number, len(history)),
+        )
+        network, metrics = train(member)
         networks.append(network)
-        history += [replace(each, epoch=len(history) + each.epoch, epochs=recipe.ensemble * each.epochs) for each in metrics]
-    return (merge(networks) if len(networks) > 1 else networks[0]), history
+        history += [replace(each, epoch=len(history) + each.epoch, epochs=members * each.epochs) for each in metrics]
+    return (merge(networks) if members > 1 else networks[0]), history
 
 
-def _counted_on(
-    report: Callable[[EpochMetrics], None], recipe: Recipe, number: int, before: int
-) -> Callable[[EpochMetrics], None]:
-    """Return a report of a member's epochs as those of the whole; the members to come take as long as this one."""
-    spent = 0.0
+def _renumbered(job: TrainingJob, number: int, epochs_before: int) -> Callable[[EpochMetrics], None]:
+    """Return a callback that passes a member's epochs on as those of the ensemble; later members take as long as this one."""
+    members, spent = job.recipe.ensemble, 0.0
 
-    def told(metrics: EpochMetrics) -> None:
+    def on_epoch(metrics: EpochMetrics) -> None:
         nonlocal spent
         spent += metrics.seconds
-        to_come = (recipe.ensemble - 1 - number) * (spent + metrics.seconds_left)
-        epochs, left = recipe.ensemble * metrics.epochs, metrics.seconds_left + to_come
-        report(replace(metrics, epoch=before + metrics.epoch, epochs=epochs, seconds_left=left))
+        seconds_left = metrics.seconds_left + (members - 1 - number) * (spent + metrics.seconds_left)
+        epoch, epochs = epochs_before + metrics.epoch, members * metrics.epochs
+        job.on_epoch(replace(metrics, epoch=epoch, epochs=epochs, seconds_left=seconds_left))
 
-    return told
+    return on_epoch

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose step is the nearest orthogonal matrix to the gradient (Jordan 2024, kellerjordan.github.io/posts/muon).
+    """Orthogonalised Nesterov momentum (Jordan 2024, kellerjordan.github.io/posts/muon).
 
     As in the airbench CIFAR-10 recipes (arXiv 2404.00498) each weight is held at the norm sqrt(output channels): batch
     normalisation makes its length meaningless, so that `lr` is the relative size of a step, and no weight decay is
@@ -19,13 +19,13 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Move every weight that has a gradient."""
+        """Update every weight that has a gradient."""
         for group in self.param_groups:
-            for alike in _alike(weight for weight in group["params"] if weight.grad is not None):
-                self._move(alike, group)
+            for alike in _by_shape(weight for weight in group["params"] if weight.grad is not None):
+                self._update(alike, group)
 
-    def _ahead(self, weights: list[Tensor], momentum: float) -> list[Tensor]:
-        """Return where each velocity, brought up to date, and the gradient together point to: Nesterov's momentum."""
+    def _nesterov(self, weights: list[Tensor], momentum: float) -> list[Tensor]:
+        """Update the momentum buffers, and return for each weight its gradient plus the momentum: Nesterov's look-ahead."""
         gradients: list[Tensor] = [weight.grad for weight in weights]  # type: ignore[misc]
         for weight in weights:
             if "velocity" not in self.state[weight]:
@@ -35,28 +35,15 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_add_(velocities, gradients)
         return list(torch._foreach_add(gradients, velocities, alpha=momentum))
 
-    def _move(self, weights: list[Tensor], group: dict[str, float]) -> None:
-        """Move weights of one shape, in few operations: where networks are small, their number is the time."""
+    def _update(self, weights: list[Tensor], group: dict[str, float]) -> None:
+        """Update weights of one shape together: for small networks the number of operations decides the time."""
         length = len(weights[0]) ** 0.5
-        matrices = torch.stack([ahead.reshape(len(ahead), -1) for ahead in self._ahead(weights, group["momentum"])])
+        matrices = torch.stack([ahead.reshape(len(ahead), -1) for ahead in self._nesterov(weights, group["momentum"])])
         directions = orthogonalise(matrices, int(group["iterations"]))
-        steepness = _norms(directions).clamp_min(1e-30)  # where nothing is to be learnt, nothing is
-        steps = (directions * (group["lr"] * length / steepness)).unbind()
+        norms = _norms(directions).clamp_min(1e-30)  # a gradient of zero moves nothing
+        steps = (directions * (group["lr"] * length / norms)).unbind()
         torch._foreach_mul_(weights, [length / norm for norm in torch._foreach_norm(weights)])
         torch._foreach_sub_(weights, [step.view(weights[0].shape) for step in steps])
-
-
-def _alike(weights: Iterable[Tensor]) -> list[list[Tensor]]:
-    """Return the weights, those of one shape together."""
-    alike: dict[torch.Size, list[Tensor]] = {}
-    for weight in weights:
-        alike.setdefault(weight.shape, []).append(weight)
-    return list(alike.values())
-
-
-def _norms(matrices: Tensor) -> Tensor:
-    norms: Tensor = torch.linalg.vector_norm(matrices, dim=(-2, -1), keepdim=True)
-    return norms
 
 
 def orthogonalise(matrices: Tensor, iterations: int) -> Tensor:
@@ -71,3 +58,16 @@ def orthogonalise(matrices: Tensor, iterations: int) -> Tensor:
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
     return x.mT if tall else x
+
+
+def _by_shape(weights: Iterable[Tensor]) -> list[list[Tensor]]:
+    """Return the weights grouped by their shape."""
+    groups: dict[torch.Size, list[Tensor]] = {}
+    for weight in weights:
+        groups.setdefault(weight.shape, []).append(weight)
+    return list(groups.values())
+
+
+def _norms(matrices: Tensor) -> Tensor:
+    norms: Tensor = torch.linalg.vector_norm(matrices, dim=(-2, -1), keepdim=True)
+    return norms

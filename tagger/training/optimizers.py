@@ -11,9 +11,10 @@ from tagger.training.recipe import Recipe
 
 
 def build_optimizers(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Muon for the convolutions inside; Nesterov SGD for the first one, dense layers, norms and biases (as airbench does).
+    """Return Muon for the inner convolutions and Nesterov SGD for the first one, dense layers, norms and biases, as airbench.
 
-    Or Nesterov SGD for all, or Adam (Kingma and Ba 2014, arXiv 1412.6980).
+    Or by the recipe Nesterov SGD for all, or Adam (Kingma and Ba 2014, arXiv 1412.6980). Each parameter group keeps its highest
+    learning rate as `peak_lr`.
     """
     optimizers: list[torch.optim.Optimizer]
     if recipe.optimizer == "adam":
@@ -25,7 +26,7 @@ def build_optimizers(network: Network, recipe: Recipe) -> list[torch.optim.Optim
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["peak_lr"] = group["lr"]
-            if is_on_cuda(network):  # where a recorded step reads it anew each time
+            if is_on_cuda(network):  # a tensor, which a captured step reads anew each time
                 group["lr"] = torch.tensor(group["lr"], device="cuda")
     return optimizers
 
@@ -49,11 +50,12 @@ def _muon_and_sgd(network: Network, recipe: Recipe) -> list[torch.optim.Optimize
 
 
 def is_on_cuda(network: nn.Module) -> bool:
+    """Return whether a network's parameters are on a CUDA device."""
     return next(network.parameters()).is_cuda
 
 
 def set_learning_rates(optimizers: Sequence[torch.optim.Optimizer], share: float) -> None:
-    """Set the learning rates to a share of their peaks."""
+    """Set every group's learning rate to a share of its peak."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             rate = group["peak_lr"] * share
@@ -64,5 +66,5 @@ def set_learning_rates(optimizers: Sequence[torch.optim.Optimizer], share: float
 
 
 def learning_rate_share(step: int, steps: int, warmup_steps: int) -> float:
-    """Return the share of the cycle's peak: linear up over the warm-up, linear down to 0 at the end."""
+    """Return the share of a cycle's peak at `step` of `steps`, counted from 0: linear warm-up, then linear decay to 0."""
     return min(1.0, (step + 1) / warmup_steps) * (1 - step / steps)

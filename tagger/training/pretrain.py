@@ -1,13 +1,10 @@
-"""From data to a bundle: train, calibrate on what was held out, measure, refuse what is too weak, write."""
+"""Train on Fashion-MNIST, or on the mix for photos that is made of it, and publish the bundle."""
 
 import json
-import platform
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,111 +16,80 @@ from tagger.data.images import Images
 from tagger.data.labels import GROUPS, LABELS, NONE
 from tagger.data.splits import kept_for_calibration, kept_for_reporting
 from tagger.errors import TrainingError
-from tagger.file_names import escape_surrogates
 from tagger.inference.device import training_device
 from tagger.inference.predictor import Predictor, native_predictions, photo_probabilities
-from tagger.metrics import classification
-from tagger.metrics.calibration import PHOTO_PRECISION, PRECISION, PRECISIONS, fit_temperature, threshold_at_precision
 from tagger.models import bundle, pretrained
-from tagger.models.card import Card, read
+from tagger.models.card import read
 from tagger.models.config import NetworkConfig
 from tagger.models.network import Network, logits_in_batches
 from tagger.models.side_files import check_own
-from tagger.photos.product import VERSION
 from tagger.records import ProductImage
 from tagger.synthesis import mix
+from tagger.training.calibration import Calibration, EvaluationSet
 from tagger.training.compatibility import check_start, check_teacher
 from tagger.training.ensemble import train_members
-from tagger.training.publish import TrainedBundle, Validation, check_floor, check_regression, publish
+from tagger.training.history import EpochMetrics
+from tagger.training.job import CHECKPOINT, TrainingJob
+from tagger.training.publish import Candidate, TrainedBundle, publish
 from tagger.training.recipe import with_recipe_defaults
 from tagger.training.recipes import SHAPES, catalog_recipe, with_changes
 from tagger.training.settings import TrainSettings
-from tagger.training.trainer import EpochMetrics, train
-
-JUDGE = "judge.pt"
+from tagger.training.trainer import train
 
 PHOTO_CLASSES = NONE + 1
-"""Of the head for photos: the labels, and none of them."""
-
-MIX_IS_EASIER = 0.8
-"""Errors allowed on the mix that calibrates for each that is promised on photos, which are harder.
-
-Chosen on the half of two shops' photos that choices may look at."""
-
-SHARPENED = 0.55
-"""Temperature of the averaged views, as a share of the one that fits a single view of the mix: means are softer, and the mix
-is more ragged than most photos. Chosen like `MIX_IS_EASIER`, by the calibration error there."""
+"""Classes of the head for photos: the labels, and none of them."""
 
 
 def pretrain(
     settings: TrainSettings,
-    report: Callable[[EpochMetrics], None] = lambda metrics: None,
-    tell: Callable[[str], None] = lambda text: None,
+    on_epoch: Callable[[EpochMetrics], None] = lambda metrics: None,
+    notify: Callable[[str], None] = lambda text: None,
 ) -> TrainedBundle:
     """Train on Fashion-MNIST, or on the mix made of it, write the bundle to `settings.out` and return it.
 
-    Choices, temperatures and thresholds rest on held-out pictures; the test set is opened once, at the end. With
-    `settings.calibrated_by` the held-out pictures are learnt too, and temperature and thresholds are that bundle's. What `tell`
-    gets is for the person who waits. Raises `TrainingError`, and writes no bundle, where the held-out accuracy is below
-    `settings.floor`; the checkpoint stays then. Before any work it raises `TrainingError` where a bundle to begin with or to
-    learn from has other labels or heads, and `OutputError` where a file that fmtag did not write would be replaced.
+    Choices, temperatures and thresholds rest on held-out images; the test set is predicted once, at the end. With
+    `settings.calibrated_by` the held-out images are trained on too, and temperature and thresholds are that bundle's.
+    `on_epoch` gets the metrics of each epoch, `notify` sentences on what the mix is made of. Raises `TrainingError`, and writes
+    no bundle, where the held-out accuracy is below `settings.floor` or the bundle in the folder is better; the checkpoint stays
+    then. Before any work it raises `TrainingError` where a bundle to start from or to distill from has other labels or heads,
+    and `OutputError` where a file that fmtag did not write would be replaced.
     """
     if settings.calibrated_by and settings.recipe.mix != "fashion-mnist":
-        raise TrainingError("The mix of catalog is calibrated by photos of its own; leave --calibrated-by out.")
+        raise TrainingError("--mix catalog is calibrated on photos of its own; leave --calibrated-by out.")
     check_own(settings.out)
     _check_bundles(settings)
     device = training_device(settings.device)
     whole = fashion_mnist.load_fashion_mnist("train", settings.data)
-    pictures, held_out = splits.validation_split(whole)
-    test = fashion_mnist.load_fashion_mnist(
-        "test", settings.data
-    )  # a missing file should be known before the hours of training
-    begin, begun_with = _beginning(settings)
+    # The test set too, as a missing file should be known before the hours of training.
+    test = fashion_mnist.load_fashion_mnist("test", settings.data)
+    images, held_out = splits.validation_split(whole)
+    start, start_name = _start(settings)
     teachers = [bundle.load(name) for name in settings.recipe.teachers]
-    settings = replace(
-        settings,
-        recipe=replace(settings.recipe, start=begun_with, teachers=tuple(teacher.model for teacher in teachers)),
-    )
-    training, calibration, config = _train(settings, pictures, held_out, begin, tell)
+    recipe = replace(settings.recipe, start=start_name, teachers=tuple(teacher.model for teacher in teachers))
+    settings = replace(settings, recipe=recipe)
+    training, calibration_mix, config = _training_images(settings, images, held_out, start, notify)
     twin = _twin(settings, config) if settings.calibrated_by else None
     if twin is not None:
         training, settings = whole, replace(settings, calibrated_by=twin.model)
-    network, history = train_members(
-        settings.recipe,
-        config,
-        training,
-        held_out if twin is None else None,
-        settings.out,
-        settings.resume,
-        report,
-        begin,
-        [teacher.network() for teacher in teachers],
-        device,
+    job = TrainingJob.of_settings(settings, config, training, None if twin else held_out, start, teachers, on_epoch)
+    network, history = train_members(job)
+    candidate = Candidate(
+        network=network,
+        history=history,
+        trained_on=len(training),
+        groups=GROUPS,
+        data=fashion_mnist.fashion_mnist_checksums() | (table_checksum(settings.photos) if settings.photos else {}),
+        held_out=_evaluation_set(held_out, device) if twin is None else None,
+        test=_evaluation_set(test, device),
+        knows_photos=network.photo_head is not None,
+        mix=None if calibration_mix is None else _photo_evaluation_set(calibration_mix, device),
+        calibration=None if twin is None else Calibration.of_card(twin.card),
     )
-    network, held_out, test = network.to(device), held_out.to(device), test.to(device)
-    calibration = None if calibration is None else calibration.to(device)
-    calibrated = calibrate_network(network, held_out, calibration) if twin is None else calibration_of(twin.card)
-    measured: dict[str, dict[str, Any]] = {}
-    judges = None
-    if twin is None:
-        probabilities = _native(network, held_out, calibrated.temperature)
-        measured["held_out"] = _measured(probabilities, held_out)
-        check_floor(settings, measured["held_out"]["accuracy"])
-        judges = Validation(
-            LABELS,
-            held_out.labels.cpu().numpy(),
-            probabilities.argmax(1),
-            lambda old: _tags(old, held_out),
-            knows_photos=network.photo_head is not None,
-        )
-    objection = check_regression(settings, judges)
-    measured["test"] = _measured(_native(network, test, calibrated.temperature), test)
-    network = network.cpu()
-    return publish(settings, card_of(settings, network, calibrated), network, history, len(training), measured, objection)
+    return publish(settings, candidate)
 
 
 def _check_bundles(settings: TrainSettings) -> None:
-    """Raise `TrainingError` where a bundle to begin with, or to learn or take a calibration from, is not Fashion-MNIST's."""
+    """Raise `TrainingError` where a bundle to start or distill from does not have Fashion-MNIST's labels."""
     if settings.start and not settings.pretrained:
         photo_classes = PHOTO_CLASSES if settings.recipe.mix == "catalog" else 0
         check_start(read(settings.start), LABELS, photo_classes)
@@ -132,8 +98,8 @@ def _check_bundles(settings: TrainSettings) -> None:
         check_teacher(teacher.model, teacher.card, LABELS)
 
 
-def _beginning(settings: TrainSettings) -> tuple[Network | None, str]:
-    """Return the network that training begins with and what it is called; None and nothing for chance."""
+def _start(settings: TrainSettings) -> tuple[Network | None, str]:
+    """Return the network that training starts from and its name; None and an empty name for random weights."""
     if settings.pretrained:
         return pretrained.load(settings.pretrained, SHAPES[settings.recipe.network], settings.recipe.seed)
     if settings.start:
@@ -143,165 +109,120 @@ def _beginning(settings: TrainSettings) -> tuple[Network | None, str]:
 
 
 def _twin(settings: TrainSettings, config: NetworkConfig) -> bundle.Bundle:
-    """Return the bundle that calibrates for the new one; raises `TrainingError` unless only the seed tells them apart."""
+    """Return the bundle `--calibrated-by`; raises `TrainingError` unless it differs from the new one in the seed alone."""
     twin = bundle.load(str(settings.calibrated_by))
-    candidate = json.loads(json.dumps(asdict(settings.recipe)))
-    full = with_recipe_defaults(twin.card.recipe)
-    made = {name: full.get(name) for name in candidate}
+    recipe = json.loads(json.dumps(asdict(settings.recipe)))
+    twin_recipe = with_recipe_defaults(twin.card.recipe)
+    same_recipe = {name: twin_recipe.get(name) for name in recipe} | {"seed": 0} == recipe | {"seed": 0}
     shape = replace(config, members=config.members * settings.recipe.ensemble)
-    same = made | {"seed": 0} == candidate | {"seed": 0} and twin.card.network == shape and twin.card.labels == LABELS
-    if not same or "held_out" not in twin.card.metrics:
+    if not same_recipe or twin.card.network != shape or twin.card.labels != LABELS or "held_out" not in twin.card.metrics:
         raise TrainingError(
-            f"{twin.model} was not made by this recipe with the held-out images left out, so its temperature does not fit; "
-            "make one, then give it to --calibrated-by."
+            f"{twin.model} was not trained by this recipe with the held-out images left out, so its temperature does not fit; "
+            "train such a bundle, then give it to --calibrated-by."
         )
     return twin
 
 
-@dataclass(frozen=True)
-class Calibrated:
-    """Temperatures of the heads, and thresholds by the share of right ones among the tags that they let pass."""
-
-    temperature: float
-    photo_temperature: float
-    thresholds: dict[float, float]
-    precision: float
-    """The one that is the default."""
+# Images to train on
 
 
-def calibrate_network(network: Network, held_out: Images, photos: Images | None) -> Calibrated:
-    """Return temperatures and thresholds from Fashion-MNIST's held-out pictures, and from those that stand for photos.
-
-    Where there are such, the thresholds are the photos' own, and ask for more than on Fashion-MNIST: photos of a shop that
-    nobody has seen are harder than any mix.
-    """
-    temperature = fit_temperature(logits_in_batches(network, held_out.pixels), held_out.labels)
-    if photos is None:
-        photo_temperature, easier, precision = 1.0, 1.0, PRECISION
-        probabilities, labels = _native(network, held_out, temperature), held_out.labels
-    else:
-        photo_temperature = SHARPENED * fit_temperature(logits_in_batches(network.photo_logits, photos.pixels), photos.labels)
-        easier, precision = MIX_IS_EASIER, PHOTO_PRECISION
-        probabilities, labels = _photos(network, photos, photo_temperature), photos.labels
-    thresholds = {
-        share: threshold_at_precision(1 - easier * (1 - share), probabilities, labels.cpu().numpy()) for share in PRECISIONS
-    }
-    return Calibrated(temperature, photo_temperature, thresholds, precision)
-
-
-def calibration_of(card: Card) -> Calibrated:
-    """Return the temperatures and thresholds that stand in a card."""
-    thresholds = {float(share): threshold for share, threshold in card.precisions.items()}
-    return Calibrated(card.temperature, card.photo_temperature, thresholds, float(card.recipe["threshold_precision"]))
-
-
-def card_of(settings: TrainSettings, network: Network, calibrated: Calibrated) -> Card:
-    """Return what the new bundle says of itself, before its figures."""
-    return Card(
-        name=escape_surrogates(settings.name or settings.out.resolve().name),
-        labels=LABELS,
-        groups=GROUPS,
-        network=network.config,
-        garment_version=VERSION,
-        temperature=calibrated.temperature,
-        min_confidence=calibrated.thresholds[calibrated.precision],
-        photo_temperature=calibrated.photo_temperature,
-        precisions={str(share): threshold for share, threshold in calibrated.thresholds.items()},
-        recipe=asdict(settings.recipe)
-        | {"threshold_precision": calibrated.precision, "calibrated_by": settings.calibrated_by or ""},
-        data=fashion_mnist.fashion_mnist_checksums() | (table_checksum(settings.photos) if settings.photos else {}),
-        versions={"fmtag": version("fmtag"), "torch": torch.__version__, "python": platform.python_version()},
-    )
-
-
-def _train(
+def _training_images(
     settings: TrainSettings,
-    pictures: Images,
+    images: Images,
     held_out: Images,
-    begin: Network | None,
-    tell: Callable[[str], None],
+    start: Network | None,
+    notify: Callable[[str], None],
 ) -> tuple[Images, Images | None, NetworkConfig]:
-    """Return the pictures to learn from, those that calibrate a head for photos, and the shape of the network.
+    """Return the images to train on, those that calibrate a head for photos, and the shape of the network.
 
-    Fashion-MNIST alone teaches no head for photos, so the network has none, whatever it begins with.
+    Fashion-MNIST alone trains no head for photos, so the network has none, whatever it starts from.
     """
     if settings.recipe.mix == "fashion-mnist":
-        return pictures, None, replace(begin.config if begin else SHAPES[settings.recipe.network], photo_classes=0)
-    if begin is None:
-        raise TrainingError("The mix of catalog is learnt by a network that knows Fashion-MNIST; give one with --start.")
-    config = replace(begin.config, photo_classes=PHOTO_CLASSES)
-    return *_mixed(settings, pictures, held_out, begin, config, tell), config
+        return images, None, replace(start.config if start else SHAPES[settings.recipe.network], photo_classes=0)
+    if start is None:
+        raise TrainingError("--mix catalog needs a network trained on Fashion-MNIST; give its bundle with --start.")
+    config = replace(start.config, photo_classes=PHOTO_CLASSES)
+    return *_mix(settings, images, held_out, start, config, notify), config
 
 
-def _mixed(
+def _mix(
     settings: TrainSettings,
-    pictures: Images,
+    images: Images,
     held_out: Images,
-    teacher: Network,
+    start: Network,
     config: NetworkConfig,
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> tuple[Images, Images]:
-    """Return the pictures of the mix to learn from and those to calibrate by."""
+    """Return the mix to train on and the mix to calibrate on; no photo that is kept for reporting is opened."""
     seed = settings.recipe.seed
     if settings.photos is None:
-        tell("Without --photos the network sees drawn and composed pictures alone, and knows phone pictures less well.")
-        return mix.training_mix(pictures, [], teacher, None, seed), mix.calibration_mix(held_out, [], seed)
+        notify("Without --photos the network is trained on synthetic photos alone, and is weaker on phone pictures.")
+        return mix.training_mix(images, [], start, None, seed), mix.calibration_mix(held_out, [], seed)
     folder = settings.photos.resolve().name
     photos = [one for one in read_clothing_photos(settings.photos) if not kept_for_reporting(folder, one.group)]
     cuts = mix.product_cuts([one for one in photos if not kept_for_calibration(folder, one.group)])
-    kept = mix.product_cuts([one for one in photos if kept_for_calibration(folder, one.group)])
-    if not cuts or not kept:
-        raise TrainingError(f"{settings.photos} holds too few photos that can be read, or too few senders, to learn from.")
-    tell(f"{len(cuts):,} photos to learn from, {len(kept):,} to calibrate by, those of half of the senders left alone.")
-    judge = _judge(settings, cuts, pictures, teacher, config)
-    training = mix.training_mix(pictures, cuts, teacher, judge, seed)
-    tell(f"{len(training):,} pictures in the mix.")
-    return training, mix.calibration_mix(held_out, kept, seed)
+    calibration_cuts = mix.product_cuts([one for one in photos if kept_for_calibration(folder, one.group)])
+    if not cuts or not calibration_cuts:
+        raise TrainingError(f"{settings.photos} holds too few readable photos, or too few senders, to train on; add photos.")
+    notify(f"{len(cuts):,} photos to train on, {len(calibration_cuts):,} to calibrate on; half of the senders are kept out.")
+    photo_network = _train_on_photos(settings, cuts, images, start, config)
+    training = mix.training_mix(images, cuts, start, photo_network, seed)
+    notify(f"{len(training):,} images in the mix.")
+    return training, mix.calibration_mix(held_out, calibration_cuts, seed)
 
 
-def _judge(
+def _train_on_photos(
     settings: TrainSettings,
     cuts: Sequence[mix.ProductCut],
-    pictures: Images,
+    images: Images,
     start: Network,
     config: NetworkConfig,
 ) -> Network:
-    """Return a network that has seen photos alone, and so calls a blouse what they call it."""
-    seen = mix.variants_of_cuts(cuts, pictures, 2 * mix.TIMES_PHOTO, settings.recipe.seed)
-    targets = torch.nn.functional.one_hot(seen.labels, config.photo_classes).float()
-    seen = replace(seen, targets=targets, photo=torch.ones(len(seen), dtype=torch.bool))
-    recipe = with_changes(catalog_recipe(1, settings.recipe.seed), min(settings.recipe.batch_size, len(seen)))
-    checked = pictures.take(torch.arange(min(500, len(pictures))))
-    device = training_device(settings.device)
+    """Return a network trained on photos alone, which labels other images as people label photos."""
+    variants = mix.variants_of_cuts(cuts, images, 2 * mix.TIMES_PHOTO, settings.recipe.seed)
+    targets = torch.nn.functional.one_hot(variants.labels, config.photo_classes).float()
     with tempfile.TemporaryDirectory() as folder:
-        network, _ = train(recipe, config, seen, checked, Path(folder, JUDGE), start=start, device=device)
+        job = TrainingJob(
+            recipe=with_changes(catalog_recipe(1, settings.recipe.seed), min(settings.recipe.batch_size, len(variants))),
+            config=config,
+            images=replace(variants, targets=targets, photo=torch.ones(len(variants), dtype=torch.bool)),
+            held_out=images.take(torch.arange(min(500, len(images)))),
+            checkpoint=Path(folder, CHECKPOINT),
+            start=start,
+            device=training_device(settings.device),
+        )
+        network, _ = train(job)
     return network
 
 
-def _native(network: Network, pictures: Images, temperature: float) -> NDArray[np.float32]:
-    """Return the calibrated probabilities, float32 (n, labels), of Fashion-MNIST's pictures."""
-    probabilities: NDArray[np.float32] = native_predictions(network, pictures.pixels, temperature).cpu().numpy()
+# Predictions
+
+
+def _evaluation_set(images: Images, device: torch.device) -> EvaluationSet:
+    """Return Fashion-MNIST's images with what a bundle predicts for them."""
+    images = images.to(device)
+    return EvaluationSet(images, lambda candidate: _native_predictions(candidate, images))
+
+
+def _native_predictions(candidate: bundle.Bundle, images: Images) -> NDArray[np.float32]:
+    """Return calibrated probabilities, float32 (n, labels), of Fashion-MNIST's images."""
+    if candidate.adapter is not None:  # its labels are the shop's, and not those of the network
+        products = [ProductImage(pixels, found=True, native=True) for pixels in images.pixels[:, 0].cpu().numpy()]
+        return Predictor(candidate, "cpu")(products)
+    network = candidate.network().to(images.pixels.device)
+    probabilities: NDArray[np.float32] = native_predictions(network, images.pixels, candidate.card.temperature).cpu().numpy()
     return probabilities
 
 
-def _photos(network: Network, pictures: Images, temperature: float) -> NDArray[np.float32]:
-    """Return the calibrated probabilities, float32 (n, labels), of pictures that stand for photos."""
-    probabilities: NDArray[np.float32] = (
-        logits_in_batches(lambda pixels: photo_probabilities(network, pixels, temperature), pictures.pixels).cpu().numpy()
-    )
-    return probabilities[:, :NONE]
+def _photo_evaluation_set(images: Images, device: torch.device) -> EvaluationSet:
+    """Return images that stand for photos with what a bundle's head for photos predicts for them."""
+    images = images.to(device)
 
+    def predict(candidate: bundle.Bundle) -> NDArray[np.float32]:
+        network, temperature = candidate.network().to(device), candidate.card.photo_temperature
+        probabilities: NDArray[np.float32] = (
+            logits_in_batches(lambda pixels: photo_probabilities(network, pixels, temperature), images.pixels).cpu().numpy()
+        )
+        return probabilities[:, :NONE]
 
-def _tags(candidate: bundle.Bundle, pictures: Images) -> NDArray[np.int64]:
-    """Return the numbers among its labels, (n,), of those that a bundle gives Fashion-MNIST's pictures."""
-    if candidate.adapter is not None:  # its labels are the shop's, and not those of the network
-        garments = [ProductImage(picture, found=True, native=True) for picture in pictures.pixels[:, 0].cpu().numpy()]
-        return np.asarray(Predictor(candidate, "cpu")(garments).argmax(1))
-    return np.asarray(_native(candidate.network().to(pictures.pixels.device), pictures, candidate.card.temperature).argmax(1))
-
-
-def _measured(probabilities: NDArray[np.float32], pictures: Images) -> dict[str, Any]:
-    """Return all figures of the probabilities (n, labels) of Fashion-MNIST's pictures."""
-    return classification.classification_report(
-        probabilities.argmax(1), probabilities.max(1), pictures.labels.cpu().numpy(), LABELS
-    )
+    return EvaluationSet(images, predict)

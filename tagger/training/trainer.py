@@ -1,10 +1,7 @@
-"""The recipe that makes a network from labelled pictures, read from top to bottom."""
+"""The training procedure, from top to bottom: cycles, epochs, batches, the step and its loss."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -13,128 +10,87 @@ from torch.nn import functional
 from tagger.data.augmentation import cutout, random_shift_flip
 from tagger.data.images import Images
 from tagger.errors import TrainingError
-from tagger.inference.device import CPU
-from tagger.models.config import NetworkConfig
 from tagger.models.network import Network, logits_in_batches
-from tagger.training.checkpoint import damage_as_error, load, save, training_identity
+from tagger.training.checkpoint import training_identity
 from tagger.training.cuda_graph import Step, capture
 from tagger.training.distillation import distillation_targets
-from tagger.training.ema import WeightEMA
-from tagger.training.optimizers import build_optimizers, is_on_cuda, learning_rate_share, set_learning_rates
+from tagger.training.history import EpochMetrics, best_epoch, is_patience_over
+from tagger.training.job import TrainingJob
+from tagger.training.optimizers import is_on_cuda, learning_rate_share, set_learning_rates
 from tagger.training.recipe import Cycle, Recipe
+from tagger.training.state import TrainingState
+
+FULL_SIDE = 28
+"""Side of the images, in pixels; the first epochs of a cycle may shrink them."""
 
 
-@dataclass(frozen=True)
-class EpochMetrics:
-    """How training stands after an epoch; what is held out is asked of the averaged weights, None where nothing is."""
+def train(job: TrainingJob) -> tuple[Network, list[EpochMetrics]]:
+    """Train a network and return it, with averaged weights, on the CPU, and the metrics of every epoch.
 
-    epoch: int
-    epochs: int
-    loss: float
-    held_out_accuracy: float | None
-    held_out_loss: float | None
-    seconds: float
-    seconds_left: float
-
-
-def train(
-    recipe: Recipe,
-    config: NetworkConfig,
-    pictures: Images,
-    held_out: Images | None,
-    checkpoint: Path,
-    resume: bool = False,
-    report: Callable[[EpochMetrics], None] = lambda _: None,
-    start: Network | None = None,
-    teachers: Sequence[nn.Module] = (),
-    device: torch.device = CPU,
-) -> tuple[Network, list[EpochMetrics]]:
-    """Return the averaged network after `recipe.epochs` and the figures of every epoch.
-
-    After each epoch `checkpoint` is replaced; with `resume` training goes on from it, which has to be of the same recipe,
-    shape, labels and pictures, and ends in the same weights as without the interruption. Training begins with the weights of
-    `start` as far as the network has them. What `teachers` say, in evaluation mode, is learnt beside the labels where a cycle
-    has a share of distillation. With `recipe.patience` it ends early where the held-out loss no longer falls, and the network
-    is that of the best epoch. It is computed on `device`, "cpu" or "cuda", on the same views of the pictures, and returned on
-    the processor. Raises `TrainingError` where it cannot.
+    After each epoch the checkpoint is replaced; a resumed training, which must have the same recipe, shape, labels and images,
+    ends in the same weights as an uninterrupted one. With `recipe.patience` training ends early once the held-out loss no
+    longer falls, and the network is that of the best epoch. Augmentations are the same on every device. Raises `TrainingError`
+    where there are too few images, nothing is held out for the patience, the loss diverges, or the checkpoint does not fit.
     """
-    if recipe.patience and held_out is None:
+    recipe = job.recipe
+    if recipe.patience and job.held_out is None:
         raise TrainingError(
-            "Nothing is held out, so nothing tells when to stop early; leave --patience or --calibrated-by out."
+            "--patience needs held-out images, and --calibrated-by trains on all of them; leave one of these options out."
         )
-    torch.manual_seed(recipe.seed)
-    network = Network(config)
-    if start is not None:
-        _begin_with(network, start)
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = WeightEMA(network, recipe.averaging)
-    optimizers = build_optimizers(network, recipe)
-    history: list[EpochMetrics] = []
-    ends: list[dict[str, Tensor]] = []
-    best: dict[str, Tensor] | None = None
-    identity = training_identity(recipe, config, pictures, held_out)
-    if resume:
-        history, ends, best = _restore(checkpoint, identity, network, average, optimizers)
+    identity = training_identity(job)
+    state = TrainingState.initial(job)
+    if job.resume:
+        state.restore(job.checkpoint, identity)
+    images = job.images.to(job.device)
+    held_out = None if job.held_out is None else job.held_out.to(job.device)
+    class_weights = balanced_class_weights(images.labels, job.config.classes) if recipe.balanced else None
 
-    begun = len(history)
-    pictures = pictures.to(device)
-    held_out = None if held_out is None else held_out.to(device)
-    take, made_for = _step_of(network, optimizers, recipe.cycles[0], device), (-1, 0)
-    weights = _class_weights(pictures.labels, config.classes) if recipe.balanced else None
-    targets, easy = pictures.labels, torch.zeros(len(pictures), dtype=torch.bool)
-    for epoch in range(begun, recipe.epochs):
-        if _is_patience_over(history, recipe.patience):
+    first_epoch, step_side = len(state.history), 0
+    for epoch in range(first_epoch, recipe.epochs):
+        if is_patience_over(state.history, recipe.patience):
             break
-        cycle, first = recipe.cycle_at(epoch)
-        if epoch in (begun, first):
-            targets, easy = distillation_targets(pictures, cycle, [*teachers, *(_network_from(end, config) for end in ends)])
-        steps_an_epoch = (int((~easy).sum()) + _easy_count(easy, cycle)) // recipe.batch_size
-        if steps_an_epoch == 0:
-            raise TrainingError(f"A batch of {recipe.batch_size} needs more than {len(pictures)} pictures; lower --batch-size.")
-        started = time.monotonic()  # after the targets, made once a cycle: the time left is told from an epoch's own
-        side = _side(recipe, epoch) if config.sees_any_side else 28
-        if (first, side) != made_for:
-            take, made_for = _step_of(network, optimizers, cycle, device), (first, side)
+        cycle, cycle_start = recipe.cycle_at(epoch)
+        side = _image_side(recipe, epoch) if job.config.sees_any_side else FULL_SIDE
+        if epoch in (first_epoch, cycle_start):
+            targets, easy = distillation_targets(images, cycle, [*job.teachers, *state.earlier_networks()])
+            steps_per_epoch = _count_steps(easy, recipe, cycle)
+        if epoch in (first_epoch, cycle_start) or side != step_side:
+            take_step, step_side = _step_of(state, cycle, job.device), side
+
+        started = time.monotonic()  # without the targets, computed once per cycle: the time left is estimated from this
         losses = []
-        torch.manual_seed(recipe.seed * 1_000_003 + epoch)  # dropout's chance, the same wherever training was interrupted
-        network.train()
-        for step, (pixels, chosen) in enumerate(_batches(pictures, recipe, epoch, easy), (epoch - first) * steps_an_epoch):
+        torch.manual_seed(_epoch_seed(recipe, epoch))  # for dropout, so that a resumed training draws the same
+        state.network.train()
+        for step, (pixels, chosen) in enumerate(_batches(images, recipe, epoch, easy), (epoch - cycle_start) * steps_per_epoch):
             share = cycle.peak
             if not recipe.steady:
-                share *= learning_rate_share(step, steps_an_epoch * cycle.epochs, cycle.warmup_steps)
-            set_learning_rates(optimizers, share)
-            photo = None if pictures.photo is None else pictures.photo[chosen]
-            seen = _resized(pixels, side)
-            weight = None if weights is None else weights[pictures.labels[chosen]]
-            losses.append(take(seen, targets[chosen], photo, weight))
-            average.update()
+                share *= learning_rate_share(step, steps_per_epoch * cycle.epochs, cycle.warmup_steps)
+            set_learning_rates(state.optimizers, share)
+            photo = None if images.photo is None else images.photo[chosen]
+            weight = None if class_weights is None else class_weights[images.labels[chosen]]
+            losses.append(take_step(_resized(pixels, side), targets[chosen], photo, weight))
+            state.ema.update()
         loss = torch.stack(losses).mean().item()
         if not loss < float("inf"):
-            raise TrainingError("The loss is no longer a number; train with lower learning rates or another seed.")
+            raise TrainingError("The loss is no longer a number; train with lower learning rates (--lr) or another --seed.")
 
         seconds = time.monotonic() - started
-        accuracy, held_out_loss = _measure(average.network, held_out, side) if held_out is not None else (None, None)
-        left = _seconds_left(epoch, seconds, recipe)
-        history.append(EpochMetrics(epoch + 1, recipe.epochs, loss, accuracy, held_out_loss, seconds, left))
-        if epoch + 1 == first + cycle.epochs:
-            ends.append(_snapshot(average.network))
-        if recipe.patience and _best_epoch(history) == epoch + 1:
-            best = _snapshot(average.network)
-        state = {
-            "network": network.state_dict(),
-            "average": average.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-            "history": [asdict(metrics) for metrics in history],
-            "ends": ends,
-            "best": best,
-        }
-        save(checkpoint, identity, state)
-        report(history[-1])
-    return _network_from(best or ends[-1], config), history
+        accuracy, held_out_loss = (None, None) if held_out is None else _measure(state.ema.network, held_out, side)
+        seconds_left = _seconds_left(epoch, seconds, recipe)
+        state.history.append(
+            EpochMetrics(epoch + 1, recipe.epochs, loss, accuracy, held_out_loss, seconds, seconds_left),
+        )
+        if epoch + 1 == cycle_start + cycle.epochs:
+            state.snapshots.append(state.snapshot())
+        if recipe.patience and best_epoch(state.history) == epoch + 1:
+            state.best = state.snapshot()
+        state.save(job.checkpoint, identity)
+        job.on_epoch(state.history[-1])
+    return state.result(), state.history
 
 
-def _class_weights(labels: Tensor, classes: int) -> Tensor:
-    """Return weights (classes,) with which every class among the labels (n,) counts the same, and a label 1 on average.
+def balanced_class_weights(labels: Tensor, classes: int) -> Tensor:
+    """Return weights (classes,) that give every class among the labels (n,) the same sum, and an image 1 on average.
 
     The heuristic of scikit-learn's `class_weight="balanced"` (King and Zeng 2001, Logistic regression in rare events data).
     """
@@ -142,56 +98,88 @@ def _class_weights(labels: Tensor, classes: int) -> Tensor:
     return len(labels) / (int((counts > 0).sum()) * counts.clamp_min(1))
 
 
-def _best_epoch(history: Sequence[EpochMetrics]) -> int:
-    """Return the epoch, counted from 1, whose averaged weights had the least held-out loss, the first of equals."""
-    losses = [float("inf") if metrics.held_out_loss is None else metrics.held_out_loss for metrics in history]
-    return losses.index(min(losses)) + 1
+# Epochs
 
 
-def _is_patience_over(history: Sequence[EpochMetrics], patience: int) -> bool:
-    return patience > 0 and len(history) > 0 and len(history) - _best_epoch(history) >= patience
+def _epoch_seed(recipe: Recipe, epoch: int) -> int:
+    """Return a seed of its own for each epoch, so that what it draws does not depend on the epochs before."""
+    return recipe.seed * 1_000_003 + epoch
 
 
-def _snapshot(network: nn.Module) -> dict[str, Tensor]:
-    """Return the weights as they are now; training goes on with others."""
-    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+def _image_side(recipe: Recipe, epoch: int) -> int:
+    """Return the side, in pixels, to which an epoch's images are resized."""
+    cycle, cycle_start = recipe.cycle_at(epoch)
+    return cycle.small_side if epoch - cycle_start < cycle.small_epochs else FULL_SIDE
 
 
-def _begin_with(network: Network, start: Network) -> None:
-    """Take the weights of `start` over; a head for photos that it lacks begins as a copy of its only head.
+def _count_steps(easy: Tensor, recipe: Recipe, cycle: Cycle) -> int:
+    """Return the number of steps per epoch; raises `TrainingError` where the images do not fill a batch."""
+    count = int((~easy).sum()) + _count_easy(easy, cycle)
+    if count < recipe.batch_size:
+        raise TrainingError(
+            f"A batch of {recipe.batch_size} needs as many training images, but an epoch has {count}; lower --batch-size."
+        )
+    return count // recipe.batch_size
 
-    The class "none of these", which no head before knew, begins as an unlikely one. Where the network has no head for photos,
-    that of `start` is left out.
+
+def _count_easy(easy: Tensor, cycle: Cycle) -> int:
+    """Return how many of the easy images, bool (n,), an epoch trains on; it trains on all others."""
+    return round(cycle.easy_share * int(easy.sum()))
+
+
+def _seconds_left(epoch: int, seconds: float, recipe: Recipe) -> float:
+    """Estimate the seconds to the end from those of an epoch: time grows with the square of the images' side."""
+    left = sum(_image_side(recipe, later) ** 2 for later in range(epoch + 1, recipe.epochs))
+    return seconds * left / _image_side(recipe, epoch) ** 2
+
+
+def _measure(network: nn.Module, images: Images, side: int) -> tuple[float, float]:
+    """Return accuracy 0..1 and mean cross-entropy in nats on images resized to `side` pixels."""
+    logits = logits_in_batches(network.eval(), _resized(images.pixels, side))
+    accuracy = (logits.argmax(1) == images.labels).float().mean().item()
+    return accuracy, functional.cross_entropy(logits, images.labels).item()
+
+
+# Batches
+
+
+def _batches(images: Images, recipe: Recipe, epoch: int, easy: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield batches of augmented pixels uint8 (batch, 1, 28, 28) and the images' indices (batch,).
+
+    They depend on the recipe's seed and the epoch alone. Of the images marked `easy`, bool (n,), each epoch has another share.
     """
-    weights = dict(start.state_dict())
-    if network.photo_head is None:
-        weights = {name: tensor for name, tensor in weights.items() if not name.startswith("photo_head.")}
-    if network.photo_head is not None and start.photo_head is None:
-        none = network.config.photo_classes - network.config.classes
-        weights["photo_head.weight"] = functional.pad(start.head.weight, (0, 0, 0, none)).detach()
-        weights["photo_head.bias"] = functional.pad(start.head.bias, (0, none), value=-2.0).detach()
-    network.load_state_dict(weights)
+    cycle, _ = recipe.cycle_at(epoch)
+    rng = torch.Generator().manual_seed(_epoch_seed(recipe, epoch))
+    mirrored = torch.rand(len(images), generator=torch.Generator().manual_seed(recipe.seed)) < 0.5
+    # Every image both ways within two epochs: alternating flip, arXiv 2404.00498.
+    mirrored = ((mirrored ^ (epoch % 2 == 1)) & recipe.mirrored).to(images.pixels.device)
+    order = torch.randperm(len(images), generator=rng)
+    if easy is not None:
+        order = order[~easy[order] | (easy[order].cumsum(0) <= _count_easy(easy, cycle))]
+    order = order.to(images.pixels.device)
+    for start in range(0, len(order) - recipe.batch_size + 1, recipe.batch_size):
+        chosen = order[start : start + recipe.batch_size]
+        pixels = random_shift_flip(images.pixels[chosen], mirrored[chosen], recipe.shift, rng)
+        yield cutout(pixels, cycle.erase_share, cycle.erase_side, rng), chosen
 
 
-def _network_from(end: dict[str, Tensor], config: NetworkConfig) -> Network:
-    """Return the network with which a cycle ended, ready for use."""
-    network = Network(config)
-    network.load_state_dict(end)
-    return network.eval()
+def _resized(pixels: Tensor, side: int) -> Tensor:
+    """Return pixels (n, 1, h, w) at h = w = `side`, as float where that changes them."""
+    if pixels.shape[-1] == side:
+        return pixels
+    return functional.interpolate(pixels.float(), (side, side), mode="area")
 
 
-def _step_of(network: Network, optimizers: list[torch.optim.Optimizer], cycle: Cycle, device: torch.device) -> Step:
-    """Return the step of a cycle, for pictures of one side, as a function of what changes from one step to the next."""
+# The step
+
+
+def _step_of(state: TrainingState, cycle: Cycle, device: torch.device) -> Step:
+    """Return the step of a cycle for images of one side, as a function of the tensors that differ from step to step."""
 
     def step(pixels: Tensor, targets: Tensor, photo: Tensor | None, weight: Tensor | None) -> Tensor:
-        return _train_step(network, optimizers, pixels, targets, cycle, photo, weight)
+        return _train_step(state.network, state.optimizers, pixels, targets, cycle, photo, weight)
 
     return capture(step) if device.type == "cuda" else step
-
-
-def _easy_count(easy: Tensor, cycle: Cycle) -> int:
-    """Return how many of the pictures marked easy, bool (n,), an epoch sees; it sees all others."""
-    return round(cycle.easy_share * int(easy.sum()))
 
 
 def _train_step(
@@ -203,23 +191,8 @@ def _train_step(
     photo: Tensor | None = None,
     weight: Tensor | None = None,
 ) -> Tensor:
-    """Take a step and return its loss; `photo` (n,) says which pictures stand for photos, `weight` (n,) what each counts."""
-    smoothing = cycle.label_smoothing
-    with torch.autocast(pixels.device.type, dtype=torch.bfloat16, enabled=_is_faster_in_bfloat16(network)):
-        features = network.features(pixels)
-        native = network.head(features)
-        of_photos = None if network.photo_head is None else network.photo_head(features)
-    if weight is not None:
-        losses = functional.cross_entropy(native.float(), targets, label_smoothing=smoothing, reduction="none")
-        loss = (weight * losses).mean()
-    elif photo is None or of_photos is None:
-        loss = functional.cross_entropy(native.float(), targets, label_smoothing=smoothing)
-    else:  # each picture teaches the head of its kind
-        as_photos, as_natives = (
-            functional.cross_entropy(logits.float(), targets[:, : logits.shape[1]], label_smoothing=smoothing, reduction="none")
-            for logits in (of_photos, native)
-        )
-        loss = torch.where(photo, as_photos, cycle.native_weight * as_natives).mean()
+    """Take an optimizer step and return its loss; arguments as those of `_loss`."""
+    loss = _loss(network, pixels, targets, cycle, photo, weight)
     network.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     for optimizer in optimizers:
@@ -227,73 +200,38 @@ def _train_step(
     return loss.detach()
 
 
-def _is_faster_in_bfloat16(network: nn.Module) -> bool:
-    """Whether the processor computes in bfloat16 itself, and the network's convolutions are not depthwise; or the GPU does.
+def _loss(
+    network: Network, pixels: Tensor, targets: Tensor, cycle: Cycle, photo: Tensor | None, weight: Tensor | None
+) -> Tensor:
+    """Return the mean cross-entropy of a batch: pixels (n, 1, h, w), targets int64 (n,) or float32 (n, classes).
 
-    Emulation is ten times slower, and on processors depthwise ones take twice as long as in float32 (oneDNN 3, gradients).
+    With `weight` (n,) images count by it. Otherwise, where the network has a head for photos, each image trains the head of its
+    kind alone: `photo` bool (n,) marks those that stand for photos.
+    """
+    smoothing = cycle.label_smoothing
+    with torch.autocast(pixels.device.type, dtype=torch.bfloat16, enabled=_is_faster_in_bfloat16(network)):
+        features = network.features(pixels)
+        native_logits = network.head(features)
+        photo_logits = None if network.photo_head is None else network.photo_head(features)
+    if weight is not None:
+        losses = functional.cross_entropy(native_logits.float(), targets, label_smoothing=smoothing, reduction="none")
+        return (weight * losses).mean()
+    if photo is None or photo_logits is None:
+        return functional.cross_entropy(native_logits.float(), targets, label_smoothing=smoothing)
+    photo_losses, native_losses = (
+        functional.cross_entropy(logits.float(), targets[:, : logits.shape[1]], label_smoothing=smoothing, reduction="none")
+        for logits in (photo_logits, native_logits)
+    )
+    return torch.where(photo, photo_losses, cycle.native_weight * native_losses).mean()
+
+
+def _is_faster_in_bfloat16(network: nn.Module) -> bool:
+    """Whether the CPU computes in bfloat16 natively and the network's convolutions are not depthwise; or the GPU does.
+
+    Emulation is ten times slower, and on CPUs depthwise convolutions take twice as long as in float32 (oneDNN 3, gradients).
     """
     if is_on_cuda(network):
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
     depthwise = any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in network.modules())
     return not depthwise and bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-
-
-def _batches(pictures: Images, recipe: Recipe, epoch: int, easy: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield augmented pictures with their numbers, the same for one seed and epoch wherever training was interrupted."""
-    cycle, _ = recipe.cycle_at(epoch)
-    rng = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
-    mirrored = torch.rand(len(pictures), generator=torch.Generator().manual_seed(recipe.seed)) < 0.5
-    # Every picture both ways within two epochs: alternating flip, arXiv 2404.00498.
-    mirrored = ((mirrored ^ (epoch % 2 == 1)) & recipe.mirrored).to(pictures.pixels.device)
-    order = torch.randperm(len(pictures), generator=rng)
-    if easy is not None:
-        order = order[~easy[order] | (easy[order].cumsum(0) <= _easy_count(easy, cycle))]
-    order = order.to(pictures.pixels.device)
-    for start in range(0, len(order) - recipe.batch_size + 1, recipe.batch_size):
-        chosen = order[start : start + recipe.batch_size]
-        pixels = random_shift_flip(pictures.pixels[chosen], mirrored[chosen], recipe.shift, rng)
-        yield cutout(pixels, cycle.erase_share, cycle.erase_side, rng), chosen
-
-
-def _resized(pixels: Tensor, side: int) -> Tensor:
-    if pixels.shape[-1] == side:
-        return pixels
-    return functional.interpolate(pixels.float(), (side, side), mode="area")
-
-
-def _measure(network: nn.Module, pictures: Images, side: int) -> tuple[float, float]:
-    """Return accuracy 0..1 and mean cross-entropy in nats at a side of `side` pixels."""
-    logits = logits_in_batches(network.eval(), _resized(pictures.pixels, side))
-    accuracy = (logits.argmax(1) == pictures.labels).float().mean().item()
-    return accuracy, functional.cross_entropy(logits, pictures.labels).item()
-
-
-def _side(recipe: Recipe, epoch: int) -> int:
-    cycle, first = recipe.cycle_at(epoch)
-    return cycle.small_side if epoch - first < cycle.small_epochs else 28
-
-
-def _seconds_left(epoch: int, seconds: float, recipe: Recipe) -> float:
-    """Return the seconds to the end, from the last epoch's, where work goes with the square of the side."""
-    left = sum(_side(recipe, later) ** 2 for later in range(epoch + 1, recipe.epochs))
-    return seconds * left / _side(recipe, epoch) ** 2
-
-
-def _restore(
-    path: Path,
-    identity: Mapping[str, Any],
-    network: nn.Module,
-    average: WeightEMA,
-    optimizers: list[torch.optim.Optimizer],
-) -> tuple[list[EpochMetrics], list[dict[str, Tensor]], dict[str, Tensor] | None]:
-    """Bring network, average and optimizers to where the checkpoint left them; return history, ends of cycles and best end."""
-    with damage_as_error(path):
-        state = load(path, identity, next(network.parameters()).device)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-            # Its numbers are the recipe's and this device's, which may not be the one that the checkpoint is from.
-            groups = optimizer.state_dict()["param_groups"]
-            optimizer.load_state_dict({"state": saved["state"], "param_groups": groups})
-        return [EpochMetrics(**metrics) for metrics in state["history"]], list(state["ends"]), state["best"]

@@ -27,10 +27,12 @@ from tagger.models import bundle
 from tagger.models.card import files_of
 from tagger.training import recipe_file
 from tagger.training.compatibility import check_teacher
+from tagger.training.history import EpochMetrics
+from tagger.training.job import TrainingJob
 from tagger.training.recipe import Recipe
 from tagger.training.recipes import SHAPES, recipe_of
 from tagger.training.settings import TuneSettings
-from tagger.training.trainer import EpochMetrics, train
+from tagger.training.trainer import train
 
 if TYPE_CHECKING:
     import optuna
@@ -113,7 +115,8 @@ def tune(
 
         def judged(recipe: Recipe, watch: Callable[[EpochMetrics], None]) -> None:
             try:
-                train(recipe, SHAPES[recipe.network], pictures, held_out, checkpoint, report=watch, teachers=teachers)
+                shape = SHAPES[recipe.network]
+                train(TrainingJob(recipe, shape, pictures, held_out, checkpoint, on_epoch=watch, teachers=teachers))
             finally:
                 checkpoint.unlink(missing_ok=True)
 

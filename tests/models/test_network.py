@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from training_helpers import OTHERS, PICTURES, PowerCutError, bars, same_weights, stop_after
+from training_helpers import OTHERS, PICTURES, PowerCutError, bars, same_weights, stop_after, train_network
 
 from tagger.cli.main import main
 from tagger.inference.predictor import pool_maps, pooled_size
@@ -17,7 +17,6 @@ from tagger.models.summary import count_macs, count_parameters
 from tagger.training import trainer as recipe_room
 from tagger.training.recipe import AUGMENTATIONS, NETWORKS, NETWORKS_WITH_ORIGINAL_RECIPE, Cycle, NetworkName, Recipe
 from tagger.training.recipes import SHAPES, original_recipe, recipe_of, with_augmentations, with_changes
-from tagger.training.trainer import train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -111,7 +110,9 @@ def test_the_original_recipe_changes_no_picture(name: NetworkName, tmp_path: Pat
         return torch.tensor(1.0)
 
     monkeypatch.setattr(recipe_room, "_train_step", spy)
-    train(with_changes(original_recipe(name, 2), batch_size=20), SHAPES[name], PICTURES, OTHERS, tmp_path / "checkpoint.pt")
+    train_network(
+        with_changes(original_recipe(name, 2), batch_size=20), SHAPES[name], PICTURES, OTHERS, tmp_path / "checkpoint.pt"
+    )
     assert {0.001} == rates
     for epoch in (seen[:4], seen[4:]):
         shown = sorted(picture.numpy().tobytes() for batch in epoch for picture in batch)
@@ -122,25 +123,27 @@ def test_the_original_recipe_changes_no_picture(name: NetworkName, tmp_path: Pat
 def test_plain_networks_learn(tmp_path: Path, recipe: Recipe) -> None:
     """A few epochs teach a plain network with dropout where bars are, by either recipe: far beyond guessing's tenth."""
     recipe = replace(recipe, averaging=0.8)
-    network, figures = train(recipe, PLAIN, bars(240), bars(100, seed=1), tmp_path / "checkpoint.pt")
+    network, figures = train_network(recipe, PLAIN, bars(240), bars(100, seed=1), tmp_path / "checkpoint.pt")
     assert figures[-1].held_out_accuracy > 0.5
     assert not network.training
 
 
 def test_a_network_that_flattens_sees_whole_pictures(tmp_path: Path) -> None:
     """A recipe whose first epochs shrink pictures trains a plain network too, which sees them whole from the start."""
-    _, figures = train(Recipe((Cycle(2, small_epochs=1, warmup_steps=2),), 16), PLAIN, PICTURES, OTHERS, tmp_path / "c.pt")
+    _, figures = train_network(
+        Recipe((Cycle(2, small_epochs=1, warmup_steps=2),), 16), PLAIN, PICTURES, OTHERS, tmp_path / "c.pt"
+    )
     assert 2 == len(figures)
 
 
 def test_dropout_resumes_to_the_same_weights(tmp_path: Path) -> None:
     """A network with dropout that was interrupted ends in the same weights as one that was not, whatever was drawn between."""
     recipe = Recipe((Cycle(3, warmup_steps=2),), 16)
-    straight, _ = train(recipe, PLAIN, PICTURES, OTHERS, tmp_path / "straight.pt")
+    straight, _ = train_network(recipe, PLAIN, PICTURES, OTHERS, tmp_path / "straight.pt")
     with pytest.raises(PowerCutError):
-        train(recipe, PLAIN, PICTURES, OTHERS, tmp_path / "stopped.pt", report=stop_after(2))
+        train_network(recipe, PLAIN, PICTURES, OTHERS, tmp_path / "stopped.pt", on_epoch=stop_after(2))
     torch.rand(5)
-    resumed, _ = train(recipe, PLAIN, PICTURES, OTHERS, tmp_path / "stopped.pt", resume=True)
+    resumed, _ = train_network(recipe, PLAIN, PICTURES, OTHERS, tmp_path / "stopped.pt", resume=True)
     assert same_weights(straight, resumed)
 
 
@@ -184,3 +187,17 @@ def test_depthwise_convolutions_learn_in_float32(name: NetworkName, expected: bo
         kinds.clear()
         recipe_room._train_step(network, [], PICTURES.pixels[:4], PICTURES.labels[:4], Cycle(1))
         assert {torch.bfloat16 if expected and able else torch.float32} == kinds
+
+
+@pytest.mark.parametrize("photo_classes", [1, 9, 12, -1])
+def test_a_second_head_of_other_classes_is_refused(photo_classes: int) -> None:
+    """A head for photos has the classes of the first one, or one more."""
+    with pytest.raises(ValueError, match="photo_classes"):
+        NetworkConfig(photo_classes=photo_classes)
+
+
+def test_one_head_answers_for_both() -> None:
+    """Without a second head the logits of photos are those of the only one."""
+    network = Network(PLAIN).eval()
+    with torch.no_grad():
+        assert torch.equal(network(OTHERS.pixels), network.photo_logits(OTHERS.pixels))

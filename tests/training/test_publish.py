@@ -1,158 +1,201 @@
-"""What fmtag writes beside a bundle is about that bundle: it goes when another takes its place, and nothing else does."""
+"""A trained network becomes a bundle unless it is too weak, or worse than the bundle in its folder."""
 # ruff: noqa: SIM300 - what is expected stands first, as in every test here
 
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from helpers import save_bundle, write_photos
+import torch
+from helpers import save_bundle
+from pretrain_helpers import RECIPE, adapted_bundle
 from pretrain_helpers import data as data  # a fixture that is used by its name
-from training_helpers import folder_of
 
-from tagger.cli.main import main
-from tagger.errors import OutputError
+from tagger.data.labels import LABELS
+from tagger.errors import TrainingError
 from tagger.models import bundle
 from tagger.models.config import NetworkConfig
 from tagger.models.history import history
-from tagger.models.side_files import check_own, remove_own
+from tagger.models.network import Network
+from tagger.training.pretrain import pretrain
+from tagger.training.publish import Comparison, check_floor, check_regression
+from tagger.training.settings import TrainSettings
 
-TRAINED = {"history.csv", "metrics.json", "test.csv", "report/report.html"}
-
-
-def command(*arguments: str | Path) -> int:
-    """Run the command in this process and return its exit code."""
-    with pytest.raises(SystemExit) as caught:
-        main([*map(str, arguments)])
-    return int(caught.value.code or 0)
-
-
-def files_in(folder: Path) -> set[str]:
-    """Return the files of a folder and its subfolders, but for card and weights."""
-    names = {str(file.relative_to(folder)) for file in folder.rglob("*") if not file.is_dir()}
-    return {name for name in names if name != "card.json" and not name.startswith("weights-")}
+SMALL = NetworkConfig((8, 16))
+TWO_HEADS = replace(SMALL, photo_classes=11)
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of hats and scarves."""
-    return folder_of(tmp_path_factory.mktemp("own") / "photos")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a trained bundle."""
+    out = tmp_path_factory.mktemp("trained") / "bars"
+    pretrain(TrainSettings(out, RECIPE))
+    return out
 
 
-@pytest.fixture(scope="module")
-def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a bundle that the command made of them."""
-    root = tmp_path_factory.mktemp("trained")
-    start = save_bundle(root / "start", NetworkConfig((8, 16)))
-    assert not command("retrain", "--data", photos, "--out", root / "new", "--from", start, "--epochs", 2)
-    assert files_in(root / "new") >= TRAINED
-    return root / "new"
+def test_metrics_and_history_lie_beside_the_bundle(trained: Path) -> None:
+    """`metrics.json` holds all metrics of both parts, the card the chief ones, `history.csv` a row per epoch."""
+    metrics = json.loads((trained / "metrics.json").read_text())
+    card = bundle.load(str(trained)).card
+    for part in ("held_out", "test"):
+        assert metrics[part]["per_class"].keys() == set(LABELS)
+        assert card.metrics[part] == {name: metrics[part][name] for name in card.metrics[part]}
+    assert [1, 2] == [epoch.epoch for epoch in history(str(trained))]
+    assert not list(trained.glob("checkpoint*"))
 
 
-@pytest.fixture
-def own(trained: Path, tmp_path: Path) -> Path:
-    """A copy of that folder with files that are somebody's own."""
-    folder = Path(shutil.copytree(trained, tmp_path / "shop"))
-    (folder / "notes.txt").write_text("mine")
-    (folder / "report" / "own.png").write_bytes(b"mine")
-    (folder / "old.csv").symlink_to(folder / "history.csv")
-    return folder
+def test_a_bundle_below_the_floor_is_refused(tmp_path: Path) -> None:
+    """Below the floor no bundle is written, one sentence says so, and a lower floor accepts it without training again."""
+    with pytest.raises(TrainingError, match=r"below the floor of 1\.0000.*--resume.*--floor") as caught:
+        pretrain(TrainSettings(tmp_path, RECIPE, floor=1.0))
+    assert "\n" not in str(caught.value)
+    assert ["checkpoint.pt"] == [file.name for file in tmp_path.iterdir()]
+    epochs: list[int] = []
+    pretrain(TrainSettings(tmp_path, RECIPE, resume=True), lambda metrics: epochs.append(metrics.epoch))
+    assert [] == epochs
+    assert bundle.load(str(tmp_path)).card.name == tmp_path.name
 
 
-FOREIGN = {"notes.txt", "report/own.png", "old.csv"}
+def test_the_floor_itself_is_enough(tmp_path: Path) -> None:
+    """An accuracy that equals the floor is accepted."""
+    settings = TrainSettings(tmp_path, RECIPE, floor=0.9)
+    check_floor(settings, 0.9)
+    with pytest.raises(TrainingError):
+        check_floor(settings, 0.8999)
 
 
-def test_adapt_removes_what_was_of_the_old_bundle(own: Path, tmp_path: Path) -> None:
-    """A bundle from `adapt` has no history, metrics, test photos or report of the one that it replaces; all else stays."""
-    catalog = write_photos(tmp_path / "catalog", 6)
-    before = bundle.load(str(own)).model
-    assert not command("adapt", catalog, "--out", own, "--from", "base", "--force")
-    assert before != bundle.load(str(own)).model
-    assert FOREIGN == files_in(own)
-    assert [] == history(str(own))
+def test_a_refused_bundle_leaves_the_old_one(trained: Path, tmp_path: Path) -> None:
+    """A training that ends below the floor leaves the bundle that was in the folder as it was."""
+    out = Path(shutil.copytree(trained, tmp_path / "copy"))
+    before = bundle.load(str(out)).model
+    with pytest.raises(TrainingError):
+        pretrain(TrainSettings(out, RECIPE, floor=1.0))
+    assert before == bundle.load(str(out)).model
 
 
-def test_retrain_replaces_what_was_of_the_old_bundle(own: Path) -> None:
-    """Fashion-MNIST's bundle has history, metrics and report of its own, and no test photos of the one before."""
-    options = "--network tiny --epochs 1 --batch-size 50 --floor 0 --distill-from base --force"
-    stale = {name: (own / name).read_bytes() for name in files_in(own) - FOREIGN}
-    shutil.copy(own / "report" / "1-confusion.png", own / "report" / "1-right-99.png")  # of more pictures than there are now
-    stale["report/1-right-99.png"] = (own / "report" / "1-right-99.png").read_bytes()
-    assert not command("retrain", "--out", own, *options.split())
-    assert not {"test.csv", "report/1-right-99.png"} & files_in(own)
-    assert files_in(own) >= {*FOREIGN, "history.csv", "metrics.json", "report/report.html"}
-    assert not [
-        name for name in ("history.csv", "metrics.json", "report/report.html") if (own / name).read_bytes() == stale[name]
-    ]
-    assert bundle.load(str(own)).model in (own / "report" / "report.html").read_text(encoding="utf-8")
+def test_a_bundle_that_knows_photos_is_replaced_by_force_alone(tmp_path: Path) -> None:
+    """Fashion-MNIST's images do not measure photos, so a bundle trained on photos is not replaced by one that is not."""
+    out = save_bundle(tmp_path / "shop", TWO_HEADS)
+    settings = TrainSettings(out, RECIPE, start=str(out))
+    with pytest.raises(TrainingError, match=r"was trained on photos and the new bundle was not.*--force"):
+        pretrain(settings)
+    made = pretrain(replace(settings, resume=True, force=True)).bundle
+    assert "photos" in made.card.metrics["forced"]
 
 
-def edit_table(folder: Path) -> str:
-    """Correct a label in the table of test photos."""
-    table = folder / "test.csv"
-    table.write_text(table.read_text().replace(",hat,", ",scarf,", 1))
-    return "test.csv"
+# The comparison with the bundle in the folder
 
 
-def write_metrics(folder: Path) -> str:
-    """Put metrics of something else in the place of the bundle's."""
-    (folder / "metrics.json").write_text(json.dumps({"visitors": 7}))
-    return "metrics.json"
+Predictions = list[int]
 
 
-def write_history(folder: Path) -> str:
-    """Put a history of something else in the place of the bundle's."""
-    (folder / "history.csv").write_text("year,event\n1066,Hastings\n")
-    return "history.csv"
+def compared(out: Path, labels: tuple[str, ...], old: Predictions, new: Predictions, true: Predictions) -> Comparison:
+    """Return a comparison on images of these true labels; the old bundle predicts numbers among its own labels."""
+    save_bundle(out, SMALL)
+    return Comparison(labels, np.array(true), np.array(new), lambda candidate: np.array(old))
 
 
-def write_page(folder: Path) -> str:
-    """Put a page of something else in the place of the report."""
-    (folder / "report" / "report.html").write_text("<title>Annual report</title>")
-    return "report/report.html"
+def settings_of(out: Path, tolerance: float = 0.02, force: bool = False) -> TrainSettings:
+    """Return settings that would replace the bundle in `out`."""
+    return TrainSettings(out, RECIPE, tolerance=tolerance, force=force)
 
 
-@pytest.mark.parametrize("change", [edit_table, write_metrics, write_history, write_page])
-def test_what_is_somebodys_own_is_never_replaced(
-    change: Callable[[Path], str], own: Path, photos: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A file of such a name that fmtag did not write ends a training before it begins, and outlives another bundle."""
-    name = change(own)
-    content, before = (own / name).read_bytes(), files_in(own)
-    assert 1 == command("retrain", "--data", photos, "--out", own, "--from", own, "--epochs", 1)
-    said = capsys.readouterr().err.strip().splitlines()
-    assert 1 == len(said)
-    assert str(own / name) in said[0]
-    assert "--out" in said[0]
-    assert before == files_in(own)
-    loaded = bundle.load(str(own))
-    bundle.save(own, loaded.card, loaded.network())
-    assert content == (own / name).read_bytes()
+TRUE = [0] * 10 + [1] * 10
 
 
-def test_files_without_a_bundle_stay(own: Path) -> None:
-    """Where no bundle is replaced nothing is removed, and a folder behind a link is left alone."""
-    loaded = bundle.load(str(own))
-    (own / "card.json").unlink()
-    before = files_in(own)
-    bundle.save(own, loaded.card, loaded.network())
-    assert before == files_in(own)
-    report = own / "report"
-    report.rename(own.parent / "elsewhere")
-    report.symlink_to(own.parent / "elsewhere")
-    remove_own(own)
-    assert (own.parent / "elsewhere" / "report.html").is_file()
+def test_an_equal_bundle_replaces_the_old_one(tmp_path: Path) -> None:
+    """Right as often in all and in each class, by other images, the new bundle takes the old one's place."""
+    old, new = [0] * 9 + [1] + [1] * 10, [1] + [0] * 9 + [1] * 10
+    assert "" == check_regression(settings_of(tmp_path / "a"), compared(tmp_path / "a", LABELS, old, new, TRUE))
+
+
+def test_one_image_less_is_worse(tmp_path: Path) -> None:
+    """Right less often in all, the new bundle is refused with both accuracies, whatever the tolerance per class."""
+    comparison = compared(tmp_path / "a", LABELS, TRUE, [1, *TRUE[1:]], TRUE)
+    with pytest.raises(TrainingError, match=r"right are 0\.9500 instead of 1\.0000 of all") as caught:
+        check_regression(settings_of(tmp_path / "a", tolerance=0.5), comparison)
+    assert "--force" in str(caught.value)
+
+
+@pytest.mark.parametrize(("tolerance", "refused"), [(0.0999, True), (0.1, False), (0.11, False)])
+def test_a_class_may_lose_the_tolerance(tmp_path: Path, tolerance: float, refused: bool) -> None:
+    """A class may be right less often by just the tolerance, where all in all nothing is lost."""
+    old, new = [0] * 10 + [1] * 9 + [0], [0] * 9 + [1] + [1] * 10
+    comparison = compared(tmp_path / "a", LABELS, old, new, TRUE)
+    if refused:
+        with pytest.raises(TrainingError, match=rf"0\.900 instead of 1\.000 of {LABELS[0]}"):
+            check_regression(settings_of(tmp_path / "a", tolerance), comparison)
+    else:
+        assert "" == check_regression(settings_of(tmp_path / "a", tolerance), comparison)
+
+
+def test_force_overrules_and_returns_the_reason(tmp_path: Path) -> None:
+    """With `force` the reason is returned for the card instead of refused."""
+    comparison = compared(tmp_path / "a", LABELS, TRUE, [1, *TRUE[1:]], TRUE)
+    assert "instead of" in check_regression(settings_of(tmp_path / "a", force=True), comparison)
+
+
+def test_an_old_bundle_is_judged_by_its_own_labels(tmp_path: Path) -> None:
+    """Where the old bundle has the labels in another order, its predictions are compared by label, not by number."""
+    shuffled = (*LABELS[1:], LABELS[0])
+    number = {label: at for at, label in enumerate(shuffled)}
+    true = [number[LABELS[at]] for at in TRUE]
+    comparison = compared(tmp_path / "a", shuffled, TRUE, true, true)
+    assert "" == check_regression(settings_of(tmp_path / "a"), comparison)
+
+
+def remove_weights(out: Path) -> None:
+    """Damage a bundle."""
+    for file in out.glob("weights-*"):
+        file.unlink()
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\xff\xfe", b"[" * 100_000, b'{"test": 3}', b'{"test": null}', b'image,label,group\n"']
+    ("labels", "damage", "reason"),
+    [
+        (tuple("abcdefghij"), lambda out: None, "has other labels"),
+        (LABELS, remove_weights, "So it cannot be compared"),
+    ],
 )
-def test_odd_content_is_somebodys_own(content: bytes, tmp_path: Path) -> None:
-    """Whatever a file of such a name holds, it is either fmtag's or refused in one sentence."""
-    for name in ("history.csv", "metrics.json", "test.csv"):
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(OutputError, match=name):
-            check_own(tmp_path, [name])
-    remove_own(tmp_path)
-    assert {"history.csv", "metrics.json", "test.csv"} == files_in(tmp_path)
+def test_what_cannot_be_compared_is_not_replaced(
+    tmp_path: Path, labels: tuple[str, ...], damage: Callable[[Path], None], reason: str
+) -> None:
+    """A bundle of other labels, or a damaged one, is replaced by force alone."""
+    comparison = compared(tmp_path / "a", labels, TRUE, TRUE, TRUE)
+    damage(tmp_path / "a")
+    with pytest.raises(TrainingError, match=reason):
+        check_regression(settings_of(tmp_path / "a"), comparison)
+    assert reason in check_regression(settings_of(tmp_path / "a", force=True), comparison)
+
+
+def test_without_held_out_images_nothing_is_replaced(tmp_path: Path) -> None:
+    """A network trained on everything replaces no bundle; in an empty folder it needs no comparison."""
+    save_bundle(tmp_path / "a", SMALL)
+    with pytest.raises(TrainingError, match="No images are held out"):
+        check_regression(settings_of(tmp_path / "a"), None)
+    assert "" == check_regression(settings_of(tmp_path / "b"), None)
+
+
+def test_a_bundle_trained_on_everything_is_not_compared(tmp_path: Path) -> None:
+    """The held-out images were training images of a bundle `--calibrated-by` another, so they do not measure it."""
+    comparison = compared(tmp_path / "a", LABELS, TRUE, TRUE, TRUE)
+    save_bundle(tmp_path / "a", SMALL, recipe={"calibrated_by": "bars@1+g2"})
+    with pytest.raises(TrainingError, match="No images are held out"):
+        check_regression(settings_of(tmp_path / "a"), comparison)
+
+
+def test_an_adapted_bundle_is_judged_by_its_shops_labels(tmp_path: Path) -> None:
+    """A bundle adapted to a shop, with the ten labels in another order, is compared by what it predicts as a whole."""
+    out = adapted_bundle(tmp_path / "adapted", (*LABELS[1:], LABELS[0]))
+    network = Network(SMALL)
+    with torch.no_grad():
+        network.head.weight.zero_()
+        network.head.bias.copy_(torch.eye(10)[3] * 9)  # always the fourth label, a tenth of the images
+    old = bundle.load(str(out))
+    bundle.save(out, old.card, network, old.shop)
+    with pytest.raises(TrainingError, match="worse than") as caught:
+        pretrain(TrainSettings(out, replace(RECIPE, muon_lr=1e-9, sgd_lr=1e-9), tolerance=0.5))
+    assert "instead of 1.000 of Dress" in str(caught.value)

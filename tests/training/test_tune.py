@@ -27,10 +27,11 @@ from tagger.models import bundle
 from tagger.models.config import NetworkConfig
 from tagger.training import recipe_file
 from tagger.training import tune as tune_room
+from tagger.training.history import EpochMetrics
+from tagger.training.job import TrainingJob
 from tagger.training.recipe import NETWORKS, NETWORKS_WITH_ORIGINAL_RECIPE, Cycle, NetworkName, Recipe
 from tagger.training.recipes import original_recipe, override, recipe_of
 from tagger.training.settings import TuneSettings
-from tagger.training.trainer import EpochMetrics
 from tagger.training.tune import StudyResult, TrialMetrics, suggest, tune, values_of, with_values
 
 optuna = pytest.importorskip("optuna")
@@ -152,9 +153,9 @@ def test_the_loss_is_the_averaged_networks_on_what_is_held_out(tmp_path: Path, s
     """A trial's loss is the last epoch's held-out loss of a training by its recipe, whose warm-up a trial can bear."""
     last: list[EpochMetrics] = []
 
-    def watched(recipe: Recipe, *given: Any, report: Any, **more: Any) -> Any:
-        assert 1 <= recipe.cycles[0].warmup_steps < 2 * 300 // 64
-        result = own(recipe, *given, report=report, **more)
+    def watched(job: TrainingJob) -> Any:
+        assert 1 <= job.recipe.cycles[0].warmup_steps < 2 * 300 // 64
+        result = own(job)
         last.append(result[1][-1])
         return result
 
@@ -211,12 +212,12 @@ def failing_at(numbers: set[int], error: Exception) -> Callable[..., Any]:
     """Return a `train` that fails in the trainings of these numbers, counted from 1."""
     own, count = tune_room.train, 0
 
-    def train(*given: Any, **more: Any) -> Any:
+    def train(job: TrainingJob) -> Any:
         nonlocal count
         count += 1
         if count in numbers:
             raise error
-        return own(*given, **more)
+        return own(job)
 
     return train
 
@@ -241,6 +242,7 @@ WAITING = "in the third trial"
 
 CHILD = f"""
 import signal, sys, time
+from dataclasses import replace
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have it ignored
 sys.path[:0] = [{str(ROOT / "tests")!r}, {str(ROOT / "tests" / "training")!r}]
 import pytest
@@ -250,14 +252,14 @@ from tagger.cli.main import main
 test_tune.put_in_place(pytest.MonkeyPatch())
 own, trainings = tune.train, []
 
-def train(*given, report, **more):
+def train(job):
     trainings.append(1)
-    def waiting(figures):
-        report(figures)
+    def waiting(metrics):
+        job.on_epoch(metrics)
         if len(trainings) == 3:
             print({WAITING!r}, flush=True)
             time.sleep(120)
-    return own(*given, report=waiting, **more)
+    return own(replace(job, on_epoch=waiting))
 
 tune.train = train
 main()
@@ -314,12 +316,13 @@ def test_what_is_learnt_of_earlier_trials_outlives_a_stop(
     """Where the trials before are what the next is chosen by, and some are pruned, a stopped search ends like another too."""
     trainings = 0
 
-    def quick(recipe: Recipe, *given: Any, report: Any, **more: Any) -> None:
+    def quick(job: TrainingJob) -> None:
         nonlocal trainings
+        recipe = job.recipe
         trainings += 1
         for epoch in range(1, recipe.epochs + 1):
             loss = recipe.shift + 10 * abs(recipe.sgd_lr - 0.2) / epoch
-            report(EpochMetrics(epoch, recipe.epochs, 1.0, 0.5, loss, 0.0, 0.0))
+            job.on_epoch(EpochMetrics(epoch, recipe.epochs, 1.0, 0.5, loss, 0.0, 0.0))
             if trainings == 34:
                 raise PowerCutError
 
