@@ -141,8 +141,8 @@ def fit_translation(probabilities: Tensor, lesson: LabelledExamples) -> Tensor:
     sources = probabilities.shape[1]
     columns = []
     for label, known in enumerate((*lesson.known, sources - 1)):
-        probabilities = probabilities[torch.from_numpy(lesson.photos[lesson.classes == label])]
-        counts, weight = probabilities.sum(0), float(len(probabilities))
+        of_label = probabilities[torch.from_numpy(lesson.photos[lesson.classes == label])]
+        counts, weight = of_label.sum(0), float(len(of_label))
         if known >= 0:
             counts = counts + EARLIER * functional.one_hot(torch.tensor(known), sources)
             weight += EARLIER
