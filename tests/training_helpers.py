@@ -41,7 +41,7 @@ def folder_of(root: Path, count: int = PRODUCTS) -> Path:
 # Not narrower: the gradient of a 1x1 convolution with stride 2 over 4 channels corrupts the heap in torch 2.15's oneDNN.
 CONFIG = NetworkConfig(widths=(8, 16))
 
-CYCLES = (Cycle(epochs=2, small_epochs=1, warmup_steps=2), Cycle(epochs=1, peak=0.5, warmup_steps=2))
+CYCLES = (Cycle(epochs=2, low_resolution_epochs=1, warmup_steps=2), Cycle(epochs=1, peak_lr_scale=0.5, warmup_steps=2))
 
 RECIPE = Recipe(CYCLES, batch_size=16)
 

@@ -273,7 +273,7 @@ def print_retrained(retrained: TrainedBundle, report: Path | None = None) -> Non
 def print_trial(done: TrialMetrics, best: TrialMetrics, trials: int) -> None:
     """Print one line on standard error: a trial that has ended, and the best so far."""
     metrics = "" if done.loss is None else f"loss {done.loss:.4f}  accuracy {done.accuracy:.4f}  "
-    early = f"  ended after epoch {done.epochs}: {done.why}" if done.why else ""
+    early = f"  ended after epoch {done.epochs}: {done.stop_reason}" if done.stop_reason else ""
     own = "  the recipe as it stands" if done.number == 1 else ""
     say(
         f"trial {done.number}/{trials}  {metrics}{done.seconds:.0f} s  best {best.loss:.4f} (trial {best.number}){early}{own}",

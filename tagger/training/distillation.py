@@ -25,12 +25,12 @@ def distillation_targets(pictures: Images, cycle: Cycle, networks: Sequence[nn.M
     """
     easy = torch.zeros(len(pictures), dtype=torch.bool)
     targets = pictures.labels if pictures.targets is None else pictures.targets
-    if cycle.distillation == 0 and cycle.easy_share == 1:
+    if cycle.distillation == 0 and cycle.easy_keep_fraction == 1:
         return targets, easy
     device = pictures.pixels.device
     ready = [network.to(device, memory_format=torch.channels_last) for network in networks]  # type: ignore[call-overload]
     taught = torch.stack([flip_averaged_probabilities(network, pictures.pixels) for network in ready]).mean(0)
-    if cycle.easy_share < 1:
+    if cycle.easy_keep_fraction < 1:
         easy = taught.gather(1, pictures.labels[:, None])[:, 0].cpu() >= SURE
     if cycle.distillation > 0:
         targets = torch.lerp(functional.one_hot(pictures.labels, taught.shape[1]).float(), taught, cycle.distillation)

@@ -67,7 +67,7 @@ def train(
     if start is not None:
         _begin_with(network, start)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = WeightEMA(network, recipe.averaging)
+    average = WeightEMA(network, recipe.ema_decay)
     optimizers = build_optimizers(network, recipe)
     history: list[EpochMetrics] = []
     ends: list[dict[str, Tensor]] = []
@@ -80,7 +80,7 @@ def train(
     pictures = pictures.to(device)
     held_out = None if held_out is None else held_out.to(device)
     take, made_for = _step_of(network, optimizers, recipe.cycles[0], device), (-1, 0)
-    weights = _class_weights(pictures.labels, config.classes) if recipe.balanced else None
+    weights = _class_weights(pictures.labels, config.classes) if recipe.class_weighted else None
     targets, easy = pictures.labels, torch.zeros(len(pictures), dtype=torch.bool)
     for epoch in range(begun, recipe.epochs):
         if _is_patience_over(history, recipe.patience):
@@ -99,8 +99,8 @@ def train(
         torch.manual_seed(recipe.seed * 1_000_003 + epoch)  # dropout's chance, the same wherever training was interrupted
         network.train()
         for step, (pixels, chosen) in enumerate(_batches(pictures, recipe, epoch, easy), (epoch - first) * steps_an_epoch):
-            share = cycle.peak
-            if not recipe.steady:
+            share = cycle.peak_lr_scale
+            if not recipe.constant_learning_rate:
                 share *= learning_rate_share(step, steps_an_epoch * cycle.epochs, cycle.warmup_steps)
             set_learning_rates(optimizers, share)
             photo = None if pictures.photo is None else pictures.photo[chosen]
@@ -191,7 +191,7 @@ def _step_of(network: Network, optimizers: list[torch.optim.Optimizer], cycle: C
 
 def _easy_count(easy: Tensor, cycle: Cycle) -> int:
     """Return how many of the pictures marked easy, bool (n,), an epoch sees; it sees all others."""
-    return round(cycle.easy_share * int(easy.sum()))
+    return round(cycle.easy_keep_fraction * int(easy.sum()))
 
 
 def _train_step(
@@ -219,7 +219,7 @@ def _train_step(
             functional.cross_entropy(logits.float(), targets[:, : logits.shape[1]], label_smoothing=smoothing, reduction="none")
             for logits in (of_photos, native)
         )
-        loss = torch.where(photo, as_photos, cycle.native_weight * as_natives).mean()
+        loss = torch.where(photo, as_photos, cycle.fashion_mnist_weight * as_natives).mean()
     network.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     for optimizer in optimizers:
@@ -245,7 +245,7 @@ def _batches(pictures: Images, recipe: Recipe, epoch: int, easy: Tensor | None =
     rng = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
     mirrored = torch.rand(len(pictures), generator=torch.Generator().manual_seed(recipe.seed)) < 0.5
     # Every picture both ways within two epochs: alternating flip, arXiv 2404.00498.
-    mirrored = ((mirrored ^ (epoch % 2 == 1)) & recipe.mirrored).to(pictures.pixels.device)
+    mirrored = ((mirrored ^ (epoch % 2 == 1)) & recipe.alternating_flip).to(pictures.pixels.device)
     order = torch.randperm(len(pictures), generator=rng)
     if easy is not None:
         order = order[~easy[order] | (easy[order].cumsum(0) <= _easy_count(easy, cycle))]
@@ -253,7 +253,7 @@ def _batches(pictures: Images, recipe: Recipe, epoch: int, easy: Tensor | None =
     for start in range(0, len(order) - recipe.batch_size + 1, recipe.batch_size):
         chosen = order[start : start + recipe.batch_size]
         pixels = random_shift_flip(pictures.pixels[chosen], mirrored[chosen], recipe.shift, rng)
-        yield cutout(pixels, cycle.erase_share, cycle.erase_side, rng), chosen
+        yield cutout(pixels, cycle.cutout_probability, cycle.cutout_size, rng), chosen
 
 
 def _resized(pixels: Tensor, side: int) -> Tensor:
@@ -271,7 +271,7 @@ def _measure(network: nn.Module, pictures: Images, side: int) -> tuple[float, fl
 
 def _side(recipe: Recipe, epoch: int) -> int:
     cycle, first = recipe.cycle_at(epoch)
-    return cycle.small_side if epoch - first < cycle.small_epochs else 28
+    return cycle.low_resolution if epoch - first < cycle.low_resolution_epochs else 28
 
 
 def _seconds_left(epoch: int, seconds: float, recipe: Recipe) -> float:

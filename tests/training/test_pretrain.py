@@ -118,7 +118,7 @@ def test_the_command_makes_an_ensemble_with_its_report(tmp_path: Path, capsys: p
     made = bundle.load(str(tmp_path / "new"))
     recipe = made.card.recipe
     assert (2, replace(SHAPES["tiny"], members=2)) == (recipe["ensemble"], made.card.network)
-    assert (True, 0, 0.5) == (recipe["mirrored"], recipe["shift"], recipe["cycles"][0]["erase_share"])
+    assert (True, 0, 0.5) == (recipe["alternating_flip"], recipe["shift"], recipe["cycles"][0]["cutout_probability"])
     assert np.allclose(1, Predictor(made, "cpu")(garments(bars(10))).sum(axis=1), atol=1e-5)
     report = tmp_path / "new" / "report" / "report.html"
     assert str(report) in capsys.readouterr().out
@@ -145,7 +145,7 @@ def test_a_bundle_begins_with_a_file_of_weights(tmp_path: Path) -> None:
     torch.manual_seed(3)
     weights = BUILDERS["mobilenet-v3"]().state_dict()
     torch.save(weights, tmp_path / "mobile.pth")
-    recipe = replace(RECIPE, network="mobilenet-v3", sgd_lr=1e-9, muon_lr=1e-9, averaging=0.0)
+    recipe = replace(RECIPE, network="mobilenet-v3", sgd_lr=1e-9, muon_lr=1e-9, ema_decay=0.0)
     made = pretrain(TrainSettings(tmp_path / "new", recipe, pretrained=tmp_path / "mobile.pth")).bundle
     assert str(made.card.recipe["start"]).startswith("mobile.pth@")
     assert torch.allclose(weights["features.1.block.0.0.weight"], made.weights["stages.1.block.0.0.weight"], atol=1e-3)
@@ -170,7 +170,7 @@ def test_another_network_by_its_own_recipe(tmp_path: Path) -> None:
 
 
 SENDERS = 14
-CATALOG = replace(catalog_recipe(1, seed=3), batch_size=20, averaging=0.5)
+CATALOG = replace(catalog_recipe(1, seed=3), batch_size=20, ema_decay=0.5)
 
 
 @dataclass(frozen=True)
@@ -360,7 +360,7 @@ def test_the_command_makes_a_mix(shop: Shop, tmp_path: Path, capsys: pytest.Capt
     assert "photos to learn from" in said.err
     made = bundle.load(str(tmp_path / "new"))
     assert made.model in said.out
-    assert shop.made.card.recipe | {"averaging": 0.999} == made.card.recipe
+    assert shop.made.card.recipe | {"ema_decay": 0.999} == made.card.recipe
 
 
 def test_the_command_trains_a_named_network_from_teachers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

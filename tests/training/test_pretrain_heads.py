@@ -104,7 +104,7 @@ def test_fashion_mnist_alone_leaves_no_head_for_photos(tmp_path: Path) -> None:
     made = pretrain(TrainSettings(tmp_path / "new", RECIPE, start=str(start))).bundle
     assert (SMALL, 1.0) == (made.card.network, made.card.photo_temperature)
     assert not [name for name in made.weights if name.startswith("photo_head")]
-    gentle = replace(RECIPE, muon_lr=1e-9, sgd_lr=1e-9, averaging=0.0)
+    gentle = replace(RECIPE, muon_lr=1e-9, sgd_lr=1e-9, ema_decay=0.0)
     kept = pretrain(TrainSettings(tmp_path / "same", gentle, start=str(start))).bundle
     assert torch.allclose(bundle.load(str(start)).weights["head.weight"], kept.weights["head.weight"], atol=1e-3)
 

@@ -112,8 +112,8 @@ def test_result_is_ready_for_use(tmp_path: Path) -> None:
 
 def test_training_learns(tmp_path: Path) -> None:
     """A few more epochs on pictures with bars teach the network where the bars are: far beyond guessing's tenth."""
-    cycle = Cycle(epochs=10, warmup_steps=5, erase_share=0.0)
-    recipe = Recipe((cycle,), batch_size=16, averaging=0.8, shift=0)
+    cycle = Cycle(epochs=10, warmup_steps=5, cutout_probability=0.0)
+    recipe = Recipe((cycle,), batch_size=16, ema_decay=0.8, shift=0)
     _, figures = train(recipe, CONFIG, bars(240), bars(100, seed=1), tmp_path / "checkpoint.pt")
     assert figures[-1].loss < figures[0].loss
     assert figures[-1].held_out_accuracy > 0.5
@@ -183,7 +183,7 @@ def test_learning_rates_rise_and_fall_in_every_cycle(tmp_path: Path, monkeypatch
     assert 15 == len(seen)
     for cycle, rates in zip(CYCLES, (seen[:10], seen[10:]), strict=True):
         top = rates.index(max(rates))
-        assert 0.5 * cycle.peak < rates[top] <= cycle.peak
+        assert 0.5 * cycle.peak_lr_scale < rates[top] <= cycle.peak_lr_scale
         assert sorted(rates[: top + 1]) == rates[: top + 1]
         assert sorted(rates[top:], reverse=True) == rates[top:]
         assert rates[-1] <= rates[top] / 3
@@ -231,7 +231,9 @@ def test_targets_go_with_their_pictures(tmp_path: Path, monkeypatch: pytest.Monk
     marked.pixels[:, 0, 0, 27] = 0
     marked.pixels[:, 0, 0, 0] = torch.arange(80, dtype=torch.uint8)
     recipe = Recipe(
-        (Cycle(1, warmup_steps=1, erase_share=0.0), Cycle(1, warmup_steps=1, erase_share=0.0, distillation=0.4)), 16, shift=0
+        (Cycle(1, warmup_steps=1, cutout_probability=0.0), Cycle(1, warmup_steps=1, cutout_probability=0.0, distillation=0.4)),
+        16,
+        shift=0,
     )
     seen: list[tuple[Tensor, Tensor]] = []
     step = recipe_room._train_step
@@ -251,7 +253,7 @@ def test_targets_go_with_their_pictures(tmp_path: Path, monkeypatch: pytest.Monk
 def test_easy_pictures_are_seen_less() -> None:
     """An epoch sees every picture that is not easy, and the told share of the easy ones, another one each time."""
     easy = torch.arange(80) >= 40
-    recipe = Recipe((Cycle(40, easy_share=0.25),), batch_size=5, teachers=("one",))
+    recipe = Recipe((Cycle(40, easy_keep_fraction=0.25),), batch_size=5, teachers=("one",))
     seen = [torch.cat([chosen for _, chosen in recipe_room._batches(PICTURES, recipe, epoch, easy)]) for epoch in range(40)]
     for numbers in seen:
         assert 50 == len(numbers) == len(numbers.unique())
@@ -269,7 +271,7 @@ def test_what_a_teacher_is_sure_of_is_easy(monkeypatch: pytest.MonkeyPatch) -> N
     said[20:40] = 0.1
     monkeypatch.setattr(distillation, "flip_averaged_probabilities", lambda network, pixels: said)
     for share, count in ((1.0, 0), (0.5, 40)):
-        targets, easy = distillation.distillation_targets(PICTURES, Cycle(1, easy_share=share), [beginning()])
+        targets, easy = distillation.distillation_targets(PICTURES, Cycle(1, easy_keep_fraction=share), [beginning()])
         assert count == easy.sum()
         assert not easy[:40].any()
         assert torch.equal(PICTURES.labels, targets)
@@ -277,7 +279,7 @@ def test_what_a_teacher_is_sure_of_is_easy(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_resuming_with_easy_pictures(tmp_path: Path) -> None:
     """A training that sees easy pictures less resumes to the same weights as one that did not stop."""
-    recipe = replace(RECIPE, cycles=(CYCLES[0], Cycle(3, warmup_steps=2, distillation=0.5, easy_share=0.2)))
+    recipe = replace(RECIPE, cycles=(CYCLES[0], Cycle(3, warmup_steps=2, distillation=0.5, easy_keep_fraction=0.2)))
     straight, _ = trained(tmp_path / "straight.pt", recipe)
     interrupted(tmp_path / "stopped.pt", 3, recipe)
     resumed, _ = trained(tmp_path / "stopped.pt", recipe, resume=True)
@@ -350,7 +352,7 @@ def test_teachers_are_learnt_from_as_an_ensemble(tmp_path: Path, monkeypatch: py
 
 def test_nothing_teaches_the_first_cycle() -> None:
     """A recipe without a cycle, or whose first one is to learn from earlier ones, is refused before any work."""
-    for cycles in ((), (Cycle(epochs=1, distillation=0.5),), (Cycle(epochs=1, easy_share=0.5),)):
+    for cycles in ((), (Cycle(epochs=1, distillation=0.5),), (Cycle(epochs=1, easy_keep_fraction=0.5),)):
         with pytest.raises(ValueError, match="first one"):
             Recipe(cycles)
 
@@ -359,7 +361,7 @@ def test_nothing_teaches_the_first_cycle() -> None:
 
 
 TWO_HEADS = replace(CONFIG, photo_classes=11)
-GENTLE = Recipe((Cycle(epochs=2, warmup_steps=2, erase_share=0.0),), batch_size=16, weight_decay=0.0)
+GENTLE = Recipe((Cycle(epochs=2, warmup_steps=2, cutout_probability=0.0),), batch_size=16, weight_decay=0.0)
 
 
 def beginning(config: NetworkConfig = CONFIG) -> Network:
@@ -484,7 +486,7 @@ def test_resuming_with_two_heads_ends_in_the_same_weights(tmp_path: Path) -> Non
 
 def test_both_heads_are_learnt(tmp_path: Path) -> None:
     """Where photos call a class by another name than Fashion-MNIST, each head learns its own names of the same bars."""
-    recipe = Recipe((Cycle(epochs=10, warmup_steps=5, erase_share=0.0),), batch_size=16, averaging=0.8, shift=0)
+    recipe = Recipe((Cycle(epochs=10, warmup_steps=5, cutout_probability=0.0),), batch_size=16, ema_decay=0.8, shift=0)
     pictures = bars(240)
     photo = torch.arange(240) // 10 % 2 == 1
     labels = torch.where(photo, (pictures.labels + 3) % 10, pictures.labels)
@@ -524,7 +526,7 @@ def test_resuming_without_a_checkpoint(tmp_path: Path) -> None:
     ("recipe", "config"),
     [
         (replace(RECIPE, cycles=(*CYCLES, Cycle(epochs=1))), CONFIG),
-        (replace(RECIPE, cycles=(CYCLES[0], replace(CYCLES[1], peak=0.4))), CONFIG),
+        (replace(RECIPE, cycles=(CYCLES[0], replace(CYCLES[1], peak_lr_scale=0.4))), CONFIG),
         (replace(RECIPE, seed=1), CONFIG),
         (replace(RECIPE, batch_size=8), CONFIG),
         (RECIPE, replace(CONFIG, widths=(8, 8))),
@@ -629,7 +631,7 @@ def test_augmented_batches_keep_their_form() -> None:
     for pixels, labels in drawn:
         assert ((16, 1, 28, 28), torch.uint8) == (tuple(pixels.shape), pixels.dtype)
         assert ((16,), torch.int64) == (tuple(labels.shape), labels.dtype)
-    plain = Recipe((Cycle(epochs=1, erase_share=0.0),), batch_size=16)
+    plain = Recipe((Cycle(epochs=1, cutout_probability=0.0),), batch_size=16)
     labels = torch.cat([labels for _, labels in batches(plain, pictures=numbered())])
     assert list(range(1, 65)) == sorted(labels.tolist())
 
@@ -637,7 +639,7 @@ def test_augmented_batches_keep_their_form() -> None:
 @pytest.mark.parametrize("shift", [0, 1, 2, 4])
 def test_pictures_move_by_no_more_than_the_shift(shift: int) -> None:
     """A picture moves by at most `shift` pixels each way, all of those occur, and it stays with its label."""
-    plain = Recipe((Cycle(epochs=8, erase_share=0.0),), batch_size=16, shift=shift)
+    plain = Recipe((Cycle(epochs=8, cutout_probability=0.0),), batch_size=16, shift=shift)
     rows, columns = set(), set()
     for epoch in range(8):
         for pixels, labels in batches(plain, epoch, numbered()):
@@ -653,7 +655,7 @@ def test_pictures_move_by_no_more_than_the_shift(shift: int) -> None:
 
 def test_pictures_are_seen_both_ways_within_two_epochs() -> None:
     """Every picture comes once as it is and once mirrored within two epochs."""
-    plain = Recipe((Cycle(epochs=2, erase_share=0.0),), batch_size=16, shift=0)
+    plain = Recipe((Cycle(epochs=2, cutout_probability=0.0),), batch_size=16, shift=0)
     sides: dict[int, set[int]] = {}
     for epoch in (0, 1):
         for pixels, labels in batches(plain, epoch, numbered()):
@@ -663,9 +665,9 @@ def test_pictures_are_seen_both_ways_within_two_epochs() -> None:
 
 
 def test_squares_are_blackened() -> None:
-    """A share of the pictures loses a square of at most `erase_side` pixels, and nothing else changes."""
+    """A share of the pictures loses a square of at most `cutout_size` pixels, and nothing else changes."""
     white = Images(torch.full((400, 1, 28, 28), 255, dtype=torch.uint8), torch.zeros(400, dtype=torch.int64))
-    recipe = Recipe((Cycle(epochs=1, erase_share=0.5, erase_side=5),), batch_size=16, shift=0)
+    recipe = Recipe((Cycle(epochs=1, cutout_probability=0.5, cutout_size=5),), batch_size=16, shift=0)
     black = torch.cat([(pixels == 0).sum(dim=(1, 2, 3)) for pixels, _ in batches(recipe, pictures=white)])
     assert 25 == black.max()
     assert 0.4 < (black > 0).float().mean() < 0.6

@@ -461,11 +461,11 @@ def test_a_person_may_edit(tmp_path: Path) -> None:
     """Whole numbers for others, no word on how it was found, and a mark at the file's beginning do no harm."""
     path = tmp_path / "recipe.json"
     content = written(path)
-    content["recipe"]["cycles"][0]["peak"] = 1
+    content["recipe"]["cycles"][0]["peak_lr_scale"] = 1
     del content["found"]
     path.write_text(json.dumps(content), encoding="utf-8-sig")
     assert recipe_of("tiny") == recipe_file.read(path)
-    assert isinstance(recipe_file.read(path).cycles[0].peak, float)
+    assert isinstance(recipe_file.read(path).cycles[0].peak_lr_scale, float)
 
 
 @pytest.mark.parametrize(
@@ -479,7 +479,7 @@ def test_a_person_may_edit(tmp_path: Path) -> None:
         ("sgd_lr", 10**400, "recipe.sgd_lr must be from"),
         ("batch_size", 64.0, "recipe.batch_size must be a whole number, not 64.0"),
         ("batch_size", 0, "recipe.batch_size must be from 2"),
-        ("mirrored", 1, "recipe.mirrored must be true or false, not 1"),
+        ("mirrored", 1, "recipe.alternating_flip must be true or false, not 1"),
         ("network", "huge", "recipe.network must be one of base, tiny"),
         ("network", ["tiny"], "recipe.network must be one of base, tiny"),
         ("optimizer", None, "recipe.optimizer must be one of muon, sgd, adam, not null"),
@@ -492,9 +492,9 @@ def test_a_person_may_edit(tmp_path: Path) -> None:
         ("momentum", 0.9, "recipe.momentum is unknown"),
         ("shift", ..., "recipe.shift is missing"),
         (0, {"epochs": 0}, "recipe.cycles[0].epochs must be from 1"),
-        (0, {"small_epochs": 131}, "recipe.cycles[0].small_epochs must not be more than"),
+        (0, {"low_resolution_epochs": 131}, "recipe.cycles[0].low_resolution_epochs must not be more than"),
         (0, {"warmup_steps": 0}, "recipe.cycles[0].warmup_steps must be from 1"),
-        (0, {"erase_share": 1.5}, "recipe.cycles[0].erase_share must be from 0 to 1, not 1.5"),
+        (0, {"cutout_probability": 1.5}, "recipe.cycles[0].cutout_probability must be from 0 to 1, not 1.5"),
         (0, {"eraser": 1}, "recipe.cycles[0].eraser is unknown"),
     ],
 )
@@ -556,7 +556,9 @@ def with_test_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def one_cycle(teacher: Path) -> Recipe:
-    return Recipe((Cycle(4, small_epochs=2, distillation=0.4),), 50, network="linear-conv", teachers=(str(teacher),), seed=5)
+    return Recipe(
+        (Cycle(4, low_resolution_epochs=2, distillation=0.4),), 50, network="linear-conv", teachers=(str(teacher),), seed=5
+    )
 
 
 @pytest.mark.usefixtures("with_test_set")
@@ -587,7 +589,7 @@ def test_retrain_trains_by_the_file(tmp_path: Path, small_bundle: Path) -> None:
     )
     assert 0 == command(*base, *beside, "--out", tmp_path / "two")
     card = bundle.load(str(tmp_path / "two")).card
-    cycle = expected["cycles"][0] | {"epochs": 2, "small_epochs": 1}
+    cycle = expected["cycles"][0] | {"epochs": 2, "low_resolution_epochs": 1}
     changed = {"cycles": [cycle], "seed": 0, "batch_size": 100, "sgd_lr": 0.05, "muon_lr": 0.01}
     expected |= changed | {"teachers": [bundle.load(str(other)).model]}
     assert expected == {name: card.recipe[name] for name in expected}
