@@ -182,4 +182,6 @@ def _renamed(stored: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str,
 
 
 def _defaults(of: tuple[Field[Any], ...]) -> dict[str, Any]:
-    return {item.name: item.default for item in of if item.default is not MISSING}
+    """Return the defaults of those fields that have one, as JSON has them: lists in place of tuples."""
+    defaults = {item.name: item.default for item in of if item.default is not MISSING}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in defaults.items()}
