@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
 
-from tagger.adaptation.adapt import Adapted
+from tagger.adaptation.adapt import AdaptationResult
 from tagger.cli.terminal import Terminal, say
 from tagger.errors import BundleError
 from tagger.evaluation.compare import Comparison
@@ -199,7 +199,7 @@ def _count(value: int) -> str:
     return f"{value:,}" if value else "-"
 
 
-def print_adapted(adapted: Adapted, out: str) -> None:
+def print_adapted(adapted: AdaptationResult, out: str) -> None:
     """Print what a shop has taught: by class with 95 % intervals, likely wrong labels, and all that was odd."""
     console = Terminal()
     for sentence in adapted.notes:
@@ -273,7 +273,7 @@ def print_retrained(retrained: TrainedBundle, report: Path | None = None) -> Non
 def print_trial(done: TrialMetrics, best: TrialMetrics, trials: int) -> None:
     """Print one line on standard error: a trial that has ended, and the best so far."""
     metrics = "" if done.loss is None else f"loss {done.loss:.4f}  accuracy {done.accuracy:.4f}  "
-    early = f"  ended after epoch {done.epochs}: {done.stop_reason}" if done.stop_reason else ""
+    early = f"  ended after epoch {done.epochs}: {done.why}" if done.why else ""
     own = "  the recipe as it stands" if done.number == 1 else ""
     say(
         f"trial {done.number}/{trials}  {metrics}{done.seconds:.0f} s  best {best.loss:.4f} (trial {best.number}){early}{own}",

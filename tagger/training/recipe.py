@@ -59,7 +59,7 @@ class Cycle:
     peak_lr_scale: float = 1.0
     """Factor on the recipe's learning rates at the peak of this cycle."""
     low_resolution_epochs: int = 0
-    """Progressive resizing: first epochs, on images of `low_resolution` pixels; less than half the work, at no loss in the end."""
+    """Progressive resizing: first epochs, on images of `low_resolution` pixels; less than half the work, without a loss."""
     low_resolution: int = 20
     """Side of the images in `low_resolution_epochs`, in pixels."""
     warmup_steps: int = 300
@@ -68,8 +68,8 @@ class Cycle:
     cutout_size: int = 11
     """Greatest side of the cut-out square, in pixels."""
     distillation: float = 0.0
-    """Weight, 0..1, of the mean prediction of the teachers and of the ends of the earlier cycles in the targets; the labels have
-    the rest."""
+    """Weight, 0..1, in the targets, of the mean prediction of the teachers and of the networks at the ends of earlier cycles;
+    the labels have the rest."""
     easy_keep_fraction: float = 1.0
     """Fraction of the easy images (those whose labels the same teachers predict confidently) that an epoch includes, others in
     each epoch."""

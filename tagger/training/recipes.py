@@ -108,7 +108,7 @@ def override(recipe: Recipe, epochs: int | None = None, seed: int | None = None,
     """
     if teachers and not any(cycle.distillation for cycle in recipe.cycles):
         raise ConfigurationError(
-            "No cycle of the recipe distils from the teachers of --distill-from; set its distillation above 0, or omit the option."
+            "No cycle of the recipe distils, so --distill-from has no effect; set its distillation above 0, or omit the option."
         )
     return replace(
         recipe,

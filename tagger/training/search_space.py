@@ -58,7 +58,9 @@ def recipe_to_params(recipe: Recipe) -> dict[str, Any]:
 
 def params_to_recipe(recipe: Recipe, params: Mapping[str, Any]) -> Recipe:
     """Return `recipe` with a trial's parameters, rounded to three significant digits: more would only look precise."""
-    rounded = {name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in params.items()}
+    rounded: dict[str, Any] = {
+        name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in params.items()
+    }
     of_cycle = {CYCLE_FIELDS[name]: value for name, value in rounded.items() if name in CYCLE_FIELDS}
     of_recipe = {RECIPE_FIELDS[name]: value for name, value in rounded.items() if name in RECIPE_FIELDS}
     return replace(recipe, cycles=(replace(recipe.cycles[0], **of_cycle), *recipe.cycles[1:]), **of_recipe)

@@ -28,7 +28,7 @@ class TrainSettings:
     photos: Path | None = None
     """Folder of labelled photos for the mix of `catalog`."""
     calibrated_by: str | None = None
-    """Bundle, named likewise, of the same recipe, whose temperature is taken over; the held-out images are then trained on too."""
+    """Bundle, named likewise, of the same recipe that gives the temperature; the held-out images are then trained on too."""
     tolerance: float = 0.02
     """Greatest loss of recall per class, 0..1, against the bundle that is replaced, on the held-out images."""
     force: bool = False

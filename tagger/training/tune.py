@@ -61,7 +61,7 @@ class TrialMetrics:
     """0..1"""
     epochs: int
     seconds: float
-    stop_reason: str
+    why: str
     """Why the trial was stopped early; empty where it was not."""
 
 

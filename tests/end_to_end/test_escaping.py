@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tagger.adaptation.adapt import Adapted, Gain, Suspect
+from tagger.adaptation.adapt import AdaptationResult
+from tagger.adaptation.validation import AccuracyGain, SuspectLabel
 from tagger.cli.main import main
 from tagger.cli.printing import print_adapted, print_comparison
 from tagger.data.labels import LABELS
@@ -257,7 +258,12 @@ def test_what_adapt_says_is_shown_as_it_is(capfd: pytest.CaptureFixture[str], mo
     monkeypatch.setenv("COLUMNS", "300")
     name = f"[/x] :shoe:\n{FORGED}\x1b[31m"
     share = (0.5, 0.4, 0.6)
-    print_adapted(Adapted(3, gains=[Gain(name, 2, share, share)], suspects=[Suspect(name, name, name, 0.9)], said=[name]), name)
+    print_adapted(
+        AdaptationResult(
+            3, gains=[AccuracyGain(name, 2, share, share)], suspects=[SuspectLabel(name, name, name, 0.9)], said=[name]
+        ),
+        name,
+    )
     out, _ = capfd.readouterr()
     assert not ACTING.search(out)
     assert out.count(for_terminal(name)) == 5

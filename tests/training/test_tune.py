@@ -30,7 +30,7 @@ def test_a_search_writes_the_best_recipe(searched: tuple[Path, StudyResult, list
     """The file is the network's recipe in all its epochs, with the best trial's values, and says how that was found."""
     folder, found, trials = searched
     assert [1, 2, 3, 4] == [trial.number for trial in trials]
-    complete = [trial for trial in trials if not trial.stop_reason]
+    complete = [trial for trial in trials if not trial.why]
     assert found.best == min(complete, key=lambda trial: trial.loss or 0)
     assert found.recipe == recipe_file.read(folder / "recipe.json")
     as_it_stands = recipe_of("linear-conv", teachers=(str(small_bundle),))
@@ -95,10 +95,10 @@ def test_a_trial_that_is_behind_ends_early(tmp_path: Path, small_bundle: Path, m
     monkeypatch.setattr(optuna.pruners, "MedianPruner", lambda **_: pruner)
     trials: list[TrialMetrics] = []
     found = tune(settings_for(tmp_path, small_bundle, trials=5), lambda done, best: trials.append(done))
-    pruned = [trial for trial in trials if trial.stop_reason]
+    pruned = [trial for trial in trials if trial.why]
     assert pruned
-    assert {("behind the others", 1)} == {(trial.stop_reason, trial.epochs) for trial in pruned}
-    assert not found.best.stop_reason
+    assert {("behind the others", 1)} == {(trial.why, trial.epochs) for trial in pruned}
+    assert not found.best.why
     assert 5 == found.trials
     assert ["recipe.json", "recipe.sqlite"] == sorted(file.name for file in tmp_path.iterdir())
 
@@ -122,7 +122,7 @@ def test_a_trial_that_cannot_be_trained_counts(tmp_path: Path, small_bundle: Pat
     trials: list[TrialMetrics] = []
     monkeypatch.setattr(tune_module, "train", failing_at({2}, TrainingError("The loss is no longer a number.")))
     tune(settings_for(tmp_path, small_bundle, trials=3), lambda done, best: trials.append(done))
-    assert ["", "The loss is no longer a number.", ""] == [trial.stop_reason for trial in trials]
+    assert ["", "The loss is no longer a number.", ""] == [trial.why for trial in trials]
     assert trials[1].loss is None
     (tmp_path / "other").mkdir()
     monkeypatch.setattr(tune_module, "train", failing_at({1}, TrainingError("The loss is no longer a number.")))

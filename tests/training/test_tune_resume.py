@@ -107,7 +107,7 @@ def test_what_is_learnt_of_earlier_trials_outlives_a_stop(
     straight, stopped = (settings_for(tmp_path / name, small_bundle, trials=20, epochs=3) for name in ("straight", "stopped"))
     trials: list[TrialMetrics] = []
     tune(straight, lambda done, best: trials.append(done))
-    assert {"", "behind the others"} == {trial.stop_reason for trial in trials}
+    assert {"", "behind the others"} == {trial.why for trial in trials}
     with pytest.raises(PowerCutError):  # in the fourteenth of the second
         tune(stopped)
     tune(stopped)
