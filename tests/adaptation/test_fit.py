@@ -196,9 +196,7 @@ def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit, "MAX_MEMORY", 300)
     fewer = fit_adapter(features, examples, 1e-3)
     assert (len(whole.memory), len(fewer.memory), len(fewer.memory_probabilities)) == (900, 300, 300)
-    accuracy = [
-        float((torch.tensor(predicted(adapter, features)) == classes).double().mean()) for adapter in (whole, fewer)
-    ]
+    accuracy = [float((torch.tensor(predicted(adapter, features)) == classes).double().mean()) for adapter in (whole, fewer)]
     assert accuracy[1] > accuracy[0] - 0.05
 
 
