@@ -70,11 +70,24 @@ def write_table(path: Path, rows: Iterable[Sequence[str]], header: Sequence[str]
 
 
 class Done(NamedTuple):
-    """A command that has ended: what it printed, spaces and line breaks of the output folded."""
+    """A command that has ended, with what it printed."""
 
     code: int
     out: str
     err: str
+
+    @property
+    def text(self) -> str:
+        """The output with all spaces and line breaks folded."""
+        return " ".join(self.out.split())
+
+    @property
+    def refusal(self) -> str:
+        """The error of a command that failed as it should: exit code 1, and one line without a traceback."""
+        assert self.code == 1, self.err
+        assert self.err.startswith("Error: ")
+        assert self.err.count("\n") == 1
+        return self.err
 
 
 Command = Callable[..., Done]
@@ -88,6 +101,6 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
         with pytest.raises(SystemExit) as ended:
             main([*map(str, arguments)])
         printed = capsys.readouterr()
-        return Done(int(ended.value.code or 0), " ".join(printed.out.split()), printed.err)
+        return Done(int(ended.value.code or 0), printed.out, printed.err)
 
     return call

@@ -114,8 +114,8 @@ def check_catalog(catalog: CatalogPhotos, settings: AdaptSettings) -> list[str]:
 def _refuse_unsuitable(name: str, count: int, foreign: float) -> None:
     if count < LEAST_PHOTOS:
         raise DatasetError(
-            f"{name} holds too few photos with a product, {count}, to adapt to without labels; give at least {LEAST_PHOTOS}, "
-            "or label some (--labels)."
+            f"{name} holds too few photos with a product, {count}: an adaptation without labels needs {LEAST_PHOTOS}. "
+            "Give more of them, or label some (--labels)."
         )
     if foreign > MOSTLY_FOREIGN:
         raise DatasetError(

@@ -16,7 +16,7 @@ def test_training_devices_are_devices() -> None:
 def test_defaults_replace_no_better_bundle() -> None:
     """Without options a bundle is not replaced by a worse one, and training begins anew."""
     settings = TrainSettings(Path("mine"), recipe_of("tiny"))
-    assert not (settings.force or settings.resume)
+    assert (settings.force, settings.resume) == (False, False)
     assert 0 < settings.tolerance < 0.1
     assert settings.start is settings.pretrained is settings.calibrated_by is None
 
