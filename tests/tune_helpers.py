@@ -1,6 +1,6 @@
 """Short searches for `fmtag tune` on synthetic images, shared by several test files."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from tagger.cli.main import main
 from tagger.data import fashion_mnist, splits
 from tagger.data.images import Images
 from tagger.data.splits import validation_split
-from tagger.errors import FmtagError
 from tagger.training.settings import TuneSettings
 from tagger.training.tune import StudyResult, TrialMetrics, tune
 
@@ -80,15 +79,6 @@ def study_of(folder: Path) -> list[tuple[str, dict[str, Any], float | None]]:
 
 def timeless(trials: list[TrialMetrics]) -> list[TrialMetrics]:
     return [replace(trial, seconds=0) for trial in trials]
-
-
-def refusal(wrong: type[FmtagError], call: Callable[[], object]) -> str:
-    """Return the message, one sentence, of the error that `call` raises."""
-    with pytest.raises(wrong) as caught:
-        call()
-    assert "\n" not in str(caught.value)
-    assert str(caught.value).endswith(".")
-    return str(caught.value)
 
 
 def command(*arguments: str | Path) -> int:

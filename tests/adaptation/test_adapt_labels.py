@@ -12,6 +12,7 @@ from helpers import draw_photo, write_photos
 
 from tagger.adaptation import backbone, cross_validation
 from tagger.adaptation.fit import DEFAULT_STRENGTH
+from tagger.models import bundle
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -164,6 +165,7 @@ def test_deep_adaptation_fine_tunes_the_network(adapt: Adapt, tmp_path: Path) ->
     assert done.code == 0, done.err
     card = json.loads((tmp_path / "models" / "mine" / "card.json").read_text(encoding="utf-8"))
     assert card["recipe"]["adapted"] == {"labels": True, "deep": True}
+    assert bundle.load(str(tmp_path / "models" / "mine")).model in done.err
 
 
 def test_a_catalog_that_is_too_small_is_refused(adapt: Adapt, photos: Callable[[int], Path], tmp_path: Path) -> None:

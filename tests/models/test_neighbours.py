@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from adaptation_helpers import large_catalog
 from torch import Tensor
 from torch.nn import functional
 
-from tagger.inference.predictor import Features
 from tagger.models import neighbours
 from tagger.models.adapter import embed_maps
 from tagger.models.neighbours import SAME_PRODUCT, nearest, same_looking
@@ -14,21 +14,6 @@ from tagger.models.neighbours import SAME_PRODUCT, nearest, same_looking
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 NO_GROUPS = np.full(1500, -1)
-
-
-def look_at(photos: int, width: int = 48, kinds: int = 12, seed: int = 0) -> tuple[Features, Tensor]:
-    """Return a look at photos of some kinds, in threes of one product, and their classes (n,), 0..2.
-
-    What the network says is right for three quarters of the photos.
-    """
-    rng = torch.Generator().manual_seed(seed)
-    products = torch.randint(kinds, (photos // 3 + 1,), generator=rng)
-    centres = torch.randn(kinds, width, generator=rng)[products] + 0.5 * torch.randn(len(products), width, generator=rng)
-    maps = centres.repeat_interleave(3, 0)[:photos] + 0.2 * torch.randn(photos, width, generator=rng)
-    classes = products.repeat_interleave(3)[:photos] % 3
-    wrong = torch.rand(photos, generator=rng) < 0.25
-    said = torch.where(wrong, torch.randint(3, (photos,), generator=rng), classes)
-    return Features(0.8 * functional.one_hot(said, 4) + 0.05, maps), classes
 
 
 @pytest.fixture
@@ -48,7 +33,7 @@ def all_cosines(directions: Tensor) -> Tensor:
 
 def test_few_photos_have_exactly_their_nearest_neighbours() -> None:
     """Up to `EXACT` photos the neighbours are those of all pairs; of fewer photos than neighbours, all others."""
-    directions = embed_maps(look_at(400)[0].maps)
+    directions = embed_maps(large_catalog(400)[0].maps)
     cosines, numbers = all_cosines(directions).topk(10, 1)
     found = nearest(directions, 10)
     assert torch.equal(found.numbers, numbers)
@@ -60,7 +45,7 @@ def test_few_photos_have_exactly_their_nearest_neighbours() -> None:
 @pytest.mark.usefixtures("by_trees")
 def test_trees_miss_next_to_nothing_that_counts() -> None:
     """Of the weight of all neighbours a hundredth at most is missed; nobody is his own neighbour, or one twice."""
-    directions = embed_maps(look_at(1500)[0].maps)
+    directions = embed_maps(large_catalog(1500)[0].maps)
     found = nearest(directions, 10)
     everything = all_cosines(directions)
     weights = [((cosines - 1) / 0.1).exp().sum() for cosines in (found.cosines, everything.topk(10, 1)[0])]
@@ -101,7 +86,7 @@ def test_products_are_those_of_all_pairs(exact: int, monkeypatch: pytest.MonkeyP
     """Groups and their numbers are the same as by comparing each with each, also where the table names some of them."""
     monkeypatch.setattr(neighbours, "EXACT", exact)
     monkeypatch.setattr(neighbours, "LEAF", 200)
-    directions = embed_maps(look_at(900, kinds=40)[0].maps)
+    directions = embed_maps(large_catalog(900, kinds=40)[0].maps)
     photos = np.arange(0, 900)
     together = np.where(photos % 50 == 0, photos // 100, -1)
     expected = by_all_pairs(directions, together)

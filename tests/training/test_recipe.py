@@ -2,9 +2,14 @@
 
 import json
 from dataclasses import asdict, fields, replace
+from pathlib import Path
 
 import pytest
+import torch
+from recipe_helpers import with_earlier_names
+from training_helpers import interrupted, same_weights, trained
 
+from tagger.errors import TrainingError
 from tagger.evaluation.compare import _kind
 from tagger.models.card import read
 from tagger.models.registry import shipped_bundles
@@ -94,3 +99,18 @@ def test_bundles_of_both_names_are_one_family() -> None:
     assert "averaging" in card.recipe
     assert _kind(card) == _kind(renamed)
     assert _kind(card) != _kind(replace(card, recipe=card.recipe | {"averaging": 0.5}))
+
+
+def test_checkpoints_of_earlier_names_are_resumed(tmp_path: Path) -> None:
+    """A training whose checkpoint has the earlier names of fields continues; with another value it is refused."""
+    file = tmp_path / "checkpoint.pt"
+    interrupted(file)
+    state = torch.load(file, weights_only=True)
+    state["recipe"] = with_earlier_names(state["recipe"])
+    torch.save(state, file)
+    resumed, _ = trained(file, resume=True)
+    assert same_weights(resumed, trained(tmp_path / "straight.pt")[0])
+    state["recipe"]["averaging"] = 0.5
+    torch.save(state, file)
+    with pytest.raises(TrainingError, match="other settings"):
+        trained(file, resume=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tune_helpers import refusal
+from recipe_helpers import refusal, with_earlier_names
 
 from tagger.errors import ConfigurationError, OutputError
 from tagger.training import recipe_file
@@ -30,7 +30,7 @@ def written(path: Path, recipe: Recipe | None = None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_recipe_comes_back_as_it_was(tmp_path: Path, network: NetworkName) -> None:
+def test_a_recipe_is_read_as_it_was_written(tmp_path: Path, network: NetworkName) -> None:
     """Every built-in recipe is written and read back without any loss."""
     recipes = [recipe_of(network), recipe_of(network, 3, 7), replace(recipe_of(network), sgd_lr=0.1 + 0.2)]
     for recipe in [*recipes, original_recipe(network)] if network in NETWORKS_WITH_ORIGINAL_RECIPE else recipes:
@@ -38,7 +38,7 @@ def test_a_recipe_comes_back_as_it_was(tmp_path: Path, network: NetworkName) -> 
         assert recipe == recipe_file.read(tmp_path / "recipe.json")
 
 
-def test_every_number_has_its_limits() -> None:
+def test_every_number_has_a_range() -> None:
     """Every numeric field of a recipe has a range."""
     numbers = {field.name for kind in (Cycle, Recipe) for field in fields(kind) if field.type in (int, float)}
     assert numbers == set(recipe_file.LIMITS)
@@ -87,7 +87,7 @@ def test_files_edited_by_hand_are_read(tmp_path: Path) -> None:
         (0, {"cutout": 1}, "recipe.cycles[0].cutout is unknown; the most similar field is cutout_size."),
     ],
 )
-def test_what_is_wrong_in_a_recipe_is_named(tmp_path: Path, at: str | int, value: Any, part: str) -> None:
+def test_wrong_fields_are_named(tmp_path: Path, at: str | int, value: Any, part: str) -> None:
     """A field that is missing, unknown, of a wrong type or out of range gives one sentence that names file and field."""
     path = tmp_path / "recipe.json"
     content = written(path)
@@ -99,8 +99,8 @@ def test_what_is_wrong_in_a_recipe_is_named(tmp_path: Path, at: str | int, value
     else:
         recipe[at] = value
     path.write_text(json.dumps(content))
-    said = refusal(ConfigurationError, lambda: recipe_file.read(path))
-    assert said.startswith(f"{path}: {part}")
+    message = refusal(ConfigurationError, lambda: recipe_file.read(path))
+    assert message.startswith(f"{path}: {part}")
 
 
 @pytest.mark.parametrize(
@@ -124,22 +124,15 @@ def test_other_files_are_refused(tmp_path: Path, content: str, part: str) -> Non
     """A file that is not a recipe, or is from a newer fmtag, is refused in one sentence that names it."""
     path = tmp_path / "recipe.json"
     path.write_text(content)
-    said = refusal(ConfigurationError, lambda: recipe_file.read(path))
-    assert said.startswith(str(path))
-    assert part in said
+    message = refusal(ConfigurationError, lambda: recipe_file.read(path))
+    assert message.startswith(str(path))
+    assert part in message
     refusal(ConfigurationError, lambda: recipe_file.read(tmp_path))
 
 
 def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     """A recipe in a folder that does not exist gives one sentence."""
     refusal(OutputError, lambda: recipe_file.write(tmp_path / "none" / "recipe.json", recipe_of("tiny"), {}))
-
-
-def with_earlier_names(recipe: dict[str, Any]) -> dict[str, Any]:
-    """Return a recipe as files of format 1 have it."""
-    earlier = {present: name for name, present in (CYCLE_ALIASES | RECIPE_ALIASES).items()}
-    cycles = [{earlier.get(name, name): value for name, value in cycle.items()} for cycle in recipe["cycles"]]
-    return {earlier.get(name, name): value for name, value in (recipe | {"cycles": cycles}).items()}
 
 
 @pytest.mark.parametrize("version", [1, 2])

@@ -20,7 +20,7 @@ from tagger.training.recipe import Cycle, Recipe
 
 @pytest.fixture
 def with_test_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let `retrain` have its test set."""
+    """Give `retrain` a test set."""
     monkeypatch.setattr(fashion_mnist, "load_fashion_mnist", lambda split, folder=None: bars(HELD_OUT + IMAGES))
 
 
@@ -31,8 +31,8 @@ def one_cycle(teacher: Path) -> Recipe:
 
 
 @pytest.mark.usefixtures("with_test_set")
-def test_retrain_trains_by_the_file(tmp_path: Path, small_bundle: Path) -> None:
-    """The bundle's card has the file's recipe; what is given beside the file comes before it, and all else stays."""
+def test_retrain_uses_the_recipe_of_the_file(tmp_path: Path, small_bundle: Path) -> None:
+    """The bundle's card has the file's recipe; options override single fields."""
     other = save_bundle(tmp_path / "other", NetworkConfig(widths=(8, 16), blocks=1))
     path, recipe = tmp_path / "recipe.json", one_cycle(small_bundle)
     recipe_file.write(path, recipe, {})
@@ -73,7 +73,7 @@ def test_retrain_trains_by_the_file(tmp_path: Path, small_bundle: Path) -> None:
         (["--recipe", "broken.json"], 1, "broken.json cannot be read as JSON"),
     ],
 )
-def test_what_does_not_go_with_a_file_is_refused(
+def test_options_that_contradict_the_file_are_refused(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -81,7 +81,7 @@ def test_what_does_not_go_with_a_file_is_refused(
     code: int,
     part: str,
 ) -> None:
-    """Another network or mix than the file's, no file, or a broken one: one sentence, and nothing is written."""
+    """Another network or mix than the file's, a missing or a broken file: one sentence, and nothing is written."""
     monkeypatch.chdir(tmp_path)
     recipe_file.write(Path("recipe.json"), replace(one_cycle(Path("tiny"))), {})
     Path("broken.json").write_text("{")
@@ -91,12 +91,12 @@ def test_what_does_not_go_with_a_file_is_refused(
 
 
 @pytest.mark.parametrize(("ensemble", "members"), [(None, 3), (1, 1), (2, 2)])
-def test_a_files_ensemble_may_be_overruled(tmp_path: Path, ensemble: int | None, members: int) -> None:
-    """A file's number of networks holds where none is asked for, and one may be asked for as well as several."""
+def test_the_ensemble_of_the_file_can_be_overridden(tmp_path: Path, ensemble: int | None, members: int) -> None:
+    """The file's number of networks is used unless the option gives one, or several."""
     file = tmp_path / "recipe.json"
     recipe_file.write(file, replace(one_cycle(Path("tiny")), ensemble=3), {})
     left_open = dict.fromkeys(field.name for field in fields(RetrainOptions))
-    asked = RetrainOptions(
+    options = RetrainOptions(
         **left_open | {"out": tmp_path, "mix": "fashion-mnist", "recipe": file, "ensemble": ensemble, "teachers": ()}
     )
-    assert members == resolve(asked).recipe.ensemble
+    assert members == resolve(options).recipe.ensemble

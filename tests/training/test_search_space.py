@@ -10,8 +10,8 @@ optuna = pytest.importorskip("optuna")
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_every_recipe_lies_within_what_is_searched(network: NetworkName) -> None:
-    """The values of each network's recipe, with teachers or without, are among those that a trial may choose."""
+def test_every_recipe_lies_in_the_search_space(network: NetworkName) -> None:
+    """The parameters of each network's recipe, with teachers or without, are in the ranges of a trial."""
     for recipe in (recipe_of(network, 4), recipe_of(network, 4, teachers=("residual",)), recipe_of(network)):
         values = recipe_to_params(recipe)
         study = optuna.create_study()

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from helpers import ROOT
-from tune_helpers import HELD_OUT, IMAGES, bars, command, options_of, optuna, refusal, settings_for, study_of
+from recipe_helpers import refusal, with_earlier_names
+from tune_helpers import HELD_OUT, IMAGES, bars, command, options_of, optuna, settings_for, study_of
 from tune_helpers import data as data  # a fixture that is used by its name
 from tune_helpers import searched as searched
 
 from tagger.data import fashion_mnist
 from tagger.errors import LockedError, OutputError, TuningError
 from tagger.lock import file_lock
-from tagger.training.recipe import CYCLE_ALIASES, RECIPE_ALIASES
 from tagger.training.tune import StudyResult, TrialMetrics, tune
 
 
@@ -50,7 +50,9 @@ def test_other_settings_are_refused(
     assert (searched[0] / "recipe.json").read_bytes() == (folder / "recipe.json").read_bytes()
 
 
-def test_two_searches_do_not_meet(tmp_path: Path, small_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_study_is_used_by_one_search_at_a_time(
+    tmp_path: Path, small_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A study in use by another search is refused with exit code 4, in a sentence that names it."""
     with file_lock(tmp_path / "recipe.sqlite.lock"):
         assert str(tmp_path / "recipe.sqlite") in refusal(LockedError, lambda: tune(settings_for(tmp_path, small_bundle)))
@@ -60,8 +62,8 @@ def test_two_searches_do_not_meet(tmp_path: Path, small_bundle: Path, capsys: py
 
 
 @pytest.mark.parametrize("content", ["ledger", "noise"])
-def test_a_file_that_is_no_study_is_left_alone(tmp_path: Path, small_bundle: Path, content: str) -> None:
-    """Another SQLite file, or none, given as --study is refused and keeps its bytes."""
+def test_other_files_are_left_unchanged(tmp_path: Path, small_bundle: Path, content: str) -> None:
+    """Another SQLite file, or one that is none, is refused as --study and keeps its bytes."""
     study = tmp_path / "study.sqlite"
     ledger = (ROOT / "tests" / "fixtures" / "ledger-1.sqlite").read_bytes()
     study.write_bytes(ledger if content == "ledger" else b"no database at all" * 99)
@@ -70,8 +72,8 @@ def test_a_file_that_is_no_study_is_left_alone(tmp_path: Path, small_bundle: Pat
     assert before == study.read_bytes()
 
 
-def test_places_that_cannot_be_are_refused_at_once(tmp_path: Path, small_bundle: Path) -> None:
-    """A recipe in no folder, a study in none, and both in one file, are refused before the first trial."""
+def test_impossible_paths_are_refused_at_once(tmp_path: Path, small_bundle: Path) -> None:
+    """A recipe or a study in a missing folder, and both in one file, are refused before the first trial."""
     refusal(OutputError, lambda: tune(settings_for(tmp_path / "none", small_bundle)))
     refusal(OutputError, lambda: tune(settings_for(tmp_path, small_bundle, study=tmp_path / "none" / "study.sqlite")))
     refusal(OutputError, lambda: tune(settings_for(tmp_path, small_bundle, study=tmp_path / "recipe.json")))
@@ -79,7 +81,7 @@ def test_places_that_cannot_be_are_refused_at_once(tmp_path: Path, small_bundle:
 
 
 def test_a_missing_optuna_is_named(tmp_path: Path, small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without Optuna the message is the command that installs it, and nothing is written."""
+    """Without Optuna the message has the command that installs it, and nothing is written."""
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert "pip install 'fmtag[tune]'" in refusal(TuningError, lambda: tune(settings_for(tmp_path, small_bundle)))
     assert [] == list(tmp_path.iterdir())
@@ -93,9 +95,7 @@ def test_a_study_begun_under_earlier_names_goes_on(
     storage = optuna.storages.RDBStorage(f"sqlite:///{folder / 'recipe.sqlite'}")
     study = optuna.load_study(study_name="fmtag", storage=storage)
     shared = study.user_attrs["about"]
-    earlier = {present: name for name, present in (CYCLE_ALIASES | RECIPE_ALIASES).items()}
-    recipe = {earlier.get(name, name): value for name, value in shared["recipe"].items()}
-    recipe["cycles"] = [{earlier.get(name, name): value for name, value in cycle.items()} for cycle in recipe["cycles"]]
+    recipe = with_earlier_names(shared["recipe"])
     assert "averaging" in recipe
     study.set_user_attr("about", shared | {"recipe": recipe})
     storage.engine.dispose()

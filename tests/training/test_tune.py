@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tune_helpers import HELD_OUT, command, options_of, optuna, refusal, settings_for, study_of
+from recipe_helpers import refusal
+from tune_helpers import HELD_OUT, command, options_of, optuna, settings_for, study_of
 from tune_helpers import data as data  # a fixture that is used by its name
 from tune_helpers import searched as searched
 
@@ -23,42 +24,40 @@ from tagger.training.search_space import params_to_recipe, recipe_to_params
 from tagger.training.trainer import EpochMetrics
 from tagger.training.tune import StudyResult, TrialMetrics, tune
 
-# The search
-
 
 def test_a_search_writes_the_best_recipe(searched: tuple[Path, StudyResult, list[TrialMetrics]], small_bundle: Path) -> None:
-    """The file is the network's recipe in all its epochs, with the best trial's values, and says how that was found."""
+    """The file is the network's recipe in all its epochs with the best trial's parameters, and the metrics of the search."""
     folder, found, trials = searched
     assert [1, 2, 3, 4] == [trial.number for trial in trials]
     complete = [trial for trial in trials if not trial.why]
     assert found.best == min(complete, key=lambda trial: trial.loss or 0)
     assert found.recipe == recipe_file.read(folder / "recipe.json")
-    as_it_stands = recipe_of("linear-conv", teachers=(str(small_bundle),))
-    assert as_it_stands == params_to_recipe(found.recipe, recipe_to_params(as_it_stands))
-    said = json.loads((folder / "recipe.json").read_text())["found"]
+    unchanged = recipe_of("linear-conv", teachers=(str(small_bundle),))
+    assert unchanged == params_to_recipe(found.recipe, recipe_to_params(unchanged))
+    metadata = json.loads((folder / "recipe.json").read_text())["found"]
     assert (4, found.best.number, HELD_OUT, 1_000, 2) == tuple(
-        said[name] for name in ("trials", "trial", "n", "images", "epochs")
+        metadata[name] for name in ("trials", "trial", "n", "images", "epochs")
     )
-    assert (found.best.loss, found.best.accuracy) == (said["held_out_loss"], said["held_out_accuracy"])
-    assert [bundle.load(str(small_bundle)).model] == said["study"]["teachers"]
+    assert (found.best.loss, found.best.accuracy) == (metadata["held_out_loss"], metadata["held_out_accuracy"])
+    assert [bundle.load(str(small_bundle)).model] == metadata["study"]["teachers"]
 
 
-def test_the_first_trial_is_the_recipe_as_it_stands(searched: tuple[Path, StudyResult, list[TrialMetrics]]) -> None:
-    """Trial 1 has the present recipe's values, so that what is found is always compared with it; the others have their own."""
+def test_the_first_trial_is_the_unchanged_recipe(searched: tuple[Path, StudyResult, list[TrialMetrics]]) -> None:
+    """Trial 1 has the unchanged recipe's parameters, as a baseline; all other trials have different ones."""
     folder, found, trials = searched
-    tried = [values for _, values, _ in study_of(folder)]
-    assert recipe_to_params(recipe_of("linear-conv", 2)) == tried[0]
-    assert len({json.dumps(values) for values in tried}) == len(trials)
+    params = [values for _, values, _ in study_of(folder)]
+    assert recipe_to_params(recipe_of("linear-conv", 2)) == params[0]
+    assert len({json.dumps(values) for values in params}) == len(trials)
     assert found.first == trials[0]
 
 
-def test_nothing_else_is_left(searched: tuple[Path, StudyResult, list[TrialMetrics]]) -> None:
-    """Recipe and study are all that a search leaves: no checkpoint, no lock."""
+def test_only_recipe_and_study_remain(searched: tuple[Path, StudyResult, list[TrialMetrics]]) -> None:
+    """A search leaves the recipe and the study: no checkpoint, no lock."""
     assert ["recipe.json", "recipe.sqlite"] == sorted(file.name for file in searched[0].iterdir())
 
 
-def test_the_loss_is_the_averaged_networks_on_what_is_held_out(tmp_path: Path, small_bundle: Path) -> None:
-    """A trial's loss is the last epoch's held-out loss of a training by its recipe, whose warm-up a trial can bear."""
+def test_the_loss_is_the_held_out_loss_of_the_last_epoch(tmp_path: Path, small_bundle: Path) -> None:
+    """A trial's loss is the held-out loss of the averaged network after the last epoch; its warm-up is short."""
     last: list[EpochMetrics] = []
 
     def watched(recipe: Recipe, *given: Any, report: Any, **more: Any) -> Any:
@@ -74,23 +73,23 @@ def test_the_loss_is_the_averaged_networks_on_what_is_held_out(tmp_path: Path, s
     assert (last[0].held_out_loss, last[0].held_out_accuracy) == (found.best.loss, found.best.accuracy)
 
 
-def test_teachers_are_asked_once(tmp_path: Path, small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second trial does not compute again what the teacher says of the same pictures."""
-    asks: list[int] = []
+def test_teachers_compute_their_outputs_once(tmp_path: Path, small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second trial reuses the outputs of the teacher for the same images."""
+    calls: list[int] = []
     own = bundle.Bundle.network
 
     def counted(loaded: bundle.Bundle) -> Any:
         network = own(loaded)
-        network.register_forward_hook(lambda *_: asks.append(1))
+        network.register_forward_hook(lambda *_: calls.append(1))
         return network
 
     monkeypatch.setattr(bundle.Bundle, "network", counted)
     tune(settings_for(tmp_path, small_bundle, trials=3))
-    assert 2 == len(asks)  # the pictures, and their mirror images
+    assert 2 == len(calls)  # the images, and their mirror images
 
 
-def test_a_trial_that_is_behind_ends_early(tmp_path: Path, small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pruned trial counts, is not the best, says why, and leaves no checkpoint."""
+def test_a_trial_that_is_behind_is_pruned(tmp_path: Path, small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pruned trial counts, is not the best, has its reason, and leaves no checkpoint."""
     pruner = optuna.pruners.PercentilePruner(0.1, n_startup_trials=1)
     monkeypatch.setattr(optuna.pruners, "MedianPruner", lambda **_: pruner)
     trials: list[TrialMetrics] = []
@@ -118,7 +117,7 @@ def failing_at(numbers: set[int], error: Exception) -> Callable[..., Any]:
 
 
 def test_a_trial_that_cannot_be_trained_counts(tmp_path: Path, small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A trial whose loss is no number ends, and the search goes on; where the recipe as it stands fails, so does the search."""
+    """A trial whose loss is not a number ends, and the search continues; if the unchanged recipe fails, so does the search."""
     trials: list[TrialMetrics] = []
     monkeypatch.setattr(tune_module, "train", failing_at({2}, TrainingError("The loss is no longer a number.")))
     tune(settings_for(tmp_path, small_bundle, trials=3), lambda done, best: trials.append(done))
@@ -130,8 +129,8 @@ def test_a_trial_that_cannot_be_trained_counts(tmp_path: Path, small_bundle: Pat
     assert not (tmp_path / "other" / "recipe.json").exists()
 
 
-def test_more_trials_go_on_with_the_study(searched: tuple[Path, StudyResult, list[TrialMetrics]], tmp_path: Path) -> None:
-    """The same command with more trials makes those that are lacking; with no more, none, and it says the same again."""
+def test_more_trials_continue_the_study(searched: tuple[Path, StudyResult, list[TrialMetrics]], tmp_path: Path) -> None:
+    """The same command with more trials runs the missing ones; with no more it runs none, and has the same result."""
     folder = Path(shutil.copytree(searched[0], tmp_path / "more"))
     teacher = Path(searched[1].recipe.teachers[0])
     trials: list[TrialMetrics] = []
@@ -142,18 +141,18 @@ def test_more_trials_go_on_with_the_study(searched: tuple[Path, StudyResult, lis
     assert [5] == [trial.number for trial in trials]
 
 
-def test_the_command_says_each_trial_and_what_was_gained(
+def test_the_command_prints_each_trial_and_the_gain(
     tmp_path: Path, small_bundle: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A line a trial on standard error and none of Optuna's; at the end the best, the gain, and how to train by it."""
+    """One line per trial on standard error and none of Optuna's; at the end the best, the gain, and the command that trains."""
     out = tmp_path / "my recipe #1?.json"
     assert 0 == command(*options_of(replace(settings_for(tmp_path, small_bundle, trials=3), out=out)))
-    said = capfd.readouterr()
-    lines = said.err.splitlines()
+    printed = capfd.readouterr()
+    lines = printed.err.splitlines()
     assert ["trial 1/3", "trial 2/3", "trial 3/3"] == [line.split("  ")[0] for line in lines]
     assert lines[0].endswith("the recipe as it stands")
     best = min(float(line.split("loss ")[1].split()[0]) for line in lines)
     assert f"best {best:.4f}" in lines[-1]
-    assert f"held-out loss {best:.4f}" in said.out
-    assert "as it stands" in said.out
-    assert f"fmtag retrain --recipe '{out}' --out my-linear-conv" in said.out
+    assert f"held-out loss {best:.4f}" in printed.out
+    assert "as it stands" in printed.out
+    assert f"fmtag retrain --recipe '{out}' --out my-linear-conv" in printed.out

@@ -19,9 +19,6 @@ from tagger.training.recipe import Recipe
 from tagger.training.trainer import EpochMetrics
 from tagger.training.tune import StudyResult, TrialMetrics, tune
 
-# Stopped, and gone on with
-
-
 WAITING = "in the third trial"
 
 CHILD = f"""
@@ -37,8 +34,8 @@ own, trainings = tune.train, []
 
 def train(*given, report, **more):
     trainings.append(1)
-    def waiting(figures):
-        report(figures)
+    def waiting(metrics):
+        report(metrics)
         if len(trainings) == 3:
             print({WAITING!r}, flush=True)
             time.sleep(120)
@@ -51,10 +48,10 @@ main()
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
-def test_a_stopped_search_ends_as_if_it_had_not_been(
+def test_an_interrupted_search_has_the_same_result(
     searched: tuple[Path, StudyResult, list[TrialMetrics]], tmp_path: Path, small_bundle: Path, how: signal.Signals
 ) -> None:
-    """Stopped in a trial, a search has the best of those before in its file, and goes on to the very same trials and recipe."""
+    """Interrupted in a trial, a search has written the best so far, and continues to exactly the same trials and recipe."""
     settings = settings_for(tmp_path, small_bundle)
     with subprocess.Popen(
         [sys.executable, "-c", CHILD, *options_of(settings)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -71,10 +68,10 @@ def test_a_stopped_search_ends_as_if_it_had_not_been(
         assert ["recipe.json", "recipe.sqlite"] == sorted(file.name for file in tmp_path.iterdir())
     assert before == recipe_file.read(settings.out)
     trials: list[TrialMetrics] = []
-    told: list[str] = []
-    found = tune(settings, lambda done, best: trials.append(done), told.append)
+    notes: list[str] = []
+    found = tune(settings, lambda done, best: trials.append(done), notes.append)
     assert [3, 4] == [trial.number for trial in trials]
-    assert "2 trials already" in told[0]
+    assert "2 trials already" in notes[0]
     assert ["recipe.json", "recipe.sqlite"] == sorted(file.name for file in tmp_path.iterdir())
     assert study_of(searched[0]) == study_of(tmp_path)
     assert searched[1].recipe == found.recipe
@@ -86,10 +83,10 @@ class PowerCutError(Exception):
 
 
 @pytest.mark.slow
-def test_what_is_learnt_of_earlier_trials_outlives_a_stop(
+def test_the_sampler_continues_after_an_interruption(
     tmp_path: Path, small_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the trials before are what the next is chosen by, and some are pruned, a stopped search ends like another too."""
+    """Also where the sampler uses earlier trials, and some are pruned, an interrupted search has the same result."""
     trainings = 0
 
     def quick(recipe: Recipe, *given: Any, report: Any, **more: Any) -> None:
