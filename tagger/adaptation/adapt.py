@@ -85,8 +85,8 @@ def adapt(settings: AdaptSettings, progress: Callable[[int, int], None] = lambda
         adapter, network, card = _fit_with_labels(settings, parent, card, catalog, built.examples, bool(reasons), result)
     if len(adapter.memory) < len(catalog.items):
         result.notes.append(
-            f"Of the {len(catalog.items):,} photos the bundle remembers {len(adapter.memory):,}, as evenly of all labels as "
-            "there are photos; every label was learnt from."
+            f"The bundle remembers {len(adapter.memory):,} of the {len(catalog.items):,} photos, as evenly over the labels as "
+            "possible; all labels were used for fitting."
         )
     result.changed = _changed_fraction(parent, catalog, adapter, card)
     result.written = bundle.save(Path(settings.out), card, network, adapter)
@@ -160,8 +160,8 @@ def _validated_card(
         before, after = result.gains[0].before[0], result.gains[0].after[0]
         if after < before:
             raise TrainingError(
-                f"With these labels tags would be right less often ({after:.3f}) than as they are ({before:.3f}); nothing was "
-                "written. Check the labels, or insist with --force."
+                f"With these labels the accuracy falls from {before:.3f} to {after:.3f} (cross-validated); nothing was written. "
+                "Check the labels, or write the bundle all the same with --force."
             )
     return replace(card, metrics={"cross_validated": metrics_for_card(result.gains), **card.metrics})
 

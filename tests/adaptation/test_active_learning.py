@@ -4,15 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from adaptation_helpers import Command, command, confident, maps_of, write_table
+from adaptation_helpers import Command, confident, maps_of, write_table
+from adaptation_helpers import command as command  # a fixture that is used by its name
 from helpers import rows_of, write_photos
 
 from tagger.adaptation.active_learning import MIN_UNCERTAINTY, _uncertainty, select_photos
 from tagger.inference.predictor import Features
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-__all__ = ["command"]
 
 
 def test_uncertain_photos_come_first_and_no_product_twice() -> None:

@@ -63,7 +63,7 @@ def test_labels_that_make_tags_worse_are_refused(catalog: Path, photo_bundle: Pa
     rows = [(file.name, tag) for file, tag in zip(files, tags, strict=True)]
     other = next(label for label in LABELS if label not in tags)
     table = write_table(tmp_path / "table.csv", [(name, other if index < 2 else tag) for index, (name, tag) in enumerate(rows)])
-    with pytest.raises(TrainingError, match="right less often") as caught:
+    with pytest.raises(TrainingError, match="accuracy falls") as caught:
         adapted(catalog, tmp_path / "mine", photo_bundle, table, force=False)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "mine").exists()
