@@ -160,8 +160,8 @@ def _validated_card(
         before, after = result.gains[0].before[0], result.gains[0].after[0]
         if after < before:
             raise TrainingError(
-                f"With these labels the accuracy falls from {before:.3f} to {after:.3f} (cross-validated); nothing was written. "
-                "Check the labels, or write the bundle all the same with --force."
+                f"With these labels the accuracy falls from {before:.3f} to {after:.3f} (cross-validated), so nothing was "
+                "written. Check the labels, or write the bundle all the same with --force."
             )
     return replace(card, metrics={"cross_validated": metrics_for_card(result.gains), **card.metrics})
 

@@ -350,13 +350,6 @@ def test_teachers_are_learnt_from_as_an_ensemble(tmp_path: Path, monkeypatch: py
     assert torch.allclose(0.75 * labels + 0.25 * torch.stack(views).mean(0), given, atol=1e-5)
 
 
-def test_nothing_teaches_the_first_cycle() -> None:
-    """A recipe without a cycle, or whose first one is to learn from earlier ones, is refused before any work."""
-    for cycles in ((), (Cycle(epochs=1, distillation=0.5),), (Cycle(epochs=1, easy_keep_fraction=0.5),)):
-        with pytest.raises(ValueError, match="first one"):
-            Recipe(cycles)
-
-
 # Two heads, and a network to begin with
 
 
