@@ -20,13 +20,13 @@ from tagger.settings import DEFAULT_MODEL
 
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a user's own bundles, not there yet."""
+    """The folder of the user's own bundles, which does not exist yet."""
     monkeypatch.setenv("FMTAG_MODELS", str(tmp_path / "models"))
     return tmp_path / "models"
 
 
-def test_a_bundle_of_ones_own_has_a_name(models: Path, photo_bundle: Path, tmp_path: Path) -> None:
-    """A bare name is a place in the user's folder, from which it loads; a path is a path, and shipped names are taken."""
+def test_own_bundles_have_names(models: Path, photo_bundle: Path, tmp_path: Path) -> None:
+    """A bare name is a folder in the user's folder of bundles, a path is a path, and names of shipped bundles are refused."""
     assert models == user_folder()
     assert [] == list(user_bundles())
     assert (models / "mine", Path("here/mine"), tmp_path) == (
@@ -43,8 +43,8 @@ def test_a_bundle_of_ones_own_has_a_name(models: Path, photo_bundle: Path, tmp_p
     assert "mine" == bundle.load("mine").card.name
 
 
-def test_the_default_is_the_one_that_was_set(models: Path, photo_bundle: Path) -> None:
-    """Nothing set is the shipped one; a name stays a name and a folder is kept in full; unknown ones change nothing."""
+def test_the_default_can_be_set(models: Path, photo_bundle: Path) -> None:
+    """Without a setting it is the shipped one; a name stays a name, a folder is stored in full, an unknown one changes nothing."""
     assert DEFAULT_MODEL == default_model()
     set_default_model("base")
     assert "base" == default_model()
@@ -55,14 +55,14 @@ def test_the_default_is_the_one_that_was_set(models: Path, photo_bundle: Path) -
     assert str(photo_bundle.resolve()) == default_model()
 
 
-def test_a_card_and_its_shop_belong_together(tmp_path: Path, photo_bundle: Path) -> None:
-    """A card that tells of a shop which is not there, or of other labels, is damaged; older bundles load without a shop."""
+def test_a_card_and_its_adapter_belong_together(tmp_path: Path, photo_bundle: Path) -> None:
+    """A card of an adapter that is missing or has other labels is damaged; shipped bundles have no adapter."""
     parent = bundle.load(str(photo_bundle))
     card = replace(parent.card, taught_groups=parent.card.groups)
     with pytest.raises(BundleError, match="damaged"):
         bundle.save(tmp_path / "none", card, parent.network())
-    shop = fit_adapter(Features(confident([0, 1, 2], 11), torch.eye(3, WIDTH)))
+    adapter = fit_adapter(Features(confident([0, 1, 2], 11), torch.eye(3, WIDTH)))
     fewer = replace(card, labels=card.labels[:5], groups={label: card.groups[label] for label in card.labels[:5]})
-    with pytest.raises(BundleError, match="the shop's labels are not the card's"):
-        bundle.save(tmp_path / "fewer", fewer, parent.network(), shop)
+    with pytest.raises(BundleError, match="labels are not"):
+        bundle.save(tmp_path / "fewer", fewer, parent.network(), adapter)
     assert [None] * len(list(shipped_bundles())) == [bundle.load(str(folder)).shop for folder in shipped_bundles()]
