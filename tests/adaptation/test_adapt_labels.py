@@ -34,6 +34,7 @@ def adapt(command: Command, photo_bundle: Path, catalog: Path, tmp_path: Path, m
     """Run `fmtag adapt` on the catalog, from the small bundle for photos, into a folder of bundles of its own."""
     monkeypatch.setenv("FMTAG_MODELS", str(tmp_path / "models"))
     monkeypatch.setattr(cross_validation, "STRENGTHS", (DEFAULT_STRENGTH,))  # to choose among five takes five times as long
+    monkeypatch.setattr(cross_validation, "FOLDS", 2)
     monkeypatch.setattr(backbone, "STEPS", 10)
 
     def call(*arguments: str | Path, source: Path = catalog, start: str | Path = photo_bundle) -> Done:

@@ -44,7 +44,7 @@ def test_own_bundles_have_names(models: Path, photo_bundle: Path, tmp_path: Path
 
 
 def test_the_default_can_be_set(models: Path, photo_bundle: Path) -> None:
-    """Without a setting it is the shipped one; a name stays a name, a folder is stored in full, an unknown one changes nothing."""
+    """Unset, it is the shipped one; a name stays a name, a folder is stored in full, and unknown ones change nothing."""
     assert DEFAULT_MODEL == default_model()
     set_default_model("base")
     assert "base" == default_model()
