@@ -91,20 +91,20 @@ VARIANTS: dict[str, Variant] = {
     "pooled, one block a stage, 32-48-48": Variant(NetworkConfig((32, 48, 48), stem=20, pooled=True)),
     "not moved": Variant(recipe={"shift": 0}),
     "moved by up to 3": Variant(recipe={"shift": 3}),
-    "never mirrored": Variant(recipe={"mirrored": False}),
+    "never mirrored": Variant(recipe={"alternating_flip": False}),
     "mirrored at random": Variant(functions={"moved": mirrored_at_random}),
-    "no cutout": Variant(cycle={"erase_share": 0.0}),
-    "cutout of 17 in all": Variant(cycle={"erase_share": 1.0, "erase_side": 17}),
+    "no cutout": Variant(cycle={"cutout_probability": 0.0}),
+    "cutout of 17 in all": Variant(cycle={"cutout_probability": 1.0, "cutout_size": 17}),
     "label smoothing 0.1": Variant(cycle={"label_smoothing": 0.1}),
-    "no averaging of the weights": Variant(recipe={"averaging": 0.0}),
-    "28 pixels from the start": Variant(cycle={"small_epochs": 0}),
+    "no averaging of the weights": Variant(recipe={"ema_decay": 0.0}),
+    "28 pixels from the start": Variant(cycle={"low_resolution_epochs": 0}),
     "Nesterov SGD": Variant(recipe={"optimizer": "sgd"}),
     "Nesterov SGD, half the step": Variant(recipe={"optimizer": "sgd", "sgd_lr": 0.05}),
     "cosine": Variant(functions={"_schedule": cosine}),
     "batches of 256": Variant(recipe={"batch_size": 256}),
     "taught by residual, 0.7": Variant(cycle={"distillation": 0.7}, recipe={"teachers": ("residual",)}),
     "taught by residual, 0.7, easy pictures less often, as many steps": Variant(
-        cycle={"distillation": 0.7, "easy_share": 0.3}, recipe={"teachers": ("residual",)}, length=1.9
+        cycle={"distillation": 0.7, "easy_keep_fraction": 0.3}, recipe={"teachers": ("residual",)}, length=1.9
     ),
     "taught by residual, 1.0": Variant(cycle={"distillation": 1.0}, recipe={"teachers": ("residual",)}),
 }
@@ -117,7 +117,7 @@ def trained(name: str, epochs: int, seed: int) -> Run:
     """Return how a variant fares: its size, its cost, and which of the pictures left out it gets wrong."""
     variant = VARIANTS[name]
     seen = round(epochs * variant.length)
-    cycle = Cycle(**({"epochs": seen, "small_epochs": seen // 2} | dict(variant.cycle)))
+    cycle = Cycle(**({"epochs": seen, "low_resolution_epochs": seen // 2} | dict(variant.cycle)))
     recipe = Recipe(**({"cycles": (cycle,), "seed": seed, "network": "tiny"} | dict(variant.recipe)))
     pictures, held_out = splits.validation_split(fashion_mnist.load_fashion_mnist("train"))
     order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(0))

@@ -33,8 +33,9 @@ from reporting import hardware, write
 from torch import Tensor
 
 from tagger.adaptation.active_learning import select_photos
+from tagger.adaptation.cross_validation import cross_validate
 from tagger.adaptation.examples import LabelledExamples
-from tagger.adaptation.fit import STRENGTHS, cross_validate, fit_adapter
+from tagger.adaptation.fit import STRENGTHS, fit_adapter
 from tagger.data.labels import GROUPS, LABELS, NONE
 from tagger.data.splits import kept_for_reporting
 from tagger.evaluation.comparison_report import table
@@ -287,9 +288,9 @@ def after(
         trial = cross_validate(lambda _: learnt.features, lesson, cautious)
         strength = trial.strength if trial else STRENGTHS[0]
         if trial and calibrated:
-            tried = torch.from_numpy(trial.tried)
+            tried = torch.from_numpy(trial.validated)
             truth = torch.from_numpy(lesson.classes)[tried]
-            temperature = fit_temperature(trial.said[tried].clamp_min(1e-9).log(), truth)
+            temperature = fit_temperature(trial.probabilities[tried].clamp_min(1e-9).log(), truth)
     shop = fit_adapter(learnt.features, lesson, strength, cautious)
     answers = shop.predict(marked.features.probabilities, marked.features.maps, temperature)
     return Said(answers, marked.classes, marked.kept, 0 if lesson is None else len(lesson.photos))

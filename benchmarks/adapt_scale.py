@@ -25,8 +25,9 @@ from reporting import hardware, write
 from torch import Tensor
 from torch.nn import functional
 
+from tagger.adaptation.cross_validation import cross_validate
 from tagger.adaptation.examples import build_examples
-from tagger.adaptation.fit import cross_validate, fit_adapter
+from tagger.adaptation.fit import fit_adapter
 from tagger.catalog.label_table import LabelledPhoto
 from tagger.data.labels import LABELS
 from tagger.evaluation.comparison_report import table
@@ -82,7 +83,7 @@ def measure(photos: int, features: int) -> dict[str, float]:
         LabelledPhoto(Item(f"{number}.jpg", f"{number}.jpg"), LABELS[label], "", False) for number, label in enumerate(classes)
     ]
     with timed("group by product"):
-        lesson = build_examples(range(photos), rows, LABELS, embed_maps(look.maps), [""] * photos, None).lesson
+        lesson = build_examples(range(photos), rows, LABELS, embed_maps(look.maps), [""] * photos, None).examples
     with timed("find neighbours"):
         assert len(look.neighbours.numbers) == photos
     with timed("cross-validate"):
@@ -92,7 +93,7 @@ def measure(photos: int, features: int) -> dict[str, float]:
         shop = fit_adapter(look, lesson, trial.strength)
     with timed("tag all photos"):
         shop.answer(look.probabilities, look.maps)
-    right = trial.said[trial.tried, :-1].argmax(1) == classes[trial.tried]
+    right = trial.probabilities[trial.validated, :-1].argmax(1) == classes[trial.validated]
     megabytes = sum(tensor.numel() * tensor.element_size() for tensor in shop.tensors().values()) / 2**20
     return figures | {"peak (MB)": peak_megabytes(), "bundle (MB)": megabytes, "accuracy": float(right.double().mean())}
 

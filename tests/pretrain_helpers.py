@@ -22,7 +22,7 @@ from tagger.training.recipe import Cycle, Recipe
 
 TRAINED_ON, HELD_OUT, TESTED = 200, 60, 100
 
-RECIPE = Recipe((Cycle(epochs=2, small_epochs=1, warmup_steps=2),), batch_size=20, averaging=0.5, network="tiny")
+RECIPE = Recipe((Cycle(epochs=2, low_resolution_epochs=1, warmup_steps=2),), batch_size=20, ema_decay=0.5, network="tiny")
 
 
 def bars(count: int) -> Images:

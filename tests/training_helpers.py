@@ -48,7 +48,7 @@ CONFIG = NetworkConfig(widths=(8, 16))
 
 TWO_HEADS = replace(CONFIG, photo_classes=11)
 
-CYCLES = (Cycle(epochs=2, small_epochs=1, warmup_steps=2), Cycle(epochs=1, peak=0.5, warmup_steps=2))
+CYCLES = (Cycle(epochs=2, low_resolution_epochs=1, warmup_steps=2), Cycle(epochs=1, peak_lr_scale=0.5, warmup_steps=2))
 
 RECIPE = Recipe(CYCLES, batch_size=16)
 

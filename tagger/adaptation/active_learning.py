@@ -1,36 +1,70 @@
-"""The photos of a catalog most worth a label: doubtful, varied, none twice."""
+"""Active learning: the photos of a catalog that are most worth labelling, by uncertainty and diversity."""
+
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from tagger.inference.predictor import Features
+from tagger.adaptation.catalog_photos import read_catalog
+from tagger.adaptation.settings import AdaptSettings
+from tagger.catalog import output
+from tagger.catalog.output_paths import Input, Output, check_output_paths
+from tagger.inference.predictor import Features, Predictor
+from tagger.models import bundle
 from tagger.models.adapter import embed_maps
+from tagger.models.card import files_of
 from tagger.models.neighbours import SAME_PRODUCT
 
+PICK_COLUMNS = ("path", "label", "tag", "confidence")
 
-def select_photos(look: Features, count: int) -> list[int]:
-    """Return the numbers of at most `count` of n photos, the most worth labelling first.
+MIN_UNCERTAINTY = 0.05
+"""Lower bound of a photo's uncertainty, so that confident photos come last instead of never."""
 
-    Each is, of those left, the one with the greatest product of its doubt and its distance to the nearest one taken: the
-    greedy k-centre choice (Sener and Savarese 2018, arXiv 1708.00489), weighted by the margin between the two likeliest
-    labels. Photos that look like one taken are left out, so there may be fewer than asked for.
+
+def select_photos(features: Features, count: int) -> list[int]:
+    """Return the indices of at most `count` of n photos, those most worth labelling first.
+
+    Each next photo maximises the product of its uncertainty and of its cosine distance to the nearest photo that is selected
+    already: the greedy k-centre choice (Sener and Savarese 2018, arXiv 1708.00489), weighted by margin sampling. Photos that
+    look like a selected one are left out, so there may be fewer than `count`.
     """
-    directions = embed_maps(look.maps)
-    doubt = _doubt(look.probabilities)
-    distance = torch.ones(len(doubt))
-    taken: list[int] = []
-    while len(taken) < min(count, len(doubt)):
-        worth = doubt * distance
-        best = int(worth.argmax())
+    embeddings = embed_maps(features.maps)
+    uncertainty = _uncertainty(features.probabilities)
+    distance = torch.ones(len(uncertainty))
+    selected: list[int] = []
+    while len(selected) < min(count, len(uncertainty)):
+        best = int((uncertainty * distance).argmax())
         if distance[best] <= 1 - SAME_PRODUCT:
             break
-        taken.append(best)
-        distance = torch.minimum(distance, 1 - directions @ directions[best]).clamp_min(0)
+        selected.append(best)
+        distance = torch.minimum(distance, 1 - embeddings @ embeddings[best]).clamp_min(0)
         distance[distance <= 1 - SAME_PRODUCT] = 0
-    return taken
+    return selected
 
 
-def _doubt(probabilities: Tensor) -> Tensor:
-    """Return 1 less the margin between the two likeliest answers (n,), never quite 0, so that sure photos come last."""
+def _uncertainty(probabilities: Tensor) -> Tensor:
+    """Return 1 minus the margin between the two greatest probabilities (n,), at least `MIN_UNCERTAINTY`."""
     first, second = probabilities.topk(2, 1).values.unbind(1)
-    return (1 - (first - second)).clamp_min(0.05)
+    return (1 - (first - second)).clamp_min(MIN_UNCERTAINTY)
+
+
+def write_picks(settings: AdaptSettings, count: int, progress: Callable[[int, int], None]) -> tuple[int, int]:
+    """Write a table of the photos that are most worth labelling; return how many these are, and of how many photos.
+
+    Its column `label` is empty; paths are absolute, so that the table may be moved.
+    """
+    bundle_files = (Input("a file of the bundle", file) for file in files_of(settings.start))
+    check_output_paths([Output("--out", settings.out)], [Input("the source itself", settings.catalog), *bundle_files])
+    form = output.format_of(settings.out)
+    loaded = bundle.load(settings.start)
+    catalog, _ = read_catalog(settings, None, Predictor(loaded, settings.device), progress)
+    confidences, tags = catalog.features.probabilities[:, :-1].max(1)
+    labels = list(loaded.card.network_groups)
+    with output.open_output(settings.out, form, dict.fromkeys(PICK_COLUMNS), loaded.model) as writer:
+        selected = select_photos(catalog.features, count)
+        for photo in selected:
+            item = catalog.items[photo]
+            path = str(Path(item.file or item.path).absolute())
+            writer.write({"path": path, "label": "", "tag": labels[int(tags[photo])], "confidence": float(confidences[photo])})
+    return len(selected), len(catalog.items)

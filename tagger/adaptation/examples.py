@@ -1,4 +1,4 @@
-"""A shop's table of labels becomes a lesson on a catalog's photos; what is odd in it is said, and never lost in silence."""
+"""Labelled examples from a shop's table of labels, with notes on every row that is unusual or left out."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,65 +21,65 @@ class LabelledExamples:
 
     labels: tuple[str, ...]
     known: tuple[int, ...]
-    """The network's class that each label is, by its name; -1 for a label of the shop's own."""
+    """Class of the network with the name of each label; -1 for a label of the shop's own."""
     photos: Classes
-    """Numbers of the labelled photos in the catalog (l,)."""
+    """Indices of the labelled photos in the catalog (l,)."""
     classes: Classes
     """Their classes, 0..K (l,)."""
     products: Classes
-    """Photos with the same number show one product, and are never on both sides of a split (l,)."""
+    """Product of each photo, as a number (l,); a product is never on both sides of a split."""
 
     def take(self, chosen: NDArray[np.int64]) -> "LabelledExamples":
-        """Return the lesson of some of its photos alone."""
+        """Return the examples with these indices (m,)."""
         return replace(self, photos=self.photos[chosen], classes=self.classes[chosen], products=self.products[chosen])
 
 
 MOST_LABELS = 1_000
-"""Different labels that can be learnt: memory is for each photo and label, and more are rather names or numbers of products."""
+"""Maximum number of labels. Memory grows with photos times labels, and so many labels are usually product names or numbers."""
 
 
 @dataclass(frozen=True)
 class ExamplesAndNotes:
-    """A lesson, and what was odd in the table that it is from."""
+    """Labelled examples, and sentences on what was unusual in their table."""
 
-    lesson: LabelledExamples
+    examples: LabelledExamples
     notes: list[str]
 
 
 def build_examples(
-    numbers: Sequence[int],
+    indices: Sequence[int],
     rows: Sequence[LabelledPhoto],
     bundle_labels: Sequence[str],
-    directions: Tensor,
+    embeddings: Tensor,
     tags: Sequence[str],
     other_labels: OtherLabels | None,
 ) -> ExamplesAndNotes:
-    """Return the lesson of a catalog's photos, by their numbers (l,), with the rows that label them (l,).
+    """Return the labelled examples among a catalog's photos, for their indices (l,) and the rows that label them (l,).
 
-    `directions` (n, d) and `tags` (n,) are those of the catalog as the bundle sees it. `other_labels` says what becomes of
-    the bundle's labels that the table does not name. Raises `DatasetError` where that has to be said and is not, or where
-    fewer than two labels are left.
+    `embeddings` (n, d) and `tags` (n,) are the bundle's for the whole catalog. `other_labels` keeps or drops the bundle's
+    labels that the table does not name. Raises `DatasetError` where that option is needed and missing, or where fewer than two
+    or more than `MOST_LABELS` labels remain.
     """
     notes: list[str] = []
     spellings = canonical_labels([row.label for row in rows if row.label != NONE], bundle_labels)
     notes += spelling_notes(spellings)
     names = [spellings.get(row.label, NONE) for row in rows]
     unconfirmed = [
-        row.flagged and names[at] == tags[number] for at, (number, row) in enumerate(zip(numbers, rows, strict=True))
+        row.flagged and names[index] == tags[number] for index, (number, row) in enumerate(zip(indices, rows, strict=True))
     ]
     if any(unconfirmed):
         notes.append(f"Rows still flagged with the bundle's own tag, which nobody has confirmed, left out: {sum(unconfirmed)}.")
-    counts = Counter(name for name, left in zip(names, unconfirmed, strict=True) if not left)
-    lonely = {name for name, count in counts.items() if count == 1 and name not in (*bundle_labels, NONE)}
-    if lonely:
-        singles = first_few([repr(name) for name in sorted(lonely)])
-        notes.append(f"{singles}: a single photo each, which teaches nothing; label at least one more.")
-    used = [at for at, name in enumerate(names) if not unconfirmed[at] and name not in lonely]
-    labels = _labels(sorted({names[at] for at in used} - {NONE}), bundle_labels, other_labels)
+    counts = Counter(name for name, skip in zip(names, unconfirmed, strict=True) if not skip)
+    single = {name for name, count in counts.items() if count == 1 and name not in (*bundle_labels, NONE)}
+    if single:
+        singles = first_few([repr(name) for name in sorted(single)])
+        notes.append(f"{singles}: a single photo each, left out; label at least one more of each.")
+    used = [index for index, name in enumerate(names) if not unconfirmed[index] and name not in single]
+    labels = _labels(sorted({names[index] for index in used} - {NONE}), bundle_labels, other_labels)
     class_of = {label: number for number, label in enumerate(labels)} | {NONE: len(labels)}
-    classes = np.array([class_of[names[at]] for at in used], np.int64)
-    photos = np.array([numbers[at] for at in used], np.int64)
-    products = same_looking(directions, photos, _numbered([rows[at].product for at in used]))
+    classes = np.array([class_of[names[index]] for index in used], np.int64)
+    photos = np.array([indices[index] for index in used], np.int64)
+    products = same_looking(embeddings, photos, _product_numbers([rows[index].product for index in used]))
     known = tuple(bundle_labels.index(label) if label in bundle_labels else -1 for label in labels)
     return ExamplesAndNotes(LabelledExamples(tuple(labels), known, photos, classes, products), notes)
 
@@ -88,21 +88,23 @@ def _labels(own: Sequence[str], bundle_labels: Sequence[str], other_labels: Othe
     if other_labels is None and not set(own) & set(bundle_labels):
         raise DatasetError(
             f"The table's labels ({', '.join(own) or 'none'}) are none of the bundle's ({', '.join(bundle_labels)}); "
-            "say with --other-labels whether to keep those too, or to drop them."
+            "add --other-labels keep to keep those too, or --other-labels drop."
         )
     kept = [label for label in bundle_labels if other_labels != "drop" or label in own]
     labels = list(dict.fromkeys([*kept, *own]))
     if len(labels) < 2:
-        raise DatasetError(f"One label alone ({', '.join(labels)}) tells nothing apart; label photos of another one too.")
+        raise DatasetError(
+            f"One label alone ({', '.join(labels)}) cannot be told from anything; label photos of another one too."
+        )
     if len(labels) > MOST_LABELS:
         raise DatasetError(
-            f"The table has {len(own):,} different labels, and at most {MOST_LABELS:,} can be learnt; "
-            "name the column that holds them with --label-column."
+            f"The table has {len(own):,} different labels, more than {MOST_LABELS:,}; "
+            "choose the column of the labels with --label-column."
         )
     return labels
 
 
-def _numbered(products: Sequence[str]) -> NDArray[np.int64]:
-    """Return a number for each product that the table names, and -1 where it names none."""
+def _product_numbers(products: Sequence[str]) -> NDArray[np.int64]:
+    """Return a number for each row's product, equal for equal names, and -1 where the row names none."""
     numbers = {name: number for number, name in enumerate(dict.fromkeys(filter(None, products)))}
     return np.array([numbers.get(name, -1) for name in products], np.int64)

@@ -12,21 +12,23 @@ OTHER_LABELS: tuple[OtherLabels, ...] = get_args(OtherLabels)
 
 @dataclass(frozen=True)
 class AdaptSettings:
-    """What `fmtag adapt` and `fmtag pick` were asked for."""
+    """The settings of `fmtag adapt` and `fmtag pick`."""
 
     catalog: str
     out: str
-    """Folder of the new bundle."""
+    """Folder of the new bundle; for `fmtag pick`, the table to write."""
     start: str = DEFAULT_MODEL
+    """Bundle to adapt."""
     labels: str | None = None
-    """A table, a folder with one subfolder a class, or a corrected output of `fmtag run`."""
+    """A table, a folder with one subfolder per class, or a corrected output of `fmtag run`."""
     image_column: str | None = None
     label_column: str | None = None
     other_labels: OtherLabels | None = None
-    """What becomes of the bundle's labels that the table does not name; None keeps them if the table names some of them."""
+    """Whether the bundle's labels that the table does not name are kept; None keeps them if the table names any label of the
+    bundle."""
     deep: bool = False
-    """Whether the network learns too, not only what stands beside it."""
+    """Whether to fine-tune the backbone too, and not only to fit an adapter."""
     force: bool = False
-    """Whether to write a bundle that is less right than the one begun with, or learnt from too little."""
+    """Whether to write the bundle even if its accuracy falls or the catalog is unsuitable."""
     device: Device = "auto"
     workers: int | None = None

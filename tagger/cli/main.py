@@ -723,7 +723,7 @@ def pick(count: int, out: str, **options: Any) -> None:
 
     Fill the column `label` of the table in and give it to `adapt --labels`. A row left empty is passed over.
     """
-    from tagger.adaptation.adapt import write_picks
+    from tagger.adaptation.active_learning import write_picks
     from tagger.cli.progress import progress_bar
     from tagger.cli.terminal import say
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
 
-from tagger.adaptation.adapt import Adapted
+from tagger.adaptation.adapt import AdaptationResult
 from tagger.cli.terminal import Terminal, say
 from tagger.errors import BundleError
 from tagger.evaluation.compare import Comparison
@@ -199,7 +199,7 @@ def _count(value: int) -> str:
     return f"{value:,}" if value else "-"
 
 
-def print_adapted(adapted: Adapted, out: str) -> None:
+def print_adapted(adapted: AdaptationResult, out: str) -> None:
     """Print what a shop has taught: by class with 95 % intervals, likely wrong labels, and all that was odd."""
     console = Terminal()
     for sentence in adapted.notes:

@@ -145,7 +145,7 @@ def _with_what_was_given(recipe: Recipe, options: RetrainOptions) -> Recipe:
     return replace(
         recipe,
         ensemble=options.ensemble or recipe.ensemble,
-        balanced=recipe.balanced if options.class_weights is None else options.class_weights,
+        class_weighted=recipe.class_weighted if options.class_weights is None else options.class_weights,
         patience=options.patience or recipe.patience,
     )
 

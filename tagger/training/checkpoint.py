@@ -13,6 +13,7 @@ from tagger.errors import TrainingError
 from tagger.files import atomic_write
 from tagger.training.compatibility import listed
 from tagger.training.job import TrainingJob
+from tagger.training.recipe import with_current_names
 
 CHECKPOINT_FORMAT = 8
 
@@ -57,6 +58,7 @@ def load(path: Path, identity: Mapping[str, Any], device: torch.device) -> dict[
     state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     if not isinstance(state, dict) or state.get("format") != CHECKPOINT_FORMAT:
         raise TrainingError(f"{path} is no checkpoint of this version of fmtag; leave --resume out to start anew.")
+    state["recipe"] = with_current_names(state["recipe"])
     changed = [name for name in identity if state[name] != identity[name]]
     if changed:
         raise TrainingError(

@@ -27,12 +27,12 @@ def distillation_targets(images: Images, cycle: Cycle, teachers: Sequence[nn.Mod
     """
     easy = torch.zeros(len(images), dtype=torch.bool)
     targets = images.labels if images.targets is None else images.targets
-    if cycle.distillation == 0 and cycle.easy_share == 1:
+    if cycle.distillation == 0 and cycle.easy_keep_fraction == 1:
         return targets, easy
     device = images.pixels.device
     ready = [teacher.to(device, memory_format=torch.channels_last) for teacher in teachers]  # type: ignore[call-overload]
     predictions = torch.stack([flip_averaged_probabilities(teacher, images.pixels) for teacher in ready]).mean(0)
-    if cycle.easy_share < 1:
+    if cycle.easy_keep_fraction < 1:
         easy = predictions.gather(1, images.labels[:, None])[:, 0].cpu() >= SURE
     if cycle.distillation > 0:
         labels = functional.one_hot(images.labels, predictions.shape[1]).float()

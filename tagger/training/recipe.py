@@ -1,7 +1,7 @@
-"""A training recipe: everything that decides a training's result besides the data."""
+"""A training recipe: all hyperparameters of a training, and the reading of recipes stored under earlier field names."""
 
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, Literal, TypeAlias, get_args
 
 Mix: TypeAlias = Literal["fashion-mnist", "catalog"]
@@ -33,10 +33,10 @@ NETWORKS_WITH_ORIGINAL_RECIPE: tuple[NetworkName, ...] = (
     "conv-dropout",
     "three-block",
 )
-"""Those that come from elsewhere with a recipe."""
+"""Networks of other projects, each with the recipe that its project states."""
 
 TORCHVISION_NETWORKS: tuple[NetworkName, ...] = ("resnet18", "mobilenet-v3", "efficientnet-b0")
-"""Those that torchvision has, with weights that it offers."""
+"""Networks of torchvision, which offers pretrained weights for them."""
 
 RecipeName: TypeAlias = Literal["modern", "original"]
 
@@ -45,83 +45,91 @@ RECIPES: tuple[RecipeName, ...] = get_args(RecipeName)
 Augmentation: TypeAlias = Literal["flip", "shift", "cutout"]
 
 AUGMENTATIONS: tuple[Augmentation, ...] = get_args(Augmentation)
-"""What may become of a picture each time that it is learnt: it is mirrored, moved, or a square of it is blackened."""
+"""Random changes to a training image: horizontal flip, translation, and cutout (a blackened square; DeVries and Taylor 2017,
+arXiv 1708.04552)."""
 
 Optimizer: TypeAlias = Literal["muon", "sgd", "adam"]
 
 
 @dataclass(frozen=True)
 class Cycle:
-    """One rise and fall of the learning rates, and what the network sees meanwhile."""
+    """One rise and fall of the learning rates, with the augmentation and the targets meanwhile."""
 
     epochs: int
-    peak: float = 1.0
-    """Highest learning rates, as a share of the recipe's."""
-    small_epochs: int = 0
-    """First epochs, on pictures shrunk to `small_side` pixels: less than half the work, and nothing lost at the end."""
-    small_side: int = 20
+    peak_lr_scale: float = 1.0
+    """Factor on the recipe's learning rates at the peak of this cycle."""
+    low_resolution_epochs: int = 0
+    """Progressive resizing: first epochs, on images of `low_resolution` pixels; less than half the work, without a loss."""
+    low_resolution: int = 20
+    """Side of the images in `low_resolution_epochs`, in pixels."""
     warmup_steps: int = 300
     label_smoothing: float = 0.0
-    erase_share: float = 0.5
-    erase_side: int = 11
+    cutout_probability: float = 0.5
+    cutout_size: int = 11
+    """Greatest side of the cut-out square, in pixels."""
     distillation: float = 0.0
-    """Share, in the targets, of what the teachers and the ends of the earlier cycles say together; the labels are the rest."""
-    easy_share: float = 1.0
-    """Share of the pictures whose labels these are sure of that is seen in an epoch, another one each time."""
-    native_weight: float = 1.0
-    """Weight of Fashion-MNIST's own pictures in a mix, beside 1 for each that stands for a photo."""
+    """Weight, 0..1, in the targets, of the mean prediction of the teachers and of the networks at the ends of earlier cycles;
+    the labels have the rest."""
+    easy_keep_fraction: float = 1.0
+    """Fraction of the easy images (those whose labels the same teachers predict confidently) that an epoch includes, others in
+    each epoch."""
+    fashion_mnist_weight: float = 1.0
+    """Loss weight of Fashion-MNIST's own images in a mix; images that stand for photos have 1."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what `fmtag retrain` ends with, besides the data; it stands in the bundle's card."""
+    """All hyperparameters of `fmtag retrain`: with the data they determine the bundle, whose card stores them."""
 
     cycles: tuple[Cycle, ...]
     batch_size: int = 128
     muon_lr: float = 0.02
-    """Relative step of the convolutions at its peak."""
+    """Peak learning rate of Muon, which trains the convolutions."""
     sgd_lr: float = 0.1
-    """Step of everything else at its peak; without Muon, of everything."""
+    """Peak learning rate of all other parameters; without Muon, of all."""
     optimizer: Optimizer = "muon"
-    """Muon beside Nesterov SGD, or one of SGD and Adam alone."""
-    steady: bool = False
+    """Muon together with Nesterov SGD, or one of SGD and Adam alone."""
+    constant_learning_rate: bool = False
     """Whether the learning rates stay at their peak, instead of rising and falling."""
-    mirrored: bool = True
-    """Whether every picture is seen both ways."""
+    alternating_flip: bool = True
+    """Whether every image is mirrored in every other epoch (Jordan 2024, arXiv 2404.00498)."""
     weight_decay: float = 5e-4
     shift: int = 2
-    """Pictures are moved by up to so many pixels each way, filled with background."""
-    averaging: float = 0.999
-    """Share of the old in the running average of the weights that ships, a step."""
-    balanced: bool = False
-    """Whether rare classes weigh as much as frequent ones."""
+    """Greatest random translation, in pixels each way; background fills the gap."""
+    ema_decay: float = 0.999
+    """Decay, per step, of the exponential moving average of the weights, which is the network that ships."""
+    class_weighted: bool = False
+    """Whether the loss weighs classes by their inverse frequency."""
     patience: int = 0
-    """Epochs without a lower held-out loss after which training ends, with the weights of the best one; 0 for never."""
+    """Early stopping: epochs without a lower validation loss after which training ends, with the weights of the best epoch; 0
+    turns it off."""
     seed: int = 0
     ensemble: int = 1
-    """Networks of which the bundle is made, trained one after another, each with the next seed."""
+    """Networks of the bundle, trained one after another, each with the next seed."""
     mix: Mix = "fashion-mnist"
-    """What is learnt: Fashion-MNIST as it is, or with all that the room `mix` makes of it."""
+    """Training set: Fashion-MNIST alone, or the mix that `tagger.synthesis.mix` makes with it for photos."""
     network: NetworkName = "base"
-    """The shape that is trained where it does not begin with a bundle's weights."""
+    """Architecture, where training does not begin with a bundle's weights."""
     start: str = ""
-    """The bundle or file whose weights training begins with, a bundle as its `model` column names it; empty for chance."""
+    """Bundle or file of the initial weights, a bundle as its `model` column names it; empty for random initialisation."""
     teachers: tuple[str, ...] = ()
-    """The bundles that the network is taught by, named likewise; before training, as the user names them."""
+    """Bundles whose predictions are distilled, named likewise; before training, as the user names them."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be trained."""
-        taught = bool(self.cycles) and (self.cycles[0].distillation > 0 or self.cycles[0].easy_share < 1)
-        if not self.cycles or (taught and not self.teachers):
-            raise ValueError("a recipe needs a cycle, and without a teacher nothing comes before the first one to learn from")
+        """Raise `ValueError` for a recipe without cycles, or whose first cycle distils without a teacher."""
+        distils = bool(self.cycles) and (self.cycles[0].distillation > 0 or self.cycles[0].easy_keep_fraction < 1)
+        if not self.cycles:
+            raise ValueError("a recipe needs at least one cycle")
+        if distils and not self.teachers:
+            raise ValueError("the first cycle distils, so the recipe needs teachers")
 
     @property
     def epochs(self) -> int:
-        """Passes over the pictures in all."""
+        """Total number of epochs."""
         return sum(cycle.epochs for cycle in self.cycles)
 
     def cycle_at(self, epoch: int) -> tuple[Cycle, int]:
-        """Return the cycle that `epoch`, counted from 0, belongs to, and that cycle's first epoch."""
+        """Return the cycle that contains `epoch`, counted from 0, and the first epoch of that cycle."""
         first = 0
         for cycle in self.cycles:
             if epoch < first + cycle.epochs:
@@ -130,6 +138,50 @@ class Recipe:
         raise IndexError(f"The recipe has {self.epochs} epochs, so none with the number {epoch}.")
 
 
-def with_recipe_defaults(of_card: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recipe as it stands in a card, with the defaults of what is newer than that card."""
-    return {item.name: item.default for item in fields(Recipe) if item.default is not MISSING} | dict(of_card)
+CYCLE_ALIASES: Mapping[str, str] = {
+    "peak": "peak_lr_scale",
+    "small_epochs": "low_resolution_epochs",
+    "small_side": "low_resolution",
+    "erase_share": "cutout_probability",
+    "erase_side": "cutout_size",
+    "easy_share": "easy_keep_fraction",
+    "native_weight": "fashion_mnist_weight",
+}
+"""Earlier names of fields of `Cycle`, in bundle cards, recipe files, checkpoints and studies, with the present ones."""
+
+RECIPE_ALIASES: Mapping[str, str] = {
+    "steady": "constant_learning_rate",
+    "mirrored": "alternating_flip",
+    "averaging": "ema_decay",
+    "balanced": "class_weighted",
+}
+"""Earlier names of fields of `Recipe`, likewise."""
+
+
+def with_current_names(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored recipe with the present names of its fields and of those of its cycles; unknown fields stay."""
+    return _with_cycles(_renamed(stored, RECIPE_ALIASES), lambda cycle: _renamed(cycle, CYCLE_ALIASES))
+
+
+def with_recipe_defaults(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored recipe with the present names, and the defaults of fields that are newer than its card."""
+    recipe = _defaults(fields(Recipe)) | with_current_names(stored)
+    return _with_cycles(recipe, lambda cycle: _defaults(fields(Cycle)) | cycle)
+
+
+def _with_cycles(recipe: dict[str, Any], change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """Return the recipe with each cycle changed; whatever else a damaged card has in their place stays."""
+    cycles = recipe.get("cycles")
+    if isinstance(cycles, list | tuple):
+        recipe["cycles"] = type(cycles)(change(cycle) if isinstance(cycle, dict) else cycle for cycle in cycles)
+    return recipe
+
+
+def _renamed(stored: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
+    return {aliases.get(name, name): value for name, value in stored.items()}
+
+
+def _defaults(of: tuple[Field[Any], ...]) -> dict[str, Any]:
+    """Return the defaults of those fields that have one, as JSON has them: lists in place of tuples."""
+    defaults = {item.name: item.default for item in of if item.default is not MISSING}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in defaults.items()}

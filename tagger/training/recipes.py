@@ -1,4 +1,4 @@
-"""The networks that come with fmtag: the shape of each, and the recipe that makes it."""
+"""The built-in networks: the architecture of each, and its training recipe."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -13,14 +13,14 @@ SHAPES: dict[NetworkName, NetworkConfig] = {
     "residual": NetworkConfig(widths=(32, 64, 128)),
     # The first network of many courses: one convolution and a linear layer.
     "linear-conv": NetworkConfig((16,), pooled=True, family="plain", norms=False),
-    # The one of TensorFlow's and Keras's tutorials.
+    # From the tutorials of TensorFlow and Keras.
     "conv-32-64": NetworkConfig((32, 64), pooled=True, family="plain", norms=False, dense=(128,), dropout=0.25),
-    # A search by hand over six models: the deepest of them, pooled, and the smallest, with strides, for devices.
+    # From a manual search over six models: the deepest of them, pooled, and the smallest, strided, for devices.
     "deep-pool": NetworkConfig((32, 64, 128), blocks=2, pooled=True, family="plain", norms=False, dense=(128,), dropout=0.3),
     "strided": NetworkConfig((16, 32, 64), family="plain", norms=False, dense=(64,), dropout=0.1),
-    # The one of PyTorch's tutorials.
+    # From the tutorials of PyTorch.
     "conv-dropout": NetworkConfig((32,), pooled=True, family="plain", norms=False, dense=(128,), dropout=0.3),
-    # VGG's idea (Simonyan and Zisserman 2014, arXiv 1409.1556), small, with batch norms.
+    # A small VGG (Simonyan and Zisserman 2014, arXiv 1409.1556) with batch normalisation.
     "three-block": NetworkConfig((32, 64, 128), pooled=True, family="plain", dense=(256,), dropout=0.15),
     "resnet18": NetworkConfig(family="resnet18"),
     "mobilenet-v3": NetworkConfig(family="mobilenet-v3"),
@@ -28,85 +28,88 @@ SHAPES: dict[NetworkName, NetworkConfig] = {
 }
 
 RESIDUAL = (
-    Cycle(epochs=44, small_epochs=16, label_smoothing=0.05),
-    # A gentler second one (SGDR, arXiv 1608.03983), on harder pictures now that the easy ones are known.
-    Cycle(epochs=40, peak=0.5, erase_share=0.75, erase_side=15),
-    # The third also learns what the ends of the first two say together, which is more than either knows.
-    Cycle(epochs=28, peak=0.5, distillation=0.7),
+    Cycle(epochs=44, low_resolution_epochs=16, label_smoothing=0.05),
+    # A warm restart (SGDR, arXiv 1608.03983) with lower learning rates and stronger cutout.
+    Cycle(epochs=40, peak_lr_scale=0.5, cutout_probability=0.75, cutout_size=15),
+    # The third also distils the mean of the first two cycles' networks, which is more accurate than either.
+    Cycle(epochs=28, peak_lr_scale=0.5, distillation=0.7),
 )
 
-# One long cycle each, from teachers that know already which pictures have something to teach: an hour or two on two cores.
-BASE = (Cycle(epochs=110, small_epochs=44, distillation=0.7, easy_share=0.3),)
-TINY = (Cycle(epochs=130, small_epochs=50, distillation=0.7, easy_share=0.3),)
+# One long cycle each. The teachers are there from the start, so easy images can be left out: an hour or two on two cores.
+BASE = (Cycle(epochs=110, low_resolution_epochs=44, distillation=0.7, easy_keep_fraction=0.3),)
+TINY = (Cycle(epochs=130, low_resolution_epochs=50, distillation=0.7, easy_keep_fraction=0.3),)
 
-# What networks that others have drawn get from us: a good teacher, and pictures moved, mirrored and cut out.
-MODERN = (Cycle(epochs=30, distillation=0.7, easy_share=0.3),)
+# For the networks of other projects: distillation, and all augmentations.
+MODERN = (Cycle(epochs=30, distillation=0.7, easy_keep_fraction=0.3),)
 
-# Those of them that are too small to know every picture both ways and with holes: all of them, and as they are.
-SMALL = (Cycle(epochs=30, distillation=0.7, erase_share=0.0),)
-UNCHANGED: tuple[NetworkName, ...] = ("linear-conv", "conv-dropout", "strided")
+# For those of them that are too small to fit flipped and cut-out images too: every image in each epoch, unchanged.
+SMALL = (Cycle(epochs=30, distillation=0.7, cutout_probability=0.0),)
+UNAUGMENTED: tuple[NetworkName, ...] = ("linear-conv", "conv-dropout", "strided")
 
-# One that goes on learning for longer than they do.
+# For one that still improves after 30 epochs.
 LONGER = (replace(MODERN[0], epochs=90),)
 
 BATCHES: dict[NetworkName, int] = {"resnet18": 256}
-"""Sizes of batches that are not `Recipe`'s: with eleven million weights, Muon's step costs more than a small one's pictures."""
+"""Batch sizes other than `Recipe`'s default: with 11 million weights a step of Muon costs more than small batches."""
 
 CYCLES: dict[NetworkName, tuple[Cycle, ...]] = {
     "base": BASE,
     "tiny": TINY,
     "residual": RESIDUAL,
     "three-block": LONGER,
-    **dict.fromkeys(UNCHANGED, SMALL),
+    **dict.fromkeys(UNAUGMENTED, SMALL),
 }
-"""Of the networks that have a recipe of their own; the others have `MODERN`."""
+"""Cycles of the networks that have their own; the others have `MODERN`."""
 
 TEACHERS: dict[NetworkName, tuple[str, ...]] = {"base": ("residual", "tiny"), "residual": ()}
-"""The bundles that teach a network where no others are named; most are taught by `residual`."""
+"""Default teachers, where not `residual` alone."""
 
-# As their projects state it, or as tutorials do where they do not: Adam as it comes, pictures as they are.
-ORIGINAL = Cycle(epochs=10, erase_share=0.0)
+# As the projects state it, or tutorials where they do not: Adam with its defaults, no augmentation.
+ORIGINAL = Cycle(epochs=10, cutout_probability=0.0)
 
-# A shop's own labels, for a network that knows products already: gently, in small batches, as there may be a few hundred.
-OWN = Cycle(epochs=40, peak=0.3, warmup_steps=30, erase_share=0.3, label_smoothing=0.05)
+# Fine-tuning on labels of one's own: low learning rates and small batches, as there may be only a few hundred photos.
+OWN = Cycle(epochs=40, peak_lr_scale=0.3, warmup_steps=30, cutout_probability=0.3, label_smoothing=0.05)
 
 CATALOG_EPOCHS = 20
-"""Passes over the mix that made the bundle `catalog`."""
+"""Epochs on the mix of the bundle `catalog`."""
 
 
 def recipe_of(network: NetworkName, epochs: int | None = None, seed: int = Recipe.seed, teachers: Sequence[str] = ()) -> Recipe:
     """Return the recipe of a network for Fashion-MNIST.
 
-    In another number of epochs it is a single cycle, as its first. Where `teachers` are named, every cycle learns from them.
-    Pictures are not moved for the family "plain", whose dense layers know where a product lies, as it always does.
+    Another number of `epochs` gives a single cycle with the values of the first. With `teachers` every cycle distils. The
+    family "plain" has no random shift: its dense layers rely on the position of the product, which is always the same.
     """
-    whole = CYCLES.get(network, MODERN)
-    cycles = _in_epochs(whole, epochs)
+    original = CYCLES.get(network, MODERN)
+    cycles = _in_epochs(original, epochs)
     if teachers:
-        share = max(cycle.distillation for cycle in whole)
-        cycles = tuple(replace(cycle, distillation=share) for cycle in cycles)
-    taught_by = tuple(teachers) or TEACHERS.get(network, ("residual",))
-    recipe = Recipe(cycles, BATCHES.get(network, Recipe.batch_size), seed=seed, network=network, teachers=taught_by)
+        weight = max(cycle.distillation for cycle in original)
+        cycles = tuple(replace(cycle, distillation=weight) for cycle in cycles)
+    names = tuple(teachers) or TEACHERS.get(network, ("residual",))
+    recipe = Recipe(cycles, BATCHES.get(network, Recipe.batch_size), seed=seed, network=network, teachers=names)
     if SHAPES[network].family == "plain":
-        recipe = replace(recipe, shift=0, mirrored=network not in UNCHANGED)
+        recipe = replace(recipe, shift=0, alternating_flip=network not in UNAUGMENTED)
     return recipe
 
 
 def _in_epochs(cycles: tuple[Cycle, ...], epochs: int | None) -> tuple[Cycle, ...]:
-    """Return the cycles as they are, or in another number of epochs a single one, as the first."""
+    """Return the cycles, or for another number of epochs a single one with the values of the first."""
     if epochs in (None, sum(cycle.epochs for cycle in cycles)):
         return cycles
     first = cycles[0]
-    return (replace(first, epochs=epochs, small_epochs=round(epochs * first.small_epochs / first.epochs)),)
+    low = round(epochs * first.low_resolution_epochs / first.epochs)
+    return (replace(first, epochs=epochs, low_resolution_epochs=low),)
 
 
 def override(recipe: Recipe, epochs: int | None = None, seed: int | None = None, teachers: Sequence[str] = ()) -> Recipe:
-    """Return the recipe with what is given in place of its own: epochs as in `recipe_of`, the seed, and who teaches.
+    """Return the recipe with another number of epochs (as in `recipe_of`), another seed or other teachers.
 
-    Raises `ConfigurationError` for teachers where no cycle has a share for what they say.
+    Raises `ConfigurationError` for teachers where no cycle distils.
     """
     if teachers and not any(cycle.distillation for cycle in recipe.cycles):
-        raise ConfigurationError("The recipe learns nothing from --distill-from; give a cycle of it a share of distillation.")
+        raise ConfigurationError(
+            "No cycle of the recipe distils, so --distill-from has no effect; set its distillation above 0, or omit the option."
+        )
     return replace(
         recipe,
         cycles=_in_epochs(recipe.cycles, epochs),
@@ -116,32 +119,36 @@ def override(recipe: Recipe, epochs: int | None = None, seed: int | None = None,
 
 
 def original_recipe(network: NetworkName, epochs: int | None = None, seed: int = Recipe.seed) -> Recipe:
-    """Return the recipe that the project of a network has, of those in `ORIGINALS`: Adam, and pictures as they are."""
+    """Return the recipe that a network's own project uses: Adam with a constant learning rate, no augmentation.
+
+    `network` is one of `NETWORKS_WITH_ORIGINAL_RECIPE`.
+    """
     return Recipe(
         (replace(ORIGINAL, epochs=epochs or ORIGINAL.epochs),),
         batch_size=32,
         sgd_lr=0.001,
         weight_decay=0.0,
         shift=0,
-        averaging=0.0,
+        ema_decay=0.0,
         optimizer="adam",
-        steady=True,
-        mirrored=False,
+        constant_learning_rate=True,
+        alternating_flip=False,
         seed=seed,
         network=network,
     )
 
 
 def catalog_recipe(epochs: int | None = None, seed: int = Recipe.seed) -> Recipe:
-    """Return the recipe of `catalog`, for a network that knows Fashion-MNIST already.
+    """Return the recipe of `catalog`, for a network that is already trained on Fashion-MNIST.
 
-    A cycle in which it learns photos, and a gentler one, a fourth of the epochs, in which it recalls Fashion-MNIST.
+    A cycle for photos, and one of a fourth of the epochs with lower learning rates and more weight on Fashion-MNIST, against
+    forgetting.
     """
     epochs = epochs or CATALOG_EPOCHS
-    recalling = epochs // 4
-    learning = Cycle(epochs - recalling, peak=0.6, warmup_steps=200, erase_share=0.3)
-    recall = Cycle(recalling, peak=0.25, warmup_steps=200, erase_share=0.3, native_weight=3.0)
-    return Recipe((learning, recall) if recalling else (learning,), seed=seed, mix="catalog")
+    rehearsal_epochs = epochs // 4
+    photos = Cycle(epochs - rehearsal_epochs, peak_lr_scale=0.6, warmup_steps=200, cutout_probability=0.3)
+    rehearsal = Cycle(rehearsal_epochs, peak_lr_scale=0.25, warmup_steps=200, cutout_probability=0.3, fashion_mnist_weight=3.0)
+    return Recipe((photos, rehearsal) if rehearsal_epochs else (photos,), seed=seed, mix="catalog")
 
 
 def own_recipe(
@@ -151,27 +158,32 @@ def own_recipe(
     teachers: Sequence[str] = (),
     pretrained: bool = False,
 ) -> Recipe:
-    """Return the recipe for labels of one's own: a gentle one for what has learnt already, a bundle's network or a
-    pretrained one, and steeper for a network from chance.
+    """Return the recipe for labels of one's own.
+
+    The learning rates are low for a trained network (a bundle's, where `network` is None, or a pretrained one), and full for
+    random initial weights.
     """
-    peak = OWN.peak if network is None or pretrained else 1.0
-    cycle = replace(OWN, epochs=epochs or OWN.epochs, peak=peak, distillation=0.7 if teachers else 0.0)
-    return Recipe((cycle,), batch_size=32, balanced=True, seed=seed, network=network or "residual", teachers=tuple(teachers))
+    peak = OWN.peak_lr_scale if network is None or pretrained else 1.0
+    cycle = replace(OWN, epochs=epochs or OWN.epochs, peak_lr_scale=peak, distillation=0.7 if teachers else 0.0)
+    return Recipe(
+        (cycle,), batch_size=32, class_weighted=True, seed=seed, network=network or "residual", teachers=tuple(teachers)
+    )
 
 
 def with_changes(recipe: Recipe, batch_size: int | None = None, lr: float | None = None) -> Recipe:
-    """Return the recipe with another size of batches, or other learning rates, all in the same proportion."""
-    share = 1.0 if lr is None else lr / recipe.sgd_lr
+    """Return the recipe with another batch size, or another learning rate; Muon's is scaled by the same factor."""
+    factor = 1.0 if lr is None else lr / recipe.sgd_lr
     return replace(
-        recipe, batch_size=batch_size or recipe.batch_size, sgd_lr=lr or recipe.sgd_lr, muon_lr=share * recipe.muon_lr
+        recipe, batch_size=batch_size or recipe.batch_size, sgd_lr=lr or recipe.sgd_lr, muon_lr=factor * recipe.muon_lr
     )
 
 
-def with_augmentations(recipe: Recipe, ways: Collection[Augmentation]) -> Recipe:
-    """Return the recipe with just these ways to change pictures, as far as it goes in each, else as far as most recipes do."""
-    cutout = "cutout" in ways
+def with_augmentations(recipe: Recipe, names: Collection[Augmentation]) -> Recipe:
+    """Return the recipe with exactly these augmentations, each as strong as in the recipe, or by default where it has none."""
+    cutout = "cutout" in names
     cycles = tuple(
-        replace(cycle, erase_share=(cycle.erase_share or Cycle.erase_share) if cutout else 0.0) for cycle in recipe.cycles
+        replace(cycle, cutout_probability=(cycle.cutout_probability or Cycle.cutout_probability) if cutout else 0.0)
+        for cycle in recipe.cycles
     )
-    shift = (recipe.shift or Recipe.shift) if "shift" in ways else 0
-    return replace(recipe, cycles=cycles, shift=shift, mirrored="flip" in ways)
+    shift = (recipe.shift or Recipe.shift) if "shift" in names else 0
+    return replace(recipe, cycles=cycles, shift=shift, alternating_flip="flip" in names)

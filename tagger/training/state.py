@@ -44,7 +44,7 @@ class TrainingState:
         if job.start is not None:
             load_start(network, job.start)
         network.to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(network, WeightEMA(network, job.recipe.averaging), build_optimizers(network, job.recipe))
+        return cls(network, WeightEMA(network, job.recipe.ema_decay), build_optimizers(network, job.recipe))
 
     def save(self, path: Path, identity: Mapping[str, Any]) -> None:
         """Replace the checkpoint of the training that `identity` describes."""

@@ -43,7 +43,7 @@ def train(job: TrainingJob) -> tuple[Network, list[EpochMetrics]]:
         state.restore(job.checkpoint, identity)
     images = job.images.to(job.device)
     held_out = None if job.held_out is None else job.held_out.to(job.device)
-    class_weights = balanced_class_weights(images.labels, job.config.classes) if recipe.balanced else None
+    class_weights = balanced_class_weights(images.labels, job.config.classes) if recipe.class_weighted else None
 
     first_epoch, step_side = len(state.history), 0
     for epoch in range(first_epoch, recipe.epochs):
@@ -62,8 +62,8 @@ def train(job: TrainingJob) -> tuple[Network, list[EpochMetrics]]:
         torch.manual_seed(_epoch_seed(recipe, epoch))  # for dropout, so that a resumed training draws the same
         state.network.train()
         for step, (pixels, chosen) in enumerate(_batches(images, recipe, epoch, easy), (epoch - cycle_start) * steps_per_epoch):
-            share = cycle.peak
-            if not recipe.steady:
+            share = cycle.peak_lr_scale
+            if not recipe.constant_learning_rate:
                 share *= learning_rate_share(step, steps_per_epoch * cycle.epochs, cycle.warmup_steps)
             set_learning_rates(state.optimizers, share)
             photo = None if images.photo is None else images.photo[chosen]
@@ -109,7 +109,7 @@ def _epoch_seed(recipe: Recipe, epoch: int) -> int:
 def _image_side(recipe: Recipe, epoch: int) -> int:
     """Return the side, in pixels, to which an epoch's images are resized."""
     cycle, cycle_start = recipe.cycle_at(epoch)
-    return cycle.small_side if epoch - cycle_start < cycle.small_epochs else FULL_SIDE
+    return cycle.low_resolution if epoch - cycle_start < cycle.low_resolution_epochs else FULL_SIDE
 
 
 def _count_steps(easy: Tensor, recipe: Recipe, cycle: Cycle) -> int:
@@ -124,7 +124,7 @@ def _count_steps(easy: Tensor, recipe: Recipe, cycle: Cycle) -> int:
 
 def _count_easy(easy: Tensor, cycle: Cycle) -> int:
     """Return how many of the easy images, bool (n,), an epoch trains on; it trains on all others."""
-    return round(cycle.easy_share * int(easy.sum()))
+    return round(cycle.easy_keep_fraction * int(easy.sum()))
 
 
 def _seconds_left(epoch: int, seconds: float, recipe: Recipe) -> float:
@@ -152,7 +152,7 @@ def _batches(images: Images, recipe: Recipe, epoch: int, easy: Tensor | None = N
     rng = torch.Generator().manual_seed(_epoch_seed(recipe, epoch))
     mirrored = torch.rand(len(images), generator=torch.Generator().manual_seed(recipe.seed)) < 0.5
     # Every image both ways within two epochs: alternating flip, arXiv 2404.00498.
-    mirrored = ((mirrored ^ (epoch % 2 == 1)) & recipe.mirrored).to(images.pixels.device)
+    mirrored = ((mirrored ^ (epoch % 2 == 1)) & recipe.alternating_flip).to(images.pixels.device)
     order = torch.randperm(len(images), generator=rng)
     if easy is not None:
         order = order[~easy[order] | (easy[order].cumsum(0) <= _count_easy(easy, cycle))]
@@ -160,7 +160,7 @@ def _batches(images: Images, recipe: Recipe, epoch: int, easy: Tensor | None = N
     for start in range(0, len(order) - recipe.batch_size + 1, recipe.batch_size):
         chosen = order[start : start + recipe.batch_size]
         pixels = random_shift_flip(images.pixels[chosen], mirrored[chosen], recipe.shift, rng)
-        yield cutout(pixels, cycle.erase_share, cycle.erase_side, rng), chosen
+        yield cutout(pixels, cycle.cutout_probability, cycle.cutout_size, rng), chosen
 
 
 def _resized(pixels: Tensor, side: int) -> Tensor:
@@ -222,7 +222,7 @@ def _loss(
         functional.cross_entropy(logits.float(), targets[:, : logits.shape[1]], label_smoothing=smoothing, reduction="none")
         for logits in (photo_logits, native_logits)
     )
-    return torch.where(photo, photo_losses, cycle.native_weight * native_losses).mean()
+    return torch.where(photo, photo_losses, cycle.fashion_mnist_weight * native_losses).mean()
 
 
 def _is_faster_in_bfloat16(network: nn.Module) -> bool:

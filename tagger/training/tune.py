@@ -1,12 +1,10 @@
-"""Search for a better recipe: short trials, judged on what is held out, in a study that can be gone on with."""
+"""Hyperparameter search: short trials, ranked by the validation loss, in an Optuna study that can be continued."""
 
 import hashlib
 import math
 import platform
-import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -20,9 +18,8 @@ from tagger.catalog.output_paths import Input, Output, check_output_paths, fashi
 from tagger.data import fashion_mnist, splits
 from tagger.data.images import Images
 from tagger.data.labels import LABELS
-from tagger.errors import LedgerError, LockedError, TrainingError, TuningError
+from tagger.errors import TrainingError
 from tagger.files import remove_leftovers
-from tagger.lock import file_lock
 from tagger.models import bundle
 from tagger.models.card import files_of
 from tagger.training import recipe_file
@@ -31,53 +28,57 @@ from tagger.training.history import EpochMetrics
 from tagger.training.job import TrainingJob
 from tagger.training.recipe import Recipe
 from tagger.training.recipes import SHAPES, recipe_of
+from tagger.training.search_space import params_to_recipe, recipe_to_params, suggest_recipe
 from tagger.training.settings import TuneSettings
+from tagger.training.study import (
+    check_settings,
+    ended_trials,
+    exclusive,
+    fail_interrupted_trials,
+    import_optuna,
+    open_study,
+)
 from tagger.training.trainer import train
 
 if TYPE_CHECKING:
     import optuna
 
-STUDY = "fmtag"
-"""The study's name in its file."""
+WARMUP_DIVISOR = 20
+"""The warm-up of a trial takes at most this part of its steps. With the warm-up of a full training, short trials would end
+before the peak of the learning rates, and favour rates that are too high."""
 
-OF_CYCLE = ("erase_share", "erase_side", "label_smoothing", "distillation")
-"""What is searched of the first cycle; all else is the recipe's own."""
-
-WARMUP = 20
-"""Share of a trial's steps, as a divisor, in which the learning rates rise at most: with the warm-up of a full training, short
-trials would end before the peak, and find rates that are too high."""
-
-PRUNED_FROM = 2
-"""The first epoch after which a trial that is behind may end."""
+Objective = Callable[[Recipe, Callable[[EpochMetrics], None]], None]
+"""Trains with a recipe and passes the metrics of each epoch on."""
 
 
 @dataclass(frozen=True)
 class TrialMetrics:
-    """How a trial ended: figures of its last epoch, by the averaged weights, on the held-out images."""
+    """Result of a trial: metrics of the averaged network on the validation images after its last epoch."""
 
     number: int
-    """Counted from 1, which is the recipe as it stands; trials that were interrupted do not count."""
+    """Counted from 1, which is the unchanged recipe; trials that were interrupted do not count."""
     loss: float | None
-    """Cross-entropy in nats; None where there was not even one epoch."""
+    """Cross-entropy in nats; None where not even one epoch was completed."""
     accuracy: float | None
+    """0..1"""
     epochs: int
     seconds: float
     why: str
-    """Why it ended early; empty where it did not."""
+    """Why the trial was stopped early; empty where it was not."""
 
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What a study has found."""
+    """Result of a study."""
 
     recipe: Recipe
-    """The network's own, in all its epochs, with the values of the best trial."""
+    """The network's recipe in all its epochs, with the parameters of the best trial."""
     best: TrialMetrics
     first: TrialMetrics
-    """The recipe as it stands."""
+    """The trial of the unchanged recipe."""
     trials: int
     held_out: int
-    """Images that judged."""
+    """Number of validation images."""
 
 
 def tune(
@@ -85,12 +86,12 @@ def tune(
     report: Callable[[TrialMetrics, TrialMetrics], None] = lambda done, best: None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> StudyResult:
-    """Go on with the study until it has `settings.trials` trials, and return the best, whose recipe is in `settings.out`.
+    """Run trials until the study has `settings.trials`, and write the recipe of the best one to `settings.out`.
 
-    `report` gets each trial that ends, and the best so far. The test set is never opened. A study that is stopped loses no more
-    than the trial in hand, and ends as if it had not been. Raises `TuningError` where the study cannot be gone on with,
-    `LockedError` where another search has it, `TrainingError` where the recipe as it stands cannot be trained or a teacher has
-    other labels.
+    `report` is called with each trial that ends and the best so far, `tell` with notes for the user. The test set is never
+    read. An interrupted search loses only the running trial, and when continued ends with the same result as without the
+    interruption. Raises `TuningError` where the study cannot be continued, `LockedError` where another search uses it, and
+    `TrainingError` where the unchanged recipe cannot be trained or a teacher has other labels.
     """
     path = settings.study or (settings.out.with_suffix(".sqlite") if settings.out.name else settings.out)
     checkpoint, lock = (Path(f"{path}.{end}") for end in ("checkpoint.pt", "lock"))
@@ -101,159 +102,128 @@ def tune(
             *fashion_mnist_files(settings.data),
         ],
     )
-    _library()
-    with _exclusive(path, lock):
-        in_full = recipe_of(settings.network, None, settings.seed, settings.teachers)
-        base = _short(recipe_of(settings.network, settings.epochs, settings.seed, settings.teachers), settings.images)
-        loaded = [bundle.load(name) for name in base.teachers]
-        for teacher in loaded:
+    import_optuna()
+    with exclusive(path, lock):
+        full_recipe = recipe_of(settings.network, None, settings.seed, settings.teachers)
+        base = _with_short_warmup(
+            recipe_of(settings.network, settings.epochs, settings.seed, settings.teachers), settings.images
+        )
+        teachers = [bundle.load(name) for name in base.teachers]
+        for teacher in teachers:
             check_teacher(teacher.model, teacher.card, LABELS)
-        whole = fashion_mnist.load_fashion_mnist("train", settings.data)
-        pictures, held_out = splits.validation_split(whole)
-        pictures = pictures.take(_chosen(len(pictures), settings))
-        teachers = [_Remembered(teacher.network()) for teacher in loaded]
-
-        def judged(recipe: Recipe, watch: Callable[[EpochMetrics], None]) -> None:
-            try:
-                shape = SHAPES[recipe.network]
-                train(TrainingJob(recipe, shape, pictures, held_out, checkpoint, on_epoch=watch, teachers=teachers))
-            finally:
-                checkpoint.unlink(missing_ok=True)
-
+        images = fashion_mnist.load_fashion_mnist("train", settings.data)
+        training, validation = splits.validation_split(images)
+        objective = _objective(training.take(_subset(len(training), settings)), validation, teachers, checkpoint)
         for file in (checkpoint, settings.out):
             remove_leftovers(file)
         checkpoint.unlink(missing_ok=True)
-        about = _about(settings, base, [teacher.model for teacher in loaded], whole)
-        with _opened(path) as study:
-            _check_about(study, about, path)
-            _forget_interrupted(study)
-            if count := len(_ended(study)):
-                tell(f"{path} has {count} trials already; this goes on to {max(count, settings.trials)}.")
-            while len(_ended(study)) < settings.trials:
-                done = _trial(study, base, judged)
-                found = _found(study, in_full, len(held_out))
-                report(done, found.best)
-                if found.best.number == done.number:
-                    _write(settings, found, about)
-            found = _found(study, in_full, len(held_out))
-            _write(settings, found, about)  # once more, with the number of trials that it is the best of
-        return found
+        shared = _shared_settings(settings, base, [teacher.model for teacher in teachers], images)
+        with open_study(path) as study:
+            check_settings(study, shared, path)
+            fail_interrupted_trials(study)
+            if count := len(ended_trials(study)):
+                tell(f"{path} has {count} trials already; the search continues to {max(count, settings.trials)}.")
+            while len(ended_trials(study)) < settings.trials:
+                done = _run_trial(study, base, objective)
+                result = _study_result(study, full_recipe, len(validation))
+                report(done, result.best)
+                if result.best.number == done.number:
+                    _write(settings, result, shared)
+            result = _study_result(study, full_recipe, len(validation))
+            _write(settings, result, shared)  # again, with the final number of trials
+        return result
 
 
-def _short(recipe: Recipe, images: int) -> Recipe:
-    """Return the recipe of a trial, whose warm-up is no longer than the trial can bear."""
+def _objective(training: Images, validation: Images, teachers: Sequence[bundle.Bundle], checkpoint: Path) -> Objective:
+    """Return the function that trains a trial's recipe; its checkpoint does not outlive the trial."""
+    networks = [_CachedTeacher(teacher.network()) for teacher in teachers]
+
+    def objective(recipe: Recipe, report: Callable[[EpochMetrics], None]) -> None:
+        try:
+            shape = SHAPES[recipe.network]
+            train(TrainingJob(recipe, shape, training, validation, checkpoint, on_epoch=report, teachers=networks))
+        finally:
+            checkpoint.unlink(missing_ok=True)
+
+    return objective
+
+
+def _with_short_warmup(recipe: Recipe, images: int) -> Recipe:
+    """Return the recipe of a trial, its warm-up limited by `WARMUP_DIVISOR`."""
     first = recipe.cycles[0]
-    steps = max(1, first.epochs * images // recipe.batch_size // WARMUP)
+    steps = max(1, first.epochs * images // recipe.batch_size // WARMUP_DIVISOR)
     return replace(recipe, cycles=(replace(first, warmup_steps=min(first.warmup_steps, steps)), *recipe.cycles[1:]))
 
 
-def values_of(recipe: Recipe) -> dict[str, Any]:
-    """Return what the search would choose, as it stands in a recipe."""
-    own = ("muon_lr", "sgd_lr", "weight_decay", "batch_size", "shift", "mirrored")
-    first = recipe.cycles[0]
-    of_cycle = {name: getattr(first, name) for name in OF_CYCLE if name != "distillation" or first.distillation}
-    return {name: getattr(recipe, name) for name in own} | of_cycle
-
-
-def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
-    """Return a recipe with what the search has chosen, in three digits: more would only look precise."""
-    rounded: dict[str, Any] = {
-        name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in values.items()
-    }
-    of_cycle = {name: rounded.pop(name) for name in OF_CYCLE if name in rounded}
-    return replace(recipe, cycles=(replace(recipe.cycles[0], **of_cycle), *recipe.cycles[1:]), **rounded)
-
-
-def suggest(trial: "optuna.trial.BaseTrial", taught: bool) -> None:
-    """Choose all that is searched; with `taught`, also the share of what teachers say."""
-    trial.suggest_float("muon_lr", 0.004, 0.1, log=True)
-    trial.suggest_float("sgd_lr", 0.02, 0.5, log=True)
-    trial.suggest_float("weight_decay", 5e-5, 5e-3, log=True)
-    trial.suggest_categorical("batch_size", (64, 128, 256))
-    trial.suggest_int("shift", 0, 3)
-    trial.suggest_categorical("mirrored", (True, False))
-    trial.suggest_float("erase_share", 0.0, 0.8)
-    trial.suggest_int("erase_side", 5, 17, step=2)  # a square has a middle, so that even sides are the next odd ones
-    trial.suggest_float("label_smoothing", 0.0, 0.15)
-    if taught:
-        trial.suggest_float("distillation", 0.1, 0.95)
-
-
-def _trial(
-    study: "optuna.Study", base: Recipe, judged: Callable[[Recipe, Callable[[EpochMetrics], None]], None]
-) -> TrialMetrics:
-    """Train by the next recipe, keep in the study how it ended, and return that."""
-    optuna = _library()
-    ended = len(_ended(study))
+def _run_trial(study: "optuna.Study", base: Recipe, objective: Objective) -> TrialMetrics:
+    """Train with the next recipe, store the outcome in the study, and return it."""
+    optuna = import_optuna()
+    ended = len(ended_trials(study))
     if not ended and not study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,)):
-        study.enqueue_trial(values_of(base))
-    # A seed a trial, so that one that was interrupted, and all after it, come out as if it had not been.
+        study.enqueue_trial(recipe_to_params(base))
+    # One seed per trial, so that an interrupted trial and all after it have the same result as without the interruption.
     study.sampler = optuna.samplers.TPESampler(seed=(base.seed * 1_000_003 + ended) % 2**32)
     trial = study.ask()
-    suggest(trial, base.cycles[0].distillation > 0)
-    seen: list[EpochMetrics] = []
+    suggest_recipe(trial, base.cycles[0].distillation > 0)
+    history: list[EpochMetrics] = []
 
-    def watch(metrics: EpochMetrics) -> None:
-        seen.append(metrics)
+    def report(metrics: EpochMetrics) -> None:
+        history.append(metrics)
         if metrics.held_out_loss is None or not math.isfinite(metrics.held_out_loss):
             raise TrainingError("The held-out loss is no longer a number.")
         trial.report(metrics.held_out_loss, metrics.epoch)
         if metrics.epoch < metrics.epochs and trial.should_prune():
             raise optuna.TrialPruned
 
-    started, why = time.monotonic(), ""
+    started, stop_reason = time.monotonic(), ""
     try:
-        judged(with_values(base, trial.params), watch)
+        objective(params_to_recipe(base, trial.params), report)
     except optuna.TrialPruned:
-        why = "behind the others"
+        stop_reason = "behind the others"
     except TrainingError as error:
-        if not ended:  # then there would be nothing to compare with
+        if not ended:  # without a first trial there is nothing to compare with
             raise
-        why = str(error)
-    accuracy = seen[-1].held_out_accuracy if seen else None
-    seconds = time.monotonic() - started
-    for name, value in {"number": ended + 1, "accuracy": accuracy, "seconds": seconds, "epochs": len(seen), "why": why}.items():
+        stop_reason = str(error)
+    attributes = {
+        "number": ended + 1,
+        "accuracy": history[-1].held_out_accuracy if history else None,
+        "seconds": time.monotonic() - started,
+        "epochs": len(history),
+        "why": stop_reason,
+    }
+    for name, value in attributes.items():
         trial.set_user_attr(name, value)
-    if why:
+    if stop_reason:
         return _trial_metrics(study.tell(trial, state=optuna.trial.TrialState.PRUNED))
-    return _trial_metrics(study.tell(trial, seen[-1].held_out_loss))
+    return _trial_metrics(study.tell(trial, history[-1].held_out_loss))
 
 
-def _found(study: "optuna.Study", in_full: Recipe, held_out: int) -> StudyResult:
-    """Return the best of the trials that went to their end, of equal ones the first, as a recipe for a full training."""
-    trials = _ended(study)
+def _study_result(study: "optuna.Study", full_recipe: Recipe, held_out: int) -> StudyResult:
+    """Return the best of the completed trials, the first among equal ones, as a recipe for a full training."""
+    trials = ended_trials(study)
     best = min((trial for trial in trials if not trial.user_attrs["why"]), key=lambda trial: trial.value or 0.0)
-    return StudyResult(
-        with_values(in_full, best.params), _trial_metrics(best), _trial_metrics(trials[0]), len(trials), held_out
-    )
-
-
-def _ended(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
-    """Return the trials that count, in their order: all but those that were interrupted."""
-    states = _library().trial.TrialState
-    return study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
+    recipe = params_to_recipe(full_recipe, best.params)
+    return StudyResult(recipe, _trial_metrics(best), _trial_metrics(trials[0]), len(trials), held_out)
 
 
 def _trial_metrics(trial: "optuna.trial.FrozenTrial") -> TrialMetrics:
-    answers = trial.user_attrs
-    return TrialMetrics(
-        answers["number"], trial.value, answers["accuracy"], answers["epochs"], answers["seconds"], answers["why"]
-    )
+    stored = trial.user_attrs
+    return TrialMetrics(stored["number"], trial.value, stored["accuracy"], stored["epochs"], stored["seconds"], stored["why"])
 
 
-def _write(settings: TuneSettings, found: StudyResult, about: Mapping[str, Any]) -> None:
-    """Replace the recipe file by the best so far."""
-    optuna = _library()
-    answers = {
-        "trials": found.trials,
-        "trial": found.best.number,
-        "held_out_loss": found.best.loss,
-        "held_out_accuracy": found.best.accuracy,
-        "n": found.held_out,
-        "as_it_stands": {"held_out_loss": found.first.loss, "held_out_accuracy": found.first.accuracy},
-        "images": about["images"],
+def _write(settings: TuneSettings, result: StudyResult, shared: Mapping[str, Any]) -> None:
+    """Replace the recipe file by the best recipe so far, with the metrics and settings of the search."""
+    optuna = import_optuna()
+    metadata = {
+        "trials": result.trials,
+        "trial": result.best.number,
+        "held_out_loss": result.best.loss,
+        "held_out_accuracy": result.best.accuracy,
+        "n": result.held_out,
+        "as_it_stands": {"held_out_loss": result.first.loss, "held_out_accuracy": result.first.accuracy},
+        "images": shared["images"],
         "epochs": settings.epochs,
-        "study": dict(about),
+        "study": dict(shared),
         "versions": {
             "fmtag": version("fmtag"),
             "torch": torch.__version__,
@@ -261,36 +231,38 @@ def _write(settings: TuneSettings, found: StudyResult, about: Mapping[str, Any])
             "python": platform.python_version(),
         },
     }
-    recipe_file.write(settings.out, found.recipe, answers)
+    recipe_file.write(settings.out, result.recipe, metadata)
 
 
-def _chosen(count: int, settings: TuneSettings) -> Tensor:
-    """Return which of the training images all trials learn."""
+def _subset(count: int, settings: TuneSettings) -> Tensor:
+    """Return the indices, of `count` training images, of those that all trials use."""
     # RandomState's stream is frozen by numpy's compatibility policy; torch.randperm's is not.
     return torch.from_numpy(np.random.RandomState(settings.seed).permutation(count)[: settings.images])
 
 
-class _Remembered(nn.Module):
-    """A teacher that is asked about the same pictures in every trial, and computes its answers in the first alone.
+class _CachedTeacher(nn.Module):
+    """A teacher that computes its outputs for the same images once, in the first trial.
 
-    That would take longer than a trial of a small network.
+    To compute them again would take longer than a trial of a small network.
     """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.answers: dict[bytes, Tensor] = {}
+        self.outputs: dict[bytes, Tensor] = {}
 
     def forward(self, pixels: Tensor) -> Tensor:
         key = hashlib.sha256(pixels.numpy().tobytes()).digest()
-        if key not in self.answers:
-            self.answers[key] = self.network(pixels)
-        return self.answers[key]
+        if key not in self.outputs:
+            self.outputs[key] = self.network(pixels)
+        return self.outputs[key]
 
 
-def _about(settings: TuneSettings, base: Recipe, teachers: Sequence[str], whole: Images) -> dict[str, Any]:
-    """Return what has to be the same for trials to be compared."""
-    data = hashlib.sha256(whole.pixels.numpy().tobytes() + whole.labels.numpy().tobytes())
+def _shared_settings(settings: TuneSettings, base: Recipe, teachers: Sequence[str], images: Images) -> dict[str, Any]:
+    """Return all settings and data that must be equal for trials to be comparable, as JSON values."""
+    data = hashlib.sha256(images.pixels.numpy().tobytes() + images.labels.numpy().tobytes())
+    # Teachers by the names of their bundles, not by those that the user gives them.
+    recipe = asdict(base) | {"cycles": [asdict(cycle) for cycle in base.cycles], "teachers": []}
     return {
         "network": settings.network,
         "epochs": settings.epochs,
@@ -298,98 +270,5 @@ def _about(settings: TuneSettings, base: Recipe, teachers: Sequence[str], whole:
         "seed": settings.seed,
         "teachers": list(teachers),
         "data": data.hexdigest(),
-        "recipe": _as_json(base),
+        "recipe": recipe,
     }
-
-
-def _as_json(recipe: Recipe) -> dict[str, Any]:
-    """Return a recipe as it comes back from a file, with lists, and without the names by which the user calls teachers."""
-    cycles = [asdict(cycle) for cycle in recipe.cycles]
-    return asdict(recipe) | {"cycles": cycles, "teachers": []}
-
-
-def _check_about(study: "optuna.Study", about: dict[str, Any], path: Path) -> None:
-    """Keep in a new study what its trials share; raises `TuningError` where an older one's is something else."""
-    begun = study.user_attrs.get("about")
-    if begun is None and not study.get_trials(deepcopy=False):
-        study.set_user_attr("about", about)
-        return
-    others = [name for name in about if begun is None or begun.get(name) != about[name]]
-    named = [f"{name} {begun.get(name)}, not {about[name]}" for name in others if begun and name not in ("data", "recipe")]
-    if others:
-        raise TuningError(
-            f"The study {path} was begun with other settings ({'; '.join(named or others)}); give the same ones, or another "
-            "--study."
-        )
-
-
-def _forget_interrupted(study: "optuna.Study") -> None:
-    """Mark the trial that was in hand when a search was killed as failed, so that it is made again."""
-    states = _library().trial.TrialState
-    for trial in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
-        study.tell(trial.number, state=states.FAIL)
-
-
-@contextmanager
-def _exclusive(path: Path, lock: Path) -> Iterator[None]:
-    """Let no other search have the study while the block lasts."""
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(file_lock(lock, option="--study"))
-        except LockedError as error:
-            raise LockedError(f"Another search goes on in {path}; wait for its end, or stop it.") from error
-        except LedgerError as error:
-            raise TuningError(str(error)) from error
-        yield
-
-
-@contextmanager
-def _opened(path: Path) -> "Iterator[optuna.Study]":
-    """Give the study in a file, made where there is none; whatever is wrong with the file is one sentence."""
-    optuna = _library()
-    from sqlalchemy.engine import URL
-    from sqlalchemy.exc import SQLAlchemyError
-
-    _refuse_others(path)
-    try:
-        url = URL.create("sqlite", database=str(path.resolve())).render_as_string()
-        try:
-            storage = optuna.storages.RDBStorage(url)
-        except RuntimeError as error:
-            raise TuningError(f"{path} is another Optuna's; give --study another file.") from error
-        try:
-            yield optuna.create_study(
-                storage=storage,
-                study_name=STUDY,
-                load_if_exists=True,
-                pruner=optuna.pruners.MedianPruner(n_warmup_steps=PRUNED_FROM),
-            )
-        finally:
-            storage.remove_session()
-            storage.engine.dispose()
-    except (SQLAlchemyError, optuna.exceptions.OptunaError, OSError) as error:
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise TuningError(f"The study {path} cannot be read or written ({reason}); give --study another file.") from error
-
-
-def _refuse_others(path: Path) -> None:
-    """Raise `TuningError` for a file that is no study: Optuna would build its tables into any SQLite file."""
-    if not path.exists():
-        return
-    try:
-        with closing(sqlite3.connect(path)) as file:
-            tables = {name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except sqlite3.Error as error:
-        raise TuningError(f"{path} is no study, or damaged ({error}); give --study another file.") from error
-    if tables and tables.isdisjoint(("studies", "version_info")):
-        raise TuningError(f"{path} is no study, but another SQLite file; give --study another.")
-
-
-def _library() -> Any:
-    """Return Optuna, kept from logging; raises `TuningError` where it is not installed."""
-    try:
-        import optuna
-    except ImportError as error:
-        raise TuningError("The search needs Optuna; install it with pip install 'fmtag[tune]'.") from error
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna

@@ -1,4 +1,4 @@
-"""The headline of `fmtag adapt` in a few seconds: a shop's own labels in, a bundle that tags with them out."""
+"""`fmtag adapt` from end to end: a shop's own labels in, a bundle that tags with them out."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ from tagger.inference.tagger import Tagger
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SHAPES = {"Hose": (35, 10, 55, 110), "Tasche": (15, 40, 75, 80)}
-"""The shop's labels, which the bundle does not have, and the boxes that their photos show, on 90 x 120 pixels."""
+"""Labels that the bundle does not have, and the boxes that their photos show, on 90 x 120 pixels."""
 
 
 def draw(label: str, seed: int) -> Image.Image:
@@ -26,8 +26,8 @@ def draw(label: str, seed: int) -> Image.Image:
     return photo
 
 
-def test_a_shop_teaches_its_own_labels(photo_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of a catalog of 40 photos 24 are labelled: what was gained is said, and the new bundle tags the others, and new ones."""
+def test_a_bundle_learns_the_labels_of_a_shop(photo_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of 40 photos 24 are labelled: the gain is printed, and the new bundle tags the other photos, and new ones, correctly."""
     catalog = tmp_path / "catalog"
     catalog.mkdir()
     truth = {f"{number:02d}.png": list(SHAPES)[number % 2] for number in range(40)}

@@ -13,7 +13,8 @@ import pytest
 from helpers import draw_photo
 from markdown_it import MarkdownIt
 
-from tagger.adaptation.adapt import Adapted, Gain, Suspect
+from tagger.adaptation.adapt import AdaptationResult
+from tagger.adaptation.validation import AccuracyGain, SuspectLabel
 from tagger.cli.main import main
 from tagger.cli.printing import print_adapted, print_comparison
 from tagger.escaping import for_terminal
@@ -224,7 +225,10 @@ def test_adapt_shows_names_as_they_are(capfd: pytest.CaptureFixture[str], monkey
     name = f"[/x] :shoe:\n{FORGED}\x1b[31m"
     share = (0.5, 0.4, 0.6)
     print_adapted(
-        Adapted(3, gains=[Gain(name, 2, share, share)], suspects=[Suspect(name, name, name, 0.9)], notes=[name]), name
+        AdaptationResult(
+            3, gains=[AccuracyGain(name, 2, share, share)], suspects=[SuspectLabel(name, name, name, 0.9)], notes=[name]
+        ),
+        name,
     )
     out, _ = capfd.readouterr()
     assert not CONTROLS.search(out)

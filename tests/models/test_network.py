@@ -61,7 +61,7 @@ def test_every_recipe_fits_its_network(name: NetworkName) -> None:
     recipe = recipe_of(name)
     assert name == recipe.network
     if SHAPES[name].family == "plain":
-        assert all(0 == cycle.small_epochs for cycle in recipe.cycles)
+        assert all(0 == cycle.low_resolution_epochs for cycle in recipe.cycles)
     assert name == "residual" or recipe.teachers
 
 
@@ -70,10 +70,10 @@ def test_small_networks_see_pictures_as_they_are() -> None:
     small = ("linear-conv", "conv-dropout", "strided")
     for recipe in (recipe_of(name, *more) for name in small for more in ((), (5, 3, ("tiny",)))):
         assert (0, False, {0.0}) == told(recipe)
-        assert all(1 == cycle.easy_share and cycle.distillation for cycle in recipe.cycles)
+        assert all(1 == cycle.easy_keep_fraction and cycle.distillation for cycle in recipe.cycles)
     for name in set(NETWORKS) - set(small):
         assert (0 if SHAPES[name].family == "plain" else 2) == recipe_of(name).shift
-        assert recipe_of(name).mirrored
+        assert recipe_of(name).alternating_flip
 
 
 def test_tuning_keeps_the_learning_rates_in_proportion() -> None:
@@ -94,7 +94,7 @@ def test_augmenting_keeps_how_far_a_recipe_goes() -> None:
 
 
 def told(recipe: Recipe) -> tuple[int, bool, set[float]]:
-    return recipe.shift, recipe.mirrored, {cycle.erase_share for cycle in recipe.cycles}
+    return recipe.shift, recipe.alternating_flip, {cycle.cutout_probability for cycle in recipe.cycles}
 
 
 @pytest.mark.parametrize("name", NETWORKS_WITH_ORIGINAL_RECIPE)
@@ -122,7 +122,7 @@ def test_the_original_recipe_changes_no_picture(name: NetworkName, tmp_path: Pat
 @pytest.mark.parametrize("recipe", [Recipe((Cycle(8, warmup_steps=5),), 16, shift=0), original_recipe("linear-conv", 6)])
 def test_plain_networks_learn(tmp_path: Path, recipe: Recipe) -> None:
     """A few epochs teach a plain network with dropout where bars are, by either recipe: far beyond guessing's tenth."""
-    recipe = replace(recipe, averaging=0.8)
+    recipe = replace(recipe, ema_decay=0.8)
     network, figures = train_network(recipe, PLAIN, bars(240), bars(100, seed=1), tmp_path / "checkpoint.pt")
     assert figures[-1].held_out_accuracy > 0.5
     assert not network.training
@@ -131,7 +131,7 @@ def test_plain_networks_learn(tmp_path: Path, recipe: Recipe) -> None:
 def test_a_network_that_flattens_sees_whole_pictures(tmp_path: Path) -> None:
     """A recipe whose first epochs shrink pictures trains a plain network too, which sees them whole from the start."""
     _, figures = train_network(
-        Recipe((Cycle(2, small_epochs=1, warmup_steps=2),), 16), PLAIN, PICTURES, OTHERS, tmp_path / "c.pt"
+        Recipe((Cycle(2, low_resolution_epochs=1, warmup_steps=2),), 16), PLAIN, PICTURES, OTHERS, tmp_path / "c.pt"
     )
     assert 2 == len(figures)
 

@@ -67,7 +67,7 @@ def test_images_that_teachers_are_sure_of_are_easy(monkeypatch: pytest.MonkeyPat
     predicted[20:40, :] = SURE - 1e-3
     monkeypatch.setattr(distillation, "flip_averaged_probabilities", lambda network, pixels: predicted)
     for share, count in ((1.0, 0), (0.5, 40)):
-        targets, easy = distillation_targets(PICTURES, Cycle(1, easy_share=share), [random_network()])
+        targets, easy = distillation_targets(PICTURES, Cycle(1, easy_keep_fraction=share), [random_network()])
         assert count == easy.sum()
         assert not easy[:40].any()
         assert torch.equal(PICTURES.labels, targets)

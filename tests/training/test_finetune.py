@@ -25,7 +25,7 @@ from tagger.training.settings import TrainSettings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-RECIPE = Recipe((Cycle(epochs=6, warmup_steps=5),), batch_size=16, balanced=True, averaging=0.9)
+RECIPE = Recipe((Cycle(epochs=6, warmup_steps=5),), batch_size=16, class_weighted=True, ema_decay=0.9)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_a_worse_bundle_is_not_published(made: Path, photos: Path, tmp_path: Pat
     settings = TrainSettings(out, RECIPE, photos, start=str(made))
     finetune(settings, load_photos_to_learn(settings))
     before = bundle.load(str(out)).model
-    weak = Recipe((Cycle(epochs=1, peak=1e-6),), batch_size=16, network="residual")
+    weak = Recipe((Cycle(epochs=1, peak_lr_scale=1e-6),), batch_size=16, network="residual")
     worse = TrainSettings(out, weak, photos)
     with pytest.raises(TrainingError, match=r"worse than .* on the .* held-out images") as caught:
         finetune(worse, load_photos_to_learn(worse))
@@ -115,7 +115,7 @@ def test_the_command_trains_on_a_folder(made: Path, photos: Path, tmp_path: Path
     assert not caught.value.code
     card = bundle.load(str(tmp_path / "shop")).card
     assert ("hat", "scarf") == card.labels
-    assert (True, 2) == (card.recipe["balanced"], card.recipe["patience"])
+    assert (True, 2) == (card.recipe["class_weighted"], card.recipe["patience"])
     assert "held_out  accuracy" in capsys.readouterr().out
 
 

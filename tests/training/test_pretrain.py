@@ -69,7 +69,7 @@ def test_training_starts_from_a_file_of_weights(tmp_path: Path) -> None:
     torch.manual_seed(3)
     weights = BUILDERS["mobilenet-v3"]().state_dict()
     torch.save(weights, tmp_path / "mobile.pth")
-    recipe = replace(RECIPE, network="mobilenet-v3", sgd_lr=1e-9, muon_lr=1e-9, averaging=0.0)
+    recipe = replace(RECIPE, network="mobilenet-v3", sgd_lr=1e-9, muon_lr=1e-9, ema_decay=0.0)
     recipe = replace(recipe, cycles=(replace(recipe.cycles[0], epochs=1),))
     made = pretrain(TrainSettings(tmp_path / "new", recipe, pretrained=tmp_path / "mobile.pth")).bundle
     assert str(made.card.recipe["start"]).startswith("mobile.pth@")
@@ -89,7 +89,7 @@ def test_training_starts_from_a_bundle(tmp_path: Path) -> None:
 def test_fashion_mnist_alone_leaves_no_head_for_photos(tmp_path: Path) -> None:
     """From a bundle with a head for photos, training on Fashion-MNIST alone keeps just the head that is trained."""
     start = save_bundle(tmp_path / "start", replace(SMALL, photo_classes=11), photo_temperature=2.0)
-    gentle = replace(RECIPE, muon_lr=1e-9, sgd_lr=1e-9, averaging=0.0)
+    gentle = replace(RECIPE, muon_lr=1e-9, sgd_lr=1e-9, ema_decay=0.0)
     made = pretrain(TrainSettings(tmp_path / "new", gentle, start=str(start))).bundle
     assert (SMALL, 1.0) == (made.card.network, made.card.photo_temperature)
     assert not [name for name in made.weights if name.startswith("photo_head")]

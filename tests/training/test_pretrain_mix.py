@@ -31,7 +31,7 @@ from tagger.training.settings import TrainSettings
 
 SENDERS = 14
 
-CATALOG = replace(catalog_recipe(1, seed=3), batch_size=20, averaging=0.5)
+CATALOG = replace(catalog_recipe(1, seed=3), batch_size=20, ema_decay=0.5)
 
 
 @dataclass(frozen=True)

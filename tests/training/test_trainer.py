@@ -77,7 +77,7 @@ def test_resuming_before_and_within_a_distilled_cycle(tmp_path: Path, epoch: int
 
 def test_resuming_with_easy_images(tmp_path: Path) -> None:
     """A training that skips easy images resumes to the same weights."""
-    recipe = replace(RECIPE, cycles=(CYCLES[0], Cycle(3, warmup_steps=2, distillation=0.5, easy_share=0.2)))
+    recipe = replace(RECIPE, cycles=(CYCLES[0], Cycle(3, warmup_steps=2, distillation=0.5, easy_keep_fraction=0.2)))
     straight, _ = trained(tmp_path / "straight.pt", recipe)
     interrupted(tmp_path / "stopped.pt", 3, recipe)
     resumed, _ = trained(tmp_path / "stopped.pt", recipe, resume=True)
@@ -95,8 +95,8 @@ def test_result_is_ready_for_use(tmp_path: Path) -> None:
 
 def test_training_learns(tmp_path: Path) -> None:
     """A few more epochs teach the network where the bars are: far beyond guessing's tenth."""
-    cycle = Cycle(epochs=10, warmup_steps=5, erase_share=0.0)
-    recipe = Recipe((cycle,), batch_size=16, averaging=0.8, shift=0)
+    cycle = Cycle(epochs=10, warmup_steps=5, cutout_probability=0.0)
+    recipe = Recipe((cycle,), batch_size=16, ema_decay=0.8, shift=0)
     _, history = train_network(recipe, CONFIG, bars(240), bars(100, seed=1), tmp_path / "checkpoint.pt")
     assert history[-1].loss < history[0].loss
     assert history[-1].held_out_accuracy > 0.5
@@ -116,7 +116,7 @@ def test_learning_rates_rise_and_fall_in_every_cycle(tmp_path: Path, monkeypatch
     assert 15 == len(seen)
     for cycle, rates in zip(CYCLES, (seen[:10], seen[10:]), strict=True):
         top = rates.index(max(rates))
-        assert 0.5 * cycle.peak < rates[top] <= cycle.peak
+        assert 0.5 * cycle.peak_lr_scale < rates[top] <= cycle.peak_lr_scale
         assert sorted(rates[: top + 1]) == rates[: top + 1]
         assert sorted(rates[top:], reverse=True) == rates[top:]
         assert rates[-1] <= rates[top] / 3
@@ -126,14 +126,14 @@ def test_constant_learning_rates_stay_at_their_peak(tmp_path: Path, monkeypatch:
     """A recipe with constant learning rates takes every step at the peak of its cycle, the first and the last alike."""
     seen: list[float] = []
     monkeypatch.setattr(trainer, "set_learning_rates", lambda optimizers, share: seen.append(share))
-    trained(tmp_path / "checkpoint.pt", replace(RECIPE, steady=True))
+    trained(tmp_path / "checkpoint.pt", replace(RECIPE, constant_learning_rate=True))
     assert [1.0] * 10 + [0.5] * 5 == seen
 
 
 def test_targets_go_with_their_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each image of a batch comes with its own target, in cycles with and without distillation."""
     images = numbered_bars()
-    plain = Cycle(1, warmup_steps=1, erase_share=0.0)
+    plain = Cycle(1, warmup_steps=1, cutout_probability=0.0)
     recipe = Recipe((plain, replace(plain, distillation=0.4)), 16, shift=0)
     seen: list[tuple[Tensor, Tensor]] = []
     step = trainer._train_step
@@ -194,7 +194,7 @@ def test_class_weights_go_with_their_images(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(trainer, "_train_step", spy)
     for balanced in (True, False):
-        recipe = Recipe((Cycle(1, erase_share=0.0),), 16, shift=0, balanced=balanced)
+        recipe = Recipe((Cycle(1, cutout_probability=0.0),), 16, shift=0, class_weighted=balanced)
         train_network(recipe, CONFIG, images, OTHERS, tmp_path / "checkpoint.pt")
     for numbers, weights in seen[:5]:
         assert weights is not None
@@ -219,5 +219,5 @@ def test_a_diverging_loss_ends_training(tmp_path: Path) -> None:
 
 def test_time_left_grows_with_the_images_side() -> None:
     """An epoch at full side counts as much more than one at a small side as it has more pixels."""
-    recipe = Recipe((Cycle(3, small_epochs=1, small_side=14),))
+    recipe = Recipe((Cycle(3, low_resolution_epochs=1, low_resolution=14),))
     assert [8.0, 1.0, 0.0] == [trainer._seconds_left(epoch, 1.0, recipe) for epoch in range(3)]

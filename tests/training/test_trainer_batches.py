@@ -32,7 +32,7 @@ def test_augmented_batches_keep_their_form() -> None:
     for pixels, labels in drawn:
         assert ((16, 1, 28, 28), torch.uint8) == (tuple(pixels.shape), pixels.dtype)
         assert ((16,), torch.int64) == (tuple(labels.shape), labels.dtype)
-    plain = Recipe((Cycle(epochs=1, erase_share=0.0),), batch_size=16)
+    plain = Recipe((Cycle(epochs=1, cutout_probability=0.0),), batch_size=16)
     labels = torch.cat([labels for _, labels in batches(plain, images=numbered())])
     assert list(range(1, 65)) == sorted(labels.tolist())
 
@@ -40,7 +40,7 @@ def test_augmented_batches_keep_their_form() -> None:
 @pytest.mark.parametrize("shift", [0, 1, 2, 4])
 def test_images_move_by_no_more_than_the_shift(shift: int) -> None:
     """An image moves by at most `shift` pixels each way, all of those occur, and it stays with its label."""
-    plain = Recipe((Cycle(epochs=8, erase_share=0.0),), batch_size=16, shift=shift)
+    plain = Recipe((Cycle(epochs=8, cutout_probability=0.0),), batch_size=16, shift=shift)
     rows, columns = set(), set()
     for epoch in range(8):
         for pixels, labels in batches(plain, epoch, numbered()):
@@ -56,7 +56,7 @@ def test_images_move_by_no_more_than_the_shift(shift: int) -> None:
 
 def test_images_are_seen_both_ways_within_two_epochs() -> None:
     """Every image comes once as it is and once mirrored within two epochs."""
-    plain = Recipe((Cycle(epochs=2, erase_share=0.0),), batch_size=16, shift=0)
+    plain = Recipe((Cycle(epochs=2, cutout_probability=0.0),), batch_size=16, shift=0)
     sides: dict[int, set[int]] = {}
     for epoch in (0, 1):
         for pixels, labels in batches(plain, epoch, numbered()):
@@ -68,7 +68,7 @@ def test_images_are_seen_both_ways_within_two_epochs() -> None:
 def test_squares_are_cut_out() -> None:
     """A share of the images loses a square of at most `erase_side` pixels, and nothing else changes."""
     white = Images(torch.full((400, 1, 28, 28), 255, dtype=torch.uint8), torch.zeros(400, dtype=torch.int64))
-    recipe = Recipe((Cycle(epochs=1, erase_share=0.5, erase_side=5),), batch_size=16, shift=0)
+    recipe = Recipe((Cycle(epochs=1, cutout_probability=0.5, cutout_size=5),), batch_size=16, shift=0)
     black = torch.cat([(pixels == 0).sum(dim=(1, 2, 3)) for pixels, _ in batches(recipe, images=white)])
     assert 25 == black.max()
     assert 0.4 < (black > 0).float().mean() < 0.6
@@ -84,7 +84,7 @@ def test_batches_differ_from_epoch_to_epoch() -> None:
 def test_easy_images_are_seen_less() -> None:
     """An epoch has every image that is not easy, and the recipe's share of the easy ones, another one each time."""
     easy = torch.arange(80) >= 40
-    recipe = Recipe((Cycle(40, easy_share=0.25),), batch_size=5, teachers=("one",))
+    recipe = Recipe((Cycle(40, easy_keep_fraction=0.25),), batch_size=5, teachers=("one",))
     seen = [torch.cat([chosen for _, chosen in _batches(PICTURES, recipe, epoch, easy)]) for epoch in range(40)]
     for numbers in seen:
         assert 50 == len(numbers) == len(numbers.unique())

@@ -26,7 +26,7 @@ from tagger.training.recipe import Cycle, Recipe
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-GENTLE = Recipe((Cycle(epochs=2, warmup_steps=2, erase_share=0.0),), batch_size=16, weight_decay=0.0, shift=0)
+GENTLE = Recipe((Cycle(epochs=2, warmup_steps=2, cutout_probability=0.0),), batch_size=16, weight_decay=0.0, shift=0)
 
 
 def mixed(share: float = 0.5, images: Images = PICTURES) -> Images:
@@ -50,7 +50,7 @@ def test_a_head_without_images_of_its_kind_learns_nothing(tmp_path: Path, share:
 def gradients(targets: Tensor, photo: Tensor, native_weight: float = 1.0) -> dict[str, Tensor]:
     """Return the heads' gradients of one step."""
     network = random_network(TWO_HEADS)
-    trainer._train_step(network.train(), [], PICTURES.pixels, targets, Cycle(1, native_weight=native_weight), photo)
+    trainer._train_step(network.train(), [], PICTURES.pixels, targets, Cycle(1, fashion_mnist_weight=native_weight), photo)
     return {name: getattr(network, name).weight.grad for name in ("head", "photo_head")}
 
 
@@ -106,7 +106,7 @@ def test_resuming_with_two_heads_ends_in_the_same_weights(tmp_path: Path) -> Non
 
 def test_both_heads_are_trained(tmp_path: Path) -> None:
     """Where photos have other labels for the same bars than Fashion-MNIST, each head learns its own labels."""
-    recipe = Recipe((Cycle(epochs=10, warmup_steps=5, erase_share=0.0),), batch_size=16, averaging=0.8, shift=0)
+    recipe = Recipe((Cycle(epochs=10, warmup_steps=5, cutout_probability=0.0),), batch_size=16, ema_decay=0.8, shift=0)
     images = bars(240)
     photo = torch.arange(240) // 10 % 2 == 1
     labels = torch.where(photo, (images.labels + 3) % 10, images.labels)
