@@ -24,6 +24,11 @@ def labelled_items(given: str, image_column: str | None = None, label_column: st
     path = labels_location(given)
     opened = source.open_source(str(path), image_column)
     if not path.is_dir():
+        if not opened.columns:
+            raise SourceError(
+                f"{given} is a single photo without a label; give a folder with one subfolder per class, or a table with an "
+                "image and a label column."
+            )
         column = source.label_column(opened.columns, label_column, str(path))
         of_a_run = "group_confidence" in opened.columns  # there, `group` is a group of labels, not of photos
         for item in opened.items:

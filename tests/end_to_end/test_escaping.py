@@ -20,7 +20,7 @@ from tagger.cli.main import main
 from tagger.cli.printing import print_adapted, print_comparison
 from tagger.data.labels import LABELS
 from tagger.escaping import code_for_markdown, for_chart, for_html, for_json, for_markdown, for_terminal
-from tagger.evaluation.comparison_report import table
+from tagger.evaluation.tables import make_table, render_markdown
 from tagger.models import bundle
 
 ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -104,7 +104,7 @@ def cells(markdown: str) -> list[str]:
 def test_markdown_reads_back_as_the_text(text: str) -> None:
     """A cell holds the text and no markup, and a span of code holds it too."""
     shown = for_terminal(text).strip()
-    page = "\n".join(table(["title"], [[text]]))
+    page = "\n".join(render_markdown(make_table(["title"], [[text]])))
     assert cells(page)[1:] in ([shown], [""] if not shown else [])
     if shown:
         (code,) = [child for token in MARKDOWN.parse(code_for_markdown(text)) for child in token.children or []]

@@ -20,7 +20,8 @@ from tagger.data.labels import LABELS
 from tagger.errors import BundleError, OutputError
 from tagger.evaluation import charts
 from tagger.evaluation.evaluate import Evaluation, Example, evaluate, metrics_of
-from tagger.evaluation.html_report import MOST_PAIRS, REPORT_FILE, SUREST, html_report
+from tagger.evaluation.html_report import MOST_CONFIDENT, REPORT_FILE, html_report
+from tagger.evaluation.metrics_tables import MOST_PAIRS
 from tagger.evaluation.settings import EvaluateSettings
 from tagger.files import write_folder
 from tagger.metrics import classification
@@ -159,17 +160,17 @@ def test_the_page_says_what_the_figures_say(plain_report: Report) -> None:
     evaluation, files = plain_report
     figures, page = metrics_of(evaluation), page_of(files)
     assert "fmtag evaluate set" in page.words
-    [summary] = page.rows("Figures of model@0")
+    [summary] = page.rows("Metrics of model@0")
     assert ["set", "300"] == summary[:2]
     for cell, key in ((summary[2], "accuracy"), (summary[3], "macro_accuracy"), (summary[6], "unflagged_accuracy")):
         assert figures[key] == pytest.approx(float(cell.split()[0]), abs=5.1e-4)
     assert f"{figures['calibration_error']:.3f}" == summary[4]
-    assert f"{figures['unflagged_share']:.1%}" == summary[5]
+    assert f"{figures['unflagged_share']:.3f}" == summary[5]
     for row in page.rows("Precision, recall and F1 by class"):
         expected = figures["per_class"][row[0]]
         assert [f"{expected['n']}", *(f"{expected[key]:.3f}" for key in ("precision", "recall", "f1"))] == row[1:]
-    assert [str(row["n"]) for row in figures["reliability"]] == [row[1] for row in page.rows("Reliability by bins")]
-    assert [f"{row['accuracy']:.3f}" for row in figures["coverage"]] == [row[2] for row in page.rows("Accuracy of the surest")]
+    assert [str(row["n"]) for row in figures["reliability"]] == [row[1] for row in page.rows("Reliability by confidence")]
+    assert [f"{row['accuracy']:.4f}" for row in figures["coverage"]] == [row[2] for row in page.rows("Accuracy by coverage")]
     pairs = classification.confused_pairs(figures["confusion"])
     assert MOST_PAIRS < len(pairs)
     assert [[pair["true"], pair["said"] or "no tag", str(pair["n"])] for pair in pairs[:MOST_PAIRS]] == [
@@ -181,7 +182,7 @@ def test_all_counts_stand_in_the_page(plain_report: Report) -> None:
     """What the confusion matrix draws can be read too: the counts of a class sum up to it."""
     evaluation, files = plain_report
     confusion = metrics_of(evaluation)["confusion"]
-    rows = page_of(files).rows("All that was said")
+    rows = page_of(files).rows("All predictions of")
     assert list(LABELS) == [row[0] for row in rows]
     for (label, n, said), counts, without in zip(rows, confusion["counts"], confusion["without_tag"], strict=True):
         found = {name: int(count) for name, count in re.findall(r"(?:^|, )(.+?) (\d+) \([\d.]+%\)", said)}
@@ -196,13 +197,13 @@ def test_the_surest_are_shown(plain_report: Report) -> None:
     rows = sorted(evaluation.sources["set"], key=lambda row: -row.confidence)
     words = "".join(page_of(files).words.split())
     for name, right in (("wrong", False), ("right", True)):
-        chosen = [row for row in rows if row.right == right][:SUREST]
-        assert SUREST == len(chosen) == sum(file.startswith(f"1-{name}-") for file in files)
+        chosen = [row for row in rows if row.right == right][:MOST_CONFIDENT]
+        assert MOST_CONFIDENT == len(chosen) == sum(file.startswith(f"1-{name}-") for file in files)
         for number, row in enumerate(chosen, 1):
             shown = cv2.imdecode(np.frombuffer(files[f"1-{name}-{number:02}.png"], np.uint8), cv2.IMREAD_UNCHANGED)
-            assert row.picture is not None
-            assert np.array_equal(np.kron(row.picture, np.ones((4, 4), np.uint8)), shown)
-            said = f"true: {row.label} said: {row.said} confidence {row.confidence:.4f} {row.group}"
+            assert row.image is not None
+            assert np.array_equal(np.kron(row.image, np.ones((4, 4), np.uint8)), shown)
+            said = f"true: {row.label} predicted: {row.predicted} confidence {row.confidence:.4f} {row.group}"
             assert said.replace(" ", "") in words
 
 
@@ -235,7 +236,7 @@ def test_any_number_of_labels_can_be_drawn(count: int) -> None:
     """From two labels on, short or long, charts have a size that can be read, and the tables hold all of them."""
     labels = [f"{'label' if at % 2 else 'a label of a very long name'} {at}" for at in range(count)]
     files = html_report(evaluation_of(labels, 4 * count), [], "")
-    assert labels == [row[0] for row in page_of(files).rows("All that was said")]
+    assert labels == [row[0] for row in page_of(files).rows("All predictions of")]
     for name in ("1-confusion.png", "1-classes.png"):
         width, height = charts.size_of(files[name])
         assert 200 < width < 12 * charts.DPI
@@ -248,9 +249,9 @@ def test_all_right_and_all_unsure() -> None:
     right = Evaluation("m", {"a": "a", "b": "b"}, 0.5, {"set": [judged("a", "a", 1.0), judged("b", "b", 1.0, 1)]})
     words = page_of(html_report(right, [], "")).words
     assert "None: every prediction is right." in words
-    assert "There are none." in words
+    assert "None." in words
     unsure = replace(right, sources={"set": [judged("a", "b", 0.3), judged("a", "", 0.0, 1)]})
-    assert "the bundle's own threshold lets nothing pass" in page_of(html_report(unsure, [], "")).words
+    assert "no tag reaches the bundle's own threshold" in page_of(html_report(unsure, [], "")).words
 
 
 def test_several_sources_each_have_their_part() -> None:
@@ -260,10 +261,10 @@ def test_several_sources_each_have_their_part() -> None:
     sources = {"first": first.sources["set"], "second": second.sources["set"], "strange": strange}
     files = html_report(replace(first, sources=sources), [], "")
     page = page_of(files)
-    assert [["first", "40"], ["second", "50"], ["strange", "0"]] == [row[:2] for row in page.rows("Figures of")]
+    assert [["first", "40"], ["second", "50"], ["strange", "0"]] == [row[:2] for row in page.rows("Metrics of")]
     assert {"1-confusion.png", "2-confusion.png"} == {name for name in files if name.endswith("confusion.png")}
     assert "Of labels that the bundle lacks: Belt 3; 0 of these were flagged." in page.words
-    assert "No photo has a label of this bundle" in page.words
+    assert "No photo has a label of this bundle, so no accuracy" in page.words
 
 
 def test_loosely_mapped_photos_have_a_row_without_them() -> None:
@@ -271,7 +272,7 @@ def test_loosely_mapped_photos_have_a_row_without_them() -> None:
     evaluation = evaluation_of(LABELS, 40)
     rows = [replace(row, ambiguous=number % 4 == 0) for number, row in enumerate(evaluation.sources["set"])]
     page = page_of(html_report(replace(evaluation, sources={"set": rows}), [], ""))
-    assert [["set", "40"], ["set, unambiguous", "30"]] == [row[:2] for row in page.rows("Figures of")]
+    assert [["set", "40"], ["set, unambiguous", "30"]] == [row[:2] for row in page.rows("Metrics of")]
 
 
 # From real pictures ------------------------------------------------------------------------------------------------
@@ -285,7 +286,7 @@ def test_fashion_mnist_shows_its_own_pictures(small_bundle: Path, monkeypatch: p
     monkeypatch.setattr("tagger.data.fashion_mnist.load_fashion_mnist", lambda split, folder: pictures)
     evaluation = evaluate(EvaluateSettings(("fashion-mnist",), model=str(small_bundle)))
     for row, pixels, label in zip(evaluation.sources["fashion-mnist"], slice_["pixels"], slice_["labels"], strict=True):
-        assert np.array_equal(pixels, row.picture)
+        assert np.array_equal(pixels, row.image)
         assert LABELS[label] == row.label
     assert "1-wrong-01.png" in html_report(evaluation, [], "")
 
@@ -296,12 +297,12 @@ def test_photos_are_shown_small_and_gone_ones_said(small_bundle: Path, tmp_path:
     for number in range(3):
         draw_photo(number).save(tmp_path / "photos" / "Bag" / f"{number}.png")
     evaluation = evaluate(EvaluateSettings((str(tmp_path / "photos"),), model=str(small_bundle)))
-    assert all(row.picture is None for row in evaluation.sources["photos"])
+    assert all(row.image is None for row in evaluation.sources["photos"])
     (tmp_path / "photos" / "Bag" / "1.png").unlink()
     files = html_report(evaluation, [], "")
     shown = [content for name, content in files.items() if re.match("1-(wrong|right)-", name)]
     assert 2 == len(shown)
-    assert "The photo cannot be read any more." in page_of(files).words
+    assert "The photo can no longer be read." in page_of(files).words
     photos = [cv2.resize(np.asarray(draw_photo(number)), (96, 128), interpolation=cv2.INTER_AREA) for number in (0, 2)]
     for content in shown:
         found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1].astype(float)
