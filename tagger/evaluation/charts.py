@@ -197,7 +197,7 @@ def costs(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def thumbnail(pixels: Pixels) -> bytes:
-    """Return a PNG of a photo, uint8 (height, width, 3) RGB, or grey image (height, width), at most `SIDE` pixels wide and high.
+    """Return a PNG of a photo, uint8 (height, width, 3) RGB, or grey image (height, width), at most `SIDE` wide and high.
 
     An image of at most half that size is enlarged by a whole factor, so that its pixels stay visible.
     """

@@ -136,7 +136,10 @@ def pair_table(metrics: Metrics) -> Table:
     """Return the confused pairs of a true and a predicted class, the most frequent `MOST_PAIRS`; without rows if none."""
     pairs = confused_pairs(metrics["confusion"])
     title = f"The {MOST_PAIRS} most frequent of {len(pairs)} pairs" if len(pairs) > MOST_PAIRS else "All pairs"
-    rows = [[one["true"], one["said"] or NO_TAG, f"{one['n']:,}", f"{one['share']:.1%}"] for one in pairs[:MOST_PAIRS]]
+    rows = [
+        [true, predicted or NO_TAG, f"{n:,}", f"{share:.1%}"]
+        for true, predicted, n, share in (pair.values() for pair in pairs[:MOST_PAIRS])
+    ]
     return make_table(("true", "predicted", "images", "share of the true class"), rows, title, text=(0, 1))
 
 
