@@ -86,7 +86,7 @@ def test_seconds_of_training_are_those_of_the_cards(save: SaveBundle) -> None:
 def test_other_labels_are_refused(save: SaveBundle) -> None:
     """A bundle with other labels than Fashion-MNIST is refused in one sentence."""
     with pytest.raises(
-        BundleError, match="^other@.* has other labels .* compare bundles with the labels T-shirt/top, "
+        BundleError, match=r"^other@.* has other labels .* compare bundles with the labels T-shirt/top, "
     ) as caught:
         compared(save("other", labels=SOME_LABELS, groups=dict.fromkeys(SOME_LABELS, "letters")))
     assert "\n" not in str(caught.value)
@@ -97,7 +97,7 @@ def test_other_labels_below_an_adapter_are_refused(save: SaveBundle) -> None:
     name = save("adapted")
     card = json.loads((Path(name) / "card.json").read_text())
     (Path(name) / "card.json").write_text(json.dumps(card | {"taught_groups": dict.fromkeys(SOME_LABELS, "letters")}))
-    with pytest.raises(BundleError, match="^The network of adapted@.* has other labels"):
+    with pytest.raises(BundleError, match=r"^The network of adapted@.* has other labels"):
         compared(name)
 
 
