@@ -1,6 +1,6 @@
 """What a bundle gains from a shop's own photos, with labels for some of them or without any.
 
-    python benchmarks/adapt.py PACKSHOTS ON_MODEL OTHER_PRODUCTS HOME [--model catalog] [--draws 10] [--out benchmarks/adapt.md]
+    python -m benchmarks.accuracy.adapt PACKSHOTS ON_MODEL OTHER_PRODUCTS HOME [--model catalog] [--draws 10] [--out benchmarks/results/adapt.md]
 
 Each folder has a labels.csv (path,label,kind,group). Photos are decoded, cut and looked at once; all that follows is learnt
 from looks at hand, which are sliced and joined to catalogs of every kind.
@@ -29,15 +29,14 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from reporting import hardware, write
 from torch import Tensor
 
+from benchmarks.reporting import RESULTS, hardware, table, write
 from tagger.adaptation.active_learning import select_photos
 from tagger.adaptation.examples import LabelledExamples
 from tagger.adaptation.fit import STRENGTHS, cross_validate, fit_adapter
 from tagger.data.labels import GROUPS, LABELS, NONE
 from tagger.data.splits import kept_for_reporting
-from tagger.evaluation.comparison_report import table
 from tagger.inference.predictor import Features, Predictor
 from tagger.metrics import classification
 from tagger.metrics.calibration import BINS, calibration_error, fit_temperature, reliability_table
@@ -46,8 +45,6 @@ from tagger.models import bundle
 from tagger.photos.decode import decode
 from tagger.photos.product import extract_product
 from tagger.records import Failed, ProductImage
-
-HERE = Path(__file__).resolve().parent
 
 LEFT = 5
 """Photos of each class that are left for scoring at least."""
@@ -606,7 +603,7 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     packshots, on_model, others, home = (folder.shots for folder in folders)
     shops = [folders[0], folders[1]]
     yield f"# What a shop's own photos teach, {model.model}\n"
-    yield f"`python benchmarks/adapt.py {shlex.join(command(options))}`\n"
+    yield f"`python -m benchmarks.accuracy.adapt {shlex.join(command(options))}`\n"
     yield f"{hardware()}; one thread.\n"
     yield (
         f"Macro accuracy as mean ± standard deviation of {options.draws} draws, n being the photos scored in a draw; the draws "
@@ -715,7 +712,7 @@ def main() -> None:
         parser.add_argument(name, type=Path, help="a folder of photos with a labels.csv")
     parser.add_argument("--model", default="catalog", help="a bundle's name or folder")
     parser.add_argument("--draws", type=int, default=10)
-    parser.add_argument("--out", type=Path, default=HERE / "adapt.md")
+    parser.add_argument("--out", type=Path, default=RESULTS / "adapt.md")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

@@ -1,10 +1,10 @@
-"""Photos a second and peak memory of `fmtag run`, beside those of a plain torchvision script on the same photos.
+"""Compare photos per second and peak memory of `fmtag run` with a plain torchvision script on the same photos.
 
-    python benchmarks/throughput.py PHOTOS... [--side 1600] [--copies 1] [--runs 5]
+    python -m benchmarks.speed.throughput PHOTOS... [--side 1600] [--copies 1] [--runs 5]
 
 The photos are enlarged to 1600 pixels (a phone's or a studio's size) into a temporary folder. Both programs then run in turn,
-as whole processes, and the ratio is taken pair by pair, because machines are noisy. Nothing is known of an earlier run
-(`--fresh`). Start-up is measured on its own and stays in the totals; `--copies` makes small sets long enough to outweigh it.
+as whole processes, and the ratio is computed pair by pair, because machines are noisy. `fmtag run` ignores earlier runs
+(`--fresh`). Start-up is also measured alone and stays in the totals; `--copies` makes small sets long enough to outweigh it.
 Memory is that of the largest single process (the plain script has worker processes besides).
 """
 
@@ -36,7 +36,7 @@ def enlarged(photos: Path, folder: Path, side: int, copies: int) -> int:
             first = folder / f"{path.stem}.jpg"
             photo.convert("RGB").resize(size, Image.Resampling.BICUBIC).save(first, quality=85)
         for number in range(1, copies):
-            # The bytes after a JPEG's end mark are nobody's, but with them no copy is one of bytes that are known.
+            # Bytes after a JPEG's end marker are ignored, but make each copy a photo with a hash of its own.
             (folder / f"{path.stem}-{number}.jpg").write_bytes(first.read_bytes() + bytes([number]))
     return len(files) * copies
 

@@ -1,13 +1,13 @@
-"""What `fmtag adapt` takes for a shop with many labels: time and peak memory over made-up features of N labelled photos.
+"""Measure time and peak memory of `fmtag adapt` over synthetic features of N labelled photos.
 
-    python benchmarks/adapt_scale.py [--photos 1000 10000 100000] [--features 1088] [--threads 1] [--out adapt_scale.md]
+    python -m benchmarks.speed.adapt_scale [--photos 1000 10000 100000] [--features 1088] [--threads 1] [--out FILE.md]
 
-Features are as many as those of the bundle `catalog`. Products have three photos each and are of 200 kinds, which belong to ten
-labels; what the network says is right for 80 % of the photos. All photos are labelled, and which show one product has to be
-found. Reading and looking at photos, which is linear, is left out: see throughput.py.
+The number of features is that of the bundle `catalog`. Products have three photos each and are of 200 kinds, which belong to
+ten labels; the network's prediction is right for 80 % of the photos. All photos are labelled, and photos of one product have to
+be found. Decoding and feature extraction, which are linear, are left out: see `throughput`.
 
-Every size has a process of its own, whose peak memory is what Linux tells (VmHWM), libraries included. Seconds are those of
-the processor (all threads together), which are the same on a busy machine; with one thread they are about the time that passes.
+Every size runs in a process of its own, whose peak memory is that of Linux (VmHWM), libraries included. Seconds are processor
+time (all threads together), which other programs hardly change; with one thread they are close to wall time.
 """
 
 import argparse
@@ -21,28 +21,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from reporting import hardware, write
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.reporting import RESULTS, hardware, table, write
 from tagger.adaptation.examples import build_examples
 from tagger.adaptation.fit import cross_validate, fit_adapter
 from tagger.catalog.label_table import LabelledPhoto
 from tagger.data.labels import LABELS
-from tagger.evaluation.comparison_report import table
 from tagger.inference.predictor import Features
 from tagger.models.adapter import BLOCK, embed_maps
 from tagger.records import Item
-
-HERE = Path(__file__).resolve().parent
 
 KINDS, LATENT, PHOTOS_PER_PRODUCT = 200, 48, 3
 
 STAGES = ("group by product", "find neighbours", "cross-validate", "fit", "tag all photos")
 
 
-def made_up(photos: int, features: int, seed: int = 0) -> tuple[Features, Tensor]:
-    """Return a look at that many photos, and their classes (n,), as described above; made in blocks, as photos are."""
+def synthetic_features(photos: int, features: int, seed: int = 0) -> tuple[Features, Tensor]:
+    """Return synthetic features of a number of photos, and their classes (n,), generated in blocks."""
     rng = torch.Generator().manual_seed(seed)
     kinds = torch.randn(KINDS, LATENT, generator=rng)
     mix = torch.randn(LATENT, features, generator=rng) / LATENT**0.5
@@ -61,14 +58,14 @@ def made_up(photos: int, features: int, seed: int = 0) -> tuple[Features, Tensor
 
 
 def peak_megabytes() -> float:
-    """Return the most memory that this process has held, in MB."""
+    """Return the peak memory of this process in MB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def measure(photos: int, features: int) -> dict[str, float]:
-    """Return the seconds of every stage, the peak memory in MB, and the accuracy over cross-validation."""
-    look, classes = made_up(photos, features)
+    """Return the seconds of every stage, the peak memory in MB, and the cross-validated accuracy."""
+    look, classes = synthetic_features(photos, features)
     figures: dict[str, float] = {"features alone (MB)": look.maps.numel() * 4 / 2**20}
 
     @contextmanager
@@ -103,7 +100,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--features", type=int, default=1_088)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=HERE / "adapt_scale.md")
+    parser.add_argument("--out", type=Path, default=RESULTS / "adapt_scale.md")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
@@ -112,7 +109,16 @@ def main() -> None:
         return
     rows = []
     for photos in given.photos:
-        command = [sys.executable, __file__, "--one", "--photos", str(photos), "--features", str(given.features)]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.speed.adapt_scale",
+            "--one",
+            "--photos",
+            str(photos),
+            "--features",
+            str(given.features),
+        ]
         done = subprocess.run([*command, "--threads", str(given.threads)], stdout=subprocess.PIPE, check=True, text=True)
         figures = json.loads(done.stdout)
         seconds = [figures[stage] for stage in STAGES]
@@ -124,7 +130,7 @@ def main() -> None:
     report = [
         "# A shop with many labels",
         "",
-        f"`python benchmarks/adapt_scale.py {shlex.join(sys.argv[1:])}`".replace(" `", "`"),
+        f"`python -m benchmarks.speed.adapt_scale {shlex.join(sys.argv[1:])}`".replace(" `", "`"),
         "",
         f"{hardware()}; threads: {given.threads}; torch {torch.__version__}. Made-up features, {given.features:,} a photo.",
         "",

@@ -1,6 +1,6 @@
-"""Writes Fashion-MNIST's test set as a folder of PNGs, a subfolder a class: what `fmtag evaluate FOLDER` must score alike.
+"""Write Fashion-MNIST's test set as PNGs, one subfolder per class, which `fmtag evaluate FOLDER` must score alike.
 
-python benchmarks/as_pngs.py FOLDER
+python -m benchmarks.accuracy.as_pngs FOLDER
 """
 
 import sys
@@ -13,7 +13,7 @@ from tagger.data.labels import LABELS
 
 
 def main(folder: Path) -> None:
-    """Write 10,000 files."""
+    """Write the 10,000 files."""
     test = load_fashion_mnist("test")
     for number, (pixels, label) in enumerate(zip(test.pixels.numpy(), test.labels.tolist(), strict=True)):
         of_class = folder / LABELS[label].replace("/", "-")

@@ -1,13 +1,13 @@
-"""How many labels of Fashion-MNIST's test set are wrong: what nobody's network can get right, as one Markdown file.
+"""Estimate how many labels of Fashion-MNIST's test set are wrong, which limits the accuracy of any network.
 
-    python benchmarks/label_noise.py draw BUNDLE... --sheets DIR
-    python benchmarks/label_noise.py report BUNDLE... [--out benchmarks/label_noise.md]
+    python -m benchmarks.accuracy.label_noise draw BUNDLE... --sheets DIR
+    python -m benchmarks.accuracy.label_noise report BUNDLE... [--out FILE.md]
 
-No bundle has seen a test picture, so what they say of it is out of fold. `draw` ranks the pictures by the probability of their
-label, mean over the bundles (cleanlab's self-confidence), and draws the 200 most doubtful and 100 more by chance,
-as sheets to look at: each with its label and the likeliest other, in an order that does not tell which is which. What is seen,
-the first label, the second, both as good or neither, goes into the table beside the sheets; filled in it is
-`benchmarks/label_noise.csv`, which `report` holds against the labels.
+No bundle was trained on a test image, so its predictions are out of fold. `draw` ranks the images by the probability of their
+label, mean over the bundles (cleanlab's self-confidence), and draws the 200 most doubtful and 100 random others as sheets for
+a person: each image with its label and the most probable other one, in random order. The person's verdict (the first label, the
+second, both equally or neither) goes into the table beside the sheets; filled in it is
+`benchmarks/results/label_noise.csv`, which `report` compares with the labels.
 """
 
 import argparse
@@ -22,20 +22,18 @@ import torch
 from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
 from PIL import Image, ImageDraw
-from reporting import hardware, write
 
+from benchmarks.reporting import RESULTS, hardware, table, write
 from tagger.data import fashion_mnist
 from tagger.data.images import Images
 from tagger.data.labels import LABELS
 from tagger.evaluation.compare import predictions_of
-from tagger.evaluation.comparison_report import table
 from tagger.models import bundle
 
-HERE = Path(__file__).resolve().parent
-VERDICTS = HERE / "label_noise.csv"
+VERDICTS = RESULTS / "label_noise.csv"
 
 DOUBTFUL, OTHERS = 200, 100
-"""Pictures looked at: those whose labels are the least likely, and some of the rest."""
+"""Images to check: those whose labels have the lowest probability, and random others."""
 
 COLUMNS, ROWS, SIDE = 10, 5, 112
 
@@ -44,24 +42,24 @@ SEEN = ("first", "second", "both", "neither")
 
 @dataclass(frozen=True)
 class Question:
-    """A picture to look at, and the two labels that it may have."""
+    """An image to check, and the two labels that it may have."""
 
     index: int
-    """In the test set."""
+    """Index in the test set."""
     first: int
     second: int
     doubtful: bool
 
 
 def probabilities(names: Sequence[str], pictures: Images) -> np.ndarray:
-    """Return what the bundles say of pictures and their mirror images, on average: float (n, classes)."""
+    """Return the bundles' mean probabilities for images and their mirror images: float (n, classes)."""
     views = (pictures, replace(pictures, pixels=pictures.pixels.flip(3)))
     said = [predictions_of(loaded, view) for loaded in map(bundle.load, names) for view in views]
     return torch.stack(said).mean(0).double().numpy()
 
 
 def questions(said: np.ndarray, labels: np.ndarray) -> list[Question]:
-    """Return the pictures to look at: the most doubtful first, then others by chance; the labels' order is by chance too."""
+    """Return the images to check, doubtful and random ones in random order, each with its two labels in random order."""
     rng = np.random.default_rng(0)
     ranked = np.argsort(get_label_quality_scores(labels, said, method="self_confidence"), kind="stable")
     chosen = [*ranked[:DOUBTFUL], *rng.choice(ranked[DOUBTFUL:], OTHERS, replace=False)]
@@ -77,7 +75,7 @@ def questions(said: np.ndarray, labels: np.ndarray) -> list[Question]:
 
 
 def draw(asked: Sequence[Question], pictures: Images, folder: Path) -> None:
-    """Write the questions as pictures of 50 each."""
+    """Write the questions as sheets of 50 images each."""
     folder.mkdir(parents=True, exist_ok=True)
     width, height = SIDE + 8, SIDE + 40
     for start in range(0, len(asked), COLUMNS * ROWS):
@@ -101,16 +99,16 @@ def form(asked: Sequence[Question]) -> Iterator[dict[str, object]]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A picture that was looked at: whether it was among the doubtful, and whether its label is right."""
+    """A checked image: whether it was among the doubtful ones, and whether its label is right."""
 
     index: int
     doubtful: bool
     label: str
-    """right, wrong, or cannot be told."""
+    """`right`, `wrong` or `cannot be told`."""
 
 
 def verdicts(labels: np.ndarray) -> list[Verdict]:
-    """Return what was seen, held against the labels (n,)."""
+    """Return the verdicts of the table, compared with the labels (n,)."""
     with VERDICTS.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     if strange := [row["number"] for row in rows if row["seen"] not in SEEN]:
@@ -126,7 +124,7 @@ def _held_against(row: dict[str, str], labels: np.ndarray) -> str:
 
 
 def report(names: Sequence[str]) -> Iterator[str]:
-    """Yield the lines of the file."""
+    """Yield the lines of the report."""
     test = fashion_mnist.load_fashion_mnist("test")
     labels = test.labels.numpy()
     said = probabilities(names, test)
@@ -134,7 +132,7 @@ def report(names: Sequence[str]) -> Iterator[str]:
     issues = len(find_label_issues(labels, said, return_indices_ranked_by="self_confidence"))
     yield "# Wrong labels in Fashion-MNIST's test set"
     yield ""
-    yield f"Made by `python benchmarks/label_noise.py report {' '.join(names)}` on {hardware()}."
+    yield f"Made by `python -m benchmarks.accuracy.label_noise report {' '.join(names)}` on {hardware()}."
     yield ""
     yield (
         f"cleanlab takes {issues} of {len(labels):,} labels for wrong, from the mean of what these bundles say. "
@@ -170,7 +168,7 @@ def main() -> None:
         if name == "draw":
             command.add_argument("--sheets", type=Path, required=True, metavar="DIR")
         else:
-            command.add_argument("--out", type=Path, default=HERE / "label_noise.md")
+            command.add_argument("--out", type=Path, default=RESULTS / "label_noise.md")
     asked = parser.parse_args()
     if asked.command == "report":
         write(asked.out, report(asked.bundles))

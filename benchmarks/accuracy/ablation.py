@@ -1,13 +1,13 @@
-"""What each ingredient of the cut and of the training mix gives on real photos, as one Markdown file.
+"""Ablate product detection, averaged views and the training mix on real photos.
 
-    python benchmarks/ablation.py FOLDERS... --photos DIR [--pictures 160000] [--out benchmarks/ablation.md]
+    python -m benchmarks.accuracy.ablation FOLDERS... --photos DIR [--pictures 160000] [--out FILE.md]
 
-The first table takes steps of the cut away and asks the bundle `residual`, which never saw a photo. The second gives the views
-that `catalog` averages. The third trains from `residual`, with the whole mix and then without one ingredient at a time, always
-for the same number of pictures, far fewer than `catalog` gets: rows compare with each other, not with `catalog`. Each FOLDER
-has a `labels.csv`; DIR holds the labelled photos that the mix takes, and where it is among the folders, its figures are those
-of the senders left alone. One seed a row; group right, footwear and AUROC are of the folders without loosely mapped kinds,
-footwear of the first one alone.
+The first table removes steps of product detection and predicts with the bundle `residual`, which was trained on no photo. The
+second varies the views that `catalog` averages. The third trains from `residual`, with the whole mix and then without one
+ingredient at a time, always on the same number of images, far fewer than `catalog`: rows compare with each other, not with
+`catalog`. Each FOLDER has a `labels.csv`; DIR holds the labelled photos of the mix, and where it is among the folders, only
+senders that the mix leaves out are measured. One seed per row; group right, footwear and AUROC are of the folders without
+loosely mapped kinds, footwear of the first one alone.
 """
 
 import argparse
@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.reporting import RESULTS
 from tagger.data import fashion_mnist
 from tagger.data.clothing import read_clothing_photos
 from tagger.data.images import Images
@@ -42,7 +43,7 @@ from tagger.training.recipes import catalog_recipe
 from tagger.training.trainer import train
 
 RIGHT = 0.95
-"""The share of right ones among the unflagged, at which their number is given."""
+"""The accuracy of the unflagged photos at which their share is given."""
 
 COLUMNS = (
     "",
@@ -55,8 +56,8 @@ COLUMNS = (
 )
 
 
-def figures(evaluation: Evaluation, unseen: str) -> list[str]:
-    """Return the cells of a row: macro accuracies by folder, then the figures of the folders without loosely mapped kinds."""
+def metrics_row(evaluation: Evaluation, unseen: str) -> list[str]:
+    """Return the cells of a row: macro accuracies by folder, then the metrics of the folders without loosely mapped kinds."""
     sources = {name: [row for row in rows if row.kept or name != unseen] for name, rows in evaluation.sources.items()}
     known = {name: [row for row in rows if row.known and not row.ambiguous] for name, rows in sources.items()}
     known = {name: rows for name, rows in known.items() if rows}
@@ -79,7 +80,7 @@ def _macro(rows: Sequence[Example]) -> float:
 
 
 def _coverage(rows: Sequence[Example]) -> float:
-    """Return the greatest share of the surest tags of which `RIGHT` are right."""
+    """Return the greatest share of the most confident tags with an accuracy of `RIGHT`."""
     surest = sorted(rows, key=lambda row: -row.confidence)
     accuracy = np.cumsum([row.right for row in surest]) / np.arange(1, len(surest) + 1)
     good = np.flatnonzero(accuracy >= RIGHT)
@@ -88,28 +89,28 @@ def _coverage(rows: Sequence[Example]) -> float:
 
 @contextmanager
 def without_figure() -> Iterator[None]:
-    """Leave people whole."""
+    """Switch off the detection of people."""
     with patch.object(product, "worn", lambda pixels, mask: None):
         yield
 
 
 @contextmanager
 def without_lift() -> Iterator[None]:
-    """Leave pale products pale."""
+    """Switch off the contrast lift of pale products."""
     with patch.object(product, "LEAST_TONE", 0):
         yield
 
 
 @contextmanager
 def without_hem() -> Iterator[None]:
-    """Leave what is worn below the hips where it is."""
+    """Switch off the cut at the hem."""
     with patch.object(person, "_hem", lambda *anything: None):
         yield
 
 
 @contextmanager
 def with_any_label() -> Iterator[None]:
-    """Let people wear shoes and bags."""
+    """Allow every label for products on people."""
     with patch.object(predictor, "NEVER_WORN", ()):
         yield
 
@@ -130,7 +131,7 @@ def of_cuts(folders: Sequence[str], unseen: str) -> Iterator[list[str]]:
         with ExitStack() as stack:
             for step in steps:
                 stack.enter_context(step())
-            yield [name, *figures(evaluate(EvaluateSettings(tuple(folders), model="residual")), unseen), "-"]
+            yield [name, *metrics_row(evaluate(EvaluateSettings(tuple(folders), model="residual")), unseen), "-"]
 
 
 def mirrored(pixels: Tensor) -> Tensor:
@@ -144,7 +145,7 @@ def mirrored_smaller(pixels: Tensor) -> Tensor:
 
 
 def narrower(pixels: Tensor) -> Tensor:
-    """Return the pictures at six sevenths of their width."""
+    """Return the images at six sevenths of their width."""
     return functional.pad(functional.interpolate(pixels.float(), (28, 24), mode="bilinear", antialias=True), (2, 2))
 
 
@@ -165,11 +166,11 @@ def of_views(folders: Sequence[str], unseen: str) -> Iterator[list[str]]:
             return tuple(view(pixels) for view in views)
 
         with patch.object(predictor, "photo_views", chosen):
-            yield [name, *figures(evaluate(EvaluateSettings(tuple(folders), model="catalog")), unseen), "-"]
+            yield [name, *metrics_row(evaluate(EvaluateSettings(tuple(folders), model="catalog")), unseen), "-"]
 
 
-class Kitchen:
-    """All that the trainings share: pictures, cuts of photos, the network to begin with and the judge of shirts."""
+class TrainingInputs:
+    """Shared by the trainings: images, product images of photos, the initial network and the classifier of shirts."""
 
     def __init__(self, photos: Path, pictures: int) -> None:
         self.pictures, self.held_out = validation_split(fashion_mnist.load_fashion_mnist("train"))
@@ -185,12 +186,12 @@ class Kitchen:
         self.judge = self.trained(replace(seen, targets=targets, photo=torch.ones(len(seen), dtype=torch.bool)))
 
     def mixed(self, judge: bool = True, photos: bool = True) -> Images:
-        """Return the whole mix, or the one without labelled photos or without the judge that they taught."""
+        """Return the whole mix, or one without labelled photos or without the classifier trained on them."""
         cuts, judge_network = self.cuts if photos else [], self.judge if judge and photos else None
         return mix.training_mix(self.pictures, cuts, self.start, judge_network, 0)
 
     def trained(self, pictures: Images) -> Network:
-        """Return a network that saw `count` of the pictures, in one gentle cycle."""
+        """Return the network after training on `count` of the images, in one cycle of low learning rates."""
         with tempfile.TemporaryDirectory() as folder:
             some = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(0))[: self.count]
             epochs = max(1, round(self.count / len(some)))
@@ -200,7 +201,7 @@ class Kitchen:
         return network
 
     def row(self, name: str, pictures: Images, folders: Sequence[str], unseen: str) -> list[str]:
-        """Train on the pictures and return a row of figures."""
+        """Train on the images and return a row of metrics."""
         network = self.trained(pictures)
         calibration = mix.calibration_mix(self.held_out, self.kept, 0)
         card = replace(
@@ -213,38 +214,38 @@ class Kitchen:
         with tempfile.TemporaryDirectory() as folder:
             bundle.save(Path(folder), card, network)
             said = evaluate(EvaluateSettings(tuple(folders), model=folder))
-        return [name, *figures(said, unseen), f"{held_out:.4f}"]
+        return [name, *metrics_row(said, unseen), f"{held_out:.4f}"]
 
 
 def as_it_is(canvas: np.ndarray, *_: object) -> np.ndarray:
-    """Return a picture unchanged, in the place of a step of `compose`."""
+    """Return an image unchanged, in place of a step of `compose`."""
     return canvas
 
 
-def of_mixes(kitchen: Kitchen, folders: Sequence[str], unseen: str) -> Iterator[list[str]]:
+def of_mixes(inputs: TrainingInputs, folders: Sequence[str], unseen: str) -> Iterator[list[str]]:
     """Yield a row for the whole mix, then one without each ingredient."""
-    whole = kitchen.mixed()
-    n, photos = len(kitchen.pictures), mix.TIMES_PHOTO * len(kitchen.cuts)
+    whole = inputs.mixed()
+    n, photos = len(inputs.pictures), mix.TIMES_PHOTO * len(inputs.cuts)
     drawn = 2 * n + photos
     everything = torch.arange(len(whole))
     drawings = everything >= drawn
     strangers = drawings & (whole.labels == NONE)
-    yield kitchen.row("whole mix", whole, folders, unseen)
-    yield kitchen.row("without drawn strangers", whole.take(everything[~strangers]), folders, unseen)
-    yield kitchen.row("without drawn shoes and bags", whole.take(everything[~drawings | strangers]), folders, unseen)
+    yield inputs.row("whole mix", whole, folders, unseen)
+    yield inputs.row("without drawn strangers", whole.take(everything[~strangers]), folders, unseen)
+    yield inputs.row("without drawn shoes and bags", whole.take(everything[~drawings | strangers]), folders, unseen)
     variants = (everything >= n) & (everything < 2 * n)
-    yield kitchen.row("without variants of Fashion-MNIST", whole.take(everything[~variants]), folders, unseen)
+    yield inputs.row("without variants of Fashion-MNIST", whole.take(everything[~variants]), folders, unseen)
     with replaced("_staged"):
-        yield kitchen.row("without figures, pairs and spread sleeves", kitchen.mixed(), folders, unseen)
+        yield inputs.row("without figures, pairs and spread sleeves", inputs.mixed(), folders, unseen)
     with replaced("seen_askew", "ragged", "toned", "patterned"):
-        yield kitchen.row("without tones, patterns, ragged and askew cuts", kitchen.mixed(), folders, unseen)
-    yield kitchen.row("with Fashion-MNIST's word for shirts", kitchen.mixed(judge=False), folders, unseen)
-    yield kitchen.row("without labelled photos", kitchen.mixed(photos=False), folders, unseen)
+        yield inputs.row("without tones, patterns, ragged and askew cuts", inputs.mixed(), folders, unseen)
+    yield inputs.row("with Fashion-MNIST's word for shirts", inputs.mixed(judge=False), folders, unseen)
+    yield inputs.row("without labelled photos", inputs.mixed(photos=False), folders, unseen)
 
 
 @contextmanager
 def replaced(*steps: str) -> Iterator[None]:
-    """Leave steps of the mix out."""
+    """Switch off steps of the mix."""
     with ExitStack() as stack:
         for step in steps:
             stack.enter_context(patch.object(mix, step, as_it_is))
@@ -252,7 +253,7 @@ def replaced(*steps: str) -> Iterator[None]:
 
 
 def table(rows: Iterator[list[str]]) -> Iterator[str]:
-    """Yield the lines of a Markdown table, and print each as it comes: trainings take minutes."""
+    """Yield the lines of a Markdown table, and print each as soon as it is known, as trainings take minutes."""
     yield f"| {' | '.join(COLUMNS)} |"
     yield "|" + "---|" * len(COLUMNS)
     for row in rows:
@@ -262,23 +263,23 @@ def table(rows: Iterator[list[str]]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Measure and write the two tables."""
+    """Measure and write the three tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+")
     parser.add_argument("--photos", type=Path, required=True, help="folder of labelled photos for the mix")
-    parser.add_argument("--pictures", type=int, default=160_000, help="pictures that each training sees")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/ablation.md"))
+    parser.add_argument("--pictures", type=int, default=160_000, help="images that each training sees")
+    parser.add_argument("--out", type=Path, default=RESULTS / "ablation.md")
     options = parser.parse_args()
     unseen = options.photos.resolve().name
     lines = [
         "# What each ingredient gives\n",
-        f"`python benchmarks/ablation.py {' '.join(options.folders)} --photos {options.photos}`\n",
+        f"`python -m benchmarks.accuracy.ablation {' '.join(options.folders)} --photos {options.photos}`\n",
     ]
     lines += ["## Steps of the cut, tagged by `residual`\n", *table(of_cuts(options.folders, unseen))]
     lines += ["\n## Views that `catalog` averages\n", *table(of_views(options.folders, unseen))]
-    kitchen = Kitchen(options.photos, options.pictures)
-    lines += [f"\n## Ingredients of the mix, {options.pictures:,} pictures a training\n"]
-    lines += table(of_mixes(kitchen, options.folders, unseen))
+    inputs = TrainingInputs(options.photos, options.pictures)
+    lines += [f"\n## Ingredients of the mix, {options.pictures:,} images per training\n"]
+    lines += table(of_mixes(inputs, options.folders, unseen))
     options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -1,11 +1,11 @@
-"""Kills runs outright at random moments, again and again, and holds what they leave against an undisturbed run.
+"""Kill runs with SIGKILL at random moments and compare what they leave with an undisturbed run.
 
-    python benchmarks/kills.py [--kills 200] [--photos 2000] [--model catalog]
+    python -m benchmarks.robustness.kills [--kills 200] [--photos 2000] [--model catalog]
 
-The photos are drawn, a twentieth of them cut off anywhere. Each round begins with no ledger; its runs are killed (SIGKILL)
-after a random share of the time that an undisturbed run takes, until one ends by itself, and rounds follow until there were
-kills enough. Ends with an error where, after any kill, the output is neither missing nor the reference byte for byte, or a
-photo's bytes were scored again after a run had committed them. Needs an operating system that forks.
+The photos are generated, one in twenty truncated at a random byte. Each round begins without a ledger; its runs are killed
+after a random share of the duration of an undisturbed run until one ends by itself, and rounds follow until the number of
+kills is reached. Fails if, after any kill, the output is neither missing nor the reference byte for byte, or a photo was
+scored again although a run had committed it. Requires an operating system with fork().
 """
 
 import os
@@ -31,7 +31,7 @@ LONG_AGO = 1_700_000_000
 
 
 def draw_photos(folder: Path, count: int, rng: random.Random) -> None:
-    """Write photos of coloured shapes on white, every twentieth cut off somewhere."""
+    """Write photos of coloured shapes on white, every twentieth truncated at a random byte."""
     folder.mkdir()
     for number in range(count):
         photo = Image.new("RGB", (90, 120), (250, 250, 250))
@@ -48,7 +48,7 @@ def draw_photos(folder: Path, count: int, rng: random.Random) -> None:
 
 
 def forked(settings: RunSettings, moment: Path) -> int:
-    """Run in a child, which writes how far it is into `moment`, and return its process number."""
+    """Start a run in a child process that writes its progress to `moment`, and return its process id."""
     child = os.fork()
     if child:
         return child
@@ -66,12 +66,12 @@ def forked(settings: RunSettings, moment: Path) -> int:
 
 
 def noted(moment: Path, what: str) -> None:
-    """Write down where a run is."""
+    """Write the progress of a run."""
     moment.write_text(what)
 
 
 def killed(child: int, seconds: float) -> bool:
-    """Kill a child outright after so long; return whether it was killed, and had not ended well before."""
+    """Kill a child process after a number of seconds; return False where it had ended with success before."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         ended, status = os.waitpid(child, os.WNOHANG)
@@ -104,7 +104,7 @@ def scored_in(ledger: Path) -> dict[bytes, int]:
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Bundle.")
 @click.option("--seed", default=0, show_default=True, help="Start of all chance.")
 def main(kills: int, photos: int, share: float, model: str, seed: int) -> None:
-    """Kill runs and print what came of it."""
+    """Kill runs and print the result."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -148,5 +148,5 @@ def main(kills: int, photos: int, share: float, model: str, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    assert tagger.scoring
+    assert tagger.inference.tagger
     sys.exit(main())

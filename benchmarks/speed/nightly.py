@@ -1,10 +1,10 @@
-"""What a night without news costs: `fmtag run` over N files that the ledger knows, beside a run over one such file.
+"""Measure the cost of a run without changes: `fmtag run` over N files that the ledger knows, compared with one such file.
 
-    python benchmarks/nightly.py [--files 10000 --files 100000] [--rows 1000000] [--runs 3]
+    python -m benchmarks.speed.nightly [--files 10000 --files 100000] [--rows 1000000] [--runs 3]
 
-The files are real, in folders of a thousand; the ledger is filled by this script, as a run that scored them would have left it,
-up to `--rows` items, those beyond the files being ones that vanished long ago. Prints a table of whole-process seconds and
-memory, medians of the runs, which each report that they looked at no file and never loaded torch.
+The files are real, in folders of a thousand; this script fills the ledger as a run that scored them would, up to `--rows`
+items, those beyond the files being ones that were removed long ago. Prints a table of seconds and memory of the whole process,
+medians of the runs; each run reports that it scored no file and never imported torch.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ A_FOLDER = 1_000
 
 
 def make_files(folder: Path, count: int) -> list[str]:
-    """Write `count` small files, each of other bytes, and return their paths within the folder."""
+    """Write `count` small files, each with different bytes, and return their paths within the folder."""
     paths = []
     for number in range(count):
         path = f"{number // A_FOLDER:04d}/{number:07d}.jpg"
@@ -49,7 +49,7 @@ def make_files(folder: Path, count: int) -> list[str]:
 
 
 def fill(place: Path, paths: list[str], rows: int, model: str) -> None:
-    """Write a ledger in which each path has been scored and published, and further ones have vanished since."""
+    """Write a ledger in which each path has been scored and published, and further ones have been removed since."""
     signed = card.read(model)
     labels = signed.card.labels
     asked = ledger.RunKey(

@@ -1,12 +1,12 @@
-"""What each ingredient of the recipe gives on held-out pictures, and what bundles score on the test set, as one Markdown file.
+"""Ablate the recipe on held-out images of Fashion-MNIST, and compare bundles on its test set.
 
-    python benchmarks/accuracy.py train [VARIANT...] [--epochs 8] [--jobs 2]
-    python benchmarks/accuracy.py report BUNDLE... [--out benchmarks/accuracy.md]
+    python -m benchmarks.accuracy.fashion_mnist train [VARIANT...] [--epochs 8] [--jobs 2]
+    python -m benchmarks.accuracy.fashion_mnist report BUNDLE... [--out FILE.md]
 
-`train` trains the network `tiny` by a short recipe, and again with one thing changed at a time, each on one thread; what is
-trained already stands in `benchmarks/accuracy.jsonl`, to which it adds. All learn from 45,000 of the training images, and are
-measured on the 5,000 that every choice rests on and on the 10,000 others left out; where the teacher `residual` has learnt from
-the latter, on the former alone. The test set is opened by `report` only, for bundles that are finished.
+`train` trains the network `tiny` by a short recipe, and again with one change at a time, each on one thread. Results are added
+to `benchmarks/results/fashion_mnist.jsonl`; variants that it holds already are not trained again. All train on 45,000 of the
+training images and are measured on the 5,000 validation images and 10,000 others left out; variants with the teacher
+`residual`, which was trained on the latter, on the former alone. Only `report` reads the test set, for finished bundles.
 """
 
 import argparse
@@ -27,15 +27,15 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from reporting import hardware, write
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.reporting import RESULTS, hardware, table, write
 from tagger.data import fashion_mnist, splits
 from tagger.data.augmentation import random_shift_flip
 from tagger.data.images import Images
 from tagger.evaluation.compare import compare
-from tagger.evaluation.comparison_report import table, tables
+from tagger.evaluation.comparison_report import comparison_lines
 from tagger.evaluation.settings import CompareSettings
 from tagger.metrics.calibration import fit_temperature
 from tagger.metrics.significance import mcnemar_p_value
@@ -47,10 +47,8 @@ from tagger.training import trainer as recipe_room
 from tagger.training.recipe import Cycle, Recipe
 from tagger.training.recipes import SHAPES
 
-HERE = Path(__file__).resolve().parent
-
 MORE = 10_000
-"""Training images left out beside the held-out ones, which are too few to tell small differences."""
+"""Training images left out beside the validation images, which are too few for small differences."""
 
 REFERENCE = "reference"
 
@@ -61,25 +59,25 @@ Run = dict[str, Any]
 
 
 def cosine(step: int, steps: int, warmup_steps: int) -> float:
-    """The learning rate's share along a cosine, in the straight line's place."""
+    """Return the learning rate as a share of its peak, by a cosine in place of the linear schedule."""
     return min(1.0, (step + 1) / warmup_steps) * (1 + cos(pi * step / steps)) / 2
 
 
 def mirrored_at_random(pixels: Tensor, mirrored: Tensor, shift: int, rng: torch.Generator) -> Tensor:
-    """Move pictures, and mirror each with a chance of one half, whatever was done in the epoch before."""
+    """Shift images, and mirror each with probability 0.5, independent of the epoch before."""
     return random_shift_flip(pixels, torch.rand(len(mirrored), generator=rng) < 0.5, shift, rng)
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One thing changed: the shape, numbers of the cycle or the recipe, or a function of the room `train`."""
+    """One change: the network, fields of the cycle or the recipe, or a function of the module `trainer`."""
 
     shape: NetworkConfig = SHAPES["tiny"]
     cycle: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     length: float = 1.0
-    """Epochs, as a share of those asked for."""
+    """Epochs as a multiple of `--epochs`."""
 
 
 VARIANTS: dict[str, Variant] = {
@@ -91,7 +89,7 @@ VARIANTS: dict[str, Variant] = {
     "not moved": Variant(recipe={"shift": 0}),
     "moved by up to 3": Variant(recipe={"shift": 3}),
     "never mirrored": Variant(recipe={"mirrored": False}),
-    "mirrored at random": Variant(functions={"moved": mirrored_at_random}),
+    "mirrored at random": Variant(functions={"random_shift_flip": mirrored_at_random}),
     "no cutout": Variant(cycle={"erase_share": 0.0}),
     "cutout of 17 in all": Variant(cycle={"erase_share": 1.0, "erase_side": 17}),
     "label smoothing 0.1": Variant(cycle={"label_smoothing": 0.1}),
@@ -99,7 +97,7 @@ VARIANTS: dict[str, Variant] = {
     "28 pixels from the start": Variant(cycle={"small_epochs": 0}),
     "Nesterov SGD": Variant(recipe={"optimizer": "sgd"}),
     "Nesterov SGD, half the step": Variant(recipe={"optimizer": "sgd", "sgd_lr": 0.05}),
-    "cosine": Variant(functions={"_schedule": cosine}),
+    "cosine": Variant(functions={"learning_rate_share": cosine}),
     "batches of 256": Variant(recipe={"batch_size": 256}),
     "taught by residual, 0.7": Variant(cycle={"distillation": 0.7}, recipe={"teachers": ("residual",)}),
     "taught by residual, 0.7, easy pictures less often, as many steps": Variant(
@@ -113,7 +111,7 @@ VARIANTS: dict[str, Variant] = {
 
 
 def trained(name: str, epochs: int, seed: int) -> Run:
-    """Return how a variant fares: its size, its cost, and which of the pictures left out it gets wrong."""
+    """Train a variant and return its size, its cost, and the left-out images that it predicts wrong."""
     variant = VARIANTS[name]
     seen = round(epochs * variant.length)
     cycle = Cycle(**({"epochs": seen, "small_epochs": seen // 2} | dict(variant.cycle)))
@@ -152,7 +150,7 @@ def _scored(network: Network, pictures: Images) -> Run:
 
 
 def train(names: Sequence[str], epochs: int, seed: int, jobs: int, runs: Path) -> None:
-    """Train the variants that have not been yet, some at a time, and add each to the file of runs as it ends."""
+    """Train the variants that the file of runs lacks, `--jobs` at a time, and append each as it ends."""
     done = {(run["variant"], run["epochs"], run["seed"]) for run in read(runs)}
     waiting = [name for name in names or VARIANTS if (name, epochs, seed) not in done]
     with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -164,12 +162,12 @@ def train(names: Sequence[str], epochs: int, seed: int, jobs: int, runs: Path) -
 
 
 def read(runs: Path) -> list[Run]:
-    """Return the runs that stand in a file; none where there is no file."""
+    """Return the runs of a file; none where the file is missing."""
     return [json.loads(line) for line in runs.read_text(encoding="utf-8").splitlines()] if runs.is_file() else []
 
 
 def accuracy(scored: Run) -> float:
-    """Return the share of right ones, 0..1."""
+    """Return the accuracy, 0..1."""
     return float(_right(scored).mean())
 
 
@@ -183,7 +181,7 @@ def _right(scored: Run) -> np.ndarray:
 
 
 def ablations(runs: Sequence[Run]) -> Iterator[str]:
-    """Yield a table for each number of epochs and seed: every variant beside the reference."""
+    """Yield a table for each number of epochs and seed: every variant compared with the reference."""
     alike = defaultdict(dict)
     for run in runs:
         alike[run["epochs"], run["seed"]][run["variant"]] = run
@@ -217,15 +215,16 @@ def _ablation(run: Run, reference: Run) -> list[str]:
 
 
 def report(names: Sequence[str], runs: Path) -> Iterator[str]:
-    """Yield the lines of the file."""
+    """Yield the lines of the report."""
     yield "# Accuracy on Fashion-MNIST"
     yield ""
-    yield f"Made by `python benchmarks/accuracy.py report {' '.join(os.path.relpath(name) for name in names)}` on {hardware()}."
+    bundles = " ".join(os.path.relpath(name) for name in names)
+    yield f"Made by `python -m benchmarks.accuracy.fashion_mnist report {bundles}` on {hardware()}."
     yield ""
     if names:
         yield "## The test set"
         yield ""
-        yield from tables(compare(CompareSettings(tuple(names)), timed=False))
+        yield from comparison_lines(compare(CompareSettings(tuple(names)), timed=False))
     yield "## What each ingredient gives"
     yield ""
     yield (
@@ -240,7 +239,7 @@ def report(names: Sequence[str], runs: Path) -> Iterator[str]:
 def main() -> None:
     """Train variants, or write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, default=HERE / "accuracy.jsonl")
+    parser.add_argument("--runs", type=Path, default=RESULTS / "fashion_mnist.jsonl")
     commands = parser.add_subparsers(dest="command", required=True)
     training = commands.add_parser("train")
     training.add_argument("variants", nargs="*", metavar="VARIANT", help=f"of: {'; '.join(VARIANTS)}")
@@ -249,7 +248,7 @@ def main() -> None:
     training.add_argument("--jobs", type=int, default=2)
     reporting = commands.add_parser("report")
     reporting.add_argument("bundles", nargs="*", metavar="BUNDLE")
-    reporting.add_argument("--out", type=Path, default=HERE / "accuracy.md")
+    reporting.add_argument("--out", type=Path, default=RESULTS / "fashion_mnist.md")
     asked = parser.parse_args()
     if asked.command == "report":
         write(asked.out, report(asked.bundles, asked.runs))

@@ -1,8 +1,8 @@
-"""What one would write without fmtag: ImageFolder, DataLoader, greyscale, resize, negate, one CSV at the end.
+"""Tag photos with plain torchvision: ImageFolder, DataLoader, greyscale, resize, negate, one CSV at the end.
 
-    python benchmarks/plain_torchvision.py FOLDER OUT.csv
+    python -m benchmarks.speed.plain_torchvision FOLDER OUT.csv
 
-It is here to be compared with: no rotation, no transparency, no background cut, and the first damaged photo ends it.
+The baseline of `throughput`: no rotation, no transparency, no product detection, and the first damaged photo ends it.
 """
 
 import csv
@@ -18,7 +18,7 @@ from tagger.models import bundle
 
 
 def main(folder: str, out: str) -> None:
-    """Tag every photo below `folder`, which holds a subfolder."""
+    """Tag every photo below `folder`, which holds at least one subfolder."""
     loaded = bundle.load("residual")
     network = loaded.network()
     prepare = transforms.Compose(
@@ -37,7 +37,7 @@ def main(folder: str, out: str) -> None:
 
 
 def negative(pixels: torch.Tensor) -> torch.Tensor:
-    """Return white as black; a function of its own because workers cannot be sent a lambda's."""
+    """Return the negative of uint8 pixels; a named function, as workers cannot unpickle a lambda."""
     return 255 - pixels
 
 
