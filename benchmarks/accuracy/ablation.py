@@ -62,15 +62,11 @@ def metrics_row(evaluation: Evaluation, unseen: str) -> list[str]:
     known = {name: [row for row in rows if row.known and not row.ambiguous] for name, rows in sources.items()}
     known = {name: rows for name, rows in known.items() if rows}
     shops = [row for name, rows in known.items() if name != unseen for row in rows]
-    strangers = [row for name, rows in sources.items() if name != unseen for row in rows if not row.known]
+    ood = [row for name, rows in sources.items() if name != unseen for row in rows if not row.known]
     macro = ", ".join(f"{name} {_macro(rows):.3f}" for name, rows in known.items())
     first = next(iter(known.values()))
     footwear = [row for row in first if row.true_group == "footwear"]
-    area = (
-        classification.auroc(*(np.array([row.confidence for row in rows]) for rows in (shops, strangers)))
-        if strangers
-        else None
-    )
+    area = classification.auroc(*(np.array([row.confidence for row in rows]) for rows in (shops, ood))) if ood else None
     cells = [macro, f"{np.mean([row.group_right for row in shops]):.3f}", f"{_macro(footwear):.3f}" if footwear else "-"]
     return [*cells, "-" if area is None else f"{area:.3f}", f"{_coverage(shops):.3f}"]
 
@@ -150,7 +146,7 @@ def narrower(pixels: Tensor) -> Tensor:
 
 
 VIEWS: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
-    "the picture alone": (torch.clone,),
+    "the image alone": (torch.clone,),
     "and its mirror image": (torch.clone, mirrored),
     "and its mirror image, smaller": (torch.clone, mirrored_smaller),
     "both, as they are and smaller (shipped)": (torch.clone, mirrored, predictor.smaller, mirrored_smaller),
@@ -213,8 +209,8 @@ class TrainingInputs:
         held_out = (logits_in_batches(network, self.held_out.pixels).argmax(1) == self.held_out.labels).float().mean().item()
         with tempfile.TemporaryDirectory() as folder:
             bundle.save(Path(folder), card, network)
-            said = evaluate(EvaluateSettings(tuple(folders), model=folder))
-        return [name, *metrics_row(said, unseen), f"{held_out:.4f}"]
+            evaluation = evaluate(EvaluateSettings(tuple(folders), model=folder))
+        return [name, *metrics_row(evaluation, unseen), f"{held_out:.4f}"]
 
 
 def as_it_is(canvas: np.ndarray, *_: object) -> np.ndarray:
@@ -229,10 +225,10 @@ def of_mixes(inputs: TrainingInputs, folders: Sequence[str], unseen: str) -> Ite
     drawn = 2 * n + photos
     everything = torch.arange(len(whole))
     drawings = everything >= drawn
-    strangers = drawings & (whole.labels == NONE)
+    ood = drawings & (whole.labels == NONE)
     yield inputs.row("whole mix", whole, folders, unseen)
-    yield inputs.row("without drawn strangers", whole.take(everything[~strangers]), folders, unseen)
-    yield inputs.row("without drawn shoes and bags", whole.take(everything[~drawings | strangers]), folders, unseen)
+    yield inputs.row("without drawn OOD objects", whole.take(everything[~ood]), folders, unseen)
+    yield inputs.row("without drawn shoes and bags", whole.take(everything[~drawings | ood]), folders, unseen)
     variants = (everything >= n) & (everything < 2 * n)
     yield inputs.row("without variants of Fashion-MNIST", whole.take(everything[~variants]), folders, unseen)
     with replaced("_staged"):

@@ -1,13 +1,13 @@
-"""What a bundle gains from a shop's own photos, with labels for some of them or without any.
+"""Measure what adapting a bundle to a shop's photos gains, with labels for some of them or without any.
 
-    python -m benchmarks.accuracy.adapt PACKSHOTS ON_MODEL OTHER_PRODUCTS HOME [--model catalog] [--draws 10] [--out benchmarks/results/adapt.md]
+    python -m benchmarks.accuracy.adapt PACKSHOTS ON_MODEL OTHER_PRODUCTS HOME [--model catalog] [--draws 10] [--out FILE.md]
 
-Each folder has a labels.csv (path,label,kind,group). Photos are decoded, cut and looked at once; all that follows is learnt
-from looks at hand, which are sliced and joined to catalogs of every kind.
+Each folder has a labels.csv (path,label,kind,group). Features are extracted from every photo once; catalogs of different
+composition are formed by slicing and concatenating them.
 
-Macro accuracy is the mean of the accuracies of the classes that occur. The tag is the likeliest label, however unlikely it is,
-and strangers (label OOD) are not scored. Of HOME only the senders kept for reporting count, whom no bundle has seen, and no
-loosely mapped kinds. Photos that cannot be read or show no product are left out everywhere.
+Macro accuracy is the mean of the accuracies of the classes that occur. The tag is the most probable label, however low its
+probability, and OOD products are not scored. Of HOME only the senders kept for reporting count, on whom no bundle was trained,
+and no loosely mapped kinds. Photos that cannot be read or show no product are left out everywhere.
 
 Labels are drawn by group, as photos of one product or of one sender are not independent: whole groups at random until a class
 has its number of photos, as long as every class keeps `LEFT` photos to score. No photo of a group that gave a label is scored.
@@ -47,7 +47,7 @@ from tagger.photos.product import extract_product
 from tagger.records import Failed, ProductImage
 
 LEFT = 5
-"""Photos of each class that are left for scoring at least."""
+"""Photos of each class that are left to score, at least."""
 
 COUNTS = (1, 2, 5, 10, 20, 50)
 
@@ -67,7 +67,7 @@ TARGETS = {
     ("packshots", "20"): "0.91 / 0.95",
     ("on-model", "20"): "0.85 / 0.91",
 }
-"""What was asked for before any of this was measured: the least, and the aim."""
+"""Required and targeted accuracies, set before any measurement."""
 
 PICKS = (30, 60, 100)
 
@@ -88,7 +88,7 @@ FAMILIES = {
     "ties": ("Tie", "Ties"),
     "wallets": ("Mobile Pouch", "Wallet", "Wallets"),
 }
-"""Kinds of other products that make one class of a shop together; a single kind has too few photos for 20 labels."""
+"""Kinds of other products that form one class of a shop together; a single kind has too few photos for 20 labels."""
 
 NEW = 3
 
@@ -102,61 +102,61 @@ Rows: TypeAlias = Iterable[Row]
 
 
 @dataclass(frozen=True)
-class Shots:
-    """n photos of a catalog: the look at them, and what is true of them."""
+class PhotoSet:
+    """Features, true classes and groups of n photos of a catalog."""
 
-    look: Features
+    features: Features
     classes: Classes
-    """(n,), `NONE` for strangers unless a shop has labels of its own."""
+    """(n,), `NONE` for OOD products unless a shop has labels of its own."""
     groups: Classes
-    """(n,), with other numbers in every folder."""
+    """(n,), unique across folders."""
     kept: Flags
-    """(n,), whether the group is in the half that no choice has looked at."""
+    """(n,), whether the group is in the half kept for reporting."""
     kinds: NDArray[np.str_]
 
     def __len__(self) -> int:
         return len(self.classes)
 
-    def take(self, numbers: Classes | Flags) -> "Shots":
-        """Return the photos of these numbers, or with these marks."""
+    def take(self, numbers: Classes | Flags) -> "PhotoSet":
+        """Return the photos of these indices or of this mask."""
         chosen = np.arange(len(self))[numbers]
         rows = torch.from_numpy(chosen)
-        look = Features(self.features.probabilities[rows], self.features.maps[rows])
-        return Shots(look, self.classes[chosen], self.groups[chosen], self.kept[chosen], self.kinds[chosen])
+        features = Features(self.features.probabilities[rows], self.features.maps[rows])
+        return PhotoSet(features, self.classes[chosen], self.groups[chosen], self.kept[chosen], self.kinds[chosen])
 
     @property
     def known(self) -> Flags:
-        """Which of them show a product that the network knows."""
+        """Whether each photo shows a product of a known label (n,)."""
         return self.classes < NONE
 
 
-def joined(*several: Shots) -> Shots:
+def concatenate(*several: PhotoSet) -> PhotoSet:
     """Return the photos of several catalogs as one."""
-    look = Features(
-        torch.cat([shots.features.probabilities for shots in several]),
-        torch.cat([shots.features.maps for shots in several]),
+    features = Features(
+        torch.cat([photos.features.probabilities for photos in several]),
+        torch.cat([photos.features.maps for photos in several]),
     )
-    return Shots(
-        look,
-        np.concatenate([shots.classes for shots in several]),
-        np.concatenate([shots.groups for shots in several]),
-        np.concatenate([shots.kept for shots in several]),
-        np.concatenate([shots.kinds for shots in several]),
+    return PhotoSet(
+        features,
+        np.concatenate([photos.classes for photos in several]),
+        np.concatenate([photos.groups for photos in several]),
+        np.concatenate([photos.kept for photos in several]),
+        np.concatenate([photos.kinds for photos in several]),
     )
 
 
 @dataclass(frozen=True)
 class Folder:
-    """What is counted of a folder, and how many of its photos are not."""
+    """The photos of a folder that count, and the numbers of those that do not."""
 
     name: str
-    shots: Shots
+    photos: PhotoSet
     unreadable: int
     not_found: int
 
 
 def read(folder: Path, predictor: Predictor, first_group: int, kept_alone: bool) -> Folder:
-    """Return a folder's photos of known labels and strangers; `kept_alone` without loosely mapped kinds and other groups.
+    """Return a folder's photos; with `kept_alone` those of groups kept for reporting, without loosely mapped kinds.
 
     Groups are numbered from `first_group` on.
     """
@@ -166,18 +166,18 @@ def read(folder: Path, predictor: Predictor, first_group: int, kept_alone: bool)
     if kept_alone:
         rows = [row for row in rows if kept_for_reporting(name, row["group"]) and "(ambiguous)" not in row["kind"]]
     with ThreadPoolExecutor() as pool:
-        garments = list(pool.map(_cut, [folder / row["path"] for row in rows]))
-    found = [(row, cut) for row, cut in zip(rows, garments, strict=True) if isinstance(cut, ProductImage) and cut.found]
+        cuts = list(pool.map(_cut, [folder / row["path"] for row in rows]))
+    found = [(row, cut) for row, cut in zip(rows, cuts, strict=True) if isinstance(cut, ProductImage) and cut.found]
     groups = np.unique([row["group"] for row, _ in found], return_inverse=True)[1].astype(np.int64)
-    shots = Shots(
+    photos = PhotoSet(
         predictor.extract([cut for _, cut in found]),
         np.array([NONE if row["label"] == "OOD" else LABELS.index(row["label"]) for row, _ in found]),
         groups + first_group,
         np.array([kept_for_reporting(name, row["group"]) for row, _ in found]),
         np.array([row["kind"] for row, _ in found]),
     )
-    unreadable = sum(isinstance(cut, Failed) for cut in garments)
-    return Folder(name, shots, unreadable, len(rows) - len(found) - unreadable)
+    unreadable = sum(isinstance(cut, Failed) for cut in cuts)
+    return Folder(name, photos, unreadable, len(rows) - len(found) - unreadable)
 
 
 def _cut(file: Path) -> ProductImage | Failed:
@@ -188,66 +188,66 @@ def _cut(file: Path) -> ProductImage | Failed:
 # Draws -------------------------------------------------------------------------------------------------------------
 
 
-def rng(draw: int) -> np.random.Generator:
-    """Return the chance of a draw: the same one for all that is compared."""
+def draw_rng(draw: int) -> np.random.Generator:
+    """Return the random generator of a draw, the same for everything that is compared."""
     return np.random.default_rng((1, draw))
 
 
-def draw_labels(shots: Shots, wanted: Iterable[int], count: int, luck: np.random.Generator) -> tuple[Classes, Flags]:
-    """Return numbers of up to `count` photos of each class `wanted`, and which photos (n,) are of groups that gave none.
+def draw_labels(photos: PhotoSet, wanted: Iterable[int], count: int, rng: np.random.Generator) -> tuple[Classes, Flags]:
+    """Return indices of up to `count` photos of each class `wanted`, and which photos (n,) are of groups without labels.
 
-    A group that would leave fewer than `LEFT` photos of a class `wanted` to score gives none.
+    A group that would leave fewer than `LEFT` photos of a class `wanted` to score gives no label.
     """
     classes = np.array(sorted(wanted))
-    free, chosen = np.ones(len(shots), bool), []
-    for label in luck.permutation(classes):
-        of_class = shots.classes == label
+    free, chosen = np.ones(len(photos), bool), []
+    for label in rng.permutation(classes):
+        of_class = photos.classes == label
         missing = count
-        for group in luck.permutation(np.unique(shots.groups[of_class])):
-            whole = shots.groups == group
+        for group in rng.permutation(np.unique(photos.groups[of_class])):
+            whole = photos.groups == group
             rest = free & ~whole
-            left = np.bincount(shots.classes[rest], minlength=classes.max() + 1)[classes]
+            left = np.bincount(photos.classes[rest], minlength=classes.max() + 1)[classes]
             if missing and left.min() >= LEFT:
-                photos = np.flatnonzero(whole & of_class)[:missing]
-                chosen.append(photos)
-                missing -= len(photos)
+                labelled = np.flatnonzero(whole & of_class)[:missing]
+                chosen.append(labelled)
+                missing -= len(labelled)
                 free = rest
     return np.sort(np.concatenate(chosen)), free
 
 
-def half_of_groups(shots: Shots, luck: np.random.Generator) -> Flags:
+def half_of_groups(photos: PhotoSet, rng: np.random.Generator) -> Flags:
     """Return which photos (n,) are of a random half of the groups."""
-    groups = luck.permutation(np.unique(shots.groups))
-    return np.isin(shots.groups, groups[: len(groups) // 2])
+    groups = rng.permutation(np.unique(photos.groups))
+    return np.isin(photos.groups, groups[: len(groups) // 2])
 
 
-# What is learnt and said -------------------------------------------------------------------------------------------
+# Predictions before and after adaptation -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Said:
-    """What is said of the photos that are scored, and what is true of them."""
+class Predictions:
+    """Probabilities and true classes of the photos that are scored."""
 
     probabilities: Tensor
     """(n, labels + 1)."""
     classes: Classes
     kept: Flags
     labels: int
-    """How many labels were learnt from."""
+    """Number of labels that the adapter was fitted on."""
 
-    def take(self, marks: Flags) -> "Said":
-        """Return what is said of some of the photos."""
-        return Said(self.probabilities[torch.from_numpy(marks)], self.classes[marks], self.kept[marks], self.labels)
+    def take(self, marks: Flags) -> "Predictions":
+        """Return the predictions of the photos in a mask."""
+        return Predictions(self.probabilities[torch.from_numpy(marks)], self.classes[marks], self.kept[marks], self.labels)
 
     @property
     def right(self) -> Flags:
-        """Where the likeliest label is the true one; "none" is never a tag."""
+        """Whether the most probable label is the true one (n,); "none" is never a tag."""
         right: Flags = self.probabilities[:, :-1].argmax(1).numpy() == self.classes
         return right
 
     @property
     def confidence(self) -> NDArray[np.float32]:
-        """The likeliest label's probability (n,)."""
+        """Probability of the most probable label (n,)."""
         confidence: NDArray[np.float32] = self.probabilities[:, :-1].max(1).values.numpy()
         return confidence
 
@@ -257,27 +257,27 @@ class Said:
         return macro_accuracy(self.right, self.classes)
 
 
-def before(shots: Shots, scored: Flags) -> Said:
-    """Return what the bundle says without having learnt anything."""
-    marked = shots.take(scored)
-    return Said(marked.features.probabilities, marked.classes, marked.kept, 0)
+def before(photos: PhotoSet, scored: Flags) -> Predictions:
+    """Return the predictions of the bundle before adaptation."""
+    marked = photos.take(scored)
+    return Predictions(marked.features.probabilities, marked.classes, marked.kept, 0)
 
 
 def after(
-    shots: Shots,
+    photos: PhotoSet,
     scored: Flags,
     catalog: Flags | None = None,
     chosen: Classes | None = None,
     labels: Sequence[str] = LABELS,
     cautious: bool = False,
     calibrated: bool = False,
-) -> Said:
-    """Return what is said of the photos `scored` once the bundle has learnt from those of the `catalog`, all by default.
+) -> Predictions:
+    """Return the predictions of the photos `scored` after adaptation to those of the `catalog`, by default all.
 
-    The photos of the numbers `chosen` come with their labels. `calibrated` by the temperature that cross-validation finds.
+    The photos `chosen` come with their labels. `calibrated` applies the temperature fitted by cross-validation.
     """
-    catalog = np.ones(len(shots), bool) if catalog is None else catalog
-    learnt, marked = shots.take(catalog), shots.take(scored)
+    catalog = np.ones(len(photos), bool) if catalog is None else catalog
+    learnt, marked = photos.take(catalog), photos.take(scored)
     strength, temperature, lesson = STRENGTHS[0], 1.0, None
     if chosen is not None:
         lesson = lesson_of(learnt, np.searchsorted(np.flatnonzero(catalog), chosen), labels)
@@ -289,50 +289,50 @@ def after(
             temperature = fit_temperature(trial.said[tried].clamp_min(1e-9).log(), truth)
     shop = fit_adapter(learnt.features, lesson, strength, cautious)
     answers = shop.predict(marked.features.probabilities, marked.features.maps, temperature)
-    return Said(answers, marked.classes, marked.kept, 0 if lesson is None else len(lesson.photos))
+    return Predictions(answers, marked.classes, marked.kept, 0 if lesson is None else len(lesson.photos))
 
 
-def lesson_of(shots: Shots, chosen: Classes, labels: Sequence[str] = LABELS) -> LabelledExamples:
-    """Return the lesson of some photos' labels; labels after the first ten are new."""
+def lesson_of(photos: PhotoSet, chosen: Classes, labels: Sequence[str] = LABELS) -> LabelledExamples:
+    """Return the labelled examples of the photos `chosen`; labels after the first ten are new."""
     known = tuple(number if number < len(LABELS) else -1 for number in range(len(labels)))
-    return LabelledExamples(tuple(labels), known, chosen, shots.classes[chosen], shots.groups[chosen])
+    return LabelledExamples(tuple(labels), known, chosen, photos.classes[chosen], photos.groups[chosen])
 
 
 @dataclass(frozen=True)
 class Draws:
-    """What is said of the photos scored in several draws: of the catalog's own photos, and of new ones."""
+    """Predictions of several draws: of the catalog's own photos, and of new ones."""
 
-    own: Sequence[Said]
-    new: Sequence[Said]
-    start: Sequence[Said]
-    """What the start bundle says of the new ones, which are the catalog's own ones too wherever labels are given."""
+    own: Sequence[Predictions]
+    new: Sequence[Predictions]
+    start: Sequence[Predictions]
+    """Predictions of the start bundle for the new photos, which are the catalog's own ones too where labels are given."""
 
 
-def draws_of(shots: Shots, count: int | None, draws: int, calibrated: bool = False) -> Draws:
-    """Return what is said after learning `count` labels a class, without any for None.
+def draws_of(photos: PhotoSet, count: int | None, draws: int, calibrated: bool = False) -> Draws:
+    """Return the predictions after adaptation with `count` labels per class; None for no labels.
 
-    New photos are of groups that the bundle has not learnt from: of all that gave no label, or of a random half without labels.
+    New photos are of groups outside the catalog: of all that gave no label, or of a random half without labels.
     """
     own, new, start = [], [], []
-    wanted = [label for label in range(NONE) if (shots.classes == label).sum() > LEFT]
+    wanted = [label for label in range(NONE) if (photos.classes == label).sum() > LEFT]
     for draw in range(draws):
         if count is None:
-            catalog = half_of_groups(shots, rng(draw))
-            scored = shots.known & ~catalog
-            new.append(after(shots, scored, catalog))
+            catalog = half_of_groups(photos, draw_rng(draw))
+            scored = photos.known & ~catalog
+            new.append(after(photos, scored, catalog))
         else:
-            chosen, free = draw_labels(shots, wanted, count, rng(draw))
-            scored = shots.known & free
-            own.append(after(shots, scored, None, chosen, calibrated=calibrated))
-            new.append(after(shots, scored, ~free, chosen, calibrated=calibrated))
-        start.append(before(shots, scored))
-    return Draws(own or [after(shots, shots.known)], new, start)
+            chosen, free = draw_labels(photos, wanted, count, draw_rng(draw))
+            scored = photos.known & free
+            own.append(after(photos, scored, None, chosen, calibrated=calibrated))
+            new.append(after(photos, scored, ~free, chosen, calibrated=calibrated))
+        start.append(before(photos, scored))
+    return Draws(own or [after(photos, photos.known)], new, start)
 
 
-def start_of(shots: Shots, draws: int) -> Draws:
-    """Return what is said before any learning, of the photos that `draws_of` scores without labels."""
-    halves = [before(shots, shots.known & ~half_of_groups(shots, rng(draw))) for draw in range(draws)]
-    return Draws([before(shots, shots.known)], halves, halves)
+def start_of(photos: PhotoSet, draws: int) -> Draws:
+    """Return the predictions before adaptation, for the photos that `draws_of` scores without labels."""
+    halves = [before(photos, photos.known & ~half_of_groups(photos, draw_rng(draw))) for draw in range(draws)]
+    return Draws([before(photos, photos.known)], halves, halves)
 
 
 # Tables ------------------------------------------------------------------------------------------------------------
@@ -350,46 +350,49 @@ def number(values: Sequence[float]) -> str:
 
 
 def folder_rows(folders: Sequence[Folder]) -> Rows:
-    """Yield what is counted of each folder."""
+    """Yield the numbers of photos of each folder."""
     for folder in folders:
-        shots = folder.shots
-        groups, kept = np.unique(shots.groups).size, np.unique(shots.groups[shots.kept]).size
-        strangers, left_out = (~shots.known).sum(), (str(folder.unreadable), str(folder.not_found))
-        yield folder.name, f"{len(shots):,} ({groups})", f"{shots.kept.sum():,} ({kept})", f"{strangers:,}", *left_out
+        photos = folder.photos
+        groups, kept = np.unique(photos.groups).size, np.unique(photos.groups[photos.kept]).size
+        ood, left_out = (~photos.known).sum(), (str(folder.unreadable), str(folder.not_found))
+        yield folder.name, f"{len(photos):,} ({groups})", f"{photos.kept.sum():,} ({kept})", f"{ood:,}", *left_out
 
 
 def label_rows(folder: Folder, draws: int) -> Rows:
-    """Yield the rows of one folder by the labels a class."""
-    cases = {"none, the start bundle": start_of(folder.shots, draws), "none, adapted": draws_of(folder.shots, None, draws)}
-    cases |= {str(count): draws_of(folder.shots, count, draws) for count in COUNTS}
+    """Yield the rows of one folder by labels per class."""
+    cases = {"none, the start bundle": start_of(folder.photos, draws), "none, adapted": draws_of(folder.photos, None, draws)}
+    cases |= {str(count): draws_of(folder.photos, count, draws) for count in COUNTS}
     for name, case in cases.items():
-        cells = [cell for saids in (case.own, case.new) for cell in (*_scored(saids), *_scored(_kept(saids)))]
-        labels, start = number([said.labels for said in case.own]), spread([said.accuracy for said in case.start])
+        cells = [cell for several in (case.own, case.new) for cell in (*_scored(several), *_scored(_kept_half(several)))]
+        labels, start = (
+            number([predictions.labels for predictions in case.own]),
+            spread([predictions.accuracy for predictions in case.start]),
+        )
         yield name, labels, *cells, start, TARGETS.get((folder.name, name), "")
 
 
-def _scored(saids: Sequence[Said]) -> tuple[str, str]:
-    return spread([said.accuracy for said in saids]), number([len(said.classes) for said in saids])
+def _scored(several: Sequence[Predictions]) -> tuple[str, str]:
+    return spread([one.accuracy for one in several]), number([len(one.classes) for one in several])
 
 
-def _kept(saids: Sequence[Said]) -> list[Said]:
-    return [said.take(said.kept) for said in saids]
+def _kept_half(several: Sequence[Predictions]) -> list[Predictions]:
+    return [one.take(one.kept) for one in several]
 
 
 def confidence_rows(folders: Sequence[Folder], draws: int) -> Rows:
-    """Yield how believable the confidence is after adaptation."""
+    """Yield calibration after adaptation."""
     for folder in folders:
         for count in (None, 5, 20):
-            case = draws_of(folder.shots, count, draws, calibrated=True)
-            for name, saids in (("the catalog's own", case.own), ("new", case.new)):
-                errors = [calibration_error(reliability_table(said.confidence, said.right)) for said in saids]
+            case = draws_of(folder.photos, count, draws, calibrated=True)
+            for name, several in (("the catalog's own", case.own), ("new", case.new)):
+                errors = [calibration_error(reliability_table(one.confidence, one.right)) for one in several]
                 yield (
                     folder.name,
                     "none" if count is None else str(count),
                     name,
-                    number([len(said.classes) for said in saids]),
-                    spread([float(said.confidence.mean()) for said in saids]),
-                    spread([float(said.right.mean()) for said in saids]),
+                    number([len(one.classes) for one in several]),
+                    spread([float(one.confidence.mean()) for one in several]),
+                    spread([float(one.right.mean()) for one in several]),
                     spread(errors),
                 )
 
@@ -397,17 +400,17 @@ def confidence_rows(folders: Sequence[Folder], draws: int) -> Rows:
 # New classes -------------------------------------------------------------------------------------------------------
 
 
-def new_class_rows(packshots: Shots, others: Shots, draws: int) -> Rows:
-    """Yield what new classes gain and cost, alone and beside labels of the ten."""
+def new_class_rows(packshots: PhotoSet, others: PhotoSet, draws: int) -> Rows:
+    """Yield the accuracy of new classes and of the ten, with labels of the new ones alone and of both."""
     family = {kind: name for name, kinds in FAMILIES.items() for kind in kinds}
     families = np.array([family.get(kind, kind) for kind in others.kinds])
     for kinds, count in ((families, 20), (others.kinds, 10)):
         names = largest(kinds, others.groups, count + LEFT - 1)
         if len(names) < NEW:
             continue
-        shots = joined(packshots, replace(others, classes=_with_new(kinds, names)))
+        photos = concatenate(packshots, replace(others, classes=_with_new(kinds, names)))
         for with_ten in (False, True):
-            outcomes = [_with_and_without(shots, names, count, with_ten, draw) for draw in range(draws)]
+            outcomes = [_with_and_without(photos, names, count, with_ten, draw) for draw in range(draws)]
             sizes = Counter(kinds.tolist())
             yield (
                 ", ".join(f"{name} ({sizes[name]})" for name in names),
@@ -423,21 +426,21 @@ def new_class_rows(packshots: Shots, others: Shots, draws: int) -> Rows:
 
 
 def largest(kinds: NDArray[np.str_], groups: Classes, least: int) -> list[str]:
-    """Return the `NEW` kinds with the most groups, of those with at least so many photos."""
+    """Return the `NEW` kinds with the most groups, among those with at least `least` photos."""
     sizes = Counter(kinds.tolist())
     enough = sorted(name for name, size in sizes.items() if size >= least)
     return sorted(enough, key=lambda name: -len(np.unique(groups[kinds == name])))[:NEW]
 
 
 def _with_new(kinds: NDArray[np.str_], names: Sequence[str]) -> Classes:
-    """Return the classes of other products: new ones from `NONE` on, the last one for those that stay strangers."""
+    """Return the classes of other products: new ones from `NONE` on, the last one for those that stay OOD."""
     numbers = {name: NONE + number for number, name in enumerate(names)}
     return np.array([numbers.get(kind, NONE + len(names)) for kind in kinds])
 
 
 @dataclass(frozen=True)
 class NewClasses:
-    """What a draw with new classes gave."""
+    """The accuracies and sizes of a draw with new classes."""
 
     new: float
     ten: float
@@ -448,20 +451,20 @@ class NewClasses:
     ten_scored: int
 
 
-def _with_and_without(shots: Shots, names: Sequence[str], count: int, with_ten: bool, draw: int) -> NewClasses:
+def _with_and_without(photos: PhotoSet, names: Sequence[str], count: int, with_ten: bool, draw: int) -> NewClasses:
     """Return the accuracy of the new classes and of the ten, with labels of the new ones and without."""
     new = range(NONE, NONE + len(names))
-    new_chosen, free = draw_labels(shots, new, count, rng(draw))
+    new_chosen, free = draw_labels(photos, new, count, draw_rng(draw))
     ten_chosen = np.zeros(0, np.int64)
     if with_ten:
-        ten_chosen, ten_free = draw_labels(shots, range(NONE), 20, rng(draw))
+        ten_chosen, ten_free = draw_labels(photos, range(NONE), 20, draw_rng(draw))
         free &= ten_free
-    ten_scored, new_scored = free & shots.known, free & np.isin(shots.classes, new)
+    ten_scored, new_scored = free & photos.known, free & np.isin(photos.classes, new)
     both = np.sort(np.concatenate([new_chosen, ten_chosen]))
-    said = after(shots, ten_scored | new_scored, None, both, (*LABELS, *names))
-    without = after(shots, ten_scored, None, ten_chosen if with_ten else None)
-    ten = said.take(said.classes < NONE)
-    others = said.take(said.classes >= NONE)
+    predictions = after(photos, ten_scored | new_scored, None, both, (*LABELS, *names))
+    without = after(photos, ten_scored, None, ten_chosen if with_ten else None)
+    ten = predictions.take(predictions.classes < NONE)
+    others = predictions.take(predictions.classes >= NONE)
     sizes = (len(new_chosen), len(ten_chosen), len(others.classes), len(ten.classes))
     return NewClasses(others.accuracy, ten.accuracy, without.accuracy, *sizes)
 
@@ -469,11 +472,13 @@ def _with_and_without(shots: Shots, names: Sequence[str], count: int, with_ten: 
 # Foreign and one-sided catalogs ------------------------------------------------------------------------------------
 
 
-Mix: TypeAlias = Callable[[np.random.Generator], Shots]
+Mix: TypeAlias = Callable[[np.random.Generator], PhotoSet]
 
 
-def mixtures(packshots: Shots, on_model: Shots, others: Shots, home: Shots) -> tuple[dict[str, Shots], dict[str, Mix]]:
-    """Return catalogs unlike those that a bundle expects: fixed ones, and ones that are drawn."""
+def mixtures(
+    packshots: PhotoSet, on_model: PhotoSet, others: PhotoSet, home: PhotoSet
+) -> tuple[dict[str, PhotoSet], dict[str, Mix]]:
+    """Return catalogs of unusual composition: fixed ones, and ones drawn at random."""
     groups = np.array([*(GROUPS[label] for label in LABELS), ""])
     shoes = packshots.take(groups[packshots.classes] == "footwear")
     fixed = {
@@ -481,66 +486,66 @@ def mixtures(packshots: Shots, on_model: Shots, others: Shots, home: Shots) -> t
         "only shoes, on-model": on_model.take(groups[on_model.classes] == "footwear"),
         "only tops, packshots": packshots.take(groups[packshots.classes] == "upper body"),
         "only bags, packshots": packshots.take(groups[packshots.classes] == "accessory"),
-        "packshots + all other products": joined(packshots, others),
-        "on-model + all other products": joined(on_model, others),
-        "packshots + on-model": joined(packshots, on_model),
-        "shoes, packshots + all other products": joined(shoes, others),
+        "packshots + all other products": concatenate(packshots, others),
+        "on-model + all other products": concatenate(on_model, others),
+        "packshots + on-model": concatenate(packshots, on_model),
+        "shoes, packshots + all other products": concatenate(shoes, others),
     }
     drawn: dict[str, Mix] = {}
-    for name, shots in (("packshots", packshots), ("on-model", on_model)):
-        drawn |= {f"{size} {name}": _some(shots, size) for size in SIZES}
+    for name, photos in (("packshots", packshots), ("on-model", on_model)):
+        drawn |= {f"{size} {name}": _some(photos, size) for size in SIZES}
     few, many = _some(packshots, FEW_PHOTOS), _some(home, HOME_PHOTOS)
-    drawn[f"{FEW_PHOTOS} packshots among all other products"] = lambda luck: joined(few(luck), others)
-    drawn[f"packshots + {min(HOME_PHOTOS, len(home)):,} from home"] = lambda luck: joined(packshots, many(luck))
+    drawn[f"{FEW_PHOTOS} packshots among all other products"] = lambda rng: concatenate(few(rng), others)
+    drawn[f"packshots + {min(HOME_PHOTOS, len(home)):,} from home"] = lambda rng: concatenate(packshots, many(rng))
     return fixed, drawn
 
 
-def _some(shots: Shots, count: int) -> Mix:
-    return lambda luck: shots.take(np.sort(luck.permutation(len(shots))[:count]))
+def _some(photos: PhotoSet, count: int) -> Mix:
+    return lambda rng: photos.take(np.sort(rng.permutation(len(photos))[:count]))
 
 
-def mixture_rows(fixed: Mapping[str, Shots], drawn: Mapping[str, Mix]) -> Rows:
-    """Yield what adaptation without labels makes of each catalog."""
-    catalogs = {name: [shots] for name, shots in fixed.items()}
-    catalogs |= {name: [mix(rng(draw)) for draw in range(RANDOM_MIXTURES)] for name, mix in drawn.items()}
+def mixture_rows(fixed: Mapping[str, PhotoSet], drawn: Mapping[str, Mix]) -> Rows:
+    """Yield the effect of adaptation without labels on each catalog."""
+    catalogs = {name: [photos] for name, photos in fixed.items()}
+    catalogs |= {name: [mix(draw_rng(draw)) for draw in range(RANDOM_MIXTURES)] for name, mix in drawn.items()}
     for name, several in catalogs.items():
-        every = [np.ones(len(shots), bool) for shots in several]
+        every = [np.ones(len(photos), bool) for photos in several]
         start = [before(*pair) for pair in zip(several, every, strict=True)]
         adapted = [after(*pair) for pair in zip(several, every, strict=True)]
         cautious = [after(*pair, cautious=True) for pair in zip(several, every, strict=True)]
         yield (
             name,
-            number([len(shots) for shots in several]),
-            number([float(shots.known.sum()) for shots in several]),
-            spread([float(shots.features.probabilities[:, -1].mean()) for shots in several]),
-            spread([effective_labels(shots.features.probabilities) for shots in several]),
-            spread([_of_known(said).accuracy for said in start]),
-            *(cell for saids in (adapted, cautious) for cell in _against(start, saids)),
-            *(_separations(saids) for saids in (start, adapted, cautious)),
+            number([len(photos) for photos in several]),
+            number([float(photos.known.sum()) for photos in several]),
+            spread([float(photos.features.probabilities[:, -1].mean()) for photos in several]),
+            spread([effective_labels(photos.features.probabilities) for photos in several]),
+            spread([_of_known(predictions).accuracy for predictions in start]),
+            *(cell for several in (adapted, cautious) for cell in _compared_with(start, several)),
+            *(_separations(several) for several in (start, adapted, cautious)),
         )
 
 
 def effective_labels(probabilities: Tensor) -> float:
-    """Return how many labels are likely in a catalog: e to the entropy of the labels' shares, for rows (n, labels + 1)."""
+    """Return the effective number of labels: e to the entropy of the labels' shares, for probabilities (n, labels + 1)."""
     shares = probabilities[:, :-1].sum(0)
     return float(torch.special.entr(shares / shares.sum()).sum().exp())
 
 
-def _of_known(said: Said) -> Said:
-    return said.take(said.classes < NONE)
+def _of_known(predictions: Predictions) -> Predictions:
+    return predictions.take(predictions.classes < NONE)
 
 
-def _against(start: Sequence[Said], saids: Sequence[Said]) -> tuple[str, str]:
-    earlier = [_of_known(said).accuracy for said in start]
-    accuracies = [_of_known(said).accuracy for said in saids]
+def _compared_with(start: Sequence[Predictions], several: Sequence[Predictions]) -> tuple[str, str]:
+    earlier = [_of_known(predictions).accuracy for predictions in start]
+    accuracies = [_of_known(one).accuracy for one in several]
     return spread(accuracies), spread([one - other for one, other in zip(accuracies, earlier, strict=True)], sign=True)
 
 
-def _separations(saids: Sequence[Said]) -> str:
-    """Return how well the confidence tells known products from strangers, where there are both."""
-    if any(said.classes.max() < NONE for said in saids):
+def _separations(several: Sequence[Predictions]) -> str:
+    """Return the AUROC of the confidence for known against OOD products, where a catalog holds both."""
+    if any(one.classes.max() < NONE for one in several):
         return "-"
-    pairs = [(said.confidence, said.classes < NONE) for said in saids]
+    pairs = [(one.confidence, one.classes < NONE) for one in several]
     return spread([classification.auroc(confidence[known], confidence[~known]) for confidence, known in pairs])
 
 
@@ -548,19 +553,19 @@ def _separations(saids: Sequence[Said]) -> str:
 
 
 def pick_rows(folders: Sequence[Folder], draws: int) -> Rows:
-    """Yield what labels of picked photos are worth beside those of as many random ones."""
+    """Yield the accuracy with labels of selected photos, compared with as many random ones."""
     for folder in folders:
-        shots = folder.shots
+        photos = folder.photos
         for count in PICKS:
             picked, random, sizes, scored = [], [], [], []
             for draw in range(draws):
-                luck = rng(draw)
-                pool = half_of_groups(shots, luck)
+                rng = draw_rng(draw)
+                pool = half_of_groups(photos, rng)
                 numbers = np.flatnonzero(pool)
-                active = numbers[select_photos(shots.take(pool).features, count)]
-                at_random = luck.permutation(numbers)[: len(active)]
-                picked.append(after(shots, ~pool, None, np.sort(active)).accuracy)
-                random.append(after(shots, ~pool, None, np.sort(at_random)).accuracy)
+                active = numbers[select_photos(photos.take(pool).features, count)]
+                at_random = rng.permutation(numbers)[: len(active)]
+                picked.append(after(photos, ~pool, None, np.sort(active)).accuracy)
+                random.append(after(photos, ~pool, None, np.sort(at_random)).accuracy)
                 sizes.append(len(active))
                 scored.append(int((~pool).sum()))
             gains = [one - other for one, other in zip(picked, random, strict=True)]
@@ -569,9 +574,9 @@ def pick_rows(folders: Sequence[Folder], draws: int) -> Rows:
             yield folder.name, str(count), number(sizes), *cells
 
 
-def time_rows(shots: Shots) -> Rows:
-    """Yield the seconds that learning takes; photos repeat where there are too few."""
-    many = shots.take(rng(0).permutation(np.resize(np.arange(len(shots)), TIMED)))
+def time_rows(photos: PhotoSet) -> Rows:
+    """Yield the seconds that adaptation takes; photos are repeated where there are too few."""
+    many = photos.take(draw_rng(0).permutation(np.resize(np.arange(len(photos)), TIMED)))
     lesson = lesson_of(many, np.flatnonzero(many.known)[:TIMED_LABELS])
 
     def with_labels() -> None:
@@ -584,7 +589,7 @@ def time_rows(shots: Shots) -> Rows:
 
 
 def _seconds(work: Callable[[], Any]) -> float:
-    """Return the median of three runs."""
+    """Return the seconds of some work, median of three runs."""
     runs = []
     for _ in range(3):
         started = time.perf_counter()
@@ -600,20 +605,20 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     """Yield the lines of the report."""
     model = bundle.load(options.model)
     folders = read_all(options, Predictor(model, "cpu"))
-    packshots, on_model, others, home = (folder.shots for folder in folders)
+    packshots, on_model, others, home = (folder.photos for folder in folders)
     shops = [folders[0], folders[1]]
-    yield f"# What a shop's own photos teach, {model.model}\n"
+    yield f"# Adaptation to a shop's own photos, {model.model}\n"
     yield f"`python -m benchmarks.accuracy.adapt {shlex.join(command(options))}`\n"
     yield f"{hardware()}; one thread.\n"
     yield (
         f"Macro accuracy as mean ± standard deviation of {options.draws} draws, n being the photos scored in a draw; the draws "
-        "share photos, so the deviation is that of which labels are given, not of which photos there are. A figure without ± "
-        'has nothing drawn. The tag is the likeliest label and never "none"; strangers are not scored. "Kept" counts only the '
-        "half of the groups that is kept for reporting, as constants were chosen with figures on the other half at hand. Of "
-        f"{folders[3].name} only such senders count, whom the bundle never saw, and no loosely mapped kinds. Photos that show "
-        "no product are left out.\n"
+        "share photos, so the deviation reflects the choice of labels, not of photos. A metric without ± "
+        'involves no draw. The tag is the most probable label and never "none"; OOD products are not scored. "Kept" counts '
+        "only the half of the groups that is kept for reporting, as constants were chosen by metrics on the other half. Of "
+        f"{folders[3].name} only such senders count, on whom the bundle was not trained, and no loosely mapped kinds. Photos "
+        "that show no product are left out.\n"
     )
-    titles = ["folder", "photos (groups)", "kept (groups)", "strangers", "unreadable", "no product found"]
+    titles = ["folder", "photos (groups)", "kept (groups)", "OOD", "unreadable", "no product found"]
     yield from table(titles, folder_rows(folders))
     yield from _labels(folders, options.draws)
     yield from _confidence(shops, options.draws)
@@ -621,12 +626,12 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     yield from _mixtures(*mixtures(packshots, on_model, others, home))
     yield from _picks(shops, options.draws)
     yield "## Time\n"
-    yield "Seconds, median of three; the photos are looked at before.\n"
-    yield from table(["", "photos", "labels", "seconds"], time_rows(joined(packshots, on_model, others, home)))
+    yield "Seconds, median of three; features are extracted before.\n"
+    yield from table(["", "photos", "labels", "seconds"], time_rows(concatenate(packshots, on_model, others, home)))
 
 
 def command(options: argparse.Namespace) -> list[str]:
-    """Return the arguments that matter, without where folders lie on this machine."""
+    """Return the arguments of the command, with the names of folders in place of their paths."""
     places = (options.packshots, options.on_model, options.other_products, options.home)
     folders = [place.resolve().name for place in places]
     return [*folders, "--model", Path(options.model).name, "--draws", str(options.draws)]
@@ -636,26 +641,26 @@ def read_all(options: argparse.Namespace, predictor: Predictor) -> list[Folder]:
     """Return the four folders."""
     folders: list[Folder] = []
     for place in (options.packshots, options.on_model, options.other_products, options.home):
-        first = max((int(folder.shots.groups.max()) + 1 for folder in folders), default=0)
+        first = max((int(folder.photos.groups.max()) + 1 for folder in folders), default=0)
         folders.append(read(place, predictor, first, kept_alone=place == options.home))
     return folders
 
 
 def _labels(folders: Sequence[Folder], draws: int) -> Iterator[str]:
-    yield "## Labels a class\n"
+    yield "## Labels per class\n"
     yield (
-        "Labels are drawn in whole groups until a class has so many photos, and no photo of such a group is scored. At least "
-        f"{LEFT} photos of each class are left to score, so a class with few photos gives fewer labels. Own photos are in the "
-        "catalog that is learnt from, without labels; the groups of new photos are not, so that beside its labelled photos "
-        "that catalog has none but others of their groups. Without labels, new photos are a random half of the groups, and "
-        "the other half is learnt from. The fewer groups are left, the more the photos scored differ between rows: compare "
+        "Labels are drawn in whole groups until a class has that number of photos, and no photo of such a group is scored. At "
+        f"least {LEFT} photos of each class are left to score, so a class with few photos gives fewer. Own photos are in "
+        "the catalog of the adaptation, without labels; the groups of new photos are not, so that besides its labelled photos "
+        "that catalog holds only others of their groups. Without labels, new photos are a random half of the groups, and "
+        "the other half is the catalog. The fewer groups are left, the more the photos scored differ between rows: compare "
         "with the start bundle on the same photos.\n"
     )
     columns = [f"{side}{half}" for side in ("own photos", "new photos") for half in ("", ", kept")]
-    titles = ["labels a class", "labels in all", *(cell for column in columns for cell in (column, "n"))]
-    titles += ["start bundle, same new photos", "must / aim"]
+    titles = ["labels per class", "labels in all", *(cell for column in columns for cell in (column, "n"))]
+    titles += ["start bundle, same new photos", "required / target"]
     for folder in folders:
-        if folder.shots.known.any():
+        if folder.photos.known.any():
             yield f"### {folder.name}\n"
             yield from table(titles, label_rows(folder, draws))
 
@@ -664,18 +669,18 @@ def _confidence(folders: Sequence[Folder], draws: int) -> Iterator[str]:
     yield "## Confidence\n"
     yield (
         "Of the scored photos, at the temperature that cross-validation finds, which is 1 without labels. The error is that of "
-        f"{BINS} bins of one draw, which is above 0 by chance alone where n is small.\n"
+        f"{BINS} bins of one draw, which exceeds 0 by sampling noise alone where n is small.\n"
     )
-    titles = ["folder", "labels a class", "photos", "n", "mean confidence", "accuracy", "calibration error"]
+    titles = ["folder", "labels per class", "photos", "n", "mean confidence", "accuracy", "calibration error"]
     yield from table(titles, confidence_rows(folders, draws))
 
 
-def _new_classes(packshots: Shots, others: Shots, draws: int) -> Iterator[str]:
+def _new_classes(packshots: PhotoSet, others: PhotoSet, draws: int) -> Iterator[str]:
     yield "## New classes\n"
     yield (
         "The catalog is the packshots and all other products. Labels of three new classes, of kinds or families of kinds of "
         "other products, are given alone or beside 20 labels of each of the ten. Those with the most groups were taken, of "
-        f"those with photos enough for as many labels and {LEFT - 1} more. Without the new classes means the ten's labels "
+        f"those with enough photos for as many labels and {LEFT - 1} more. Without the new classes means the ten's labels "
         "alone, or no labels, over the same catalog.\n"
     )
     titles = ["new classes (photos)", "their labels", "labels of the ten", "accuracy of the new classes", "n"]
@@ -683,25 +688,25 @@ def _new_classes(packshots: Shots, others: Shots, draws: int) -> Iterator[str]:
     yield from table(titles, new_class_rows(packshots, others, draws))
 
 
-def _mixtures(fixed: Mapping[str, Shots], drawn: Mapping[str, Mix]) -> Iterator[str]:
+def _mixtures(fixed: Mapping[str, PhotoSet], drawn: Mapping[str, Mix]) -> Iterator[str]:
     yield "## Foreign and one-sided catalogs\n"
     yield (
-        f"Adapted without labels, and cautiously; {RANDOM_MIXTURES} draws of random mixtures. The share said to be none and "
+        f"Adapted without labels, and cautiously; {RANDOM_MIXTURES} draws of random mixtures. The share of none and "
         "the effective number of labels (e to the entropy of the labels' mean probabilities) are the start bundle's. AUROC is "
-        "how often a known photo has the higher confidence than a stranger.\n"
+        "the probability that a known photo has a higher confidence than an OOD one.\n"
     )
-    titles = ["catalog", "n", "known", "said to be none", "effective labels", "start", "adapted", "difference"]
+    titles = ["catalog", "n", "known", "share of none", "effective labels", "start", "adapted", "difference"]
     titles += ["cautious", "difference", "AUROC start", "AUROC adapted", "AUROC cautious"]
     yield from table(titles, mixture_rows(fixed, drawn))
 
 
 def _picks(folders: Sequence[Folder], draws: int) -> Iterator[str]:
-    yield "## Picks\n"
+    yield "## Selected photos\n"
     yield (
-        "Photos are picked from a random half of the groups, and the other half is scored; the catalog is all photos. As many "
-        "are drawn at random as were picked. The difference is paired, ± its standard error.\n"
+        "Photos are selected from a random half of the groups, and the other half is scored; the catalog is all photos. As "
+        "many are drawn at random as were selected. The difference is paired, ± its standard error.\n"
     )
-    titles = ["folder", "labels asked for", "labels", "random", "picked", "difference", "n"]
+    titles = ["folder", "labels wanted", "labels", "random", "selected", "difference", "n"]
     yield from table(titles, pick_rows(folders, draws))
 
 

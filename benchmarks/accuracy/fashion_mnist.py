@@ -228,8 +228,8 @@ def report(names: Sequence[str], runs: Path) -> Iterator[str]:
     yield "## What each ingredient gives"
     yield ""
     yield (
-        "The network `tiny`, half of the epochs at 20x20 pixels, no teacher, and one thing changed a row; 45,000 pictures to "
-        "learn from, others to measure on. p is McNemar's exact test on the same pictures. Too much in a short training, "
+        "The network `tiny`, half of the epochs at 20x20 pixels, no teacher, and one change per row; trained on 45,000 images, "
+        "measured on others. p is McNemar's exact test on the same images. Too much in a short training, "
         "such as cutout, may be right in a long one."
     )
     yield ""

@@ -51,48 +51,48 @@ class Question:
     doubtful: bool
 
 
-def probabilities(names: Sequence[str], pictures: Images) -> np.ndarray:
+def probabilities(names: Sequence[str], images: Images) -> np.ndarray:
     """Return the bundles' mean probabilities for images and their mirror images: float (n, classes)."""
-    views = (pictures, replace(pictures, pixels=pictures.pixels.flip(3)))
-    said = [predictions_of(loaded, view) for loaded in map(bundle.load, names) for view in views]
-    return torch.stack(said).mean(0).double().numpy()
+    views = (images, replace(images, pixels=images.pixels.flip(3)))
+    predicted = [predictions_of(loaded, view) for loaded in map(bundle.load, names) for view in views]
+    return torch.stack(predicted).mean(0).double().numpy()
 
 
-def questions(said: np.ndarray, labels: np.ndarray) -> list[Question]:
+def questions(predicted: np.ndarray, labels: np.ndarray) -> list[Question]:
     """Return the images to check, doubtful and random ones in random order, each with its two labels in random order."""
     rng = np.random.default_rng(0)
-    ranked = np.argsort(get_label_quality_scores(labels, said, method="self_confidence"), kind="stable")
+    ranked = np.argsort(get_label_quality_scores(labels, predicted, method="self_confidence"), kind="stable")
     chosen = [*ranked[:DOUBTFUL], *rng.choice(ranked[DOUBTFUL:], OTHERS, replace=False)]
-    asked = []
+    questions = []
     for place, index in enumerate(chosen):
-        others = said[index].copy()
+        others = predicted[index].copy()
         others[labels[index]] = -1
         pair = [int(labels[index]), int(others.argmax())]
         first, second = pair if rng.random() < 0.5 else pair[::-1]
-        asked.append(Question(int(index), first, second, place < DOUBTFUL))
+        questions.append(Question(int(index), first, second, place < DOUBTFUL))
     order = rng.permutation(DOUBTFUL + OTHERS)  # so that nobody who looks knows which were doubtful
-    return [asked[place] for place in order]
+    return [questions[place] for place in order]
 
 
-def draw(asked: Sequence[Question], pictures: Images, folder: Path) -> None:
+def draw(questions: Sequence[Question], images: Images, folder: Path) -> None:
     """Write the questions as sheets of 50 images each."""
     folder.mkdir(parents=True, exist_ok=True)
     width, height = SIDE + 8, SIDE + 40
-    for start in range(0, len(asked), COLUMNS * ROWS):
+    for start in range(0, len(questions), COLUMNS * ROWS):
         sheet = Image.new("L", (COLUMNS * width, ROWS * height), 255)
         pen = ImageDraw.Draw(sheet)
-        for place, question in enumerate(asked[start : start + COLUMNS * ROWS]):
+        for place, question in enumerate(questions[start : start + COLUMNS * ROWS]):
             left, top = place % COLUMNS * width, place // COLUMNS * height
-            picture = Image.fromarray(255 - pictures.pixels[question.index, 0].numpy())
-            sheet.paste(picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC), (left + 4, top + 2))
+            image = Image.fromarray(255 - images.pixels[question.index, 0].numpy())
+            sheet.paste(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC), (left + 4, top + 2))
             pen.text((left + 4, top + SIDE + 3), f"{start + place} 1 {LABELS[question.first]}", fill=0)
             pen.text((left + 4, top + SIDE + 19), f"   2 {LABELS[question.second]}", fill=0)
         sheet.save(folder / f"sheet-{start // (COLUMNS * ROWS) + 1}.png")
 
 
-def form(asked: Sequence[Question]) -> Iterator[dict[str, object]]:
+def form(questions: Sequence[Question]) -> Iterator[dict[str, object]]:
     """Yield the rows of the table to fill in; the number is that on the sheets, and `seen` one of `SEEN`."""
-    for number, question in enumerate(asked):
+    for number, question in enumerate(questions):
         labels = {"first": LABELS[question.first], "second": LABELS[question.second]}
         yield {"number": number, "index": question.index, "doubtful": question.doubtful, **labels, "seen": ""}
 
@@ -119,17 +119,17 @@ def verdicts(labels: np.ndarray) -> list[Verdict]:
 def _held_against(row: dict[str, str], labels: np.ndarray) -> str:
     if row["seen"] == "both":
         return "cannot be told"
-    said = row.get(row["seen"])
-    return "right" if said == LABELS[labels[int(row["index"])]] else "wrong"
+    predicted = row.get(row["seen"])
+    return "right" if predicted == LABELS[labels[int(row["index"])]] else "wrong"
 
 
 def report(names: Sequence[str]) -> Iterator[str]:
     """Yield the lines of the report."""
     test = fashion_mnist.load_fashion_mnist("test")
     labels = test.labels.numpy()
-    said = probabilities(names, test)
+    predicted = probabilities(names, test)
     looked = verdicts(labels)
-    issues = len(find_label_issues(labels, said, return_indices_ranked_by="self_confidence"))
+    issues = len(find_label_issues(labels, predicted, return_indices_ranked_by="self_confidence"))
     yield "# Wrong labels in Fashion-MNIST's test set"
     yield ""
     yield f"Made by `python -m benchmarks.accuracy.label_noise report {' '.join(names)}` on {hardware()}."
@@ -137,20 +137,20 @@ def report(names: Sequence[str]) -> Iterator[str]:
     yield (
         f"cleanlab takes {issues} of {len(labels):,} labels for wrong, from the mean of what these bundles say. "
         f"One reader looked once at the {DOUBTFUL} most doubtful and at {OTHERS} others, enlarged, beside their label and "
-        "the likeliest other one, not told which was which nor which pictures were doubtful:"
+        "the likeliest other one, not told which was which nor which images were doubtful:"
     )
     yield ""
     counts = {doubtful: Counter(one.label for one in looked if one.doubtful == doubtful) for doubtful in (True, False)}
     kinds = ("right", "cannot be told", "wrong")
-    rows = zip(("most doubtful", "others, by chance"), counts.values(), strict=True)
+    rows = zip(("most doubtful", "random others"), counts.values(), strict=True)
     titles = ("", "n", *(f"label {kind}" for kind in kinds))
     yield from table(titles, ([name, str(sum(some.values())), *(str(some[kind]) for kind in kinds)] for name, some in rows))
     wrong, unclear = counts[True]["wrong"], counts[True]["cannot be told"]
-    mistaken = said.argmax(1) != labels
+    mistaken = predicted.argmax(1) != labels
     excused = Counter(one.label for one in looked if one.doubtful and mistaken[one.index])
     yield (
         f"Among the most doubtful alone {wrong} labels are wrong, {100 * wrong / len(labels):.1f} % of the test set, and in "
-        f"{unclear} pictures more 28 pixels do not tell. The bundles together get {mistaken.sum()} pictures wrong; of the "
+        f"{unclear} more images cannot be told from 28x28 pixels. The bundles together get {mistaken.sum()} images wrong; of the "
         f"{sum(excused.values())} of these that were looked at, {excused['wrong']} have a wrong label and "
         f"{excused['cannot be told']} cannot be told. A network that errs nowhere else, and guesses where it cannot be told, "
         f"would be right on {100 - 100 * (wrong + unclear / 2) / len(labels):.1f} %: the ceiling, as far as these show. "
@@ -169,14 +169,14 @@ def main() -> None:
             command.add_argument("--sheets", type=Path, required=True, metavar="DIR")
         else:
             command.add_argument("--out", type=Path, default=RESULTS / "label_noise.md")
-    asked = parser.parse_args()
-    if asked.command == "report":
-        write(asked.out, report(asked.bundles))
+    questions = parser.parse_args()
+    if questions.command == "report":
+        write(questions.out, report(questions.bundles))
         return
     test = fashion_mnist.load_fashion_mnist("test")
-    drawn = questions(probabilities(asked.bundles, test), test.labels.numpy())
-    draw(drawn, test, asked.sheets)
-    with (asked.sheets / VERDICTS.name).open("w", encoding="utf-8", newline="") as file:
+    drawn = questions(probabilities(questions.bundles, test), test.labels.numpy())
+    draw(drawn, test, questions.sheets)
+    with (questions.sheets / VERDICTS.name).open("w", encoding="utf-8", newline="") as file:
         rows = list(form(drawn))
         table_of_rows = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         table_of_rows.writeheader()

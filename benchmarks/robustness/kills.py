@@ -102,7 +102,7 @@ def scored_in(ledger: Path) -> dict[bytes, int]:
 @click.option("--photos", default=2_000, show_default=True, help="Photos of the catalog.")
 @click.option("--share", default=0.15, show_default=True, help="Longest life of a run, as a share of an undisturbed one's.")
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Bundle.")
-@click.option("--seed", default=0, show_default=True, help="Start of all chance.")
+@click.option("--seed", default=0, show_default=True, help="Random seed.")
 def main(kills: int, photos: int, share: float, model: str, seed: int) -> None:
     """Kill runs and print the result."""
     rng = random.Random(seed)

@@ -2,8 +2,8 @@
 
     python -m benchmarks.robustness.ood FOLDERS... [--model catalog] [--photos DIR] [--data DIR] [--out FILE.md]
 
-Each folder has a labels.csv (path,label,kind,group). OOD products are compared with the known products of their own folder; in a folder
-without any known product, with those of all folders without loosely mapped kinds, pooled.
+Each folder has a labels.csv (path,label,kind,group). OOD products are compared with the known products of their own
+folder; in a folder without any, with those of all folders without loosely mapped kinds, pooled.
 
 Parameters of a score, such as the classes' means, are fitted on variants of held-out images of Fashion-MNIST, made as for the
 training mix, and on the product images of known products in `--photos` (the folder that the bundle was trained with), from the
@@ -18,8 +18,8 @@ that same half.
 Choices: features of length 1 for the distance to a neighbour (Sun et al. 2022, arXiv 2204.06507); the least Mahalanobis
 distance to a class under one covariance (Lee et al. 2018, arXiv 1807.03888), shrunk as Ledoit and Wolf say, and the same less
 the distance to the mean of all classes under theirs (Ren et al. 2021, arXiv 2106.09022); energy at the temperature 1 (Liu et
-al. 2020, arXiv 2010.03759); a rotation by 8 degrees. Sums take the two single scores that are best on the looked-at half, and the
-two best of different kinds, each in deviations from its mean, or in its rank, among the images fitted on.
+al. 2020, arXiv 2010.03759); a rotation by 8 degrees. Sums take the two single scores that are best on the looked-at half, and
+the two best of different kinds, each in deviations from its mean, or in its rank, among the images fitted on.
 """
 
 import argparse

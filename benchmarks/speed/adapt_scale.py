@@ -66,14 +66,14 @@ def peak_megabytes() -> float:
 def measure(photos: int, features: int) -> dict[str, float]:
     """Return the seconds of every stage, the peak memory in MB, and the cross-validated accuracy."""
     look, classes = synthetic_features(photos, features)
-    figures: dict[str, float] = {"features alone (MB)": look.maps.numel() * 4 / 2**20}
+    metrics: dict[str, float] = {"features alone (MB)": look.maps.numel() * 4 / 2**20}
 
     @contextmanager
     def timed(stage: str) -> Iterator[None]:
         begun = time.process_time()
         yield
-        figures[stage] = time.process_time() - begun
-        print(f"{photos:,}: {stage} {figures[stage]:.1f} s, {peak_megabytes():,.0f} MB", file=sys.stderr, flush=True)
+        metrics[stage] = time.process_time() - begun
+        print(f"{photos:,}: {stage} {metrics[stage]:.1f} s, {peak_megabytes():,.0f} MB", file=sys.stderr, flush=True)
 
     rows = [
         LabelledPhoto(Item(f"{number}.jpg", f"{number}.jpg"), LABELS[label], "", False) for number, label in enumerate(classes)
@@ -88,10 +88,10 @@ def measure(photos: int, features: int) -> dict[str, float]:
     with timed("fit"):
         shop = fit_adapter(look, lesson, trial.strength)
     with timed("tag all photos"):
-        shop.answer(look.probabilities, look.maps)
+        shop.predict(look.probabilities, look.maps)
     right = trial.said[trial.tried, :-1].argmax(1) == classes[trial.tried]
     megabytes = sum(tensor.numel() * tensor.element_size() for tensor in shop.tensors().values()) / 2**20
-    return figures | {"peak (MB)": peak_megabytes(), "bundle (MB)": megabytes, "accuracy": float(right.double().mean())}
+    return metrics | {"peak (MB)": peak_megabytes(), "bundle (MB)": megabytes, "accuracy": float(right.double().mean())}
 
 
 def main() -> None:
@@ -120,11 +120,11 @@ def main() -> None:
             str(given.features),
         ]
         done = subprocess.run([*command, "--threads", str(given.threads)], stdout=subprocess.PIPE, check=True, text=True)
-        figures = json.loads(done.stdout)
-        seconds = [figures[stage] for stage in STAGES]
-        sizes = [f"{figures[name]:,.0f}" for name in ("features alone (MB)", "peak (MB)", "bundle (MB)")]
+        metrics = json.loads(done.stdout)
+        seconds = [metrics[stage] for stage in STAGES]
+        sizes = [f"{metrics[name]:,.0f}" for name in ("features alone (MB)", "peak (MB)", "bundle (MB)")]
         rows.append(
-            [f"{photos:,}", *(f"{some:,.1f}" for some in [*seconds, sum(seconds)]), *sizes, f"{figures['accuracy']:.3f}"]
+            [f"{photos:,}", *(f"{some:,.1f}" for some in [*seconds, sum(seconds)]), *sizes, f"{metrics['accuracy']:.3f}"]
         )
     head = ("labelled photos", *(f"{stage} (s)" for stage in STAGES), "all of these (s)")
     report = [
@@ -132,7 +132,7 @@ def main() -> None:
         "",
         f"`python -m benchmarks.speed.adapt_scale {shlex.join(sys.argv[1:])}`".replace(" `", "`"),
         "",
-        f"{hardware()}; threads: {given.threads}; torch {torch.__version__}. Made-up features, {given.features:,} a photo.",
+        f"{hardware()}; threads: {given.threads}; torch {torch.__version__}. Synthetic features, {given.features:,} per photo.",
         "",
         *table((*head, "features alone (MB)", "peak memory (MB)", "what a shop adds to a bundle (MB)", "accuracy"), rows),
     ]
