@@ -286,7 +286,7 @@ def after(
         if trial and calibrated:
             tried = torch.from_numpy(trial.tried)
             truth = torch.from_numpy(lesson.classes)[tried]
-            temperature = fit_temperature(trial.said[tried].clamp_min(1e-9).log(), truth)
+            temperature = fit_temperature(trial.probabilities[tried].clamp_min(1e-9).log(), truth)
     shop = fit_adapter(learnt.features, lesson, strength, cautious)
     answers = shop.predict(marked.features.probabilities, marked.features.maps, temperature)
     return Predictions(answers, marked.classes, marked.kept, 0 if lesson is None else len(lesson.photos))

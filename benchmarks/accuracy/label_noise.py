@@ -135,9 +135,9 @@ def report(names: Sequence[str]) -> Iterator[str]:
     yield f"Made by `python -m benchmarks.accuracy.label_noise report {' '.join(names)}` on {hardware()}."
     yield ""
     yield (
-        f"cleanlab takes {issues} of {len(labels):,} labels for wrong, from the mean of what these bundles say. "
-        f"One reader looked once at the {DOUBTFUL} most doubtful and at {OTHERS} others, enlarged, beside their label and "
-        "the likeliest other one, not told which was which nor which images were doubtful:"
+        f"cleanlab finds {issues} of {len(labels):,} labels wrong, from the mean probabilities of these bundles. One reader "
+        f"checked the {DOUBTFUL} most doubtful images and {OTHERS} random others once, enlarged, beside their label and the "
+        "most probable other one, without knowing which was which or which images were doubtful:"
     )
     yield ""
     counts = {doubtful: Counter(one.label for one in looked if one.doubtful == doubtful) for doubtful in (True, False)}
@@ -149,9 +149,9 @@ def report(names: Sequence[str]) -> Iterator[str]:
     mistaken = predicted.argmax(1) != labels
     excused = Counter(one.label for one in looked if one.doubtful and mistaken[one.index])
     yield (
-        f"Among the most doubtful alone {wrong} labels are wrong, {100 * wrong / len(labels):.1f} % of the test set, and in "
-        f"{unclear} more images cannot be told from 28x28 pixels. The bundles together get {mistaken.sum()} images wrong; of the "
-        f"{sum(excused.values())} of these that were looked at, {excused['wrong']} have a wrong label and "
+        f"Among the most doubtful alone {wrong} labels are wrong, {100 * wrong / len(labels):.1f} % of the test set, and "
+        f"{unclear} more cannot be told from 28x28 pixels. The bundles together predict {mistaken.sum()} images wrong; of the "
+        f"{sum(excused.values())} of these that were checked, {excused['wrong']} have a wrong label and "
         f"{excused['cannot be told']} cannot be told. A network that errs nowhere else, and guesses where it cannot be told, "
         f"would be right on {100 - 100 * (wrong + unclear / 2) / len(labels):.1f} %: the ceiling, as far as these show. "
         f"Of the others {counts[False]['wrong']} of {sum(counts[False].values())} seem wrong too, where the reader may be."

@@ -89,7 +89,7 @@ def measure(photos: int, features: int) -> dict[str, float]:
         shop = fit_adapter(look, lesson, trial.strength)
     with timed("tag all photos"):
         shop.predict(look.probabilities, look.maps)
-    right = trial.said[trial.tried, :-1].argmax(1) == classes[trial.tried]
+    right = trial.probabilities[trial.tried, :-1].argmax(1) == classes[trial.tried]
     megabytes = sum(tensor.numel() * tensor.element_size() for tensor in shop.tensors().values()) / 2**20
     return metrics | {"peak (MB)": peak_megabytes(), "bundle (MB)": megabytes, "accuracy": float(right.double().mean())}
 
