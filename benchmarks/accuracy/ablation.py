@@ -77,10 +77,10 @@ def _macro(rows: Sequence[Example]) -> float:
 
 def _coverage(rows: Sequence[Example]) -> float:
     """Return the greatest share of the most confident tags with an accuracy of `RIGHT`."""
-    surest = sorted(rows, key=lambda row: -row.confidence)
-    accuracy = np.cumsum([row.right for row in surest]) / np.arange(1, len(surest) + 1)
+    ordered = sorted(rows, key=lambda row: -row.confidence)
+    accuracy = np.cumsum([row.right for row in ordered]) / np.arange(1, len(ordered) + 1)
     good = np.flatnonzero(accuracy >= RIGHT)
-    return (good[-1] + 1) / len(surest) if len(good) else 0.0
+    return (good[-1] + 1) / len(ordered) if len(good) else 0.0
 
 
 @contextmanager

@@ -249,13 +249,13 @@ def main() -> None:
     reporting = commands.add_parser("report")
     reporting.add_argument("bundles", nargs="*", metavar="BUNDLE")
     reporting.add_argument("--out", type=Path, default=RESULTS / "fashion_mnist.md")
-    asked = parser.parse_args()
-    if asked.command == "report":
-        write(asked.out, report(asked.bundles, asked.runs))
+    options = parser.parse_args()
+    if options.command == "report":
+        write(options.out, report(options.bundles, options.runs))
         return
-    if unknown := [name for name in asked.variants if name not in VARIANTS]:
+    if unknown := [name for name in options.variants if name not in VARIANTS]:
         parser.error(f"unknown: {', '.join(unknown)}; known: {'; '.join(VARIANTS)}")
-    train(asked.variants, asked.epochs, asked.seed, asked.jobs, asked.runs)
+    train(options.variants, options.epochs, options.seed, options.jobs, options.runs)
 
 
 if __name__ == "__main__":
