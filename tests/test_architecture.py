@@ -41,6 +41,7 @@ BANNED_WORDS = {"said", "asked", "chance", "figures", "stranger", "strangers"}
 
 TESTED_ELSEWHERE: dict[str, str] = {
     "arrays": "aliases of types",
+    "evaluation.settings": "values without behaviour",
 }
 """Modules without a test file of their name, each with the reason."""
 

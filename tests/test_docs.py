@@ -144,7 +144,7 @@ def test_links_and_anchors_resolve(page: Path) -> None:
 @pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.stem)
 def test_paths_of_the_repository_exist(page: Path) -> None:
     """A file in `examples/` or `benchmarks/` that the documentation names is there."""
-    for name in re.findall(r"(?<![\w./-])(?:examples|benchmarks)/[\w.-]+\.\w+", text_of(page)):
+    for name in re.findall(r"(?<![\w./-])(?:examples|benchmarks)/[\w./-]+\.\w+", text_of(page)):
         assert (ROOT / name).exists(), name
 
 

@@ -30,6 +30,11 @@ def labelled_items(given: str, image_column: str | None = None, label_column: st
 
 def _items_of_table(path: Path, image_column: str | None, label_column: str | None) -> Iterator[Item]:
     opened = open_source(str(path), image_column)
+    if not opened.columns:
+        raise SourceError(
+            f"{path} is a single photo without a label; give a folder with one subfolder per class, or a table with an "
+            "image and a label column."
+        )
     column = find_label_column(opened.columns, label_column, str(path))
     of_a_run = "group_confidence" in opened.columns  # an output's `group` is a group of labels, not of photos
     for item in opened.items:

@@ -1,1 +1,1 @@
-"""Measuring bundles, and the reports of it."""
+"""Evaluation and comparison of bundles, and the reports of both."""

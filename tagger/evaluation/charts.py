@@ -1,6 +1,6 @@
-"""Figures as pictures: pure functions from what is measured to a PNG, the same bytes for the same figures.
+"""Charts of metrics as PNGs: pure functions, the same bytes for the same metrics.
 
-They are for print and for the colour-blind too: shades of grey, with markers and line styles for what colours would tell.
+They suit print and colour-blind readers: shades of grey, with markers and line styles in place of colours.
 """
 
 import io
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 DPI = 150
 
 MOST_CLASSES = 60
-"""Classes that a chart has room for."""
+"""Classes on a chart at most."""
 
 SIDE = 128
 """Pixels of a thumbnail's longer side at most."""
 
 _WIDTH = 7.2
-"""Inches, which a sheet of A4 has between its margins: there no text gets smaller than it is here."""
+"""Inches: the width of A4 between its margins, so that text is printed in its size here."""
 
 _NUMBERED_CLASSES = 12
-"""Classes whose confusion matrix has room for numbers in its cells."""
+"""Classes up to which the cells of a confusion matrix hold numbers."""
 
-_CLASSES_A_COLUMN = 30
+_CLASSES_PER_COLUMN = 30
 
 _LONGEST = 22
-"""Characters of a label on a chart."""
+"""Characters of a label on a chart at most."""
 
 _STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # it comes with matplotlib, so that every machine draws the same
@@ -52,7 +52,7 @@ _STYLE: dict[str, Any] = {
 
 
 def training(history: Sequence[Epoch]) -> bytes:
-    """Return loss and, where any was measured, held-out loss and accuracy 0..1 by epoch; at least one epoch is needed."""
+    """Return a chart of the loss and, where measured, the held-out loss and accuracy by epoch; at least one epoch is needed."""
     epochs = [row.epoch for row in history]
     held_out = any(row.held_out_accuracy is not None for row in history)
 
@@ -75,10 +75,10 @@ def training(history: Sequence[Epoch]) -> bytes:
 
 
 def confusion(counts: Classes, totals: Classes, labels: Sequence[str], others: Sequence[str] = ()) -> bytes:
-    """Return a confusion matrix, each row shaded by its shares, and with numbers where there is room.
+    """Return a confusion matrix, each row shaded by its shares, with numbers for up to 12 classes.
 
-    `counts` are (classes, classes and others), true classes down and said ones across; of each true class there are `totals`
-    (classes,) pictures, in the matrix or not. `labels` are those of the classes, and `others` name what else was said.
+    `counts` (classes, classes + others) has true classes down and predictions across. `totals` (classes,) are the images of
+    each true class, in the matrix or not. `labels` name the classes, and `others` further predictions, such as no tag.
     """
     shares = counts / np.maximum(totals, 1)[:, None]
     names, columns = [_short(label) for label in labels], [_short(label) for label in (*labels, *others)]
@@ -90,13 +90,13 @@ def confusion(counts: Classes, totals: Classes, labels: Sequence[str], others: S
         from matplotlib.colors import PowerNorm
 
         axes = figure.subplots()
-        # By the square root, so that a class that is said now and then can be seen beside the one that mostly is.
-        image = axes.imshow(shares, cmap="Greys", norm=PowerNorm(0.5, 0, 1))
+        # The square root makes rare predictions visible beside the frequent ones.
+        drawn = axes.imshow(shares, cmap="Greys", norm=PowerNorm(0.5, 0, 1))
         axes.grid(visible=False)
         axes.set_xticks(range(len(columns)), columns, rotation=90)
         axes.set_yticks(range(len(names)), names)
-        axes.set(xlabel="said", ylabel="true")
-        bar = figure.colorbar(image, ax=axes, ticks=[0, 0.01, 0.05, 0.2, 0.5, 1], format=lambda share, _: f"{100 * share:.0f}")
+        axes.set(xlabel="predicted", ylabel="true")
+        bar = figure.colorbar(drawn, ax=axes, ticks=[0, 0.01, 0.05, 0.2, 0.5, 1], format=lambda share, _: f"{100 * share:.0f}")
         bar.set_label("% of the true class")
         if numbered:
             for (down, across), count in np.ndenumerate(counts):
@@ -109,12 +109,12 @@ def confusion(counts: Classes, totals: Classes, labels: Sequence[str], others: S
 
 
 def reliability(bins: Sequence[Mapping[str, float]]) -> bytes:
-    """Return accuracy against confidence, and below how many pictures each bin holds, for what `reliability_table` returns."""
+    """Return accuracy by confidence with the number of images of each bin below; `bins` are those of `reliability_table`."""
     middles = [(row["from"] + row["to"]) / 2 for row in bins]
 
     def draw(figure: "Figure") -> None:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(5, 2))
-        above.plot((0, 1), (0, 1), "--", color="0.35", label="as right as sure")
+        above.plot((0, 1), (0, 1), "--", color="0.35", label="perfectly calibrated")
         sure, right = [row["confidence"] for row in bins], [row["accuracy"] for row in bins]
         above.plot(sure, right, "-o", color="black", markersize=5, label="measured")
         above.set(ylabel="accuracy", xlim=(0, 1.01), ylim=(-0.03, 1.03))
@@ -123,15 +123,15 @@ def reliability(bins: Sequence[Mapping[str, float]]) -> bytes:
         bars = below.bar(middles, [row["n"] for row in bins], 0.94 * width, color="0.7", edgecolor="black")
         below.bar_label(bars, [f"{row['n']:,}" for row in bins], fontsize=8, padding=1)
         below.margins(y=0.25)
-        below.set(xlabel="confidence", ylabel="pictures")
+        below.set(xlabel="confidence", ylabel="images")
 
     return _png(draw, _WIDTH, 4.6)
 
 
-def coverage(shares: Floats, accuracies: Floats, let_pass: tuple[float, float] | None = None) -> bytes:
-    """Return accuracy against the share of the pictures, for what `coverage_curve` returns.
+def coverage(shares: Floats, accuracies: Floats, threshold: tuple[float, float] | None = None) -> bytes:
+    """Return accuracy by coverage, for the `shares` and `accuracies` of `coverage_curve`.
 
-    `let_pass` is the share that the bundle's own threshold lets pass, and how right these are; None where it lets none.
+    `threshold` holds coverage and accuracy 0..1 at the bundle's own threshold; None where no confidence reaches it.
     """
 
     def draw(figure: "Figure") -> None:
@@ -139,26 +139,26 @@ def coverage(shares: Floats, accuracies: Floats, let_pass: tuple[float, float] |
         axes.plot(
             100 * shares, 100 * accuracies, "-", color="black", label="any threshold", marker="." if len(shares) < 50 else ""
         )
-        if let_pass is not None:
-            share, accuracy = (100 * value for value in let_pass)
+        if threshold is not None:
+            share, accuracy = (100 * value for value in threshold)
             axes.axvline(share, color="0.35", linestyle=":")
             label = f"the bundle's threshold: {share:.1f} % pass, {accuracy:.1f} % of these right"
             axes.plot([share], [accuracy], "D", color="black", markerfacecolor="white", markersize=8, label=label)
-        axes.set(xlabel="surest pictures, % of all", ylabel="accuracy, %", xlim=(0, 101))
+        axes.set(xlabel="coverage: most confident images, % of all", ylabel="accuracy, %", xlim=(0, 101))
         axes.legend(loc="lower left")
 
     return _png(draw, _WIDTH, 3.6)
 
 
 def classes(per_class: Mapping[str, Mapping[str, float]]) -> bytes:
-    """Return precision, recall and F1 of each class, for a part of what `measure` has under `per_class`."""
-    columns = -(-len(per_class) // _CLASSES_A_COLUMN)
+    """Return precision, recall and F1 of each class, for the `per_class` of `classification_report` or a part of it."""
+    columns = -(-len(per_class) // _CLASSES_PER_COLUMN)
     parts = np.array_split(np.arange(len(per_class)), columns)
     labels, rows = [_short(label) for label in per_class], list(per_class.values())
 
     def draw(figure: "Figure") -> None:
         for axes, part in zip(figure.subplots(1, columns, squeeze=False, sharex=True)[0], parts, strict=True):
-            for key, name, marker, size, shade in (  # of such sizes that all can be seen where they are equal
+            for key, name, marker, size, shade in (  # sizes that show all markers where values are equal
                 ("precision", "precision", "o", 9, "white"),
                 ("recall", "recall", "s", 5, "0.6"),
                 ("f1", "F1", "|", 13, "black"),
@@ -174,39 +174,39 @@ def classes(per_class: Mapping[str, Mapping[str, float]]) -> bytes:
 
 
 def costs(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Return accuracy on the test set against cost, a point with its name for each row of `Comparison.rows`.
+    """Return test accuracy by multiply-accumulates, a named point for each row of `Comparison.rows`.
 
-    A bar is the standard deviation over seeds, and an ensemble is a hollow square.
+    Error bars are standard deviations over seeds; ensembles are hollow squares.
     """
 
     def draw(figure: "Figure") -> None:
         axes = figure.subplots()
         for row in rows:
             place = (row["macs"] / 1e6, 100 * row["accuracy"])
-            together = row["seeds"] > 1 and row["accuracy_deviation"] is None
-            marker, shade = ("s", "white") if together else ("o", "black")
+            ensemble = row["seeds"] > 1 and row["accuracy_deviation"] is None
+            marker, shade = ("s", "white") if ensemble else ("o", "black")
             deviation = 100 * (row["accuracy_deviation"] or 0)
             axes.errorbar(*place, yerr=deviation, marker=marker, markerfacecolor=shade, color="black", capsize=2)
             name = _short(row["name"].split(", ")[0])
             axes.annotate(name, place, (5, 4), textcoords="offset points", fontsize=8)
-        axes.set(xscale="log", xlabel="million multiply-accumulates a picture", ylabel="accuracy on the test set, %")
-        axes.xaxis.set_major_formatter("{x:g}")  # powers would be written in a math that texts here are not read as
-        axes.margins(x=0.15)  # names stand to the right of their points
+        axes.set(xscale="log", xlabel="million multiply-accumulates per image", ylabel="accuracy on the test set, %")
+        axes.xaxis.set_major_formatter("{x:g}")  # powers would be written as math, which `text.parse_math` switches off
+        axes.margins(x=0.15)  # space for the names to the right of their points
 
     return _png(draw, _WIDTH, 4.5)
 
 
 def thumbnail(pixels: Pixels) -> bytes:
-    """Return a photo, (height, width, 3) RGB, or a grey picture (height, width), of at most `SIDE` pixels.
+    """Return a PNG of a photo, uint8 (height, width, 3) RGB, or grey image (height, width), at most `SIDE` wide and high.
 
-    A picture of less than half of that is enlarged by a whole number, so that its own pixels can be seen.
+    An image of at most half that size is enlarged by a whole factor, so that its pixels stay visible.
     """
     scale: float = SIDE / max(pixels.shape[:2])
     if scale >= 2:
         scale = int(scale)
     width, height = (max(1, round(scale * side)) for side in pixels.shape[1::-1])
-    way = cv2.INTER_NEAREST if scale >= 2 else cv2.INTER_AREA
-    small = cv2.resize(pixels, (width, height), interpolation=way) if scale < 1 or scale >= 2 else pixels
+    interpolation = cv2.INTER_NEAREST if scale >= 2 else cv2.INTER_AREA
+    small = cv2.resize(pixels, (width, height), interpolation=interpolation) if scale < 1 or scale >= 2 else pixels
     return cv2.imencode(".png", small[:, :, ::-1] if small.ndim == 3 else small)[1].tobytes()
 
 
@@ -216,26 +216,26 @@ def size_of(png: bytes) -> tuple[int, int]:
 
 
 def _png(draw: "Callable[[Figure], None]", width: float, height: float) -> bytes:
-    """Return what `draw` draws, in inches."""
-    from matplotlib import style  # nothing but charts needs it, and it takes a second to import
+    """Return what `draw` draws on a figure of `width` by `height` inches."""
+    from matplotlib import style  # imported late: it takes a second and only charts need it
     from matplotlib.figure import Figure
 
     with style.context(["default", _STYLE]), warnings.catch_warnings():
-        # A script that the font lacks becomes boxes, and older matplotlibs write some the wrong way; tables have all labels.
+        # Scripts that the font lacks become boxes, and older matplotlibs reverse some; the tables show all labels.
         warnings.filterwarnings("ignore", "Glyph .* missing from|Matplotlib currently does not support", UserWarning)
         figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
         draw(figure)
         written = io.BytesIO()
-        figure.savefig(written, format="png", metadata={"Software": None})  # the same bytes whatever drew them
+        figure.savefig(written, format="png", metadata={"Software": None})  # no version of matplotlib in the file
     return written.getvalue()
 
 
 def _short(label: str) -> str:
-    """Return a label in one line that a chart has room for, without what cannot be drawn."""
+    """Return a label as one short line without undrawable characters."""
     line = for_chart(label)
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]}\u2026{line[1 - _LONGEST // 2 :]}"
 
 
 def _percent(share: float) -> str:
-    """Return a share above 0 as text that a cell has room for."""
+    """Return a share above 0 as a short percentage."""
     return f"{round(100 * share, 1):g} %" if share >= 0.001 else "<0.1 %"

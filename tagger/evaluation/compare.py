@@ -1,4 +1,4 @@
-"""Bundles beside each other on Fashion-MNIST's test set: how right and how sure of it, how large, how fast, what is chance."""
+"""Compare bundles on the Fashion-MNIST test set: accuracy, calibration, size, speed, significance of the differences."""
 
 import json
 from collections import Counter, defaultdict
@@ -29,38 +29,39 @@ from tagger.models.summary import count_macs, count_parameters
 from tagger.training.recipe import with_recipe_defaults
 
 BATCHES = (1, 256)
-"""Sizes of the batches that are timed."""
+"""Batch sizes that are timed."""
 
 
 @dataclass(frozen=True)
 class ModelFamily:
-    """Bundles of one shape and recipe, which differ in their seeds alone, with what they say of the test set."""
+    """Bundles of one architecture and recipe, which differ in their seed alone, with their predictions on the test set."""
 
     names: tuple[str, ...]
     parameters: int
     macs: int
+    """Multiply-accumulates per image."""
     size: int
     """Bytes of one bundle's weights."""
     seconds: float | None
-    """Of training, mean over the bundles whose card has them."""
-    pictures_a_second: dict[int, float]
-    """By size of the batch; empty where no speed was measured."""
+    """Duration of training, mean over the bundles whose card has it; None where no card has."""
+    images_per_second: dict[int, float]
+    """Images per second by batch size; empty where speed was not measured."""
     probabilities: tuple[Tensor, ...]
-    """Calibrated probabilities (n, classes) of each."""
-    together: Tensor
-    """Those of their mean, with a temperature of its own from the held-out pictures."""
+    """Calibrated probabilities (n, classes) of each bundle."""
+    ensemble: Tensor
+    """Probabilities (n, classes) of the bundles' mean, with a temperature of its own fitted on the held-out images."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The families, in the order of the first bundle of each, and how likely each difference is by chance."""
+    """The families of bundles, in the order of the first bundle of each, and the true classes of the test set."""
 
     families: tuple[ModelFamily, ...]
     labels: NDArray[np.int64]
     """True classes (n,) of the test set."""
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a row a family, figures being means over its bundles; and one for the ensemble of several."""
+        """Return a row for each family with means over its bundles, and one for the ensemble of a family of several."""
         rows = []
         for family in self.families:
             rows.append(_row(family, family.probabilities, self.labels))
@@ -69,9 +70,11 @@ class Comparison:
         return rows
 
     def differences(self) -> list[dict[str, Any]]:
-        """Return a row for every two of: each family's first bundle, and its ensemble where it has several."""
+        """Return a row with McNemar's p-value for every pair among the families' first bundles and ensembles."""
         right = [(family.names[0], _right(family.probabilities[0], self.labels)) for family in self.families]
-        right += [(_ensemble(family), _right(family.together, self.labels)) for family in self.families if family.names[1:]]
+        right += [
+            (_ensemble_name(family), _right(family.ensemble, self.labels)) for family in self.families if family.names[1:]
+        ]
         return [
             {
                 "first": one,
@@ -85,51 +88,60 @@ class Comparison:
 
 
 def compare(settings: CompareSettings, timed: bool = True) -> Comparison:
-    """Return bundles beside each other on Fashion-MNIST's test set, and, where `timed`, how fast they are on this CPU.
+    """Return the bundles' metrics on Fashion-MNIST's test set and, where `timed`, their speed on this CPU.
 
-    What is asked are single views, as calibrated as the bundles are; a bundle that is given twice counts once. Raises
-    `BundleError` where there is no such bundle, or one has other labels.
+    Predictions are of single views, calibrated as in the bundle; a bundle that is given twice counts once. Raises
+    `BundleError` where a bundle does not exist or its network has other labels than Fashion-MNIST.
     """
     cards = _cards(settings.models)
-    times = Counter(card.name for card in cards.values())
-    alike: dict[str, dict[str, str]] = defaultdict(dict)
+    names = Counter(card.name for card in cards.values())
+    kinds: dict[str, dict[str, str]] = defaultdict(dict)
     for given, card in cards.items():
-        alike[_kind(card)][given] = card.name if times[card.name] == 1 else given
+        kinds[_kind(card)][given] = card.name if names[card.name] == 1 else given
     _, held_out = splits.validation_split(fashion_mnist.load_fashion_mnist("train", settings.data))
     test = fashion_mnist.load_fashion_mnist("test", settings.data)
-    families = tuple(_family(shown, held_out, test, timed) for shown in alike.values())
+    families = tuple(_family(shown, held_out, test, timed) for shown in kinds.values())
     return Comparison(families, test.labels.numpy())
 
 
 def _cards(models: Sequence[str]) -> dict[str, Card]:
-    """Return the cards of the bundles, each bundle once, by the first name or folder that is given for it."""
+    """Return the cards of the bundles, each bundle once, by the first name or folder given for it.
+
+    Raises `BundleError` where one has other labels than Fashion-MNIST, be they the card's or those of the network below an
+    adapter: the network is measured without the adapter.
+    """
     first: dict[str, tuple[str, Card]] = {}
     for given in models:
-        signed = read(given)
-        if signed.card.labels != LABELS:
-            raise BundleError(
-                f"{signed.model} has other labels than Fashion-MNIST, so its test set does not tell how right it is."
-            )
-        first.setdefault(signed.fingerprint, (given, signed.card))
+        stored = read(given)
+        for labels, owner in (
+            (stored.card.labels, stored.model),
+            (tuple(stored.card.network_groups), f"The network of {stored.model}"),
+        ):
+            if labels != LABELS:
+                raise BundleError(
+                    f"{owner} has other labels than Fashion-MNIST, so its test set cannot measure it; compare bundles with "
+                    f"the labels {', '.join(LABELS)}."
+                )
+        first.setdefault(stored.fingerprint, (given, stored.card))
     return dict(first.values())
 
 
-def predictions_of(member: bundle.Bundle, pictures: Images) -> Tensor:
-    """Return the calibrated probabilities (n, classes) that a bundle gives Fashion-MNIST's pictures."""
-    return native_predictions(member.network(), pictures.pixels, member.card.temperature)
+def predictions_of(member: bundle.Bundle, images: Images) -> Tensor:
+    """Return a bundle's calibrated probabilities (n, classes) for Fashion-MNIST's images, from a single view of each."""
+    return native_predictions(member.network(), images.pixels, member.card.temperature)
 
 
 def _kind(card: Card) -> str:
-    """Return what bundles have in common that differ in their seed alone."""
+    """Return a key that is equal for bundles that differ in their seed alone."""
     return json.dumps([asdict(card.network), with_recipe_defaults(card.recipe) | {"seed": 0}], sort_keys=True)
 
 
 def _family(shown: Mapping[str, str], held_out: Images, test: Images, timed: bool) -> ModelFamily:
-    """Return the bundles of one kind, by the name or folder of each and what it is called beside the others."""
+    """Return the family of the bundles `shown`: the name or folder of each with the name that it has in the rows."""
     members = [bundle.load(name) for name in shown]
     network = members[0].network()
-    known, tested = ([predictions_of(member, pictures) for member in members] for pictures in (held_out, test))
-    temperature = fit_temperature(torch.stack(known).mean(0).log(), held_out.labels)
+    on_held_out, on_test = ([predictions_of(member, images) for member in members] for images in (held_out, test))
+    temperature = fit_temperature(torch.stack(on_held_out).mean(0).log(), held_out.labels)
     seconds = [member.card.metrics["seconds"] for member in members if "seconds" in member.card.metrics]
     return ModelFamily(
         names=tuple(shown.values()),
@@ -137,42 +149,42 @@ def _family(shown: Mapping[str, str], held_out: Images, test: Images, timed: boo
         macs=count_macs(network),
         size=len(read(next(iter(shown))).weights()),
         seconds=float(np.mean(seconds)) if seconds else None,
-        pictures_a_second=Predictor(members[0], "cpu").images_per_second(BATCHES) if timed else {},
-        probabilities=tuple(tested),
-        together=(torch.stack(tested).mean(0).log() / temperature).softmax(1),
+        images_per_second=Predictor(members[0], "cpu").images_per_second(BATCHES) if timed else {},
+        probabilities=tuple(on_test),
+        ensemble=(torch.stack(on_test).mean(0).log() / temperature).softmax(1),
     )
 
 
 def _row(family: ModelFamily, probabilities: Sequence[Tensor], labels: NDArray[np.int64]) -> dict[str, Any]:
-    """Return a family's figures, means over `said`, with the standard deviation of the accuracy."""
-    every = [_metrics(one, labels) for one in probabilities]
+    """Return a family's metrics, means over the bundles' `probabilities`, with the standard deviation of the accuracy."""
+    measured = [_metrics(member, labels) for member in probabilities]
     return {
         "name": ", ".join(family.names),
         "seeds": len(probabilities),
-        **{name: rounded(np.mean([figures[name] for figures in every])) for name in every[0]},
-        "accuracy_deviation": rounded(np.std([figures["accuracy"] for figures in every], ddof=1)) if every[1:] else None,
+        **{name: rounded(np.mean([metrics[name] for metrics in measured])) for name in measured[0]},
+        "accuracy_deviation": rounded(np.std([metrics["accuracy"] for metrics in measured], ddof=1)) if measured[1:] else None,
         "parameters": family.parameters,
         "macs": family.macs,
         "bytes": family.size,
-        **{f"pictures_a_second_{batch}": round(speed) for batch, speed in family.pictures_a_second.items()},
+        **{f"pictures_a_second_{batch}": round(speed) for batch, speed in family.images_per_second.items()},
         "training_seconds": None if family.seconds is None else round(family.seconds),
     }
 
 
 def _ensemble_row(family: ModelFamily, labels: NDArray[np.int64]) -> dict[str, Any]:
-    """Return the figures of a family's bundles asked together, which cost as much as all of them."""
+    """Return the metrics of the ensemble of a family's bundles, which costs as much as all of them."""
     count = len(family.probabilities)
-    row = _row(family, (family.together,), labels) | {"name": _ensemble(family), "seeds": count}
+    row = _row(family, (family.ensemble,), labels) | {"name": _ensemble_name(family), "seeds": count}
     for name in ("parameters", "macs", "bytes"):
         row[name] *= count
-    for batch, speed in family.pictures_a_second.items():
+    for batch, speed in family.images_per_second.items():
         row[f"pictures_a_second_{batch}"] = round(speed / count)
     if family.seconds is not None:
         row["training_seconds"] = round(count * family.seconds)
     return row
 
 
-def _ensemble(family: ModelFamily) -> str:
+def _ensemble_name(family: ModelFamily) -> str:
     return f"{len(family.probabilities)} x {family.names[0]}"
 
 

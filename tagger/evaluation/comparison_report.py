@@ -1,13 +1,14 @@
-"""A comparison as people read it, tables in Markdown; and a table for machines."""
+"""A comparison of bundles as tables, Markdown, CSV and JSON."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from tagger import files
-from tagger.escaping import code_for_markdown, for_markdown
+from tagger.escaping import code_for_markdown
 from tagger.evaluation.compare import BATCHES, Comparison
+from tagger.evaluation.tables import MISSING, Table, make_table, render_markdown
 from tagger.file_names import escape_surrogates
 
 TITLES = {
@@ -24,57 +25,71 @@ TITLES = {
     "parameters": "parameters",
     "macs": "MMAC",
     "bytes": "kB",
-    **{f"pictures_a_second_{batch}": f"pictures/s at {batch}" for batch in BATCHES},
+    **{f"pictures_a_second_{batch}": f"images/s at {batch}" for batch in BATCHES},
     "training_seconds": "training, s",
 }
+"""The columns of `Comparison.rows` with their titles."""
+
+TERMINAL_KEYS = (
+    "name",
+    "accuracy",
+    "macro_f1",
+    "calibration_error",
+    "parameters",
+    "macs",
+    "bytes",
+    *(f"pictures_a_second_{batch}" for batch in BATCHES),
+)
+"""The columns that fit a terminal of 80 characters."""
+
+SIGNIFICANCE_LEVEL = 0.05
+"""The p-value below which a difference is reported as significant."""
 
 
-def comparison_as_markdown(comparison: Comparison, command: str) -> str:
-    """Return the comparison that `command` made as Markdown."""
-    return "".join(f"{line}\n" for line in _lines(comparison, command))
-
-
-def _lines(comparison: Comparison, command: str) -> Iterator[str]:
-    yield "# Networks on Fashion-MNIST"
-    yield ""
-    yield code_for_markdown(command)
-    yield ""
-    yield from tables(comparison)
-
-
-def tables(comparison: Comparison) -> Iterator[str]:
-    """Yield the lines of two Markdown tables, the bundles and their differences, each with what must be known to read it."""
-    rows, differences = comparison.rows(), comparison.differences()
-    yield (
-        f"n = {len(comparison.labels):,}, so that the binomial standard error is about 0.2 points. One view of each picture; "
+def comparison_table(comparison: Comparison, keys: Sequence[str] = tuple(TITLES)) -> Table:
+    """Return a row for each family of bundles and each ensemble, with the columns `keys` that have a value in any row."""
+    rows = comparison.rows()
+    used = [key for key in keys if any(row.get(key) is not None for row in rows)]
+    note = (
+        f"n = {len(comparison.labels):,}, so that the binomial standard error is about 0.2 points. One view of each image; "
         "bundles for photos average it with its mirror image. Means over the seeds; ± is the accuracy's standard deviation. "
-        "An ensemble costs what all its members do."
+        "An ensemble costs as much as all its members."
     )
-    yield ""
-    keys = [key for key in TITLES if any(row.get(key) is not None for row in rows)]
-    yield from table([TITLES[key] for key in keys], ([cell(row, key) for key in keys] for row in rows))
-    if differences:
-        yield "For the first bundle of each row: p is how likely so uneven a number is by chance (McNemar's exact test)."
-        yield ""
-        yield from table(
-            ("", "only the first is right", "only the second", "p"),
-            (
-                [
-                    f"{row['first']}, {row['second']}",
-                    str(row["only_first_right"]),
-                    str(row["only_second_right"]),
-                    f"{row['p']:.2g}",
-                ]
-                for row in differences
-            ),
-        )
+    return make_table([TITLES[key] for key in used], ([cell(row, key) for key in used] for row in rows), "Bundles", note)
+
+
+def difference_table(comparison: Comparison) -> Table:
+    """Return a row for every two bundles or ensembles: the images that only one predicts right, and McNemar's p-value."""
+    rows = [
+        [
+            f"{row['first']}, {row['second']}",
+            str(row["only_first_right"]),
+            str(row["only_second_right"]),
+            f"{row['p']:.2g}",
+        ]
+        for row in comparison.differences()
+    ]
+    titles = ("", "only the first is right", "only the second", "p")
+    note = "For the first bundle of each row. p is the p-value of McNemar's exact test, of no difference between the two."
+    return make_table(titles, rows, "Differences", note)
+
+
+def significant_differences(comparison: Comparison) -> list[str]:
+    """Return a sentence for each pair whose difference has a p-value below `SIGNIFICANCE_LEVEL`."""
+    sentences = []
+    for row in comparison.differences():
+        if row["p"] < SIGNIFICANCE_LEVEL:
+            first_wins = row["only_first_right"] > row["only_second_right"]
+            better, worse = (row["first"], row["second"]) if first_wins else (row["second"], row["first"])
+            sentences.append(f"{better} is better than {worse}: p = {row['p']:.2g} (McNemar, exact)")
+    return sentences
 
 
 def cell(row: dict[str, Any], key: str) -> str:
-    """Return a figure as people read it, or - where there is none."""
+    """Return a metric as text, or `-` where the row has none."""
     value = row.get(key)
     if value is None:
-        return "-"
+        return MISSING
     if key == "accuracy" and row["accuracy_deviation"] is not None:
         return f"{100 * value:.2f} ± {100 * row['accuracy_deviation']:.2f} %"
     if key.startswith(("accuracy", "macro", "calibration")):
@@ -88,17 +103,20 @@ def cell(row: dict[str, Any], key: str) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a Markdown table of plain texts, and an empty one."""
-    yield f"| {' | '.join(map(for_markdown, titles))} |"
-    yield f"|{'---|' * len(titles)}"
-    for row in rows:
-        yield f"| {' | '.join(map(for_markdown, row))} |"
-    yield ""
+def comparison_as_markdown(comparison: Comparison, command: str) -> str:
+    """Return the comparison that `command` made as Markdown."""
+    lines = ["# Networks on Fashion-MNIST", "", code_for_markdown(command), "", *comparison_lines(comparison)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def comparison_lines(comparison: Comparison) -> list[str]:
+    """Return the lines of the two Markdown tables, bundles and differences, without headings."""
+    differences = difference_table(comparison)
+    return render_markdown(comparison_table(comparison)) + (render_markdown(differences) if differences.rows else [])
 
 
 def comparison_as_csv(comparison: Comparison) -> bytes:
-    """Return the rows as a CSV, all figures as they are: shares 0..1, whole numbers."""
+    """Return the rows as CSV with the metrics as numbers: shares 0..1, seconds, bytes."""
     return escape_surrogates(pd.DataFrame(comparison.rows()).to_csv(index=False, lineterminator="\n")).encode()
 
 

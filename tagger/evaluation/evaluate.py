@@ -1,7 +1,6 @@
-"""Measures a bundle on labelled photos and on Fashion-MNIST's test set, through the very rooms that `run` uses.
+"""Evaluate a bundle on labelled photos and on Fashion-MNIST's test set, by the same code paths as `fmtag run`.
 
-Every photo becomes one row, a `Example`; whatever is said of how right the bundle is, here or in a report, is computed from
-these rows, and these know only what `Tagger.decide` says.
+Every photo becomes one row, an `Example` with the tag of `Tagger.decide`; all metrics and reports are computed from these rows.
 """
 
 import os
@@ -30,63 +29,64 @@ from tagger.records import FAILED_REASONS, Item, ProductImage, Tag
 FASHION_MNIST = "fashion-mnist"
 
 AMBIGUOUS = "(ambiguous)"
-"""Marks the kinds that were mapped to a class only loosely: figures come with and without their photos."""
+"""Marks kinds that were mapped to a class only loosely: metrics come with and without their photos."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """A labelled photo with what was said of it."""
+    """A labelled photo with the tag that the bundle gives it."""
 
     file: Path | None
-    """Where the photo lies; None for Fashion-MNIST's own pictures."""
+    """The photo's path; None for Fashion-MNIST's images."""
     label: str
     known: bool
-    """Whether the bundle has the label; for other photos there is no right tag, only a right flag."""
+    """Whether the bundle has the label; other photos are out-of-distribution: no tag is right, they should be flagged."""
     true_group: str
     """The group of the label, as in "footwear"; empty for one that is not known."""
     group: str
-    """Photos of one group, such as a product or a sender, are not independent; no two sources share one."""
+    """Photos of one group, such as a product or a sender, are not independent. No two sources share a group."""
     ambiguous: bool
+    """Whether the label was mapped only loosely to its class."""
     kept: bool
-    """Whether the photo's group is in the half kept for reporting: every choice is to look at the other half alone."""
+    """Whether the photo's group is in the half kept for reporting; design choices may use the other half alone."""
     tag: Tag
-    picture: Pixels | None = field(default=None, compare=False, repr=False)
-    """The picture itself, uint8 (28, 28), 0 for background, where no file holds it."""
+    image: Pixels | None = field(default=None, compare=False, repr=False)
+    """The product image, uint8 (28, 28), 0 for background, where no file holds it."""
 
     @property
     def failed(self) -> bool:
-        """Whether the photo could not be read, so that no figure counts it."""
+        """Whether the photo could not be read, so that no metric counts it."""
         return not self.tag.ranked and self.tag.reason in FAILED_REASONS
 
     @property
     def predicted(self) -> str:
-        """The likeliest label; empty where there is no tag."""
+        """The most probable label; empty for a photo without a tag."""
         return self.tag.ranked[0][0] if self.tag.ranked else ""
 
     @property
     def confidence(self) -> float:
-        """The probability of what was said, 0..1; 0 where there is no tag."""
+        """The probability of the predicted label, 0..1; 0 for a photo without a tag."""
         return self.tag.ranked[0][1] if self.tag.ranked else 0.0
 
     @property
     def right(self) -> bool:
-        """Whether the label was said."""
+        """Whether the predicted label is the true one."""
         return self.predicted == self.label
 
     @property
     def group_right(self) -> bool:
-        """Whether a label of the right group was said."""
+        """Whether the predicted label is of the true group."""
         return self.known and self.tag.group == self.true_group
 
     @property
     def unflagged(self) -> bool:
-        """Whether the tag was let pass."""
+        """Whether the confidence reaches the threshold."""
         return not self.tag.low_confidence
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The rows of every source by its name, and the bundle that they are of."""
+    """The rows of every source by its name, and the bundle that predicted them."""
 
     model: str
     groups: Mapping[str, str]
@@ -100,36 +100,38 @@ class Evaluation:
         return tuple(self.groups)
 
     def photos(self) -> dict[str, list[Example]]:
-        """Return the photos of each source that could be read, without Fashion-MNIST's pictures, which are no photos.
+        """Return the photos of each source that could be read, without Fashion-MNIST's images.
 
-        Raises `DatasetError` where there are none.
+        Raises `DatasetError` where no photo remains.
         """
         read = {name: [row for row in rows if row.file and not row.failed] for name, rows in self.sources.items()}
         photos = {name: rows for name, rows in read.items() if rows}
         if not photos:
-            raise DatasetError("Report and sheet are of photos, and fashion-mnist holds none; give labelled photos too.")
+            raise DatasetError(
+                "--report FILE.md and --sheet show photos, and fashion-mnist holds none; give labelled photos too."
+            )
         return photos
 
 
 def evaluate(settings: EvaluateSettings) -> Evaluation:
-    """Return a row for every picture of the sources.
+    """Return a row for every image of the sources.
 
     A source is `fashion-mnist` (its test set), a table with an image and a label column, a folder with such a table
-    named `labels.csv`, or a folder with one subfolder a class. A table's column `group` says which photos are not
-    independent (each is its own where there is none), and `kind` which are loosely mapped, by "(ambiguous)".
+    named `labels.csv`, or a folder with one subfolder per class. A table's column `group` names photos that are not
+    independent (without it each photo is a group of its own), and "(ambiguous)" in `kind` marks loosely mapped ones.
 
-    Raises `DatasetError` where a source has no photo that can be read, or none of them one with a known label, and
-    `SourceError` where one cannot be read or is given twice.
+    Raises `DatasetError` where a source has no photo that can be read or no source has one with a label of the bundle, and
+    `SourceError` where a source cannot be read or is given twice.
     """
     tagger = _tagger(settings)
     names = _names(settings.sources)
     evaluation = _evaluation(tagger, {name: list(_examples(given, name, tagger, settings)) for name, given in names.items()})
-    _refuse_nothing(evaluation)
+    _check_measurable(evaluation)
     return evaluation
 
 
 def evaluate_test_set(settings: EvaluateSettings) -> Evaluation:
-    """Return a row for every picture of Fashion-MNIST's test set, whatever the settings' sources and the files there are."""
+    """Return a row for every image of Fashion-MNIST's test set; the settings' sources are ignored."""
     tagger = _tagger(settings)
     return _evaluation(tagger, {FASHION_MNIST: list(_rows(_test_set(tagger, settings), FASHION_MNIST, FASHION_MNIST, tagger))})
 
@@ -145,19 +147,19 @@ def _evaluation(tagger: Tagger, sources: Mapping[str, Sequence[Example]]) -> Eva
 
 
 def metrics_of(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the figures of the only source, or those of each by its name under `sources`, as JSON values.
+    """Return the metrics of the only source, or those of each by its name under `sources`, as JSON values.
 
-    They are those of `metrics.measure`, and what became of the photos that these leave out: those that cannot be read are
-    counted under `failed`, those with a label that the bundle does not know under `other_labels`. Photos without a tag
-    are wrong answers of no confidence. Where no label is known `n` is 0, and there is no accuracy. Where some photos are
-    loosely mapped, `unambiguous` holds the figures of the others.
+    They are those of `classification.classification_report` with counts of the photos that it leaves out: unreadable ones
+    under `failed`, those with a label that the bundle lacks under `other_labels`. Photos without a tag count as wrong with
+    confidence 0. Where no label is known, `n` is 0 and no accuracy is given. Where some photos are loosely mapped,
+    `unambiguous` holds the metrics of the others.
     """
     by_source = metrics_by_source(evaluation)
     return next(iter(by_source.values())) if len(by_source) == 1 else {"sources": by_source}
 
 
 def metrics_by_source(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
-    """Return the figures of each source by its name, as `metrics_of` describes them."""
+    """Return the metrics of each source by its name, as `metrics_of` describes them."""
     return {name: _metrics(rows, evaluation) for name, rows in evaluation.sources.items()}
 
 
@@ -198,18 +200,20 @@ def _flags(known: Sequence[Example]) -> dict[str, float | None]:
     }
 
 
-def _refuse_nothing(evaluation: Evaluation) -> None:
-    """Raise a `DatasetError` where a source, or all of them, cannot be measured."""
+def _check_measurable(evaluation: Evaluation) -> None:
+    """Raise `DatasetError` where a source has no readable photo, or no source has one with a label of the bundle."""
     for name, rows in evaluation.sources.items():
         if all(row.failed for row in rows):
-            raise DatasetError(f"{name} holds no photo that can be read, of {len(rows)}; nothing was measured.")
+            raise DatasetError(
+                f"None of the {len(rows)} photos of {name} can be read, so nothing was measured; check the files."
+            )
     read = [row for rows in evaluation.sources.values() for row in rows if not row.failed]
     if not any(row.known for row in read):
         found = ", ".join(sorted({row.label for row in read}))
-        names, hold = ", ".join(evaluation.sources), "holds" if len(evaluation.sources) == 1 else "hold"
+        names = ", ".join(evaluation.sources)
         raise DatasetError(
-            f"{names} {hold} no readable photo with a label of this bundle ({', '.join(evaluation.labels)}); "
-            f"the labels there are: {found}."
+            f"No readable photo of {names} has a label of the bundle {evaluation.model} ({', '.join(evaluation.labels)}); "
+            f"the labels found: {found}. Use the bundle's labels, or give a bundle with these labels as --model."
         )
 
 
@@ -217,7 +221,7 @@ def _refuse_nothing(evaluation: Evaluation) -> None:
 
 
 def _is_test_set(given: str) -> bool:
-    """Whether a source is Fashion-MNIST's test set, which a file or a folder of that name comes before."""
+    """Return whether a source is Fashion-MNIST's test set; a file or folder of that name takes precedence."""
     return given == FASHION_MNIST and not os.path.exists(given)
 
 
@@ -231,36 +235,39 @@ def _examples(given: str, name: str, tagger: Tagger, settings: EvaluateSettings)
 
 
 def _rows(scored: Iterable[ScoredPhoto], name: str, folder: str, tagger: Tagger) -> Iterator[Example]:
-    """Yield the rows of what is scored in a source and its folder; each item's columns are `label`, `kind` and `group`."""
+    """Yield the rows of the scored photos of the source `name`, whose items have the columns `label`, `kind` and `group`.
+
+    `folder` is the name that the half kept for reporting is drawn by.
+    """
     groups = tagger.bundle.card.groups
     spellings = {normalised(label): label for label in groups}
-    for one in scored:
-        columns = {column: str(value) for column, value in one.item.columns.items()}
-        # Folders cannot hold a /, and people vary the case: the bundle's own spelling is the one that counts.
+    for photo in scored:
+        columns = {column: str(value) for column, value in photo.item.columns.items()}
+        # Folder names cannot hold a / and people vary the case, so the bundle's own spelling replaces the given one.
         label = spellings.get(normalised(columns["label"]), columns["label"])
-        group = columns["group"] or one.item.path
+        group = columns["group"] or photo.item.path
         yield Example(
-            one.item.file,
+            photo.item.file,
             label,
             label in groups,
             groups.get(label, ""),
             f"{name}/{group}",
             AMBIGUOUS in columns["kind"],
             kept_for_reporting(folder, group),
-            tagger.decide(one),
-            one.outcome.pixels if one.item.file is None and isinstance(one.outcome, ProductImage) else None,
+            tagger.decide(photo),
+            photo.outcome.pixels if photo.item.file is None and isinstance(photo.outcome, ProductImage) else None,
         )
 
 
 def _test_set(tagger: Tagger, settings: EvaluateSettings) -> Iterator[ScoredPhoto]:
-    pictures = fashion_mnist.load_fashion_mnist("test", settings.data)
-    pixels, labels = pictures.pixels[:, 0].numpy(), pictures.labels.tolist()
+    images = fashion_mnist.load_fashion_mnist("test", settings.data)
+    pixels, labels = images.pixels[:, 0].numpy(), images.labels.tolist()
     return tagger.score_prepared(
         LoadedPhoto(
             Item(str(number), None, {"label": LABELS[label], "kind": "", "group": ""}),
-            ProductImage(picture, found=True, native=True),
+            ProductImage(image, found=True, native=True),
         )
-        for number, (picture, label) in enumerate(zip(pixels, labels, strict=True))
+        for number, (image, label) in enumerate(zip(pixels, labels, strict=True))
     )
 
 
@@ -268,7 +275,7 @@ def _test_set(tagger: Tagger, settings: EvaluateSettings) -> Iterator[ScoredPhot
 
 
 def _names(sources: Sequence[str]) -> dict[str, str]:
-    """Return the sources by their names: a folder's or a table's own, with parents in front until no two are the same."""
+    """Return the sources by unique names: that of the folder or table, with as many parents as needed."""
     places = [_named_by(given).parts for given in sources]
     for place, given in zip(places, sources, strict=True):
         if places.count(place) > 1:
@@ -277,7 +284,7 @@ def _names(sources: Sequence[str]) -> dict[str, str]:
 
 
 def _shortest(place: tuple[str, ...], places: Sequence[tuple[str, ...]]) -> str:
-    """Return the last parts of a path, as few as no other one ends with."""
+    """Return the fewest last parts of a path that no other path ends with."""
     lengths = range(1, len(place) + 1)
     length = next((some for some in lengths if sum(other[-some:] == place[-some:] for other in places) == 1), len(place))
     return "/".join(place[-length:])
@@ -288,7 +295,7 @@ def _folder_name(given: str) -> str:
 
 
 def _named_by(given: str) -> Path:
-    """Return the path that a source is named by: the folder for its `labels.csv`, else its own."""
+    """Return the path that gives a source its name: the folder of a `labels.csv`, else its own."""
     if _is_test_set(given):
         return Path(given)
     place = labels_location(given)

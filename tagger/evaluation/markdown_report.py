@@ -1,27 +1,36 @@
-"""Everything that can be said of labelled photos, with intervals, as one Markdown file. Pure: the rows come from `evaluate`."""
+"""The evaluation of labelled photos as one Markdown file, with intervals."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Iterator, Sequence
 
-import numpy as np
-
-from tagger.arrays import Flags, Floats
 from tagger.escaping import code_for_markdown, for_markdown
+from tagger.evaluation import metrics_tables
 from tagger.evaluation.evaluate import Evaluation, Example
+from tagger.evaluation.metrics_tables import (
+    Rows,
+    Sets,
+    confidence_and_right,
+    known_rows,
+    macro_cell,
+    macro_mean_cell,
+    mean_cell,
+    other_rows,
+    share_cell,
+    size_cell,
+    summary_table,
+    unflagged_rows,
+)
+from tagger.evaluation.tables import MISSING, Table, make_table, render_markdown
 from tagger.metrics import classification
-from tagger.metrics.calibration import calibration_error, reliability_table
-from tagger.metrics.significance import RESAMPLES, Interval, bootstrap_interval, macro_accuracy, macro_bootstrap_interval
+from tagger.metrics.calibration import reliability_table
+from tagger.metrics.significance import RESAMPLES
 
-Rows: TypeAlias = Sequence[Example]
-Sets: TypeAlias = Mapping[str, Rows]
-Mark: TypeAlias = Callable[[Example], bool]
+NOTE = f"Shares have 95 % intervals from {RESAMPLES:,} draws of whole groups. Others: photos of none of the classes."
 
 _HALVES = (("", (False, True)), (", looked at", (False,)), (", kept", (True,)))
-"""What a row is called that is of all photos or of one half, and which `kept` it takes."""
+"""The suffix of a row's name for all photos and for each half, and the values of `Example.kept` that it counts."""
 
-_HEADER = (
-    "photos",
+_SUMMARY = (
     "n (groups)",
     "macro accuracy",
     "accuracy",
@@ -34,40 +43,46 @@ _HEADER = (
 
 
 def markdown_report(evaluation: Evaluation, command: str) -> str:
-    """Return the report on the photos of an evaluation that `command` made, as Markdown; Fashion-MNIST has no part in it.
+    """Return the report on the photos of an evaluation that `command` made, as Markdown.
 
-    Raises `DatasetError` where there are no photos.
+    Fashion-MNIST's images are left out. Raises `DatasetError` where no photos remain.
     """
-    return "".join(f"{line}\n" for line in _lines(evaluation, evaluation.photos(), command))
+    photos = evaluation.photos()
+    lines = [f"# Real photos, {for_markdown(evaluation.model)}", code_for_markdown(command), "", NOTE, ""]
+    for level, table in _tables(photos, evaluation):
+        lines += render_markdown(table, level)
+    return "".join(f"{line}\n" for line in lines).rstrip("\n") + "\n"
 
 
-def _lines(evaluation: Evaluation, photos: Sets, command: str) -> Iterator[str]:
+def _tables(photos: Sets, evaluation: Evaluation) -> Iterator[tuple[int, Table]]:
+    """Yield the tables of the report, each with the level of its heading; 0 for none."""
     clear = _clear(photos)
     together = {" + ".join(clear): _joined(clear)} if len(clear) > 1 else {}
     sets = {**photos, **together, **_unambiguous(photos)}
-    yield f"# Real photos, {for_markdown(evaluation.model)}"
-    yield code_for_markdown(command)
-    yield f"\nShares with 95 % intervals from {RESAMPLES:,} draws of whole groups; others: photos of none of the classes.\n"
-    yield from _summaries(sets)
-    yield "\n## The half that choices look at\n"
-    yield from _summaries(_half(sets, kept=False))
-    yield "\n## The half that is kept for reporting\n"
-    yield from _summaries(_half(sets, kept=True))
-    yield from _by_group_of_labels(sets, evaluation)
-    if _others(_joined(photos)):
-        yield from _ood(photos)
+    yield 0, summary_table(sets, _SUMMARY)
+    yield 2, summary_table(_half(sets, kept=False), _SUMMARY, "The half that choices look at")
+    yield 2, summary_table(_half(sets, kept=True), _SUMMARY, "The half that is kept for reporting")
+    yield 2, _groups_table(sets, evaluation)
+    if other_rows(_joined(photos)):
+        yield 2, _ood_table(photos)
     for name in (name for name in sets if name not in together):
-        if known := _known(sets[name]):
-            yield from _by_class(name, known, evaluation.labels)
-            yield from _confidence(name, known)
+        if known := known_rows(sets[name]):
+            yield 2, _class_table(name, known, evaluation.labels)
+            confidence, right = confidence_and_right(known)
+            metrics = {
+                "reliability": reliability_table(confidence, right),
+                "coverage": classification.coverage_table(confidence, right),
+            }
+            for table in (metrics_tables.calibration_table(metrics), metrics_tables.coverage_table(metrics)):
+                yield 3, Table(f"{name}: {table.title[0].lower()}{table.title[1:]}", table.columns, table.rows)
 
 
-# Which photos ------------------------------------------------------------------------------------------------------
+# Sets of photos ----------------------------------------------------------------------------------------------------
 
 
 def _clear(photos: Sets) -> dict[str, Rows]:
-    """Return the sources with known labels and without loosely mapped ones, whose figures may be joined."""
-    return {name: rows for name, rows in photos.items() if _known(rows) and not any(row.ambiguous for row in rows)}
+    """Return the sets with known labels and without loosely mapped ones, which may be pooled."""
+    return {name: rows for name, rows in photos.items() if known_rows(rows) and not any(row.ambiguous for row in rows)}
 
 
 def _unambiguous(photos: Sets) -> dict[str, Rows]:
@@ -83,149 +98,66 @@ def _joined(sets: Sets) -> list[Example]:
     return [row for rows in sets.values() for row in rows]
 
 
-def _known(rows: Rows) -> list[Example]:
-    return [row for row in rows if row.known]
+# Tables of the photos report alone ---------------------------------------------------------------------------------
 
 
-def _others(rows: Rows) -> list[Example]:
-    return [row for row in rows if not row.known]
-
-
-def _unflagged(rows: Rows) -> list[Example]:
-    return [row for row in rows if row.unflagged]
-
-
-# Tables ------------------------------------------------------------------------------------------------------------
-
-
-def _summaries(sets: Sets) -> Iterator[str]:
-    yield from _head(_HEADER)
-    for name, rows in sets.items():
-        known = _known(rows)
-        yield _line(
-            name,
-            _size(known),
-            _macro(known),
-            _share(known, lambda row: row.right),
-            _share(known, lambda row: row.group_right),
-            _calibration_error(known),
-            _mean(known, lambda row: row.unflagged),
-            _share(_unflagged(known), lambda row: row.right),
-            _share(_others(rows), lambda row: not row.unflagged),
-        )
-
-
-def _by_group_of_labels(sets: Sets, evaluation: Evaluation) -> Iterator[str]:
-    """Yield the macro accuracy over the classes of each group, as that of all footwear."""
+def _groups_table(sets: Sets, evaluation: Evaluation) -> Table:
+    """Return the macro accuracy over the classes of each group, such as footwear."""
     groups = list(dict.fromkeys(evaluation.groups.values()))
-    yield "\n## Macro accuracy by group of labels\n"
-    yield from _head(["photos", *groups])
-    for name, rows in sets.items():
-        if known := _known(rows):
-            yield _line(name, *(_macro([row for row in known if row.true_group == group]) for group in groups))
+    rows = [
+        [name, *(macro_cell([row for row in known if row.true_group == group]) for group in groups)]
+        for name, photos in sets.items()
+        if (known := known_rows(photos))
+    ]
+    return make_table(["photos", *groups], rows, "Macro accuracy by group of labels")
 
 
-def _ood(photos: Sets) -> Iterator[str]:
-    """Yield what is said of photos of none of the classes: how many are flagged, and how well confidence tells them.
+def _ood_table(photos: Sets) -> Table:
+    """Return how many out-of-distribution photos are flagged, and how well the confidence separates them from known ones.
 
-    Those of a source with known ones too are compared within it, a source of strangers alone with the clear ones.
+    The known ones are those of the same source, or of the clear sources where it holds none.
     """
-    yield "\n## None of these\n"
-    yield from _head(["photos", "n (groups)", "flagged", "AUROC", "against the known ones of"])
-    clear = _clear(photos) or {name: rows for name, rows in photos.items() if _known(rows)}
-    for name in (name for name in photos if _others(photos[name])):
-        against = {name: photos[name]} if _known(photos[name]) else clear
-        for title, halves in _HALVES:
-            known, others = ([row for row in rows if row.kept in halves] for rows in (_joined(against), photos[name]))
-            known, others = _known(known), _others(others)
-            flagged = _share(others, lambda row: not row.unflagged)
-            yield _line(name + title, _size(others), flagged, _auroc(known, others), " + ".join(against))
+    clear = _clear(photos) or {name: rows for name, rows in photos.items() if known_rows(rows)}
+    rows = []
+    for name in (name for name in photos if other_rows(photos[name])):
+        against = {name: photos[name]} if known_rows(photos[name]) else clear
+        for suffix, halves in _HALVES:
+            known = known_rows([row for row in _joined(against) if row.kept in halves])
+            others = other_rows([row for row in photos[name] if row.kept in halves])
+            flagged = share_cell(others, lambda row: not row.unflagged)
+            rows.append([name + suffix, size_cell(others), flagged, _auroc_cell(known, others), " + ".join(against)])
+    titles = ("photos", "n (groups)", "flagged", "AUROC", "against the known ones of")
+    return make_table(titles, rows, "None of these", text=(0, 4))
 
 
-def _by_class(name: str, known: Rows, labels: Sequence[str]) -> Iterator[str]:
-    yield f"\n## {for_markdown(name)}: by class\n"
-    yield from _head(["class", "n (groups)", "recall", "precision", "unflagged", "of these right", "mostly taken for"])
-    there = {label: rows for label in labels if (rows := [row for row in known if row.label == label])}
-    for label, mine in there.items():
-        wrong = Counter(row.predicted or "no product" for row in mine if not row.right)
-        yield _line(
-            label,
-            _size(mine),
-            _share(mine, lambda row: row.right),
-            _mean([row for row in known if row.predicted == label], lambda row: row.right),
-            _mean(mine, lambda row: row.unflagged),
-            _mean(_unflagged(mine), lambda row: row.right),
-            ", ".join(f"{predicted} {count}" for predicted, count in wrong.most_common(3)),
+def _auroc_cell(known: Rows, others: Rows) -> str:
+    if not known or not others:
+        return MISSING
+    return f"{classification.auroc(confidence_and_right(known)[0], confidence_and_right(others)[0]):.3f}"
+
+
+def _class_table(name: str, known: Rows, labels: Sequence[str]) -> Table:
+    rows = []
+    for label in labels:
+        photos = [row for row in known if row.label == label]
+        if not photos:
+            continue
+        wrong = Counter(row.predicted or "no product" for row in photos if not row.right)
+        rows.append(
+            [
+                label,
+                size_cell(photos),
+                share_cell(photos, lambda row: row.right),
+                mean_cell([row for row in known if row.predicted == label], lambda row: row.right),
+                mean_cell(photos, lambda row: row.unflagged),
+                mean_cell(unflagged_rows(photos), lambda row: row.right),
+                ", ".join(f"{predicted} {count}" for predicted, count in wrong.most_common(3)),
+            ]
         )
-    yield _line(
-        "mean of the classes",
-        "",
-        _macro(known),
-        "",
-        _mean_of_classes(known, lambda row: row.unflagged),
-        _mean_of_classes(_unflagged(known), lambda row: row.right),
-        "",
+    shares = (
+        macro_mean_cell(known, lambda row: row.unflagged),
+        macro_mean_cell(unflagged_rows(known), lambda row: row.right),
     )
-
-
-def _confidence(name: str, known: Rows) -> Iterator[str]:
-    confidence, right = _examples(known)
-    yield f"\nConfidence and accuracy, {for_markdown(name)}\n"
-    yield from _head(["confidence", "n", "mean confidence", "accuracy"])
-    for row in reliability_table(confidence, right):
-        yield _line(f"{row['from']:.2f}-{row['to']:.2f}", f"{row['n']}", f"{row['confidence']:.3f}", f"{row['accuracy']:.3f}")
-    yield f"\nAccuracy of the surest, {for_markdown(name)}\n"
-    yield from _head(["surest", "n", "accuracy", "least confidence"])
-    for row in classification.coverage_table(confidence, right):
-        yield _line(f"{row['coverage']:.0%}", f"{row['n']}", f"{row['accuracy']:.3f}", f"{row['least_confidence']:.3f}")
-
-
-# Cells: a figure of no photos is "-" -------------------------------------------------------------------------------
-
-
-def _head(names: Sequence[str]) -> Iterator[str]:
-    yield _line(*names)
-    yield "|" + "---|" * len(names)
-
-
-def _line(*cells: str) -> str:
-    return f"| {' | '.join(map(for_markdown, cells))} |"
-
-
-def _size(rows: Rows) -> str:
-    return f"{len(rows)} ({len({row.group for row in rows})})" if rows else "-"
-
-
-def _mean(rows: Rows, mark: Mark) -> str:
-    return f"{np.mean([mark(row) for row in rows]):.3f}" if rows else "-"
-
-
-def _mean_of_classes(rows: Rows, mark: Mark) -> str:
-    return f"{macro_accuracy([mark(row) for row in rows], [row.label for row in rows]):.3f}" if rows else "-"
-
-
-def _share(rows: Rows, mark: Mark) -> str:
-    return _text(bootstrap_interval([mark(row) for row in rows], [row.group for row in rows])) if rows else "-"
-
-
-def _macro(rows: Rows) -> str:
-    marks, labels, groups = [row.right for row in rows], [row.label for row in rows], [row.group for row in rows]
-    return _text(macro_bootstrap_interval(marks, labels, groups)) if rows else "-"
-
-
-def _text(interval: Interval) -> str:
-    share, low, high = interval
-    return f"{share:.3f} ({low:.3f}-{high:.3f})"
-
-
-def _calibration_error(rows: Rows) -> str:
-    return f"{calibration_error(reliability_table(*_examples(rows))):.3f}" if rows else "-"
-
-
-def _auroc(known: Rows, others: Rows) -> str:
-    return f"{classification.auroc(_examples(known)[0], _examples(others)[0]):.3f}" if known and others else "-"
-
-
-def _examples(rows: Rows) -> tuple[Floats, Flags]:
-    """Return confidences (n,) and which of them are right (n,)."""
-    return np.array([row.confidence for row in rows]), np.array([row.right for row in rows])
+    rows.append(["mean of the classes", "", macro_cell(known), "", *shares, ""])
+    titles = ("class", "n (groups)", "recall", "precision", "unflagged", "of these right", "mostly taken for")
+    return make_table(titles, rows, f"{name}: by class", text=(0, 6))

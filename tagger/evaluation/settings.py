@@ -8,23 +8,26 @@ from tagger.settings import DEFAULT_MODEL, Device
 
 @dataclass(frozen=True)
 class CompareSettings:
-    """What `fmtag compare` was asked for."""
+    """Settings of `fmtag compare`."""
 
     models: tuple[str, ...]
-    """Names of bundles, or folders written with a separator; those of one shape and recipe, with other seeds, are one row."""
+    """Names of bundles, or folders written with a separator. Bundles that differ in their seed alone become one row."""
     data: Path | None = None
     """Folder of Fashion-MNIST's four files."""
 
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """What `fmtag evaluate` was asked for."""
+    """Settings of `fmtag evaluate`."""
 
     sources: tuple[str, ...]
+    """Labelled photos, or `fashion-mnist`; see `evaluate.evaluate`."""
     image_column: str | None = None
     label_column: str | None = None
     model: str | Path = DEFAULT_MODEL
     device: Device = "auto"
     batch_size: int = 256
     workers: int | None = None
+    """Threads that read photos; None for one per core."""
     data: Path | None = None
+    """Folder of Fashion-MNIST's four files."""

@@ -1,0 +1,1 @@
+"""Benchmarks behind the published metrics; see README.md."""

@@ -1,0 +1,1 @@
+"""Runs that are killed, and photos of products that no class fits."""

@@ -1,0 +1,138 @@
+"""Measure the cost of a run without changes: `fmtag run` over N files that the ledger knows, compared with one such file.
+
+    python -m benchmarks.speed.nightly [--files 10000 --files 100000] [--rows 1000000] [--runs 3]
+
+The files are real, in folders of a thousand; this script fills the ledger as a run that scored them would, up to `--rows`
+items, those beyond the files being ones that were removed long ago. Prints a table of seconds and memory of the whole process,
+medians of the runs; each run reports that it scored no file and never imported torch.
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from statistics import median
+
+import click
+import numpy as np
+
+from tagger.catalog.rows import tag_cells
+from tagger.inference import decision
+from tagger.models import card
+from tagger.photos.product import VERSION
+from tagger.run import ledger
+from tagger.settings import DEFAULT_MODEL
+
+LONG_AGO = 1_700_000_000
+A_FOLDER = 1_000
+
+
+def make_files(folder: Path, count: int) -> list[str]:
+    """Write `count` small files, each with different bytes, and return their paths within the folder."""
+    paths = []
+    for number in range(count):
+        path = f"{number // A_FOLDER:04d}/{number:07d}.jpg"
+        if number % A_FOLDER == 0:
+            (folder / path).parent.mkdir(parents=True)
+        with open(folder / path, "wb") as file:  # noqa: PTH123 (twice as fast, a million times)
+            file.write(b"%d" % number)
+        os.utime(folder / path, (LONG_AGO, LONG_AGO))
+        paths.append(path)
+    return paths
+
+
+def fill(place: Path, paths: list[str], rows: int, model: str) -> None:
+    """Write a ledger in which each path has been scored and published, and further ones have been removed since."""
+    signed = card.read(model)
+    labels = signed.card.labels
+    asked = ledger.RunKey(
+        "there", "tags.csv", "0", signed.model, f"{signed.fingerprint}+g{VERSION}", labels, signed.card.min_confidence
+    )
+    with ledger.open_ledger(place) as memory:
+        run = memory.begin(asked)
+        with memory.publishing(lambda result: ledger.Cells("", "", "", "", "", "")):
+            pass
+    probabilities = np.random.default_rng(0).dirichlet(np.full(len(labels), 0.2), rows).astype("<f4")
+
+    def contents() -> Iterator[tuple[object, ...]]:
+        for number in range(rows):
+            content = hashlib.sha256(b"%d" % number).digest()
+            yield (number + 1, content, 1, run, 0, probabilities[number].tobytes())
+
+    def items() -> Iterator[tuple[object, ...]]:
+        for number in range(rows):
+            path, row = f"gone/{number:07d}.jpg", (None,) * 8
+            if number < len(paths):
+                tag = decision.decide_tags(probabilities[number], labels, signed.card.groups, signed.card.min_confidence)
+                path, row = paths[number], (1, run, *tag_cells(tag))
+            yield (number + 1, path, len(b"%d" % number), LONG_AGO * 10**9, number + 1, 0, run, *row)
+
+    with closing(sqlite3.connect(place)) as sql, sql:
+        sql.executemany("INSERT INTO contents VALUES (?, ?, ?, ?, ?, ?)", contents())
+        sql.executemany(
+            "INSERT INTO items (id, key, size, mtime_ns, content, tries, run, decision, published,"
+            " tag, confidence, low_confidence, reason, group_, group_confidence)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            items(),
+        )
+
+
+def night(source: Path, place: Path, out: Path, model: str) -> tuple[float, float, dict[str, object]]:
+    """Return seconds, megabytes and the report of one run in a process of its own."""
+    command = [sys.executable, "-m", "tagger", "run", source, "--out", out, "--ledger", place, "--model", model]
+    command += ["--report", out.with_suffix(".json"), "--quiet", "--allow-vanished"]
+    started = time.perf_counter()
+    process = subprocess.Popen(command)
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    if os.waitstatus_to_exitcode(status) != 0:
+        raise SystemExit(f"the run over {source} ended with {os.waitstatus_to_exitcode(status)}")
+    kilobytes = used.ru_maxrss if sys.platform == "linux" else used.ru_maxrss / 1024
+    return seconds, kilobytes / 1024, json.loads(out.with_suffix(".json").read_bytes())
+
+
+@click.command()
+@click.option("--files", multiple=True, type=int, default=(10_000, 100_000), show_default=True, help="Real files.")
+@click.option("--rows", type=int, default=1_000_000, show_default=True, help="Items in the ledger, at least as many as files.")
+@click.option("--runs", type=int, default=3, show_default=True, help="Runs of which the median is taken.")
+@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Bundle.")
+def main(files: tuple[int, ...], rows: int, runs: int, model: str) -> None:
+    """Print the table."""
+    print(
+        "| files | rows in the ledger | start-up, s | a night without news, s | beyond start-up, s | a file, µs | memory, MB |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for count in files:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            paths = make_files(folder / "photos", count)
+            one = folder / "one"
+            make_files(one, 1)
+            fill(folder / "one.ledger", ["0000/0000000.jpg"], 1, model)
+            fill(folder / "tags.ledger", paths, max(rows, count), model)
+            starts, nights, memory = [], [], []
+            for _ in range(runs):
+                starts.append(night(one, folder / "one.ledger", folder / "one.csv", model)[0])
+                seconds, megabytes, report = night(folder / "photos", folder / "tags.ledger", folder / "tags.csv", model)
+                assert report["counts"]["looked_at"] == 0, report["counts"]  # type: ignore[index]
+                assert report["counts"]["changes"] == {}, report["counts"]  # type: ignore[index]
+                nights.append(seconds)
+                memory.append(megabytes)
+                print(report["seconds_by_stage"], report["seconds"], file=sys.stderr)
+            beyond = median(nights) - median(starts)
+            print(
+                f"| {count:,} | {max(rows, count):,} | {median(starts):.2f} | {median(nights):.2f} | {beyond:.2f} "
+                f"| {beyond / count * 1e6:.0f} | {median(memory):.0f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
