@@ -74,7 +74,7 @@ def test_a_catalog_alone_makes_a_bundle_by_name(adapt: Adapt, fmtag: Fmtag, cata
     assert len(card["data"]["parent/card.json"]) == 64
     assert fmtag("models", "default", "mine", **models).returncode == 0
     listed = fmtag("models", **models).stdout
-    assert f"own, taught by a shop from {card['parent']}, without labels  default" in listed
+    assert f"own, adapted from {card['parent']}, without labels  default" in listed
     assert fmtag("run", catalog, "--out", "-", FMTAG_RUN_MODEL="", **models).stdout.count("mine@") == CATALOG
 
 

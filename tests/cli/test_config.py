@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from helpers import draw_photo
 
-from tagger.cli.config import CONFIGURATION, MOST_CONFIGURATION
+from tagger.cli.config import CONFIGURATION, MAX_CONFIGURATION_BYTES
 from tagger.cli.main import main
 from tagger.errors import BundleError
 from tagger.models.card import bundle_folder
@@ -141,11 +141,11 @@ def test_a_seed_and_a_name_of_a_file_are_bounded(failed: Failed) -> None:
 def test_configuration_that_is_no_small_file_is_said(failed: Failed, here: Path) -> None:
     """A folder and a huge file are refused, not read."""
     (here / CONFIGURATION).mkdir()
-    assert "no file" in failed(*RUN)
+    assert "not a file" in failed(*RUN)
     (here / CONFIGURATION).rmdir()
     with (here / CONFIGURATION).open("wb") as file:
         file.truncate(2_000_000_000)
-    assert f"{MOST_CONFIGURATION:,} bytes" in failed(*RUN)
+    assert f"{MAX_CONFIGURATION_BYTES:,} bytes" in failed(*RUN)
 
 
 def test_good_configuration_is_taken(here: Path, small_bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -260,7 +260,7 @@ def test_usable_names_are_taken(here: Path) -> None:
             ["bug in fmtag", "ZeroDivisionError: by \\x1b[31m\\nzero", "--debug", "report"],
         ),
         (RuntimeError(), ["bug in fmtag (RuntimeError)"]),
-        (MemoryError(), ["not enough memory", "--batch-size"]),
+        (MemoryError(), ["Not enough memory", "--batch-size"]),
         (OSError(28, "No space left on device", "x"), ["operating system", "No space left", "'x'"]),
     ],
 )

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from tagger.adaptation.adapt import Adapted, Gain, Suspect
+from tagger.cli.adapt import print_adapted
+from tagger.cli.compare import print_comparison
 from tagger.cli.main import main
-from tagger.cli.printing import print_adapted, print_comparison
 from tagger.data.labels import LABELS
 from tagger.escaping import code_for_markdown, for_chart, for_html, for_json, for_markdown, for_terminal
 from tagger.evaluation.comparison_report import table
@@ -257,7 +258,7 @@ def test_what_adapt_says_is_shown_as_it_is(capfd: pytest.CaptureFixture[str], mo
     monkeypatch.setenv("COLUMNS", "300")
     name = f"[/x] :shoe:\n{FORGED}\x1b[31m"
     share = (0.5, 0.4, 0.6)
-    print_adapted(Adapted(3, gains=[Gain(name, 2, share, share)], suspects=[Suspect(name, name, name, 0.9)], said=[name]), name)
+    print_adapted(Adapted(3, gains=[Gain(name, 2, share, share)], suspects=[Suspect(name, name, name, 0.9)], notes=[name]), name)
     out, _ = capfd.readouterr()
     assert not ACTING.search(out)
     assert out.count(for_terminal(name)) == 5

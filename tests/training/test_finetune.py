@@ -114,7 +114,7 @@ def test_what_is_odd_is_said_by_name(tmp_path: Path) -> None:
     (root / "hat" / "broken.png").write_bytes(b"no image")
     Image.new("RGB", (100, 100), (255, 255, 255)).save(root / "hat" / "blank.png")
     found = load_photo_dataset(str(root), known=("scarf", "hat"))
-    said = "\n".join(found.said)
+    said = "\n".join(found.notes)
     assert ("scarf", "hat", "belt") == found.labels
     for part in (
         "empty",

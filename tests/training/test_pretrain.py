@@ -16,7 +16,7 @@ from pretrain_helpers import HELD_OUT, RECIPE, TESTED, TRAINED_ON, bars
 from pretrain_helpers import data as data  # a fixture that is used by its name
 
 from tagger.cli.main import main
-from tagger.cli.printing import print_epoch, print_retrained
+from tagger.cli.training_output import print_epoch, print_trained
 from tagger.data import fashion_mnist
 from tagger.data.clothing import read_clothing_photos
 from tagger.data.images import Images
@@ -393,7 +393,7 @@ def test_a_twin_lets_all_images_be_learnt(tmp_path: Path) -> None:
     assert twin.card.precisions == made.card.precisions
     assert (twin.model, 1) == (made.card.recipe["calibrated_by"], made.card.recipe["seed"])
     print_epoch(said[0])
-    print_retrained(TrainedBundle(made, said))
+    print_trained(TrainedBundle(made, said))
 
 
 @pytest.mark.parametrize("other", ["recipe", "mix", "all images"])
