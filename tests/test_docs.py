@@ -167,7 +167,7 @@ def test_the_reference_lists_every_command_and_option() -> None:
 
 
 def test_environment_variables_are_documented() -> None:
-    """Each option is set by the variable of its own name first; the configuration page names the older ones, which still work."""
+    """Each option is set by the variable of its own name; the configuration page names the older ones, which still work."""
     known = set()
     for command, value in COMMANDS.items():
         for option in value.params:

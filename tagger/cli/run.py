@@ -30,7 +30,9 @@ from tagger.settings import FORMATS, Format
 @option("--list-ignored", is_flag=True, help="List the entries of a folder that are not images.")
 @option("--debug-garments", type=PLACE, metavar="DIR", help="Write the network's input images as PNG files.")
 @option("--label-map", type=FILE, metavar="FILE.csv", help="Replace labels by other names: two columns, label and name.")
-@option("--ledger", type=FILE, metavar="FILE", help="File that records the processed photos.  [default: beside --out, same name]")
+@option(
+    "--ledger", type=FILE, metavar="FILE", help="File that records the processed photos.  [default: beside --out, same name]"
+)
 @option("--fresh", is_flag=True, help="Process every photo again, whatever the ledger records.")
 @option("--verify", is_flag=True, help="Read all files, even where size and time are unchanged.")
 @option("--settle", type=Finite(0), default=0.0, metavar="SECONDS", help="Leave out files written within so many seconds.")
@@ -67,8 +69,7 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: Log
     """Tag the photos of SOURCE: a folder, an image, a table (.csv .tsv .jsonl .ndjson .parquet), or - for paths on stdin.
 
     A ledger beside the output records the processed photos, so the same command, run again, processes new and changed photos
-    only, and
-    continues where a run was stopped.
+    only, and continues where a run was stopped.
 
     Exit codes: 0 every photo tagged or flagged; 1 the run could not be done; 2 wrong usage; 3 done, but some photos
     could not be read (they are rows all the same); 4 another run is using the ledger; 130 or 143 stopped by a signal.

@@ -25,7 +25,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def trained(cli: RunCli, shop: Path, out: Path, *command: str | Path) -> tuple[Result, dict[str, Any]]:
     """Run a training with the same options, and return how it ended and the card without the seconds that it took."""
-    result = cli(*command, "--out", out, "--name", "hats", "--from", shop / "start", "--epochs", "2", "--seed", "3", "--lr", "0.05")
+    result = cli(
+        *command, "--out", out, "--name", "hats", "--from", shop / "start", "--epochs", "2", "--seed", "3", "--lr", "0.05"
+    )
     assert result.code == 0, result.err
     card = json.loads((out / "card.json").read_text(encoding="utf-8"))
     assert card["figures"].pop("seconds") >= 0

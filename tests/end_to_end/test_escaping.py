@@ -258,7 +258,8 @@ def test_what_adapt_says_is_shown_as_it_is(capfd: pytest.CaptureFixture[str], mo
     monkeypatch.setenv("COLUMNS", "300")
     name = f"[/x] :shoe:\n{FORGED}\x1b[31m"
     share = (0.5, 0.4, 0.6)
-    print_adapted(Adapted(3, gains=[Gain(name, 2, share, share)], suspects=[Suspect(name, name, name, 0.9)], notes=[name]), name)
+    gains, suspects = [Gain(name, 2, share, share)], [Suspect(name, name, name, 0.9)]
+    print_adapted(Adapted(3, gains=gains, suspects=suspects, notes=[name]), name)
     out, _ = capfd.readouterr()
     assert not ACTING.search(out)
     assert out.count(for_terminal(name)) == 5
