@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tagger.cli.options import Invocation, with_debug, with_image_column, with_label_column, with_training_device, with_workers
+from tagger.cli.options import Invocation
 from tagger.cli.terminal import say
 from tagger.cli.training_options import (
     with_class_weights,
@@ -14,6 +14,7 @@ from tagger.cli.training_options import (
     with_hyperparameters,
     with_network,
     with_output_bundle,
+    with_photos_and_device,
     with_pretrained,
     with_replacement,
     with_start,
@@ -36,11 +37,7 @@ if TYPE_CHECKING:
 @with_class_weights("--class-weights")
 @with_floor("0")
 @with_replacement
-@with_image_column
-@with_label_column
-@with_training_device
-@with_workers
-@with_debug
+@with_photos_and_device
 @click.pass_obj
 def finetune(invocation: Invocation, /, photos: Path, **options: Any) -> None:
     """Train on PHOTOS, labelled photos of your own, with any labels, and write a bundle.

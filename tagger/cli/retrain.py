@@ -8,16 +8,7 @@ from typing import Any
 import click
 
 from tagger.cli.finetune import train_on_photos
-from tagger.cli.options import (
-    PLACE,
-    Invocation,
-    option,
-    with_debug,
-    with_image_column,
-    with_label_column,
-    with_training_device,
-    with_workers,
-)
+from tagger.cli.options import PLACE, Invocation, option
 from tagger.cli.terminal import say
 from tagger.cli.training_options import (
     with_class_weights,
@@ -25,6 +16,7 @@ from tagger.cli.training_options import (
     with_hyperparameters,
     with_network,
     with_output_bundle,
+    with_photos_and_device,
     with_pretrained,
     with_replacement,
     with_start,
@@ -79,11 +71,7 @@ def recipe_or_file(context: click.Context, parameter: click.Parameter, value: st
 @with_class_weights("--no-class-weights; for labelled photos --class-weights")
 @with_floor("0.9; for --recipe original 0.8, for labelled photos 0")
 @with_replacement
-@with_image_column
-@with_label_column
-@with_training_device
-@with_workers
-@with_debug
+@with_photos_and_device
 @click.pass_obj
 def retrain(invocation: Invocation, /, **options: Any) -> None:
     """Train a network on Fashion-MNIST or on the photo mix, and write it as a bundle.

@@ -5,7 +5,20 @@ from pathlib import Path
 
 import click
 
-from tagger.cli.options import FOLDER, MAX_EPOCHS, MAX_SEED, Command, Finite, combined, option
+from tagger.cli.options import (
+    FOLDER,
+    MAX_EPOCHS,
+    MAX_SEED,
+    Command,
+    Finite,
+    combined,
+    option,
+    with_debug,
+    with_image_column,
+    with_label_column,
+    with_training_device,
+    with_workers,
+)
 from tagger.models.config import MAX_ENSEMBLE_MEMBERS
 from tagger.training.recipe import AUGMENTATIONS, NETWORKS, TORCHVISION_NETWORKS, Augmentation, Recipe
 from tagger.training.settings import TrainSettings
@@ -120,3 +133,6 @@ with_replacement = combined(
     option("--force", is_flag=True, help="Replace the bundle in the folder even if the new one may be worse."),
     option("--resume", is_flag=True, help="Continue from the checkpoint in the folder."),
 )
+
+with_photos_and_device = combined(with_image_column, with_label_column, with_training_device, with_workers, with_debug)
+"""Options of how photos are read, and of the device."""
