@@ -165,7 +165,9 @@ def _recipe_and_start(options: RetrainOptions) -> tuple[Recipe, str | None]:
 def _by_file(file: Path, options: RetrainOptions) -> tuple[Recipe, str | None]:
     written = recipe_file.read(file)
     if options.mix == "catalog" or options.network not in (None, written.network):
-        raise click.UsageError(f"{file} is a recipe for the network {written.network} and the mix {written.mix}.")
+        raise click.UsageError(
+            f"{file} is a recipe for the network {written.network} and the mix {written.mix}; leave --network and --mix out."
+        )
     return override(written, options.epochs, options.seed, options.teachers), options.start or written.start or None
 
 
