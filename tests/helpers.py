@@ -1,15 +1,18 @@
 """What the tests share: small bundles, photos made on the spot, and rows read back."""
 
 import csv
+import io
 import subprocess
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 
+from tagger.cli.main import main
 from tagger.data.labels import GROUPS, LABELS
 from tagger.models import bundle
 from tagger.models.card import Card
@@ -69,3 +72,45 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 Fmtag = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class Result(NamedTuple):
+    """How a command ended that was run in this process: its exit code, standard output and standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+RunCli = Callable[..., Result]
+
+
+def run_cli(*arguments: str | Path) -> Result:
+    """Run the command line in this process: quick, for what needs no process of its own."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="", write_through=True) for _ in range(2))
+    code: Any = 0
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            main([*map(str, arguments)])
+        except SystemExit as end:
+            code = end.code or 0
+    return Result(code, *(stream.buffer.getvalue().decode("utf-8") for stream in (out, err)))  # type: ignore[attr-defined]
+
+
+def assert_one_sentence(result: Result, code: int, *parts: str) -> None:
+    """Assert that a command failed with that exit code, in one sentence on standard error that has these parts in it."""
+    assert result.code == code
+    assert result.out == ""
+    assert "Traceback" not in result.err
+    sentence = result.err.strip().splitlines()[-1]
+    assert sentence.startswith("Error: ")
+    assert sentence.endswith((".", ")", "?", *parts))  # Click before 8.4 ends with an unknown option's name
+    for part in parts:
+        assert part in sentence
+    if code == 1:
+        assert len(result.err.splitlines()) == 1
+
+
+def csv_rows(text: str) -> list[dict[str, str]]:
+    """Return the rows of a CSV text."""
+    return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))

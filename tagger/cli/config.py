@@ -1,14 +1,15 @@
-"""The defaults of options that stand in a file, and where a value comes from that does not stand on the command line."""
+"""Read defaults of options from `fmtag.toml`, and name the origin of a value that does not stand on the command line."""
 
 import difflib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from tagger.cli.options import Option
 from tagger.errors import ConfigurationError
 
 if sys.version_info >= (3, 11):
@@ -17,31 +18,29 @@ else:
     import tomli as tomllib
 
 CONFIGURATION = "fmtag.toml"
-"""Looked for in the working folder; flags and the environment overrule it."""
+"""Read from the working folder; options on the command line and environment variables take precedence."""
 
-MOST_CONFIGURATION = 1_000_000
-"""Bytes of that file."""
-
-Known = TypeVar("Known")
+MAX_CONFIGURATION_BYTES = 1_000_000
+"""Larger files are refused, not read."""
 
 
 def configured(path: Path, command: click.Command) -> dict[str, Any]:
     """Read the defaults that the TOML file `path` holds for a command and its subcommands, as click's `default_map`.
 
     Its tables are named like the subcommands, its keys like the long options: `[run]` and then `top-k = 3`. Empty where
-    there is no file. Raises `ConfigurationError` where it cannot be read, or names what there is not, or a value is of
-    another type than its option; what an option takes beyond that is checked when it is used.
+    no such file exists. Raises `ConfigurationError` where it cannot be read, where a table or an option is unknown, or where
+    a value has another type than its option; the range of a value is checked when the command is invoked.
     """
     if not path.exists():
         return {}
-    remedy = "mend or remove it"
+    remedy = "correct or remove it"
     if not path.is_file():
-        raise ConfigurationError(f"{path} cannot be read as TOML, as it is no file; rename or remove it.")
+        raise ConfigurationError(f"{path} cannot be read as TOML, as it is not a file; rename or remove it.")
     try:
         with path.open("rb") as file:
-            content = file.read(MOST_CONFIGURATION + 1)
-        if len(content) > MOST_CONFIGURATION:
-            raise ConfigurationError(f"{path} has more than {MOST_CONFIGURATION:,} bytes; {remedy}.")
+            content = file.read(MAX_CONFIGURATION_BYTES + 1)
+        if len(content) > MAX_CONFIGURATION_BYTES:
+            raise ConfigurationError(f"{path} has more than {MAX_CONFIGURATION_BYTES:,} bytes; {remedy}.")
         tables = tomllib.loads(content.decode())
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path} cannot be read as TOML ({error}); {remedy}.") from error
@@ -51,27 +50,34 @@ def configured(path: Path, command: click.Command) -> dict[str, Any]:
 
 
 def _defaults(command: click.Command, values: Mapping[str, Any], path: Path, table: str) -> dict[str, Any]:
-    """Return the defaults of a command's options, and of its own commands, as click wants them."""
-    options = [option for option in command.params if isinstance(option, click.Option) and not option.is_eager]
-    known: dict[str, click.Option | click.Command] = {
-        name.removeprefix("--"): option for option in options for name in option.opts if name.startswith("--")
+    """Return the defaults of a command's options, and of its subcommands, as click wants them."""
+    options = {
+        name.removeprefix("--"): option
+        for option in command.params
+        if isinstance(option, click.Option) and not option.is_eager
+        for name in option.opts
+        if name.startswith("--")
     }
-    known |= command.commands if isinstance(command, click.Group) else {}
+    context = click.Context(command)
+    subcommands = command.list_commands(context) if isinstance(command, click.Group) else []
     defaults: dict[str, Any] = {}
     for key, value in values.items():
-        found = _known(key.replace("_", "-"), known, path, table)
-        within = f"{table}.{key}".lstrip(".")
-        if isinstance(found, click.Option):
-            defaults[str(found.name)] = _default(found, value, f"{path}, table [{table}], key {key}")
-        elif isinstance(value, dict):
-            defaults[str(found.name)] = _defaults(found, value, path, within)
+        name = key.replace("_", "-")
+        if name in options:
+            defaults[str(options[name].name)] = _default(options[name], value, f"{path}, table [{table}], key {key}")
+        elif isinstance(command, click.Group) and name in subcommands:
+            within = f"{table}.{key}".lstrip(".")
+            if not isinstance(value, dict):
+                raise ConfigurationError(f"{path}: {within} must be a table; write [{within}] above its options.")
+            subcommand = command.get_command(context, name)
+            defaults[name] = _defaults(subcommand, value, path, within) if subcommand else {}
         else:
-            raise ConfigurationError(f"{path}: {within} must be a table; write [{within}] above its options.")
+            raise ConfigurationError(_unknown(name, [*options, *subcommands], path, table))
     return defaults
 
 
 def _default(option: click.Option, value: Any, place: str) -> bool | str | list[str]:
-    """Return a value of the file as click wants it: whether a flag is given, or text as on the command line."""
+    """Return a value of the file as click takes it: true or false for a flag, otherwise text as on the command line."""
     if option.is_flag:
         if not isinstance(value, bool):
             raise ConfigurationError(f"{place}: {option.opts[-1]} is a flag; write true or false.")
@@ -87,27 +93,25 @@ def _default(option: click.Option, value: Any, place: str) -> bool | str | list[
 
 def _text(value: Any, place: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float) or "\0" in str(value):
-        raise ConfigurationError(f"{place}: one number, or one text in quotes, is wanted; write that.")
+        raise ConfigurationError(f"{place}: one number, or one text in quotes, is required; write that.")
     return str(value)
 
 
-def _known(name: str, among: Mapping[str, Known], path: Path, table: str) -> Known:
-    if name in among:
-        return among[name]
+def _unknown(name: str, among: Sequence[str], path: Path, table: str) -> str:
+    """Return a sentence about an unknown name, with the nearest known one, or with all of them."""
     near = difflib.get_close_matches(name, among, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(among) or 'none'}."
-    within = f", table [{table}]," if table else ""
-    raise ConfigurationError(f"{path}{within} names {name!r}, which there is not{hint}")
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(among) or 'none'}."
+    return f"{path}, table [{table}]: unknown option {name!r}; {hint}" if table else f"{path}: unknown table {name!r}; {hint}"
 
 
 def origin(error: click.ClickException) -> str:
-    """Return a sentence, after a blank, that names the variable or file of a wrong value; empty for the command line."""
+    """Return a sentence, after a blank, on the variable or file that a wrong value comes from; empty for the command line."""
     if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None or error.param.name is None:
         return ""
     match error.ctx.get_parameter_source(error.param.name):
-        case ParameterSource.ENVIRONMENT:
-            return f" It comes from the variable {error.ctx.auto_envvar_prefix}_{error.param.name.upper()}; mend or unset that."
+        case ParameterSource.ENVIRONMENT if isinstance(error.param, Option):
+            return f" It comes from the variable {error.param.variable_used(error.ctx)}; correct or unset that."
         case ParameterSource.DEFAULT_MAP:
             table = ".".join(error.ctx.command_path.split()[1:])
-            return f" It comes from {CONFIGURATION}, table [{table}]; mend it there."
+            return f" It comes from {CONFIGURATION}, table [{table}]; correct it there."
     return ""

@@ -1,4 +1,4 @@
-"""What is seen of a run: a bar on a terminal; in a log a line at its start, one at its end, and what is wrong between."""
+"""Log a run on standard error: a progress bar on a terminal, otherwise lines at the start and the end, problems between."""
 
 import json
 import sys
@@ -7,28 +7,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from types import TracebackType
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
 
+from tagger.cli.options import LogFormat
 from tagger.cli.terminal import Terminal
 from tagger.escaping import for_json, for_terminal
 from tagger.records import Failed
 from tagger.run.report import counts
 from tagger.run.summary import RunSummary
 
-LogFormat: TypeAlias = Literal["text", "json"]
-
 SECONDS_BETWEEN_LINES = 30.0
 
 LISTED_FAILURES = 20
-"""Failures named in the log; the rows of the output name them all."""
+"""Failures that the log lists; the output and the report list all of them."""
 
 
 class Progress:
-    """Shows how far a run is, and at its end what came of it, on standard error."""
+    """Shows the progress of a run, and its summary at the end, on standard error."""
 
     def __init__(self, log_format: LogFormat, quiet: bool) -> None:
         self._json = log_format == "json"
@@ -45,67 +44,67 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def started(self, report: RunSummary, source: str, out: str) -> None:
-        """Say what is going to be done."""
+    def started(self, summary: RunSummary, source: str, out: str) -> None:
+        """Log the start of a run."""
         if self._bar is None and not self._quiet:
-            text = f"fmtag {version('fmtag')}: {source} to {out} with {report.model}, run {report.run}."
-            self._say(text, event="started", source=source, out=out, model=report.model, run=report.run)
+            text = f"fmtag {version('fmtag')}: {source} to {out} with {summary.model}, run {summary.run}."
+            self._log(text, event="started", source=source, out=out, model=summary.model, run=summary.run)
 
     def warned(self, sentence: str) -> None:
-        """Say what is wrong, though the run goes on."""
-        self._say(f"Warning: {sentence}", event="warning", message=sentence)
+        """Log a problem that does not end the run."""
+        self._log(f"Warning: {sentence}", event="warning", message=sentence)
 
-    def interrupted(self, report: RunSummary) -> None:
-        """Say that a signal has ended the run, and what is left of it."""
-        self._say(
-            f"Interrupted; the output is as it was before. What was looked at, {report.files_read:,} photos, is kept: "
+    def interrupted(self, summary: RunSummary) -> None:
+        """Log that a signal has ended the run, and what is kept."""
+        self._log(
+            f"Interrupted; the output is as it was before. What was looked at, {summary.files_read:,} photos, is kept: "
             "the same command goes on from here.",
             event="interrupted",
-            looked_at=report.files_read,
+            looked_at=summary.files_read,
         )
 
     def ignored(self, path: str, why: str) -> None:
-        """List an entry of the source that is no item."""
-        self._say(f"ignored {path}: {why}", event="ignored", path=path, why=why)
+        """Log an entry of the source that is not an item."""
+        self._log(f"ignored {path}: {why}", event="ignored", path=path, why=why)
 
     def failed(self, failure: Failed) -> None:
-        """Name a photo that could not be read, up to a number that a log can bear."""
+        """Log a photo that could not be read, up to `LISTED_FAILURES`."""
         self._failures += 1
         if self._quiet or self._failures > LISTED_FAILURES:
             return
-        self._say(f"{failure.reason}: {failure.detail}", event="failed", reason=failure.reason, detail=failure.detail)
+        self._log(f"{failure.reason}: {failure.detail}", event="failed", reason=failure.reason, detail=failure.detail)
         if self._failures == LISTED_FAILURES:
-            self._say("further failures are listed in the output and the report alone", event="failures_not_listed")
+            self._log("further failures are listed in the output and the report alone", event="failures_not_listed")
 
     def looked(self, done: int, total: int) -> None:
-        """Show how many of the files that have to be looked at have been."""
+        """Update the progress bar: `done` of `total` photos are processed."""
         if self._bar is not None:
             self._bar.total = total
             self._bar.update(done - self._bar.n)
 
-    def done(self, report: RunSummary, out: str) -> None:
-        """Say what came of it; the counts add up: found = tagged + flagged + failed."""
+    def done(self, summary: RunSummary, out: str) -> None:
+        """Log the summary; its counts add up: found = tagged + flagged + failed."""
         if self._quiet:
             return
         if self._bar is not None:
             self._bar.close()
-            Terminal(stderr=True).print(_tags_table(report))
-        rate = report.photos / report.seconds if report.seconds else 0.0
-        settling = f" {report.settling:,} left out as they settle." if report.settling else ""
-        ignored = f" {report.ignored:,} other entries ignored." if report.ignored else ""
+            Terminal(stderr=True).print(_tags_table(summary))
+        rate = summary.photos / summary.seconds if summary.seconds else 0.0
+        settling = f" {summary.settling:,} left out as they settle." if summary.settling else ""
+        ignored = f" {summary.ignored:,} other entries ignored." if summary.ignored else ""
         where = "" if out == "-" else f" Written to {out}."
-        self._say(
-            f"{report.photos:,} photos = {report.tagged:,} tagged{_counted(report.flagged, 'flagged')}"
-            f"{_counted(report.failed, 'failed')}; {_changed(report)}; {report.seconds:.1f} s, {rate:.0f}/s, {report.model}."
-            f"{settling}{ignored}{where}",
+        self._log(
+            f"{summary.photos:,} photos = {summary.tagged:,} tagged{_counted(summary.flagged, 'flagged')}"
+            f"{_counted(summary.failed, 'failed')}; {_changes(summary)}; "
+            f"{summary.seconds:.1f} s, {rate:.0f}/s, {summary.model}.{settling}{ignored}{where}",
             event="done",
-            **counts(report),
-            seconds=round(report.seconds, 3),
-            model=report.model,
+            **counts(summary),
+            seconds=round(summary.seconds, 3),
+            model=summary.model,
             out=out,
         )
 
-    def _say(self, text: str, **values: Any) -> None:
+    def _log(self, text: str, **values: Any) -> None:
         line = for_json(json.dumps(values)) if self._json else for_terminal(text)
         if self._bar is not None:
             self._bar.write(line, file=sys.stderr)
@@ -116,11 +115,11 @@ class Progress:
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a function to tell how many of how many are done: a bar on a terminal, else a line every few seconds."""
+    """Give a function that shows the progress of `done` of `total`: a bar on a terminal, otherwise a line every 30 seconds."""
     last = time.monotonic()
     bar = tqdm(unit=f" {what}", dynamic_ncols=True, file=sys.stderr, leave=False) if sys.stderr.isatty() else None
 
-    def tell(done: int, total: int) -> None:
+    def update(done: int, total: int) -> None:
         nonlocal last
         if bar is not None:
             bar.total = total
@@ -130,18 +129,18 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
             sys.stderr.write(f"{done:,} of {total:,} {what}\n")
 
     try:
-        yield tell
+        yield update
     finally:
         if bar is not None:
             bar.close()
 
 
-def _changed(report: RunSummary) -> str:
-    changes = [f"{count:,} {change.replace('_', ' ')}" for change, count in report.changes.most_common()]
+def _changes(summary: RunSummary) -> str:
+    changes = [f"{count:,} {change.replace('_', ' ')}" for change, count in summary.changes.most_common()]
     return f"since the last run {', '.join(changes) or 'nothing new'}"
 
 
-def _counted(reasons: "dict[str, int]", what: str) -> str:
+def _counted(reasons: dict[str, int], what: str) -> str:
     total = sum(reasons.values())
     if not total:
         return f" + 0 {what}"
@@ -149,12 +148,12 @@ def _counted(reasons: "dict[str, int]", what: str) -> str:
     return f" + {total:,} {what} ({parts})"
 
 
-def _tags_table(report: RunSummary) -> Table:
+def _tags_table(summary: RunSummary) -> Table:
     table = Table("tag", "photos")
     table.columns[1].justify = "right"
-    for tag, count in report.tags.most_common():
+    for tag, count in summary.tags.most_common():
         table.add_row(tag, f"{count:,}")
-    untagged = report.photos - report.tags.total()
+    untagged = summary.photos - summary.tags.total()
     if untagged:
         table.add_row(Text("no tag", "dim"), f"{untagged:,}")
     return table

@@ -1,4 +1,4 @@
-"""What `fmtag retrain` was asked for, as the one recipe that it comes to, or in a sentence why it cannot be had."""
+"""Resolve the options of `fmtag retrain` and `fmtag finetune` into training settings; reject contradictory ones."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -30,23 +30,23 @@ from tagger.training.recipes import (
 )
 from tagger.training.settings import TrainSettings
 
+FLOOR = 0.9
+"""Least held-out accuracy on Fashion-MNIST, well below what any modern recipe reaches."""
+
+FLOOR_OF_ORIGINAL_RECIPES = 0.8
+
 
 @dataclass(frozen=True)
-class RetrainOptions:
-    """The options of `fmtag retrain`, by their names; None where one is left to the recipe."""
+class TrainingOptions:
+    """The options that `fmtag finetune` and `fmtag retrain` share; None where one is left to the recipe."""
 
     out: Path
     name: str | None
-    data: Path | None
-    mix: Mix
     network: NetworkName | None
-    recipe: RecipeName | Path
     lr: float | None
     start: str | None
     pretrained: Path | None
     teachers: tuple[str, ...]
-    photos: Path | None
-    calibrated_by: str | None
     epochs: int | None
     batch_size: int | None
     seed: int | None
@@ -63,64 +63,96 @@ class RetrainOptions:
     device: Device
     workers: int | None
 
+
+@dataclass(frozen=True)
+class FinetuneOptions(TrainingOptions):
+    """The options of `fmtag finetune`."""
+
+    data: Path
+    """Labelled photos: a folder or a table."""
+
+
+@dataclass(frozen=True)
+class RetrainOptions(TrainingOptions):
+    """The options of `fmtag retrain`."""
+
+    data: Path | None
+    mix: Mix
+    recipe: RecipeName | Path
+    photos: Path | None
+    calibrated_by: str | None
+
     @cached_property
     def own(self) -> bool:
-        """Whether it is about labelled photos of one's own."""
+        """Whether the data are labelled photos, as for `fmtag finetune`."""
         return self.data is not None and not fashion_mnist.contains_fashion_mnist(self.data)
 
 
+def resolve_finetune(options: FinetuneOptions) -> TrainSettings:
+    """Return the settings of a training on labelled photos; raises `click.UsageError` where options contradict each other."""
+    if fashion_mnist.contains_fashion_mnist(options.data):
+        raise click.UsageError(f"{options.data} holds Fashion-MNIST, not photos; use `fmtag retrain --data` for it.")
+    if options.network is not None and options.start is not None:
+        raise click.UsageError("--network starts from random weights and --from from those of a bundle; give one of them.")
+    _check_pretrained(options)
+    seed = options.seed or Recipe.seed
+    recipe = own_recipe(options.network, options.epochs, seed, options.teachers, options.pretrained is not None)
+    start = options.start or (None if options.network else DEFAULT_MODEL)
+    return _settings(options, recipe, start, options.data, floor=0.0)
+
+
 def resolve(options: RetrainOptions) -> TrainSettings:
-    """Return the settings; raises `click.UsageError` where options contradict each other."""
+    """Return the settings of a training on Fashion-MNIST, on the mix, or on labelled photos as `resolve_finetune` does.
+
+    Raises `click.UsageError` where options contradict each other.
+    """
+    if options.own:
+        return resolve_finetune(_as_finetune(options))
     for sentence in _contradictions(options):
         raise click.UsageError(sentence)
+    _check_pretrained(options)
     recipe, start = _recipe_and_start(options)
-    return TrainSettings(
-        out=options.out,
-        recipe=_with_what_was_given(recipe, options),
-        data=options.data,
-        name=options.name,
-        floor=_floor(options) if options.floor is None else options.floor,
-        resume=options.resume,
-        start=start,
-        pretrained=options.pretrained,
-        photos=options.photos,
-        calibrated_by=options.calibrated_by,
-        tolerance=options.tolerance,
-        force=options.force,
-        image_column=options.image_column,
-        label_column=options.label_column,
-        workers=options.workers,
-        device=options.device,
-    )
+    floor = FLOOR_OF_ORIGINAL_RECIPES if options.recipe == "original" else FLOOR
+    settings = _settings(options, recipe, start, options.data, floor)
+    return replace(settings, photos=options.photos, calibrated_by=options.calibrated_by)
+
+
+def _as_finetune(options: RetrainOptions) -> FinetuneOptions:
+    """Return the same options as those of `fmtag finetune`, which has none that apply to Fashion-MNIST only."""
+    if options.mix != "fashion-mnist" or options.recipe != "modern" or options.photos or options.calibrated_by is not None:
+        raise click.UsageError(
+            "--mix, --recipe, --photos and --calibrated-by do not apply to labelled photos of your own; leave them out."
+        )
+    values = {name: value for name, value in vars(options).items() if name in FinetuneOptions.__dataclass_fields__}
+    return FinetuneOptions(**values)
 
 
 def _contradictions(options: RetrainOptions) -> Iterator[str]:
-    """Yield a sentence for each thing that the options ask for and that does not go together."""
+    """Yield a sentence for each combination of options for Fashion-MNIST and the mix that cannot be had."""
     catalog = options.mix == "catalog"
-    if options.own and (catalog or options.recipe != "modern" or options.calibrated_by is not None):
-        yield "--mix, --recipe and --calibrated-by are for Fashion-MNIST, not for your own photos."
     if options.photos is not None and not catalog:
-        yield "--photos belongs to --mix catalog; Fashion-MNIST alone is learnt without any."
+        yield "--photos applies to --mix catalog only; add that, or leave --photos out."
     if catalog and options.class_weights:
-        yield "--class-weights has no say in --mix catalog, which is made as even as it is to be."
+        yield "--class-weights does not apply to --mix catalog, which is already balanced."
     if options.network is not None and (options.start is not None or catalog):
-        yield "--network is for training from chance; otherwise the shape is that of the bundle it begins with."
+        yield "--network starts from random weights, --from and --mix catalog from those of a bundle; give one of them."
     if options.teachers and catalog:
-        yield "--distill-from belongs to --mix fashion-mnist; the mix has a judge of its own."
-    if options.pretrained is not None and options.network not in TORCHVISION_NETWORKS:
-        yield f"--pretrained is for --network {', '.join(TORCHVISION_NETWORKS)}, whose weights are torchvision's."
+        yield "--distill-from does not apply to --mix catalog, whose soft targets come from the mix itself; leave it out."
     if (options.ensemble or 1) > 1 and catalog:
-        yield "--ensemble belongs to --mix fashion-mnist and to your own photos; catalog is one network."
+        yield "--ensemble does not apply to --mix catalog, which is one network; leave it out."
     if options.recipe == "original" and (options.teachers or options.network not in NETWORKS_WITH_ORIGINAL_RECIPE):
-        yield f"--recipe original is for {', '.join(NETWORKS_WITH_ORIGINAL_RECIPE)}, and has no --distill-from."
+        names = ", ".join(NETWORKS_WITH_ORIGINAL_RECIPE)
+        yield f"--recipe original needs --network with one of {names}, and no --distill-from."
+
+
+def _check_pretrained(options: TrainingOptions) -> None:
+    if options.pretrained is not None and options.network not in TORCHVISION_NETWORKS:
+        raise click.UsageError(f"--pretrained needs --network with one of {', '.join(TORCHVISION_NETWORKS)}.")
 
 
 def _recipe_and_start(options: RetrainOptions) -> tuple[Recipe, str | None]:
-    """Return the recipe in as many epochs as asked for, and what training begins with; None is chance."""
+    """Return the recipe with the wanted epochs, and the bundle to start from; None for random weights."""
     seed = options.seed or Recipe.seed
-    if options.own:
-        recipe = own_recipe(options.network, options.epochs, seed, options.teachers, options.pretrained is not None)
-        return recipe, options.start or (None if options.network else DEFAULT_MODEL)
     if isinstance(options.recipe, Path):
         return _by_file(options.recipe, options)
     if options.mix == "catalog":
@@ -133,12 +165,34 @@ def _recipe_and_start(options: RetrainOptions) -> tuple[Recipe, str | None]:
 def _by_file(file: Path, options: RetrainOptions) -> tuple[Recipe, str | None]:
     written = recipe_file.read(file)
     if options.mix == "catalog" or options.network not in (None, written.network):
-        raise click.UsageError(f"{file} is a recipe for the network {written.network} and the mix {written.mix}.")
+        raise click.UsageError(
+            f"{file} is a recipe for the network {written.network} and the mix {written.mix}; leave --network and --mix out."
+        )
     return override(written, options.epochs, options.seed, options.teachers), options.start or written.start or None
 
 
-def _with_what_was_given(recipe: Recipe, options: RetrainOptions) -> Recipe:
-    """Return the recipe with what options say in place of its own."""
+def _settings(options: TrainingOptions, recipe: Recipe, start: str | None, data: Path | None, floor: float) -> TrainSettings:
+    """Return the settings; `floor` is that of the data where no option gives another."""
+    return TrainSettings(
+        out=options.out,
+        recipe=_overridden(recipe, options),
+        data=data,
+        name=options.name,
+        floor=floor if options.floor is None else options.floor,
+        resume=options.resume,
+        start=start,
+        pretrained=options.pretrained,
+        tolerance=options.tolerance,
+        force=options.force,
+        image_column=options.image_column,
+        label_column=options.label_column,
+        workers=options.workers,
+        device=options.device,
+    )
+
+
+def _overridden(recipe: Recipe, options: TrainingOptions) -> Recipe:
+    """Return the recipe with the values of options in place of its own."""
     recipe = with_changes(recipe, options.batch_size, options.lr)
     if options.augment is not None:
         recipe = with_augmentations(recipe, options.augment)
@@ -148,10 +202,3 @@ def _with_what_was_given(recipe: Recipe, options: RetrainOptions) -> Recipe:
         class_weighted=recipe.class_weighted if options.class_weights is None else options.class_weights,
         patience=options.patience or recipe.patience,
     )
-
-
-def _floor(options: RetrainOptions) -> float:
-    """Return the least held-out accuracy that is expected of what was asked for."""
-    if options.own:
-        return 0.0
-    return 0.8 if options.recipe == "original" else 0.9

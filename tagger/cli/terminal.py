@@ -1,4 +1,4 @@
-"""What is printed for people: every text is escaped here, so that no name of a file, label or bundle acts on the terminal."""
+"""Printing for people: every text is escaped here, so that no name of a file, label or bundle acts on the terminal."""
 
 from typing import Any
 
@@ -10,16 +10,16 @@ from tagger.escaping import for_terminal
 
 
 class Terminal(Console):
-    """Prints texts and tables of texts as they are: no markup, no emoji codes, each text one line.
+    """A console that prints texts and tables as they are: no markup, no emoji codes, each text on one line.
 
-    What we style or break ourselves is a `rich.text.Text`, which is printed unchanged.
+    Text that fmtag itself styles or breaks is a `rich.text.Text`, which is printed unchanged.
     """
 
     def __init__(self, stderr: bool = False, highlight: bool = True) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=highlight)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Return the text that rich lays out: a cell, a title or what `print` was given."""
+        """Return the text that rich lays out: a cell, a title or an argument of `print`."""
         return super().render_str(for_terminal(text), **options)
 
 

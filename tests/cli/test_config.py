@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from helpers import draw_photo
 
-from tagger.cli.config import CONFIGURATION, MOST_CONFIGURATION
+from tagger.cli.config import CONFIGURATION, MAX_CONFIGURATION_BYTES
 from tagger.cli.main import main
 from tagger.errors import BundleError
 from tagger.models.card import bundle_folder
@@ -64,10 +64,10 @@ RUN = ("run", "photos", "--out", "tags.csv")
         ("[run]\nonly = [['new']]", ["only", "one text"]),
         ("[retrain]\nclass-weights = 1", ["class-weights", "true or false"]),
         ("[retrain]\ndistill-from = {a = 1}", ["distill-from", "list"]),
-        ("[run.deep]\nx = 1", ["[run]", "'deep'"]),
+        ("[run.deep]\nx = 1", ["[run]", "unknown option 'deep'"]),
         ("run = 5", ["[run]", "table"]),
         ("[[run]]\nx = 1", ["[run]", "table"]),
-        ("top-k = 3", ["'top-k'", "there are"]),
+        ("top-k = 3", ["unknown table 'top-k'", "there are"]),
         ("[models]\ntop-k = 3", ["[models]", "'top-k'", "default, show"]),
         ("[models]\nshow = 3", ["[models.show]", "table"]),
         ("[models.show]\ndebug = 3", ["[models.show]", "debug", "true or false"]),
@@ -80,8 +80,8 @@ RUN = ("run", "photos", "--out", "tags.csv")
         ("[run]\ntop-k = " + 5000 * "9", ["fmtag.toml"]),
     ],
 )
-def test_nonsense_in_the_file_is_said(failed: Failed, here: Path, content: str, parts: Sequence[str]) -> None:
-    """What is no value of an option is refused with the file, its table, its key and what to write."""
+def test_nonsense_in_the_file_is_refused(failed: Failed, here: Path, content: str, parts: Sequence[str]) -> None:
+    """A value of the wrong type is refused with the file, its table, its key and what to write."""
     (here / CONFIGURATION).write_text(content, encoding="utf-8")
     sentence = failed(*RUN)
     for part in (CONFIGURATION, *parts):
@@ -123,7 +123,7 @@ def test_values_that_an_option_refuses_name_the_file(failed: Failed, here: Path,
         ("WORKERS", "9" * 5000),
     ],
 )
-def test_nonsense_in_a_variable_is_said(failed: Failed, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_nonsense_in_a_variable_is_refused(failed: Failed, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """The sentence names the option and the variable, and repeats no character that a terminal acts on."""
     monkeypatch.setenv(f"FMTAG_RUN_{name}", value)
     sentence = failed(*RUN, code=2)
@@ -138,14 +138,14 @@ def test_a_seed_and_a_name_of_a_file_are_bounded(failed: Failed) -> None:
     assert "--recipe" in failed("retrain", "--out", "x", "--recipe", "x" * 70_000, code=2)
 
 
-def test_configuration_that_is_no_small_file_is_said(failed: Failed, here: Path) -> None:
+def test_a_configuration_that_is_not_a_small_file_is_refused(failed: Failed, here: Path) -> None:
     """A folder and a huge file are refused, not read."""
     (here / CONFIGURATION).mkdir()
-    assert "no file" in failed(*RUN)
+    assert "not a file" in failed(*RUN)
     (here / CONFIGURATION).rmdir()
     with (here / CONFIGURATION).open("wb") as file:
         file.truncate(2_000_000_000)
-    assert f"{MOST_CONFIGURATION:,} bytes" in failed(*RUN)
+    assert f"{MAX_CONFIGURATION_BYTES:,} bytes" in failed(*RUN)
 
 
 def test_good_configuration_is_taken(here: Path, small_bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -179,8 +179,8 @@ def test_good_configuration_is_taken(here: Path, small_bundle: Path, capfd: pyte
         b"/nowhere\n",
     ],
 )
-def test_nonsense_in_the_default_file_is_said(failed: Failed, here: Path, content: bytes) -> None:
-    """What names no bundle is refused with the file and both ways out, before anything is read or written."""
+def test_nonsense_in_the_default_file_is_refused(failed: Failed, here: Path, content: bytes) -> None:
+    """Content that names no bundle is refused with the file and both remedies, before anything is read or written."""
     place = here / "models" / "default"
     place.write_bytes(content)
     sentence = failed(*RUN)
@@ -189,7 +189,7 @@ def test_nonsense_in_the_default_file_is_said(failed: Failed, here: Path, conten
     assert not (here / "tags.csv").exists()
 
 
-def test_a_default_that_is_no_small_file_is_said(failed: Failed, here: Path) -> None:
+def test_a_default_that_is_not_a_small_file_is_refused(failed: Failed, here: Path) -> None:
     """A folder and a huge file in its place are refused, not read."""
     place = here / "models" / "default"
     place.mkdir()
@@ -216,7 +216,7 @@ def test_bundles_are_listed_whatever_the_default_file_holds(here: Path, capfd: p
     assert (here / "models" / "default").read_text() == "base\n"
 
 
-def test_a_folder_of_bundles_that_is_a_file_is_said(failed: Failed, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_bundles_that_is_a_file_is_refused(failed: Failed, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence names the variable."""
     (here / "file").write_text("")
     monkeypatch.setenv("FMTAG_MODELS", str(here / "file"))
@@ -249,7 +249,7 @@ def test_usable_names_are_taken(here: Path) -> None:
         bundle_folder("catalog")
 
 
-# What nobody has foreseen --------------------------------------------------------------------------------------------
+# Unforeseen errors --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_usable_names_are_taken(here: Path) -> None:
             ["bug in fmtag", "ZeroDivisionError: by \\x1b[31m\\nzero", "--debug", "report"],
         ),
         (RuntimeError(), ["bug in fmtag (RuntimeError)"]),
-        (MemoryError(), ["not enough memory", "--batch-size"]),
+        (MemoryError(), ["Not enough memory", "--batch-size"]),
         (OSError(28, "No space left on device", "x"), ["operating system", "No space left", "'x'"]),
     ],
 )

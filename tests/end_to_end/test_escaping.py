@@ -15,8 +15,9 @@ from markdown_it import MarkdownIt
 
 from tagger.adaptation.adapt import AdaptationResult
 from tagger.adaptation.validation import AccuracyGain, SuspectLabel
+from tagger.cli.adapt import print_adapted
+from tagger.cli.compare import print_comparison
 from tagger.cli.main import main
-from tagger.cli.printing import print_adapted, print_comparison
 from tagger.escaping import for_terminal
 from tagger.models import bundle
 

@@ -11,7 +11,7 @@ from helpers import save_bundle
 from pretrain_helpers import HELD_OUT, RECIPE, TESTED, TRAINED_ON, bars, product_images
 from pretrain_helpers import data as data  # a fixture that is used by its name
 
-from tagger.cli.printing import print_epoch, print_retrained
+from tagger.cli.training_output import print_epoch, print_trained
 from tagger.data import fashion_mnist
 from tagger.data.labels import LABELS
 from tagger.errors import TrainingError
@@ -109,7 +109,7 @@ def test_a_twins_calibration_frees_the_held_out_images(folder: Path, tmp_path: P
     assert twin.card.precisions == made.card.precisions
     assert (twin.model, 1) == (made.card.recipe["calibrated_by"], made.card.recipe["seed"])
     print_epoch(history[0])
-    print_retrained(TrainedBundle(made, history))
+    print_trained(TrainedBundle(made, history))
     assert "--calibrated-by" in refusal(TrainSettings(tmp_path / "new", RECIPE, calibrated_by=str(tmp_path / "all")))
 
 

@@ -1,0 +1,25 @@
+"""`fmtag explain`: show what the ledger records about one photo."""
+
+import json
+from pathlib import Path
+
+import click
+
+from tagger.cli.options import FILE, option, with_debug
+from tagger.escaping import for_json
+
+
+@click.command()
+@click.argument("path")
+@option("--ledger", type=FILE, required=True, metavar="FILE", help="Ledger of the runs, which lies beside their output.")
+@option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_debug
+def explain(path: str, ledger: Path, as_json: bool) -> None:
+    """Show what the ledger records about the photo PATH: bytes, bundle, probabilities, reason of the flag, every run.
+
+    PATH is written as in the column `path` of the output.
+    """
+    from tagger.run import explain as explaining
+
+    known = explaining.explain(path, ledger)
+    click.echo(for_json(json.dumps(known, indent=2, ensure_ascii=False)) if as_json else explaining.as_text(known))

@@ -1,0 +1,156 @@
+"""Options that several commands share: decorators, parameter types, and what the entry point knows about the invocation."""
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypeVar
+
+import click
+
+from tagger.settings import DEFAULT_MODEL, DEVICES
+from tagger.training.settings import TRAINING_DEVICES
+
+LogFormat: TypeAlias = Literal["text", "json"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+MAX_SEED = 2**32 - 1
+"""The greatest seed that numpy's generators take."""
+
+MAX_EPOCHS = 100_000
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+PLACE = click.Path(path_type=Path)
+
+
+@dataclass
+class Invocation:
+    """The command line as it was given, and the options that also decide how the entry point reports an error."""
+
+    command: str = "fmtag"
+    """The whole command, quoted for a shell."""
+    debug: bool = False
+    log_format: LogFormat = "text"
+
+
+class Option(click.Option):
+    """An option that environment variables of all its long names set.
+
+    Click derives the variable from the name of the Python parameter, which differs from the option where that name is a keyword
+    (`from`) or taken. That variable works too, after those of the option's own names.
+    """
+
+    def variables(self, prefix: str) -> Iterator[str]:
+        """Yield the names of the environment variables that set the option, the first one that is set being used."""
+        names = [name.removeprefix("--").replace("-", "_") for name in self.opts if name.startswith("--")]
+        for name in dict.fromkeys([*names, str(self.name)]):
+            yield f"{prefix}_{name.upper()}"
+
+    def variable_used(self, context: click.Context) -> str | None:
+        """Return the environment variable that sets the option; None where none does."""
+        prefix = context.auto_envvar_prefix
+        return next((name for name in self.variables(prefix) if os.environ.get(name)), None) if prefix else None
+
+    def resolve_envvar_value(self, context: click.Context) -> str | None:
+        """Return the value of the environment variable that sets the option; None where none does."""
+        name = self.variable_used(context)
+        return super().resolve_envvar_value(context) if name is None else os.environ[name]
+
+
+class Finite(click.FloatRange):
+    """A finite number within a range: click compares numbers, so `nan` would lie in every range and `inf` in open ones."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """Return the number; a value that is not a finite number in the range is wrong usage."""
+        number = super().convert(value, parameter, context)
+        if not math.isfinite(number):
+            self.fail(f"{number} is not a finite number.", parameter, context)
+        return number
+
+
+def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
+    """Add an option to a command, as `click.option` does, of the class `Option`."""
+    return click.option(*names, cls=Option, **settings)
+
+
+def combined(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return one decorator in place of several, which stand in the order of the help text."""
+
+    def decorate(command: Command) -> Command:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+def note(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Record an option's value in the `Invocation` too, for the entry point."""
+    setattr(context.find_root().obj, str(parameter.name), value)
+    return value
+
+
+def bundle_name(context: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    """Return the bundle's name: the one given, else the user's default."""
+    if value is not None:
+        return value
+    from tagger.models.registry import default_model
+
+    return default_model()
+
+
+YOUR_DEFAULT = f"[default: your default bundle, otherwise {DEFAULT_MODEL}]"
+
+with_debug = option("--debug", is_flag=True, expose_value=False, callback=note, help="Print the traceback of an error.")
+
+with_workers = option(
+    "--workers", type=click.IntRange(1, 256), help="Number of threads that read photos.  [default: the number of processors]"
+)
+
+with_image_column = option("--image-column", help="Column of image paths in a table.  [default: recognised by its name]")
+
+with_label_column = option("--label-column", help="Column of labels in a table.  [default: recognised by its name]")
+
+with_fashion_mnist = option("--data", type=PLACE, metavar="DIR", help="Folder of Fashion-MNIST's four files.")
+
+with_training_device = option(
+    "--device",
+    type=click.Choice(TRAINING_DEVICES),
+    default="auto",
+    show_default=True,
+    help="Device to train on; auto takes a CUDA GPU where there is one.",
+)
+
+with_device = option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="auto",
+    show_default=True,
+    help="Device to compute on; auto takes a GPU where there is one.",
+)
+
+with_photo_reading = combined(with_device, with_workers, with_image_column, with_debug)
+"""Options of every command that reads photos and runs a network."""
+
+with_model = combined(
+    option(
+        "--model",
+        callback=bundle_name,
+        help=f"Bundle to use: its name, or its folder written with a separator, as ./mine.  {YOUR_DEFAULT}",
+    ),
+    option("--batch-size", type=click.IntRange(1, 65536), default=256, show_default=True, help="Number of photos per batch."),
+    with_photo_reading,
+)
+"""Options of the commands that tag photos with a bundle."""
+
+with_catalog = combined(
+    click.argument("catalog"),
+    option("--from", "start", callback=bundle_name, metavar="MODEL", help=f"Bundle to start from.  {YOUR_DEFAULT}"),
+    with_photo_reading,
+)
+"""The argument and options of the commands that read a whole catalog to adapt a bundle to it."""

@@ -1,0 +1,102 @@
+"""`fmtag run`: tag photos."""
+
+import sys
+from typing import Any
+
+import click
+
+from tagger.cli.exit_codes import EXIT_FAILED_PHOTOS, EXIT_SIGNAL
+from tagger.cli.options import FILE, PLACE, Finite, LogFormat, note, option, with_model
+from tagger.errors import Interrupted
+from tagger.run.settings import ONLY, RunSettings
+from tagger.settings import FORMATS, Format
+
+
+@click.command()
+@click.argument("source")
+@option("--out", required=True, help="Output file (.csv .json .jsonl .parquet), or - for standard output.")
+@option(
+    "--format", "format_", type=click.Choice(FORMATS), help="Output format.  [default: by the suffix of --out; csv on stdout]"
+)
+@option("--top-k", type=click.IntRange(1, 1000), default=1, show_default=True, help="Number of tags per photo.")
+@option("--min-confidence", type=Finite(0, 1), help="Flag tags below this probability.  [default: the bundle's own]")
+@option(
+    "--precision",
+    type=Finite(0, 1),
+    help="Flag so many tags that this share of the others is correct, by the table in the bundle's card.",
+)
+@option("--allow-truncated", is_flag=True, help="Tag truncated files too, always flagged and one at a time.")
+@option("--excel", is_flag=True, help="Write a CSV for spreadsheets: byte order mark, formulas escaped.")
+@option("--list-ignored", is_flag=True, help="List the entries of a folder that are not images.")
+@option("--debug-garments", type=PLACE, metavar="DIR", help="Write the network's input images as PNG files.")
+@option("--label-map", type=FILE, metavar="FILE.csv", help="Replace labels by other names: two columns, label and name.")
+@option(
+    "--ledger", type=FILE, metavar="FILE", help="File that records the processed photos.  [default: beside --out, same name]"
+)
+@option("--fresh", is_flag=True, help="Process every photo again, whatever the ledger records.")
+@option("--verify", is_flag=True, help="Read all files, even where size and time are unchanged.")
+@option("--settle", type=Finite(0), default=0.0, metavar="SECONDS", help="Leave out files written within so many seconds.")
+@option(
+    "--give-up",
+    type=click.IntRange(1, 1_000_000),
+    default=RunSettings.give_up,
+    show_default=True,
+    metavar="N",
+    help="Stop trying a photo that could not be read in N runs, until its file changes.",
+)
+@option("--only", type=click.Choice(ONLY), multiple=True, help="Write only these rows; may be repeated.")
+@option("--changes", metavar="FILE", help="Write the rows that differ from the last run (.csv .json .jsonl .parquet).")
+@option("--report", type=FILE, metavar="FILE.json", help="Write counts, times, versions and every failure.")
+@option(
+    "--wait",
+    type=Finite(0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait so many seconds for another run to end.  [default: do not wait]",
+)
+@option("--allow-vanished", is_flag=True, help="Continue although most of the known photos are gone.")
+@option("--quiet", is_flag=True, help="Print errors only.")
+@option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    callback=note,
+    help="Log format on stderr.",
+)
+@with_model
+def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: LogFormat, **options: Any) -> int:
+    """Tag the photos of SOURCE: a folder, an image, a table (.csv .tsv .jsonl .ndjson .parquet), or - for paths on stdin.
+
+    A ledger beside the output records the processed photos, so the same command, run again, processes new and changed photos
+    only, and continues where a run was stopped.
+
+    Exit codes: 0 every photo tagged or flagged; 1 the run could not be done; 2 wrong usage; 3 done, but some photos
+    could not be read (they are rows all the same); 4 another run is using the ledger; 130 or 143 stopped by a signal.
+    """
+    from tagger.cli.progress import Progress
+    from tagger.run import pipeline
+    from tagger.run.report import write_report_after
+    from tagger.run.summary import RunSummary
+    from tagger.signals import SignalGuard
+
+    settings = RunSettings(format=format_, **options)
+    summary, signals = RunSummary(), SignalGuard()
+    with Progress(log_format, quiet) as progress:
+        callbacks = pipeline.RunCallbacks(
+            ignored=progress.ignored if list_ignored else lambda path, why: None,
+            started=lambda summary: progress.started(summary, settings.source, settings.out),
+            warned=progress.warned,
+            failed=progress.failed,
+            scored=progress.looked,
+            defer=signals.defer,
+            ignore=signals.ignore,
+        )
+        try:
+            with signals.listening(), write_report_after(settings, summary, progress.warned):
+                pipeline.run(settings, sys.stdin.buffer, callbacks, summary)
+        except Interrupted as stop:
+            progress.interrupted(summary)
+            return EXIT_SIGNAL + stop.signal
+        progress.done(summary, settings.out)
+    return EXIT_FAILED_PHOTOS if summary.failed else 0
