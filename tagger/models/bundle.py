@@ -137,7 +137,7 @@ def _check_adapter(bundle: Bundle) -> None:
     if (adapter is None) != (not card.base_groups):
         raise ValueError("only one of card and weights has an adapter")
     if adapter is not None and adapter.translation.shape != (len(card.network_groups) + 1, len(card.labels) + 1):
-        raise ValueError("the adapter's labels are not those of the card")
+        raise ValueError("the shop's labels are not the card's")
 
 
 def set_default_model(name: str) -> Bundle:

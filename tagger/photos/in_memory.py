@@ -38,7 +38,7 @@ def load_image(image: Image.Image, allow_truncated: bool = False) -> ProductImag
     try:
         return extract_product(photo)
     except Exception as error:
-        return Failed("unreadable", f"the image: no product could be extracted ({error or type(error).__name__})")
+        return Failed("unreadable", f"the image: no product could be extracted ({str(error) or type(error).__name__})")
 
 
 def decode_image(image: Image.Image, allow_truncated: bool = False) -> Photo | Failed:
@@ -56,7 +56,7 @@ def decode_image(image: Image.Image, allow_truncated: bool = False) -> Photo | F
             return Failed("too_large", f"the image: {image.width}x{image.height} pixels, more than {decode.MAX_PIXELS:,}")
         return Photo(decode._upright_pixels(image))
     except Exception as error:  # a closed file, a damaged one, or an image without pixels
-        return Failed("unreadable", f"the image: {error or type(error).__name__}")
+        return Failed("unreadable", f"the image: {str(error) or type(error).__name__}")
 
 
 def _unread_file(image: Image.Image) -> bytes | None:

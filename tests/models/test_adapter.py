@@ -184,5 +184,5 @@ def test_an_adapter_is_saved_with_its_bundle(tmp_path: Path, photo_bundle: Path)
     with pytest.raises(BundleError, match="damaged: only one of card and weights has an adapter"):
         bundle.save(tmp_path / "missing", card, parent.network())
     fewer = replace(card, labels=card.labels[:-1], groups={label: card.groups[label] for label in card.labels[:-1]})
-    with pytest.raises(BundleError, match="damaged: the adapter's labels are not those of the card"):
+    with pytest.raises(BundleError, match="damaged: the shop's labels are not the card's"):
         bundle.save(tmp_path / "other", fewer, parent.network(), adapter)

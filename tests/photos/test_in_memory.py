@@ -155,6 +155,14 @@ def test_what_fails_in_extraction_is_a_failure_of_that_image(monkeypatch: pytest
     assert (failed.reason, "division" in failed.detail) == ("unreadable", True)
     assert isinstance(load_image(Image.new("RGB", (0, 0))), Failed)
 
+    def fail(photo: Photo) -> ProductImage:
+        raise MemoryError
+
+    monkeypatch.setattr(in_memory, "extract_product", fail)
+    silent = load_image(draw_photo(1))
+    assert isinstance(silent, Failed)
+    assert "MemoryError" in silent.detail
+
 
 @pytest.mark.parametrize(("shape", "mode"), [((6, 8, 3), "RGB"), ((6, 8), "L"), ((8, 3), "L"), ((1, 1), "L")])
 def test_arrays_become_images(shape: tuple[int, ...], mode: str) -> None:
