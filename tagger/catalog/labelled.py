@@ -25,14 +25,14 @@ def labelled_items(given: str, image_column: str | None = None, label_column: st
     if path.is_dir():
         yield from _items_of_folder(given, path, image_column)
     else:
-        yield from _items_of_table(path, image_column, label_column)
+        yield from _items_of_table(given, path, image_column, label_column)
 
 
-def _items_of_table(path: Path, image_column: str | None, label_column: str | None) -> Iterator[Item]:
+def _items_of_table(given: str, path: Path, image_column: str | None, label_column: str | None) -> Iterator[Item]:
     opened = open_source(str(path), image_column)
     if not opened.columns:
         raise SourceError(
-            f"{path} is a single photo without a label; give a folder with one subfolder per class, or a table with an "
+            f"{given} is a single photo without a label; give a folder with one subfolder per class, or a table with an "
             "image and a label column."
         )
     column = find_label_column(opened.columns, label_column, str(path))

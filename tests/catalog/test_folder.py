@@ -89,6 +89,13 @@ def test_link_to_a_folder_inside_is_not_walked_twice(tmp_path: Path) -> None:
     assert ignored == ["a", "z"]
 
 
+def test_link_to_a_folder_above_is_not_walked(tmp_path: Path) -> None:
+    """It leads back to the folder itself, and beside it to photos that are not part of the source."""
+    touch(tmp_path, "stray.jpg", "shop/1.jpg")
+    (tmp_path / "shop" / "up").symlink_to(tmp_path)
+    assert [item.path for item in items(tmp_path / "shop")] == ["1.jpg"]
+
+
 def test_broken_links_to_photos_are_items(tmp_path: Path) -> None:
     """A link to a photo that is gone, or to itself, is an item all the same: it was meant to be a photo."""
     touch(tmp_path, "c.jpg")

@@ -104,3 +104,10 @@ def test_files_of_all_readable_sources(tmp_path: Path) -> None:
     table = write_table(tmp_path / "t.csv", ["photo", "label"], [["", "Bag"], ["a.jpg", "Coat"]])
     files = photo_files([str(tmp_path / "none"), str(tmp_path / "shop"), str(table)])
     assert list(files) == [tmp_path / "shop/Bag/1.jpg", tmp_path / "a.jpg"]
+
+
+def test_a_single_photo_is_refused(tmp_path: Path) -> None:
+    """It has no label; the error says what has."""
+    photo = touch(tmp_path, "a.jpg") / "a.jpg"
+    with pytest.raises(SourceError, match=r"a\.jpg is a single photo without a label; give a folder .* or a table"):
+        list(labelled_items(str(photo)))

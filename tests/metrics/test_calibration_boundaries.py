@@ -15,6 +15,8 @@ from tagger.metrics.calibration import (
     threshold_at_precision,
 )
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 EDGES = np.linspace(0, 1, BINS + 1)
 
 
