@@ -1,1 +1,1 @@
-"""Synthetic training images: drawn objects, composed figures, and the mix for photos."""
+"""Synthetic training images: drawn objects, composed photos of persons, and the training mix for photos."""

@@ -1,19 +1,18 @@
 """Truncated and corrupt files fail with the right reason, are rescued where allowed, and never raise."""
 # ruff: noqa: SIM300 - the expected value stands first
 
-import subprocess
-import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from image_files import WHOLE, detailed, encoded, png, quarters, reason_of, sample
 from PIL import ImageFile
 
+from tagger.cli.main import main
 from tagger.photos.decode import SIDE, decode_bytes
 from tagger.records import FAILED_REASONS, Failed, Photo
 
@@ -148,15 +147,19 @@ def assert_result(result: Photo | Failed) -> None:
         assert max(result.pixels.shape[:2]) <= SIDE
 
 
-def test_damage_writes_no_warning_to_the_terminal(tmp_path: Path, small_bundle: Path) -> None:
-    """Damaged metadata and huge sizes give no warning: a run over a million photos is not to fill the screen."""
+def test_a_run_issues_no_warning_about_damage(tmp_path: Path, small_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Damaged metadata and huge sizes issue no warning: a run over a million photos must not fill the terminal."""
     (tmp_path / "exif.jpg").write_bytes(encoded(quarters(), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01"))
     (tmp_path / "cut.tif").write_bytes(sample("tiff")[:300])
     (tmp_path / "large.png").write_bytes(png(9_700, 9_700, 1, 0, None))
     (tmp_path / "huge.png").write_bytes(png(11_000, 11_000, 1, 0, None))
-    # Its own process, because pytest has its own rules for warnings.
-    command = [sys.executable, "-m", "tagger", "run", tmp_path, "--out", "-", "--model", small_bundle]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert (3, 5) == (done.returncode, done.stdout.count("\n"))
-    assert "Warning" not in done.stderr
-    assert "PIL" not in done.stderr
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with pytest.raises(SystemExit) as ended:
+            main(["run", str(tmp_path), "--out", "-", "--model", str(small_bundle)])
+    assert [] == [str(warning.message) for warning in caught]
+    assert 3 == ended.value.code
+    printed = capsys.readouterr()
+    assert 5 == printed.out.count("\n")
+    assert "Warning" not in printed.err
+    assert "PIL" not in printed.err

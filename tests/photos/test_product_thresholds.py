@@ -54,6 +54,16 @@ def test_noise_of_the_background_does_not_stand_out(deviation: float) -> None:
     assert intersection_over_union(mask_of(pixels) > 0, in_box(PRODUCT)) > 0.95
 
 
+@pytest.mark.parametrize(("difference", "found"), [(20, False), (60, True)])
+def test_a_product_must_differ_by_a_multiple_of_the_noise(difference: int, found: bool) -> None:
+    """With a noise of about eleven levels a product must differ by `NOISE_FACTOR` times as many to stand out."""
+    background = noisy(plain(200, 200, 200), 6)
+    left, top, right, bottom = PRODUCT
+    pixels = background.copy()
+    pixels[top:bottom, left:right] -= np.uint8(difference)
+    assert found == extract(pixels).found
+
+
 def test_noise_does_not_hide_a_product_for_good() -> None:
     """However noisy the background, a product that differs by 70 levels stands out."""
     pixels = scene(noisy(plain(200, 200, 200), 20), colour=(130, 130, 130))
