@@ -116,13 +116,30 @@ def test_only_new_and_changed_files_are_read(tmp_path: Path) -> None:
     assert run(path, ["a", ListedFile("b", 2, 1), ListedFile("c", 1, 2), "d"], scored(0.9, 0.1)) == ["b", "c", "d"]
 
 
-def test_a_failed_file_is_read_in_n_runs(tmp_path: Path) -> None:
-    """A failure is tried in `give_up` runs, counted only in runs that finish."""
+@pytest.mark.parametrize("give_up", [1, 2, 3])
+def test_a_failed_file_is_read_in_n_runs(tmp_path: Path, give_up: int) -> None:
+    """A failure is tried in `give_up` runs; one that was killed does not count, as the next run continues it."""
     path, failed = tmp_path / "t.ledger", Result(Failed("truncated", "a: ends early"))
-    key = RunKey(**{**vars(KEY), "give_up": 2})
+    key = RunKey(**{**vars(KEY), "give_up": give_up})
     assert run(path, ["a"], failed, key, end=False) == ["a"]
-    assert [run(path, ["a"], failed, key) for _ in range(3)] == [["a"], ["a"], []]
+    assert [run(path, ["a"], failed, key) for _ in range(give_up + 1)] == [["a"]] * give_up + [[]]
     assert run(path, ["a"], failed, RunKey(**{**vars(key), "allow_truncated": True})) == ["a"]
+
+
+def test_a_truncated_photo_without_a_product_stays_truncated() -> None:
+    """A result without probabilities keeps its flag."""
+    kept = []
+
+    def keep(result: Result) -> Cells:
+        kept.append(result)
+        return Cells("", "", "true", "truncated", "", "")
+
+    with open_ledger(None) as ledger:
+        ledger.begin(RunKey(**{**vars(KEY), "allow_truncated": True}))
+        score(ledger, ["a"], Result(None, None, truncated=True), end=False)
+        with ledger.publishing(keep):
+            kept += [row.result for row in ledger.rows()]
+    assert kept == [Result(None, None, truncated=True)] * 2
 
 
 @pytest.mark.parametrize("option", ["fresh", "verify"])
