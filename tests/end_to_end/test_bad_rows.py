@@ -16,9 +16,7 @@ from helpers import draw_photo
 from PIL import Image
 from pyarrow import parquet
 
-from tagger.catalog import source
 from tagger.cli.main import main
-from tagger.errors import SourceError
 from tagger.photos import loader
 from tagger.run.ledger_values import EARLIEST_NS, LATEST_NS
 from tagger.settings import FORMATS
@@ -232,18 +230,6 @@ def test_parquet_types_are_kept(run: Run) -> None:
     assert after.select(list(columns)).equals(before)
 
 
-def test_an_unexpected_error_names_the_table(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unexpected error in a table is one sentence with the table's name."""
-
-    def failing(*_: object) -> None:
-        raise LookupError("nobody foresaw this")
-
-    Path("list.jsonl").write_text('{"image": "a.jpg"}\n')
-    monkeypatch.setattr(source, "_typed_item", failing)
-    with pytest.raises(SourceError, match=r"list\.jsonl is damaged \(nobody foresaw this\)"):
-        next(source.open_source("list.jsonl").items)
-
-
 # Labels ------------------------------------------------------------------------------------------------------------
 
 
@@ -260,13 +246,3 @@ def test_labels_and_groups_that_are_not_unicode_are_evaluated(run: Run, small_bu
         main(["evaluate", "list.jsonl", "--model", str(small_bundle), "--out", "metrics.json", "--report", report])
     assert not left.value.code
     assert json.loads(Path("metrics.json").read_text(encoding="utf-8"))
-
-
-def test_a_label_for_an_impossible_path_is_skipped(run: Run) -> None:
-    """A row of a label table with a path that the system refuses has no photo, and the other rows are used."""
-    from tagger.catalog.label_table import read_label_table
-
-    long = "d/" * 3000 + "a.jpg"
-    lines = [{"image": name, "label": "Dress"} for name in (long, "a\0.jpg", "\ud800.jpg", "a.jpg")]
-    Path("labels.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    assert Path("a.jpg").resolve() in read_label_table("labels.jsonl", ".", None, None).photos

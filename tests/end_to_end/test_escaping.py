@@ -11,16 +11,12 @@ from typing import Any
 
 import pytest
 from helpers import draw_photo
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from tagger.adaptation.adapt import Adapted, Gain, Suspect
 from tagger.cli.main import main
 from tagger.cli.printing import print_adapted, print_comparison
-from tagger.data.labels import LABELS
-from tagger.escaping import code_for_markdown, for_chart, for_html, for_json, for_markdown, for_terminal
-from tagger.evaluation.comparison_report import table
+from tagger.escaping import for_terminal
 from tagger.models import bundle
 
 CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -97,34 +93,6 @@ def cells(markdown: str) -> list[str]:
 
 
 # Every edge, by its function ---------------------------------------------------------------------------------------
-
-
-@settings(max_examples=50)
-@given(st.text() | st.text(st.sampled_from("\\`*_[]|~$<>&#-+.1 \n\ta")))
-def test_markdown_reads_back_as_the_text(text: str) -> None:
-    """A cell holds the text and no markup, and so does a code span."""
-    shown = for_terminal(text).strip()
-    page = "\n".join(table(["title"], [[text]]))
-    assert cells(page)[1:] in ([shown], [""] if not shown else [])
-    if shown:
-        (code,) = [child for token in MARKDOWN.parse(code_for_markdown(text)) for child in token.children or []]
-        assert (code.type, code.content.strip()) == ("code_inline", shown)
-
-
-@given(st.text(st.characters()))
-def test_no_text_controls_a_terminal(text: str) -> None:
-    """Escaped text is one line without control characters, JSON keeps its value, and harmless text stays as it is."""
-    shown = for_terminal(text)
-    assert not CONTROLS.search(shown)
-    assert "\n" not in shown
-    if text.isprintable():
-        assert shown == text
-    written = for_json(json.dumps([text], ensure_ascii=False))
-    assert not CONTROLS.search(written)
-    assert json.loads(written) == [text]
-    assert not CONTROLS.search(for_html(text).replace("\t", ""))
-    assert "<" not in for_html(text)
-    assert for_chart(text).isprintable()
 
 
 # The commands ------------------------------------------------------------------------------------------------------
@@ -314,9 +282,3 @@ class _Bar:
     def write(self, text: str, file: Any) -> None:
         """Write a line beside the bar."""
         file.write(text + "\n")
-
-
-def test_the_shipped_labels_are_never_escaped() -> None:
-    """Escaping leaves ordinary labels as they are in every output."""
-    for label in LABELS:
-        assert {for_terminal(label), for_markdown(label), for_html(label), for_chart(label)} == {label}

@@ -10,10 +10,8 @@ from helpers import draw_photo, rows_of, save_bundle
 from training_helpers import drawn
 
 from tagger.catalog.label_table import read_label_table
-from tagger.catalog.source import open_source
 from tagger.cli.main import main
-from tagger.file_names import escape_surrogates, resolve_escaped, unescape_surrogates
-from tagger.files import as_csv, as_json
+from tagger.file_names import escape_surrogates
 from tagger.models import bundle
 from tagger.models.config import NetworkConfig
 
@@ -85,23 +83,6 @@ def test_the_output_of_a_run_leads_to_its_photos(suffix: str, tmp_path: Path, sm
     )
     table = read_label_table(str(out), str(tmp_path / "catalog"))
     assert [tmp_path / "catalog" / f"{ODD}.png"] == list(table.photos)
-
-
-def test_a_table_beside_the_photos_names_them(tmp_path: Path) -> None:
-    """Photos are found from a table in their folder; a file whose name has the literal escape comes first."""
-    draw_photo(1).save(tmp_path / f"{ODD}.png")
-    draw_photo(2).save(tmp_path / "x\\udcff.png")
-    draw_photo(3).save(tmp_path / os.fsdecode(b"x\xff.png"))
-    (tmp_path / "table.csv").write_bytes(as_csv([("image",), (f"{ODD}.png",), ("x\\udcff.png",), ("x\\udcfe.png",)]))
-    files = [item.file for item in open_source(str(tmp_path / "table.csv")).items]
-    assert [tmp_path / f"{ODD}.png", tmp_path / "x\\udcff.png", tmp_path / "x\\udcfe.png"] == files
-
-
-def test_names_come_back_from_json_and_text() -> None:
-    """JSON reads the escape as the same name again, and so does `unescape_surrogates` for text."""
-    assert {"file": ODD} == json.loads(as_json({"file": ODD}))
-    assert ODD == unescape_surrogates(escape_surrogates(ODD))
-    assert Path("a/x\\udcff") == resolve_escaped(Path("a/x\\udcff"))
 
 
 def test_a_bundle_in_such_a_folder_is_found(made: Path, tmp_path: Path) -> None:

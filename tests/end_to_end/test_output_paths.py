@@ -1,17 +1,14 @@
 """No command overwrites its inputs or writes two outputs to one path; an output that cannot be written is refused first."""
 
-import errno
 import json
-import os
 import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import Fmtag, draw_photo, rows_of, write_photos
+from helpers import Fmtag, rows_of, write_photos
 
-from tagger.catalog import output_paths
 from tagger.cli.main import main
 
 Ended = tuple[int, str]
@@ -286,40 +283,6 @@ def test_a_card_of_another_program_is_not_overwritten(refused: Refused, tmp_path
     """A folder with a card.json that fmtag has not written is refused for a bundle."""
     (tmp_path / "own" / "card.json").write_text('{"kind": "of trump"}')
     assert "give --out another folder" in refused(command.replace("own", "./own"))
-
-
-@pytest.mark.parametrize(("path", "kind"), [("shut/out.csv", "file"), ("shut", "folder"), ("shut/new/deep", "folder")])
-def test_a_folder_without_permission_is_refused_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, kind: output_paths.Kind
-) -> None:
-    """The nearest existing folder must be writable; the sentence names it."""
-    (tmp_path / "shut").mkdir()
-    monkeypatch.setattr(os, "access", lambda place, mode: Path(place).name != "shut")  # root may write anywhere
-    ((_, sentence),) = output_paths.refusals([output_paths.Output("--out", tmp_path / path, kind)])
-    assert f"{tmp_path / 'shut'} may not be written" in sentence
-    assert "give --out another place" in sentence
-
-
-def test_a_path_that_the_system_refuses_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A path below a folder that may not be read is one sentence with the system's reason."""
-
-    def forbidden(self: Path, **_: object) -> os.stat_result:
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(Path, "stat", forbidden)
-    ((_, sentence),) = output_paths.refusals([output_paths.Output("--out", tmp_path / "out.csv")])
-    assert "(Permission denied); give --out another place" in sentence
-
-
-@pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "bmp", "tif", "webp", "avif"])
-def test_photos_are_recognised_by_content(tmp_path: Path, suffix: str) -> None:
-    """Every image format is recognised without a suffix, and a table that begins like one is not."""
-    draw_photo(1).save(tmp_path / f"a.{suffix}")
-    (tmp_path / f"a.{suffix}").rename(tmp_path / "a")
-    assert dict(output_paths.refusals([output_paths.Output("--out", tmp_path / "a")]))
-    for text in ("BMI,path\n", "GIF89,path\n", "RIFFxxxxWEB", ""):
-        (tmp_path / "a").write_text(text)
-        assert not dict(output_paths.refusals([output_paths.Output("--out", tmp_path / "a")]))
 
 
 def test_the_old_output_is_still_replaced(call: Call, tmp_path: Path) -> None:

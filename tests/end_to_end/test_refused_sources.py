@@ -18,7 +18,7 @@ from helpers import draw_photo, rows_of
 from pyarrow import parquet
 
 from tagger.cli.main import main
-from tagger.file_kinds import TABLE_SUFFIXES, is_photo, kind_of
+from tagger.file_kinds import TABLE_SUFFIXES, is_photo
 
 Run = Callable[..., tuple[int, str]]
 
@@ -192,9 +192,3 @@ def test_ndjson_is_read_like_jsonl(run: Run) -> None:
     Path("catalog.ndjson").write_text(json.dumps(OBJECT) + "\n")
     assert run("catalog.ndjson")[0] == 0
     assert [(row["sku"], row["path"]) for row in rows_of(Path("tags.csv"))] == [("1", "a.jpg")]
-
-
-def test_text_is_recognised_wherever_its_start_is_cut() -> None:
-    """A character that is cut in two at the end of the first bytes does not make text another kind."""
-    text = ("ü" * 3000).encode()
-    assert {kind_of(text[:4096]).name, kind_of(text[:4095]).name} == {"a text file"}
