@@ -116,13 +116,30 @@ def test_only_new_and_changed_files_are_read(tmp_path: Path) -> None:
     assert run(path, ["a", ListedFile("b", 2, 1), ListedFile("c", 1, 2), "d"], scored(0.9, 0.1)) == ["b", "c", "d"]
 
 
-def test_a_failed_file_is_read_in_n_runs(tmp_path: Path) -> None:
-    """A failure is tried in `give_up` runs, counted only in runs that finish."""
+@pytest.mark.parametrize("give_up", [1, 2, 3])
+def test_a_failed_file_is_read_in_n_runs(tmp_path: Path, give_up: int) -> None:
+    """A failure is tried in `give_up` runs; one that was killed does not count, as the next run continues it."""
     path, failed = tmp_path / "t.ledger", Result(Failed("truncated", "a: ends early"))
-    key = RunKey(**{**vars(KEY), "give_up": 2})
+    key = RunKey(**{**vars(KEY), "give_up": give_up})
     assert run(path, ["a"], failed, key, end=False) == ["a"]
-    assert [run(path, ["a"], failed, key) for _ in range(3)] == [["a"], ["a"], []]
+    assert [run(path, ["a"], failed, key) for _ in range(give_up + 1)] == [["a"]] * give_up + [[]]
     assert run(path, ["a"], failed, RunKey(**{**vars(key), "allow_truncated": True})) == ["a"]
+
+
+def test_a_truncated_photo_without_a_product_stays_truncated() -> None:
+    """A result without probabilities keeps its flag."""
+    kept = []
+
+    def keep(result: Result) -> Cells:
+        kept.append(result)
+        return Cells("", "", "true", "truncated", "", "")
+
+    with open_ledger(None) as ledger:
+        ledger.begin(RunKey(**{**vars(KEY), "allow_truncated": True}))
+        score(ledger, ["a"], Result(None, None, truncated=True), end=False)
+        with ledger.publishing(keep):
+            kept += [row.result for row in ledger.rows()]
+    assert kept == [Result(None, None, truncated=True)] * 2
 
 
 @pytest.mark.parametrize("option", ["fresh", "verify"])
@@ -202,6 +219,43 @@ def test_totals_count_what_is_gone_or_out_of_reach(tmp_path: Path) -> None:
             changes = ledger.changes()
     assert changes == {"failed": 3, "new": 1, "vanished": 1}
     assert (totals.lost, totals.known) == (3, 5)
+
+
+def test_files_left_out_are_neither_rows_nor_originals(tmp_path: Path) -> None:
+    """A file that is still being written has no row, is not the original of a copy, and has not vanished."""
+    path = tmp_path / "t.ledger"
+    same = content_of("same")
+    with open_ledger(path) as ledger:
+        ledger.begin(KEY)
+        ledger.list_files(ListedFile(name, 1, 1) for name in "abc")
+        (batch,) = ledger.unscored_batches(3)
+        ledger.record((photo, same, scored(0.9, 0.1)) for photo in batch)
+        with ledger.publishing(cells_of):
+            assert [row.duplicate_of for row in ledger.rows()] == ["", "a", "a"]
+            assert ledger.totals().duplicates == 2
+    with open_ledger(path) as ledger:
+        ledger.begin(KEY)
+        assert ledger.list_files(ListedFile(name, 1, 1, left_out=name == "a") for name in "abc") == 0
+        with ledger.publishing(cells_of):
+            assert [(row.path, row.duplicate_of) for row in ledger.rows()] == [("b", ""), ("c", "b")]
+            totals = ledger.totals()
+            assert (totals.settling, totals.duplicates, totals.lost, totals.known) == (1, 1, 0, 3)
+            assert list(ledger.events()) == []
+
+
+def test_a_moved_file_names_the_path_that_vanished(tmp_path: Path) -> None:
+    """Of several vanished paths with the same bytes the first by name is given; a copy of a file that stays is not a move."""
+    path = tmp_path / "t.ledger"
+    same, other = content_of("same"), content_of("other")
+    for names in (("z", "y", "kept"), ("new", "kept", "copy")):
+        with open_ledger(path) as ledger:
+            ledger.begin(KEY)
+            ledger.list_files(ListedFile(name, 1, 1) for name in names)
+            for batch in ledger.unscored_batches(3):
+                ledger.record((one, other if one.path in ("kept", "copy") else same, scored(0.9, 0.1)) for one in batch)
+            with ledger.publishing(cells_of):
+                events = {event.path: (event.change, event.moved_from) for event in ledger.events()}
+    assert events == {"copy": ("new", ""), "new": ("new", "y"), "y": ("vanished", ""), "z": ("vanished", "")}
 
 
 def test_names_that_are_not_unicode_are_remembered(night: Night, shop: Path, tmp_path: Path) -> None:
