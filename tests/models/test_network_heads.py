@@ -1,5 +1,4 @@
 """The second head of a network, for photos."""
-# ruff: noqa: SIM300 - what is expected stands first, as in every test here
 
 import pytest
 import torch
