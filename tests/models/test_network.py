@@ -187,17 +187,3 @@ def test_depthwise_convolutions_learn_in_float32(name: NetworkName, expected: bo
         kinds.clear()
         recipe_room._train_step(network, [], PICTURES.pixels[:4], PICTURES.labels[:4], Cycle(1))
         assert {torch.bfloat16 if expected and able else torch.float32} == kinds
-
-
-@pytest.mark.parametrize("photo_classes", [1, 9, 12, -1])
-def test_a_second_head_of_other_classes_is_refused(photo_classes: int) -> None:
-    """A head for photos has the classes of the first one, or one more."""
-    with pytest.raises(ValueError, match="photo_classes"):
-        NetworkConfig(photo_classes=photo_classes)
-
-
-def test_one_head_answers_for_both() -> None:
-    """Without a second head the logits of photos are those of the only one."""
-    network = Network(PLAIN).eval()
-    with torch.no_grad():
-        assert torch.equal(network(OTHERS.pixels), network.photo_logits(OTHERS.pixels))

@@ -8,6 +8,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tagger.training.ema import WeightEMA
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def test_the_average_is_torchs_own() -> None:
     """Weights and running statistics are averaged as torch does it; counters are copied, from the first step on."""

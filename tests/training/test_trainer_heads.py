@@ -47,10 +47,10 @@ def test_a_head_without_images_of_its_kind_learns_nothing(tmp_path: Path, share:
         assert same == (name == untouched)
 
 
-def gradients(targets: Tensor, photo: Tensor, native_weight: float = 1.0) -> dict[str, Tensor]:
+def gradients(targets: Tensor, photo: Tensor, weight: float = 1.0) -> dict[str, Tensor]:
     """Return the heads' gradients of one step."""
     network = random_network(TWO_HEADS)
-    trainer._train_step(network.train(), [], PICTURES.pixels, targets, Cycle(1, fashion_mnist_weight=native_weight), photo)
+    trainer._train_step(network.train(), [], PICTURES.pixels, targets, Cycle(1, fashion_mnist_weight=weight), photo)
     return {name: getattr(network, name).weight.grad for name in ("head", "photo_head")}
 
 
