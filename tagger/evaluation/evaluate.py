@@ -205,7 +205,7 @@ def _check_measurable(evaluation: Evaluation) -> None:
     for name, rows in evaluation.sources.items():
         if all(row.failed for row in rows):
             raise DatasetError(
-                f"None of the {len(rows)} photos of {name} can be read, so nothing was measured; check the files."
+                f"{name} holds no photo that can be read, of {len(rows)}, so nothing was measured; check its files."
             )
     read = [row for rows in evaluation.sources.values() for row in rows if not row.failed]
     if not any(row.known for row in read):

@@ -214,7 +214,7 @@ def test_a_source_of_unreadable_photos_is_refused(evaluated: Evaluate, worn: Pat
     """A source without any readable photo is refused even beside one that can be measured."""
     broken = write_source(tmp_path / "broken", [("Bag",)], ("path", "label"))
     (broken / "0.jpg").write_bytes(b"no image")
-    with pytest.raises(DatasetError, match="None of the 1 photos of broken can be read"):
+    with pytest.raises(DatasetError, match="broken holds no photo that can be read, of 1"):
         evaluated(worn, broken)
 
 
