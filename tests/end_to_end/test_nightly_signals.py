@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from helpers import ROOT
 from run_helpers import age, query
 
 from tagger.run.pipeline import run
@@ -154,7 +153,7 @@ def test_200_kills_lose_nothing(small_bundle: Path) -> None:
 
     What was committed is never scored again: each photo's bytes keep the number of the run that scored them.
     """
-    command = [sys.executable, ROOT / "benchmarks" / "kills.py", "--kills", "200", "--photos", "2000"]
+    command = [sys.executable, "-m", "benchmarks.robustness.kills", "--kills", "200", "--photos", "2000"]
     done = subprocess.run([*command, "--model", small_bundle], capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("200 kills (")
