@@ -53,7 +53,7 @@ def adapted_bundle(folder: Path, labels: tuple[str, ...] = LABELS) -> Path:
         memory=torch.zeros(1, d, dtype=torch.float16),
         memory_probabilities=torch.full((1, columns), 1 / columns, dtype=torch.float16),
     )
-    card = replace(loaded.card, labels=labels, taught_groups=loaded.card.network_groups, parent="small@0+g1")
+    card = replace(loaded.card, labels=labels, base_groups=loaded.card.network_groups, parent="small@0+g1")
     bundle.save(folder, card, loaded.network(), adapter)
     return folder
 

@@ -106,7 +106,7 @@ def test_a_few_labels_calibrate_the_temperature_alone() -> None:
         probabilities = apply_temperature(confident(predictions.tolist()), 0.5)
         examples = examples_on(range(count), classes.tolist(), LABELS, (0, 1, 2))
         card = calibrated_card(PARENT, PARENT, CrossValidation(1e-3, probabilities, np.arange(count)), examples)
-        assert card.shop_temperature > 1.5  # the network was far too sure
+        assert card.adapter_temperature > 1.5  # the network was far too sure
         assert (card.precisions != PARENT.precisions) == thresholds
         assert card.precisions.keys() == PARENT.precisions.keys()
         assert card.min_confidence == (card.precisions["0.95"] if thresholds else PARENT.min_confidence)

@@ -58,11 +58,11 @@ def test_the_default_can_be_set(models: Path, photo_bundle: Path) -> None:
 def test_a_card_and_its_adapter_belong_together(tmp_path: Path, photo_bundle: Path) -> None:
     """A card of an adapter that is missing or has other labels is damaged; shipped bundles have no adapter."""
     parent = bundle.load(str(photo_bundle))
-    card = replace(parent.card, taught_groups=parent.card.groups)
+    card = replace(parent.card, base_groups=parent.card.groups)
     with pytest.raises(BundleError, match="damaged"):
         bundle.save(tmp_path / "none", card, parent.network())
     adapter = fit_adapter(Features(confident([0, 1, 2], 11), torch.eye(3, WIDTH)))
     fewer = replace(card, labels=card.labels[:5], groups={label: card.groups[label] for label in card.labels[:5]})
     with pytest.raises(BundleError, match="labels are not"):
         bundle.save(tmp_path / "fewer", fewer, parent.network(), adapter)
-    assert [None] * len(list(shipped_bundles())) == [bundle.load(str(folder)).shop for folder in shipped_bundles()]
+    assert [None] * len(list(shipped_bundles())) == [bundle.load(str(folder)).adapter for folder in shipped_bundles()]

@@ -133,7 +133,7 @@ def test_a_small_held_out_part_is_noted(photos: Path, tmp_path: Path) -> None:
     settings = TrainSettings(tmp_path / "new", own_recipe("linear-conv", 1), photos)
     dataset = load_photos_to_learn(settings)
     finetune(settings, dataset, notify=notes.append)
-    assert f"Only {len(names(dataset.held_out))} photos are held out" in notes[-1]
+    assert f"Only {len(names(dataset.validation))} photos are held out" in notes[-1]
     assert str(MIN_CALIBRATION_PHOTOS) in notes[-1]
 
 

@@ -43,7 +43,7 @@ def test_the_command_trains_an_ensemble(tmp_path: Path, capsys: pytest.CaptureFi
     made = bundle.load(str(tmp_path / "new"))
     recipe = made.card.recipe
     assert (2, replace(SHAPES["tiny"], members=2)) == (recipe["ensemble"], made.card.network)
-    assert (True, 0, 0.5) == (recipe["mirrored"], recipe["shift"], recipe["cycles"][0]["erase_share"])
+    assert (True, 0, 0.5) == (recipe["alternating_flip"], recipe["shift"], recipe["cycles"][0]["cutout_probability"])
     assert np.allclose(1, Predictor(made, "cpu")(product_images(bars(10))).sum(axis=1), atol=1e-5)
     report = tmp_path / "new" / "report" / "report.html"
     assert str(report) in capsys.readouterr().out

@@ -212,4 +212,4 @@ def test_the_command_trains_on_the_mix(shop: Shop, tmp_path: Path, capsys: pytes
     assert "photos to train on" in printed.err
     made = bundle.load(str(tmp_path / "new"))
     assert made.model in printed.out
-    assert shop.made.card.recipe | {"averaging": 0.999} == made.card.recipe
+    assert shop.made.card.recipe | {"ema_decay": 0.999} == made.card.recipe

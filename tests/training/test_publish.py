@@ -195,7 +195,7 @@ def test_an_adapted_bundle_is_judged_by_its_shops_labels(tmp_path: Path) -> None
         network.head.weight.zero_()
         network.head.bias.copy_(torch.eye(10)[3] * 9)  # always the fourth label, a tenth of the images
     old = bundle.load(str(out))
-    bundle.save(out, old.card, network, old.shop)
+    bundle.save(out, old.card, network, old.adapter)
     with pytest.raises(TrainingError, match="worse than") as caught:
         pretrain(TrainSettings(out, replace(RECIPE, muon_lr=1e-9, sgd_lr=1e-9), tolerance=0.5))
     assert "instead of 1.000 of Dress" in str(caught.value)

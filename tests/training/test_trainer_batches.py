@@ -66,7 +66,7 @@ def test_images_are_seen_both_ways_within_two_epochs() -> None:
 
 
 def test_squares_are_cut_out() -> None:
-    """A share of the images loses a square of at most `erase_side` pixels, and nothing else changes."""
+    """A share of the images loses a square of at most `cutout_size` pixels, and nothing else changes."""
     white = Images(torch.full((400, 1, 28, 28), 255, dtype=torch.uint8), torch.zeros(400, dtype=torch.int64))
     recipe = Recipe((Cycle(epochs=1, cutout_probability=0.5, cutout_size=5),), batch_size=16, shift=0)
     black = torch.cat([(pixels == 0).sum(dim=(1, 2, 3)) for pixels, _ in batches(recipe, images=white)])

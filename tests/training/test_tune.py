@@ -18,10 +18,10 @@ from tagger.errors import TrainingError
 from tagger.models import bundle
 from tagger.training import recipe_file
 from tagger.training import tune as tune_module
+from tagger.training.history import EpochMetrics
 from tagger.training.job import TrainingJob
 from tagger.training.recipes import recipe_of
 from tagger.training.search_space import params_to_recipe, recipe_to_params
-from tagger.training.trainer import EpochMetrics
 from tagger.training.tune import StudyResult, TrialMetrics, tune
 
 

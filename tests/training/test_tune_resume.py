@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from helpers import ROOT
@@ -15,14 +14,15 @@ from tune_helpers import searched as searched
 
 from tagger.training import recipe_file
 from tagger.training import tune as tune_module
-from tagger.training.recipe import Recipe
-from tagger.training.trainer import EpochMetrics
+from tagger.training.history import EpochMetrics
+from tagger.training.job import TrainingJob
 from tagger.training.tune import StudyResult, TrialMetrics, tune
 
 WAITING = "in the third trial"
 
 CHILD = f"""
 import signal, sys, time
+from dataclasses import replace
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have it ignored
 sys.path[:0] = [{str(ROOT / "tests")!r}]
 import pytest
@@ -32,14 +32,14 @@ from tagger.cli.main import main
 tune_helpers.put_in_place(pytest.MonkeyPatch())
 own, trainings = tune.train, []
 
-def train(*given, report, **more):
+def train(job):
     trainings.append(1)
     def waiting(metrics):
-        report(metrics)
+        job.on_epoch(metrics)
         if len(trainings) == 3:
             print({WAITING!r}, flush=True)
             time.sleep(120)
-    return own(*given, report=waiting, **more)
+    return own(replace(job, on_epoch=waiting))
 
 tune.train = train
 main()
@@ -89,12 +89,13 @@ def test_the_sampler_continues_after_an_interruption(
     """Also where the sampler uses earlier trials, and some are pruned, an interrupted search has the same result."""
     trainings = 0
 
-    def quick(recipe: Recipe, *given: Any, report: Any, **more: Any) -> None:
+    def quick(job: TrainingJob) -> None:
         nonlocal trainings
+        recipe = job.recipe
         trainings += 1
         for epoch in range(1, recipe.epochs + 1):
             loss = recipe.shift + 10 * abs(recipe.sgd_lr - 0.2) / epoch
-            report(EpochMetrics(epoch, recipe.epochs, 1.0, 0.5, loss, 0.0, 0.0))
+            job.on_epoch(EpochMetrics(epoch, recipe.epochs, 1.0, 0.5, loss, 0.0, 0.0))
             if trainings == 34:
                 raise PowerCutError
 
