@@ -40,7 +40,9 @@ BANNED_WORDS = {"said", "asked", "chance", "figures", "stranger", "strangers"}
 """Words that earlier names used for predictions, options, random generators, metrics and out-of-distribution objects."""
 
 TESTED_ELSEWHERE: dict[str, str] = {
+    "__main__": "`python -m tagger` is how the tests start every process",
     "arrays": "aliases of types",
+    "cli.exit_codes": "constants; the tests of each command hold its exit codes",
     "evaluation.settings": "values without behaviour",
 }
 """Modules without a test file of their name, each with the reason."""

@@ -64,7 +64,7 @@ def test_a_catalog_alone_makes_a_bundle_by_name(adapt: Adapt, command: Command, 
     assert len(card["data"]["parent/card.json"]) == 64
     assert command("models", "default", "mine").code == 0
     listed = command("models").out
-    assert f"own, taught by a shop from {card['parent']}, without labels  default" in listed
+    assert f"own, adapted from {card['parent']}, without labels  default" in listed
     assert command("run", catalog, "--out", "-").out.count("mine@") == CATALOG
 
 

@@ -243,6 +243,8 @@ def test_compare_shows_names_as_they_are(capfd: pytest.CaptureFixture[str], monk
     class Comparison:
         """Two bundles of names that look like markup."""
 
+        labels = [0] * 100
+
         def rows(self) -> list[dict[str, Any]]:
             """Return a row for each."""
             return [{"name": "[/a] \x1b[31m", "accuracy": 0.5, "accuracy_deviation": None}]
