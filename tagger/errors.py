@@ -84,5 +84,5 @@ class Interrupted(Exception):  # noqa: N818 (nothing went wrong)
 
 
 def reason_of(error: Exception) -> str:
-    """Return why the operating system refused something, in its own words; never empty."""
+    """Return why something failed: the system's or the error's own words, or its type where it has none."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -199,7 +199,7 @@ def _parquet_rows(batch: "pyarrow.RecordBatch") -> Iterator[tuple[dict[str, obje
             try:
                 row[name] = values[number].as_py()
             except Exception as error:
-                fault = f"the value of {name!r} cannot be read ({error or type(error).__name__})"
+                fault = f"the value of {name!r} cannot be read ({reason_of(error)})"
         yield row, fault
 
 

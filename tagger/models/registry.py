@@ -98,7 +98,7 @@ def find_bundle(name: str | Path) -> Path:
         BundleError: the bundle does not exist; the message lists those that do.
     """
     if name and (isinstance(name, Path) or is_folder(name)):
-        return _found_in_folder(Path(name))
+        return _found_in_folder(Path(name), str(name))
     for folder in (user_folder() / name, _shipped_folder() / name):
         if name and _holds_card(folder):
             return folder
@@ -109,12 +109,12 @@ def find_bundle(name: str | Path) -> Path:
     raise BundleError(f"There is no bundle {str(name)!r}; shipped with fmtag: {shipped}; your own: {own}. {hint}")
 
 
-def _found_in_folder(folder: Path) -> Path:
+def _found_in_folder(folder: Path, given: str) -> Path:
     if _holds_card(folder):
         return folder
     if os.path.exists(folder):  # unlike Path.exists, false for impossible names
-        raise BundleError(f"{folder} is no bundle: it holds no card.json; give a bundle's folder or name.")
-    raise BundleError(f"There is no bundle in {str(folder)!r}, which does not exist; give a bundle's folder or name.")
+        raise BundleError(f"{given} is no bundle: it holds no card.json; give a bundle's folder or name.")
+    raise BundleError(f"There is no bundle in {given!r}, which does not exist; give a bundle's folder or name.")
 
 
 def _holds_card(folder: Path) -> bool:

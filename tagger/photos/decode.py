@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from tagger.errors import reason_of
 from tagger.file_kinds import PHOTO_STARTS, is_heic, is_heif
 from tagger.records import Content, Failed, Photo
 
@@ -86,7 +87,7 @@ def read(file: Path) -> tuple[bytes, Content] | Failed:
     except FileNotFoundError:
         return Failed("missing", f"{file}: no such file")
     except Exception as error:  # ValueError: a null byte in the path
-        return Failed("unreadable", f"{file}: {str(error) or type(error).__name__}")
+        return Failed("unreadable", f"{file}: {reason_of(error)}")
     unchanged = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) == (len(content), after.st_mtime_ns)
     reliable = unchanged and after.st_mtime_ns < now - COARSEST_CLOCK_NS
     return content, Content(hashlib.sha256(content).digest(), len(content), after.st_mtime_ns if reliable else None)
@@ -101,6 +102,11 @@ def decode_bytes(content: bytes, name: str, allow_truncated: bool = False) -> Ph
     with _truncation_switch.lenient():
         rescued = _decode_strictly(content, name)
     return Photo(rescued.pixels, truncated=True) if isinstance(rescued, Photo) else photo
+
+
+def decoding_fault(error: Exception) -> str:
+    """Return why an image cannot be decoded: the decoder's words, or where it gives none the type of its error."""
+    return str(error) or f"cannot be decoded ({type(error).__name__})"
 
 
 class _TruncationSwitch:
@@ -158,7 +164,7 @@ def _decode_strictly(content: bytes, name: str) -> Photo | Failed:
         return _unidentified_failure(content, name)
     except Exception as error:  # a decoder may raise anything on damage: AssertionError, struct.error, SyntaxError, ...
         truncated = "truncated" in str(error) or isinstance(error, EOFError) or _is_truncated(content)
-        return Failed("truncated" if truncated else "unreadable", f"{name}: {str(error) or type(error).__name__}")
+        return Failed("truncated" if truncated else "unreadable", f"{name}: {decoding_fault(error)}")
 
 
 def _open_image(content: bytes) -> Image.Image:

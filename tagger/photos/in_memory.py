@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
+from tagger.errors import reason_of
 from tagger.photos import decode
 from tagger.photos.product import extract_product
 from tagger.records import Failed, Photo, ProductImage
@@ -38,7 +39,7 @@ def load_image(image: Image.Image, allow_truncated: bool = False) -> ProductImag
     try:
         return extract_product(photo)
     except Exception as error:
-        return Failed("unreadable", f"the image: no product could be extracted ({str(error) or type(error).__name__})")
+        return Failed("unreadable", f"the image: no product could be extracted ({reason_of(error)})")
 
 
 def decode_image(image: Image.Image, allow_truncated: bool = False) -> Photo | Failed:
@@ -56,7 +57,7 @@ def decode_image(image: Image.Image, allow_truncated: bool = False) -> Photo | F
             return Failed("too_large", f"the image: {image.width}x{image.height} pixels, more than {decode.MAX_PIXELS:,}")
         return Photo(decode._upright_pixels(image))
     except Exception as error:  # a closed file, a damaged one, or an image without pixels
-        return Failed("unreadable", f"the image: {str(error) or type(error).__name__}")
+        return Failed("unreadable", f"the image: {decode.decoding_fault(error)}")
 
 
 def _unread_file(image: Image.Image) -> bytes | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tagger.errors import reason_of
 from tagger.photos.decode import decode_bytes, read
 from tagger.photos.product import extract_product
 from tagger.records import Content, Failed, Item, Photo, ProductImage, Result
@@ -75,7 +76,7 @@ def _extract_or_fail(photo: Photo, name: str) -> ProductImage | Failed:
     try:
         return extract_product(photo)
     except Exception as error:
-        return Failed("unreadable", f"{name}: nothing could be cut out ({str(error) or type(error).__name__})")
+        return Failed("unreadable", f"{name}: nothing could be cut out ({reason_of(error)})")
 
 
 def _available_processors() -> int:
