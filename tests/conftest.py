@@ -14,6 +14,14 @@ from tagger.data.labels import LABELS
 from tagger.models.config import NetworkConfig
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _share_of_the_processors() -> None:
+    """Compute in one thread per worker of pytest-xdist, here and in the processes that tests start: more would only wait."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of a tiny, untrained but seeded network: quick, and its answers differ from photo to photo."""
