@@ -63,8 +63,8 @@ def _per_class(truth: Classes, predicted: Classes, labels: Sequence[str]) -> dic
 def confused_pairs(confusion: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the pairs of a true and another predicted class in the `confusion` of a `classification_report`.
 
-    Each pair has the labels `true` and `predicted` ("" for no tag), the number `n` of photos, and their `share` 0..1 of the true
-    class. The most frequent pairs come first, equally frequent ones in the labels' order.
+    Each pair has the labels `true` and `predicted` ("" for no tag), the number `n` of photos, and their `share` 0..1 of the
+    true class. The most frequent pairs come first, equally frequent ones in the labels' order.
     """
     predicted = [*confusion["labels"], ""]
     rows = zip(confusion["labels"], confusion["counts"], confusion["without_tag"], strict=True)
