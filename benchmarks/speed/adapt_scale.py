@@ -54,8 +54,8 @@ def synthetic_features(photos: int, features: int, seed: int = 0) -> tuple[Featu
         maps[numbers] = functional.relu((latent + 0.2 * torch.randn(len(numbers), LATENT, generator=rng)) @ mix)
     classes = kind % len(LABELS)
     wrong = torch.rand(photos, generator=rng) < 0.2
-    said = torch.where(wrong, torch.randint(len(LABELS), (photos,), generator=rng), classes)
-    return Features(0.9 * functional.one_hot(said, len(LABELS) + 1) + 0.1 / (len(LABELS) + 1), maps), classes
+    predicted = torch.where(wrong, torch.randint(len(LABELS), (photos,), generator=rng), classes)
+    return Features(0.9 * functional.one_hot(predicted, len(LABELS) + 1) + 0.1 / (len(LABELS) + 1), maps), classes
 
 
 def peak_megabytes() -> float:

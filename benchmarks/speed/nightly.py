@@ -52,11 +52,11 @@ def fill(place: Path, paths: list[str], rows: int, model: str) -> None:
     """Write a ledger in which each path has been scored and published, and further ones have been removed since."""
     signed = card.read(model)
     labels = signed.card.labels
-    asked = ledger.RunKey(
+    key = ledger.RunKey(
         "there", "tags.csv", "0", signed.model, f"{signed.fingerprint}+g{VERSION}", labels, signed.card.min_confidence
     )
     with ledger.open_ledger(place) as memory:
-        run = memory.begin(asked)
+        run = memory.begin(key)
         with memory.publishing(lambda result: ledger.Cells("", "", "", "", "", "")):
             pass
     probabilities = np.random.default_rng(0).dirichlet(np.full(len(labels), 0.2), rows).astype("<f4")

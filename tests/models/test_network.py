@@ -123,17 +123,17 @@ def test_the_original_recipe_changes_no_picture(name: NetworkName, tmp_path: Pat
 def test_plain_networks_learn(tmp_path: Path, recipe: Recipe) -> None:
     """A few epochs teach a plain network with dropout where bars are, by either recipe: far beyond guessing's tenth."""
     recipe = replace(recipe, ema_decay=0.8)
-    network, figures = train_network(recipe, PLAIN, bars(240), bars(100, seed=1), tmp_path / "checkpoint.pt")
-    assert figures[-1].held_out_accuracy > 0.5
+    network, history = train_network(recipe, PLAIN, bars(240), bars(100, seed=1), tmp_path / "checkpoint.pt")
+    assert history[-1].held_out_accuracy > 0.5
     assert not network.training
 
 
 def test_a_network_that_flattens_sees_whole_pictures(tmp_path: Path) -> None:
     """A recipe whose first epochs shrink pictures trains a plain network too, which sees them whole from the start."""
-    _, figures = train_network(
+    _, history = train_network(
         Recipe((Cycle(2, low_resolution_epochs=1, warmup_steps=2),), 16), PLAIN, PICTURES, OTHERS, tmp_path / "c.pt"
     )
-    assert 2 == len(figures)
+    assert 2 == len(history)
 
 
 def test_dropout_resumes_to_the_same_weights(tmp_path: Path) -> None:
