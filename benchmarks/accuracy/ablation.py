@@ -87,7 +87,7 @@ def _coverage(rows: Sequence[Example]) -> float:
 @contextmanager
 def without_figure() -> Iterator[None]:
     """Switch off the detection of people."""
-    with patch.object(product, "worn", lambda pixels, mask: None):
+    with patch.object(product, "worn_mask", lambda pixels, mask: None):
         yield
 
 
@@ -226,6 +226,10 @@ def as_it_is(canvas: np.ndarray, *_: object) -> np.ndarray:
     return canvas
 
 
+DEGRADATIONS = ("warp_perspective", "roughen_edges", "change_tone", "add_pattern")
+"""Steps of the mix that make images look as cuts of photos do."""
+
+
 def of_mixes(inputs: TrainingInputs, folders: Sequence[str], unseen: str) -> Iterator[list[str]]:
     """Yield a row for the whole mix, then one without each ingredient."""
     whole = inputs.mixed()
@@ -241,7 +245,7 @@ def of_mixes(inputs: TrainingInputs, folders: Sequence[str], unseen: str) -> Ite
     yield inputs.row("without variants of Fashion-MNIST", whole.take(everything[~variants]), folders, unseen)
     with replaced("_staged"):
         yield inputs.row("without figures, pairs and spread sleeves", inputs.mixed(), folders, unseen)
-    with replaced("seen_askew", "ragged", "toned", "patterned"):
+    with replaced(*DEGRADATIONS):
         yield inputs.row("without tones, patterns, ragged and askew cuts", inputs.mixed(), folders, unseen)
     yield inputs.row("with Fashion-MNIST's word for shirts", inputs.mixed(judge=False), folders, unseen)
     yield inputs.row("without labelled photos", inputs.mixed(photos=False), folders, unseen)
