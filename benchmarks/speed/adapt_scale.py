@@ -127,7 +127,7 @@ def main() -> None:
         rows.append(
             [f"{photos:,}", *(f"{some:,.1f}" for some in [*seconds, sum(seconds)]), *sizes, f"{metrics['accuracy']:.3f}"]
         )
-    head = ("labelled photos", *(f"{stage} (s)" for stage in STAGES), "all of these (s)")
+    head = ("labelled photos", *(f"{stage} (s)" for stage in STAGES), "total (s)")
     report = [
         "# A shop with many labels",
         "",
@@ -135,7 +135,7 @@ def main() -> None:
         "",
         f"{hardware()}; threads: {given.threads}; torch {torch.__version__}. Synthetic features, {given.features:,} per photo.",
         "",
-        *table((*head, "features alone (MB)", "peak memory (MB)", "what a shop adds to a bundle (MB)", "accuracy"), rows),
+        *table((*head, "features alone (MB)", "peak memory (MB)", "adapter in the bundle (MB)", "accuracy"), rows),
     ]
     write(given.out, report)
 

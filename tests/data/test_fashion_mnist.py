@@ -111,7 +111,11 @@ def test_files_of_another_data_set_are_refused(tmp_path: Path, split: str, packe
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", PACKED[:-9], PACKED[:-4] + b"1234"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no gzip", PACKED[:-9], PACKED[:-4] + b"1234"],
+    ids=["empty", "not gzip", "truncated", "wrong checksum"],  # an archive's bytes hold the time at which it was made
+)
 def test_damaged_files_are_refused(tmp_path: Path, content: bytes) -> None:
     """A truncated or corrupt archive is refused in one sentence."""
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(content)
