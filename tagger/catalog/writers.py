@@ -2,6 +2,7 @@
 
 import csv
 import io
+import sys
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,6 +23,10 @@ CELL_ROWS = 1_000
 
 PARQUET_ROWS = 10_000
 """Rows per row group of a Parquet output, and so the rows that are in memory at once."""
+
+
+CSV_TAKES_NULL_BYTES = sys.version_info >= (3, 11)
+"""Whether Python's csv module writes a null byte in a cell; it raises an error where it does not."""
 
 
 class RowWriter(Protocol):
@@ -55,20 +60,20 @@ def make_writer(
 class _CsvWriter:
     def __init__(self, file: io.RawIOBase, columns: Columns, excel: bool) -> None:
         self._own = [source is None for source in columns.values()]
-        self._safe = _without_formula if excel else str
+        self._excel = excel
         self._file = io.BufferedWriter(file)
         # Only with \r in its line end does csv quote a lone \r in a cell; `EncodedText` writes \n all the same.
         self._csv = csv.writer(EncodedText(self._file), lineterminator="\r\n")
         if excel:
             self._file.write(b"\xef\xbb\xbf")
-        self._csv.writerow([self._safe(name) for name in columns])
+        self._csv.writerow(map(self._safe, columns))
 
     def write(self, row: Row) -> None:
         cells = (
             format_confidence(value) if own and isinstance(value, float) else format_cell(value)
             for value, own in zip(row.values(), self._own, strict=True)
         )
-        self._csv.writerow([self._safe(cell) for cell in cells])
+        self._csv.writerow(map(self._safe, cells))
 
     def write_cells(self, rows: Iterable[Sequence[str]]) -> bool:
         # Whole rows go from the ledger's query to the file without a step of Python's for each.
@@ -76,11 +81,16 @@ class _CsvWriter:
         while chunk := list(islice(remaining, CELL_ROWS)):
             text = io.StringIO()
             csv.writer(text, lineterminator="\n").writerows(chunk)
-            if self._safe is str and "\r" not in text.getvalue():
+            if not self._excel and "\r" not in text.getvalue():
                 self._file.write(encode_text(text.getvalue()))
             else:
-                self._csv.writerows([self._safe(cell) for cell in row] for row in chunk)
+                self._csv.writerows(map(self._safe, row) for row in chunk)
         return True
+
+    def _safe(self, cell: str) -> str:
+        """Return a cell as the csv module can write it and, where that is wanted, as no spreadsheet runs it."""
+        writable = cell if CSV_TAKES_NULL_BYTES else cell.replace("\0", "\\x00")
+        return _without_formula(writable) if self._excel else writable
 
     def close(self) -> None:
         self._file.flush()

@@ -257,3 +257,13 @@ def test_parquet_loses_no_row_at_the_end_of_a_group(tmp_path: Path, monkeypatch:
     sizes = [file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)]
     assert sizes == [2] * (count // 2) + [1] * (count % 2)
     assert [row["path"] for row in read_rows(out)] == [f"{at}.jpg" for at in range(count)]
+
+
+def test_null_bytes_are_escaped_where_csv_refuses_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Python 3.10, whose csv module cannot write a null byte, a cell with one is written with its escape."""
+    monkeypatch.setattr(writers, "CSV_TAKES_NULL_BYTES", False)
+    file = io.BytesIO()
+    writer = writers.make_writer(file, "csv", {"sku": "sku"}, "model", None, excel=False)  # type: ignore[arg-type]
+    writer.write({"sku": "a\0b"})
+    writer.close()
+    assert file.getvalue() == b"sku\na\\x00b\n"
