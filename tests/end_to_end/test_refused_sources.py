@@ -10,6 +10,7 @@ import sqlite3
 import tarfile
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow
@@ -70,9 +71,9 @@ def tarred() -> bytes:
 
 def database() -> bytes:
     """Return an SQLite file."""
-    sql = sqlite3.connect(":memory:")
-    sql.execute("CREATE TABLE some (thing)")
-    return sql.serialize() if hasattr(sql, "serialize") else b"SQLite format 3\0" + bytes(84)
+    with closing(sqlite3.connect(":memory:")) as sql:
+        sql.execute("CREATE TABLE some (thing)")
+        return sql.serialize() if hasattr(sql, "serialize") else b"SQLite format 3\0" + bytes(84)
 
 
 def parquet_table() -> bytes:
