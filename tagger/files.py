@@ -96,13 +96,14 @@ _LONGEST_PREFIX = 200
 
 if sys.platform == "win32":
 
-    def _lock(handle: int) -> bool:
+    def lock_handle(handle: int) -> bool:
+        """Return True: no lock is needed."""
         return True  # Windows removes no open file, which is all that the lock is for
 
 else:
     import fcntl
 
-    def _lock(handle: int) -> bool:
+    def lock_handle(handle: int) -> bool:
         """Lock an open file; return False where another process holds it, and raise `OSError` where files have no locks."""
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -135,9 +136,8 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
                 file.close()  # Windows renames no open file
             os.replace(temporary, path)
         except BaseException:
-            with suppress(
-                OSError
-            ):  # on a full disk the last buffer cannot be written either: the first error is the one to report
+            # On a full disk the last buffer cannot be written either: the first error is the one to report.
+            with suppress(OSError):
                 file.close()
             raise
         file.close()  # not before it has its name: until then its lock keeps other processes from removing it
@@ -164,7 +164,7 @@ def _remove_unlocked(file: Path) -> None:
             return
         handle = os.open(file, _OPEN | os.O_RDWR)  # for writing, too: network file systems lock exclusively only then
         try:
-            if stat.S_ISREG(os.fstat(handle).st_mode) and _lock(handle):
+            if stat.S_ISREG(os.fstat(handle).st_mode) and lock_handle(handle):
                 file.unlink()
         finally:
             os.close(handle)
@@ -188,7 +188,7 @@ def _create_temporary(path: Path) -> tuple[Path, IO[bytes]]:
 def _is_kept(handle: int) -> bool:
     """Lock a new file and return whether it is still there."""
     try:
-        locked = _lock(handle)
+        locked = lock_handle(handle)
     except OSError:
         locked = True  # a file system without locks, on which leftovers are not removed either
     return locked and os.fstat(handle).st_nlink > 0

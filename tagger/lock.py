@@ -39,14 +39,10 @@ if sys.platform == "win32":
         return True
 
 else:
-    import fcntl
+    from tagger.files import lock_handle
 
     def _taken(file: IO[bytes]) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+        return lock_handle(file.fileno())
 
 
 @contextmanager

@@ -168,7 +168,7 @@ def test_a_folder_that_is_not_there_has_no_leftovers(tmp_path: Path) -> None:
 
 def test_a_file_removed_before_it_was_locked_is_created_again(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another run may take a new file for a leftover before it is locked."""
-    lock = files._lock
+    lock = files.lock_handle
     removed: list[str] = []
 
     def late(handle: int) -> bool:
@@ -177,7 +177,7 @@ def test_a_file_removed_before_it_was_locked_is_created_again(out: Path, monkeyp
             remove_leftovers_by_force(out)
         return lock(handle)
 
-    monkeypatch.setattr(files, "_lock", late)
+    monkeypatch.setattr(files, "lock_handle", late)
     write(out)
     assert len(removed) == 1
     assert out.read_bytes() == b"new"
@@ -196,7 +196,7 @@ def test_without_locks_files_are_replaced_and_leftovers_stay(out: Path, monkeypa
     def none(handle: int) -> bool:
         raise OSError("No locks available")
 
-    monkeypatch.setattr(files, "_lock", none)
+    monkeypatch.setattr(files, "lock_handle", none)
     with atomic_write(out) as file:
         remove_leftovers(out)
         assert len(temporaries(out)) == 1

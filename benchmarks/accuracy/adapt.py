@@ -6,8 +6,8 @@ Each folder has a labels.csv (path,label,kind,group). Features are extracted fro
 composition are formed by slicing and concatenating them.
 
 Macro accuracy is the mean of the accuracies of the classes that occur. The tag is the most probable label, however low its
-probability, and OOD products are not scored. Of HOME only the senders kept for reporting count, on whom no bundle was trained,
-and no loosely mapped kinds. Photos that cannot be read or show no product are left out everywhere.
+probability, and OOD products are not scored. Of HOME only the senders reserved for reporting count, whose photos
+no bundle was trained on, and no loosely mapped kinds. Photos that cannot be read or show no product are left out everywhere.
 
 Labels are drawn by group, as photos of one product or of one sender are not independent: whole groups at random until a class
 has its number of photos, as long as every class keeps `LEFT` photos to score. No photo of a group that gave a label is scored.
@@ -616,7 +616,7 @@ def report(options: argparse.Namespace) -> Iterator[str]:
         "share photos, so the deviation reflects the choice of labels, not of photos. A metric without ± "
         'involves no draw. The tag is the most probable label and never "none"; OOD products are not scored. "Kept" counts '
         "only the half of the groups that is kept for reporting, as constants were chosen by metrics on the other half. Of "
-        f"{folders[3].name} only such senders count, on whom the bundle was not trained, and no loosely mapped kinds. Photos "
+        f"{folders[3].name} only senders count whose photos the bundle was not trained on, and no loosely mapped kinds. Photos "
         "that show no product are left out.\n"
     )
     titles = ["folder", "photos (groups)", "kept (groups)", "OOD", "unreadable", "no product found"]

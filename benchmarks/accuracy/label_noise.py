@@ -70,7 +70,7 @@ def questions(predicted: np.ndarray, labels: np.ndarray) -> list[Question]:
         pair = [int(labels[index]), int(others.argmax())]
         first, second = pair if rng.random() < 0.5 else pair[::-1]
         questions.append(Question(int(index), first, second, place < DOUBTFUL))
-    order = rng.permutation(DOUBTFUL + OTHERS)  # so that nobody who looks knows which were doubtful
+    order = rng.permutation(DOUBTFUL + OTHERS)  # a blind review: the order does not tell which were doubtful
     return [questions[place] for place in order]
 
 

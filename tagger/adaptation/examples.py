@@ -68,7 +68,7 @@ def build_examples(
         row.flagged and names[index] == tags[number] for index, (number, row) in enumerate(zip(indices, rows, strict=True))
     ]
     if any(unconfirmed):
-        notes.append(f"Rows still flagged with the bundle's own tag, which nobody has confirmed, left out: {sum(unconfirmed)}.")
+        notes.append(f"Rows still flagged with the bundle's own tag, unconfirmed, left out: {sum(unconfirmed)}.")
     counts = Counter(name for name, skip in zip(names, unconfirmed, strict=True) if not skip)
     single = {name for name, count in counts.items() if count == 1 and name not in (*bundle_labels, NONE)}
     if single:

@@ -60,14 +60,12 @@ def train_on_photos(settings: "TrainSettings", command: str) -> None:
     from tagger.cli.training_output import print_epoch, report_training
     from tagger.evaluation.evaluate import evaluate
     from tagger.evaluation.settings import EvaluateSettings
-    from tagger.models.bundle_name import check_name
     from tagger.models.side_files import TEST
     from tagger.training.finetune import finetune as train
     from tagger.training.finetune import load_photos_to_learn
-    from tagger.training.publish import check_output_paths_of
+    from tagger.training.publish import check_destination
 
-    check_name(settings.name or settings.out.resolve().name)
-    check_output_paths_of(settings)
+    check_destination(settings)
     with progress_bar("photos") as progress:
         photos = load_photos_to_learn(settings, progress)
     trained = train(settings, photos, print_epoch, partial(say, err=True))

@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo("Interrupted; the output is as it was before.", err=True)
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has left, and nobody reads an error either
+        sys.stderr.close()  # the reader of the output has closed it; an error message has no reader either
         code = EXIT_ERROR
     except Exception as error:
         _print_error(error, invocation)

@@ -84,17 +84,15 @@ def retrain(invocation: Invocation, /, **options: Any) -> None:
     from tagger.cli.training_output import print_epoch, report_training
     from tagger.evaluation.evaluate import evaluate_test_set
     from tagger.evaluation.settings import EvaluateSettings
-    from tagger.models.bundle_name import check_name
     from tagger.training.pretrain import pretrain
-    from tagger.training.publish import check_output_paths_of
+    from tagger.training.publish import check_destination
 
     given = RetrainOptions(**options)
     settings = resolve(given)
     if given.own:
         train_on_photos(settings, invocation.command)
         return
-    check_name(settings.name or settings.out.resolve().name)
-    check_output_paths_of(settings, given.recipe if isinstance(given.recipe, Path) else None)
+    check_destination(settings, given.recipe if isinstance(given.recipe, Path) else None)
     trained = pretrain(settings, print_epoch, partial(say, err=True))
     test_set = EvaluateSettings((), model=settings.out, data=settings.data)
     report_training(trained, settings.out, evaluate_test_set(test_set), invocation.command)

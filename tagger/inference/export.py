@@ -26,7 +26,7 @@ from torch.nn.utils import prune
 
 from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
 from tagger.data import fashion_mnist, splits
-from tagger.errors import ExportError
+from tagger.errors import ExportError, reason_of
 from tagger.files import atomic_write
 from tagger.inference.predictor import fold_norms, native_probabilities, photo_probabilities
 from tagger.inference.settings import ExportSettings
@@ -113,7 +113,7 @@ def export(settings: ExportSettings) -> tuple[ExportCheck, ExportCheck]:
         with atomic_write(settings.out) as file:
             file.write(content)
     except OSError as error:
-        raise ExportError(f"{settings.out} cannot be written ({error.strerror or error}).") from error
+        raise ExportError(f"{settings.out} cannot be written ({reason_of(error)}).") from error
     return rows
 
 

@@ -105,7 +105,7 @@ class Predictor:
 
     @torch.inference_mode()
     def _extract(self, pixels: Tensor, native: bool, worn: Tensor) -> "Features":
-        """Return the features of images of one kind; those `worn`, bool (n,), get 0 for labels that nobody wears."""
+        """Return the features of images of one kind; those `worn`, bool (n,), get 0 for labels in `NEVER_WORN`."""
         if native or self._network.photo_head is None:
             features = native_features(self._network, pixels, self._card.temperature)
         else:

@@ -18,7 +18,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from tagger.errors import BundleError
+from tagger.errors import BundleError, reason_of
 from tagger.escaping import for_terminal
 from tagger.file_names import escape_surrogates
 from tagger.files import atomic_write
@@ -110,7 +110,7 @@ def save(folder: Path, card: Card, network: Network, adapter: ShopAdapter | None
         if is_replacement:
             remove_own(folder)
     except OSError as error:
-        raise BundleError(f"The bundle {folder} cannot be written: {error.strerror or error}.") from error
+        raise BundleError(f"The bundle {folder} cannot be written: {reason_of(error)}.") from error
     return load(folder)
 
 
@@ -159,5 +159,5 @@ def set_default_model(name: str) -> Bundle:
         with atomic_write(place) as file:
             file.write(f"{kept}\n".encode())
     except OSError as error:
-        raise BundleError(f"{place} cannot be written: {error.strerror or error}.") from error
+        raise BundleError(f"{place} cannot be written: {reason_of(error)}.") from error
     return loaded

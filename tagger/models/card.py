@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from tagger.errors import BundleError
+from tagger.errors import BundleError, reason_of
 from tagger.models.bundle_name import check_name
 from tagger.models.config import NetworkConfig
 from tagger.models.registry import find_bundle, is_folder, shipped_bundles, user_folder
@@ -171,7 +171,7 @@ def damage_as_error(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BundleError(f"The bundle {folder} cannot be read: {error.strerror or error}.") from error
+        raise BundleError(f"The bundle {folder} cannot be read: {reason_of(error)}.") from error
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if isinstance(error, KeyError):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import platformdirs
 
-from tagger.errors import BundleError
+from tagger.errors import BundleError, reason_of
 from tagger.escaping import for_terminal
 from tagger.models.bundle_name import DEFAULT_FILE
 from tagger.settings import DEFAULT_MODEL
@@ -30,7 +30,7 @@ def _bundles_in(folder: Path) -> list[Path]:
     try:
         return sorted(one for one in folder.iterdir() if os.path.isfile(one / "card.json"))
     except OSError as error:
-        raise BundleError(f"The folder of bundles {folder} cannot be read: {error.strerror or error}.") from error
+        raise BundleError(f"The folder of bundles {folder} cannot be read: {reason_of(error)}.") from error
 
 
 def user_folder() -> Path:
@@ -67,7 +67,7 @@ def default_model() -> str:
         with place.open("rb") as file:
             content = file.read(_LONGEST_DEFAULT + 1)
     except OSError as error:
-        raise BundleError(f"{place} cannot be read ({error.strerror or error}); {remedy}.") from error
+        raise BundleError(f"{place} cannot be read ({reason_of(error)}); {remedy}.") from error
     try:
         name = content.decode().strip() if len(content) <= _LONGEST_DEFAULT else ""
     except UnicodeDecodeError:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
-from tagger.errors import LedgerDamagedError, LedgerError
+from tagger.errors import LedgerDamagedError, LedgerError, reason_of
 from tagger.lock import file_lock
 
 SUFFIX = ".ledger"
@@ -79,6 +79,6 @@ def _refuse_other_files(path: Path) -> None:
             with path.open("rb") as file:
                 start = file.read(16)
         except OSError as error:
-            raise LedgerError(f"The ledger {path} cannot be read ({error.strerror or error}).") from error
+            raise LedgerError(f"The ledger {path} cannot be read ({reason_of(error)}).") from error
         if start and start != b"SQLite format 3\0":
             raise LedgerError(f"{path} is not a ledger; give --ledger another file.")

@@ -20,6 +20,7 @@ from tagger.errors import BundleError, TrainingError
 from tagger.file_names import escape_surrogates
 from tagger.files import write_file, write_json
 from tagger.models import bundle
+from tagger.models.bundle_name import check_name
 from tagger.models.card import HISTORY_FILE, Card, check_replaceable
 from tagger.models.network import Network
 from tagger.models.side_files import METRICS, REPORT, TEST
@@ -93,11 +94,13 @@ def publish(settings: TrainSettings, candidate: Candidate) -> TrainedBundle:
     return _write(settings, candidate, new.card, measured, objection)
 
 
-def check_output_paths_of(settings: TrainSettings, recipe: Path | None = None) -> None:
-    """Raise `OutputError` where the bundle's folder cannot be written, or a file in it that is replaced is an input.
+def check_destination(settings: TrainSettings, recipe: Path | None = None) -> None:
+    """Raise `BundleError` where the new bundle cannot have its name, or its folder holds the card of another program; and
+    `OutputError` where the folder cannot be written, or a file in it that is replaced is an input.
 
     `recipe` is the recipe's file, if any. Bundles that are read may be replaced: they are loaded before.
     """
+    check_name(settings.name or settings.out.resolve().name)
     given = [("the recipe", recipe), ("the pretrained weights", settings.pretrained)]
     given += [("a table of labels", settings.photos / name) for name in LABEL_TABLES] if settings.photos else []
     if settings.data is not None and not contains_fashion_mnist(settings.data):

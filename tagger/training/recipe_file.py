@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from tagger.errors import ConfigurationError
+from tagger.errors import ConfigurationError, reason_of
 from tagger.files import write_json
 from tagger.models.config import MAX_ENSEMBLE_MEMBERS
 from tagger.training.recipe import CYCLE_ALIASES, RECIPE_ALIASES, Cycle, Recipe
@@ -84,7 +84,7 @@ def _content(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read ({error.strerror or error}).") from error
+        raise ConfigurationError(f"{path} cannot be read ({reason_of(error)}).") from error
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(
             f"{path} cannot be read as JSON ({error}); correct it, or write it again with fmtag tune."

@@ -145,7 +145,7 @@ def test_a_corrected_output_of_a_run_is_used_where_confirmed(
     done = adapt("--out", "mine", "--labels", out, "--force")
     assert done.code == 0, done.err
     assert "20 labelled" in done.err
-    assert f"which nobody has confirmed, left out: {CATALOG - 20}." in done.text
+    assert f"Rows still flagged with the bundle's own tag, unconfirmed, left out: {CATALOG - 20}." in done.text
 
 
 def test_a_folder_with_one_subfolder_per_class_gives_labels(adapt: Adapt, tmp_path: Path) -> None:
