@@ -7,10 +7,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
-import torch
-from helpers import ROOT, draw_photo
+from helpers import draw_photo
 
-from tagger.data.images import Images
 from tagger.evaluation.evaluate import Evaluation, Example
 from tagger.evaluation.html_report import REPORT_FILE
 from tagger.records import Tag
@@ -47,12 +45,6 @@ def write_source(folder: Path, rows: Sequence[Row], header: Row = ("path", "labe
             draw_photo(first + number, (120, 160)).save(folder / f"{number}.jpg")
             table.writerow([f"{number}.jpg", *row])
     return folder
-
-
-def fashion_mnist_part() -> Images:
-    """Return the first 200 images of Fashion-MNIST's test set."""
-    with np.load(ROOT / "tests" / "fixtures" / "fashion-mnist-test-200.npz") as part:
-        return Images(torch.from_numpy(part["pixels"])[:, None], torch.from_numpy(part["labels"].astype(np.int64)))
 
 
 def example(label: str, predicted: str, confidence: float, number: int = 0, **more: object) -> Example:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from tagger.cli.main import main
+from tagger.data.images import Images
 from tagger.data.labels import GROUPS, LABELS
 from tagger.models import bundle
 from tagger.models.card import Card
@@ -95,6 +97,19 @@ def run_cli(*arguments: str | Path) -> Result:
         except SystemExit as end:
             code = end.code or 0
     return Result(code, *(stream.buffer.getvalue().decode("utf-8") for stream in (out, err)))  # type: ignore[attr-defined]
+
+
+def exit_code(*arguments: str | Path) -> int:
+    """Run the command line in this process, with its output where it goes, and return its exit code."""
+    with pytest.raises(SystemExit) as caught:
+        main([*map(str, arguments)])
+    return int(caught.value.code or 0)
+
+
+def load_slice() -> Images:
+    """Load the first 200 images of Fashion-MNIST's test set."""
+    with np.load(ROOT / "tests" / "fixtures" / "fashion-mnist-test-200.npz") as part:
+        return Images(torch.from_numpy(part["pixels"])[:, None], torch.from_numpy(part["labels"].astype(np.int64)))
 
 
 def assert_one_sentence(result: Result, code: int, *parts: str) -> None:

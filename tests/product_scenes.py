@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.arrays import Pixels
-from tagger.photos.product import cut_product, extract_product
+from tagger.photos.product import cut_product, extract_product, product_mask
 from tagger.records import Photo, ProductImage
 
 Box = tuple[int, int, int, int]
@@ -86,3 +86,10 @@ def cut(pixels: Pixels) -> Pixels:
     assert product is not None
     assert np.uint8 == product.pixels.dtype
     return product.pixels
+
+
+def mask_of(pixels: Pixels) -> Pixels:
+    """Return the product's mask, which must exist."""
+    mask = product_mask(pixels)
+    assert mask is not None
+    return mask

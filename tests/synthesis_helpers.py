@@ -5,20 +5,13 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from helpers import ROOT
+from helpers import load_slice
 
 from tagger.arrays import Pixels
 from tagger.data.images import Images
 from tagger.data.labels import LABELS, NONE
 from tagger.synthesis.drawing import CANVAS, Rng
 from tagger.synthesis.mix import ProductCut, on_canvas
-
-
-def load_slice() -> Images:
-    """Load 200 images of Fashion-MNIST's test set."""
-    with np.load(ROOT / "tests" / "fixtures" / "fashion-mnist-test-200.npz") as part:
-        return Images(torch.from_numpy(part["pixels"])[:, None], torch.from_numpy(part["labels"].astype(np.int64)))
-
 
 IMAGES = load_slice()
 SOME = IMAGES.take(torch.arange(60))

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from tagger.cli.main import main
 from tagger.data import fashion_mnist, splits
 from tagger.data.images import Images
 from tagger.data.splits import validation_split
@@ -79,13 +78,6 @@ def study_of(folder: Path) -> list[tuple[str, dict[str, Any], float | None]]:
 
 def timeless(trials: list[TrialMetrics]) -> list[TrialMetrics]:
     return [replace(trial, seconds=0) for trial in trials]
-
-
-def command(*arguments: str | Path) -> int:
-    """Return the exit code of the command, called in this process."""
-    with pytest.raises(SystemExit) as caught:
-        main([*map(str, arguments)])
-    return int(caught.value.code or 0)
 
 
 def options_of(settings: TuneSettings) -> list[str]:

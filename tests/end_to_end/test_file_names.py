@@ -6,11 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from helpers import draw_photo, rows_of, save_bundle
+from helpers import draw_photo, exit_code, rows_of, save_bundle
 from training_helpers import drawn
 
 from tagger.catalog.label_table import read_label_table
-from tagger.cli.main import main
 from tagger.file_names import escape_surrogates
 from tagger.models import bundle
 from tagger.models.config import NetworkConfig
@@ -19,13 +18,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 ODD = os.fsdecode(b"caf\xe9-\xff")
 """A name in Latin 1."""
-
-
-def command(*arguments: str | Path) -> int:
-    """Run the command in this process and return its exit code."""
-    with pytest.raises(SystemExit) as caught:
-        main([*map(str, arguments)])
-    return int(caught.value.code or 0)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +36,7 @@ def made(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle that the command makes of them, in a folder of such a name."""
     root = tmp_path_factory.mktemp("made")
     start = save_bundle(root / "start", NetworkConfig((8, 16)))
-    assert not command("retrain", "--data", photos, "--out", root / ODD, "--name", "odd", "--from", start, "--epochs", 1)
+    assert not exit_code("retrain", "--data", photos, "--out", root / ODD, "--name", "odd", "--from", start, "--epochs", 1)
     return root / ODD
 
 
@@ -57,7 +49,7 @@ def test_training_completes(made: Path) -> None:
 
 def test_evaluate_finds_the_test_photos(made: Path, tmp_path: Path) -> None:
     """All photos of the table are read, and their metrics are those of the card."""
-    assert not command("evaluate", made / "test.csv", "--model", made, "--out", tmp_path / "metrics.json")
+    assert not exit_code("evaluate", made / "test.csv", "--model", made, "--out", tmp_path / "metrics.json")
     metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
     expected = bundle.load(str(made)).card.metrics["test"]
     assert ({}, expected["n"], expected["accuracy"]) == (metrics["failed"], metrics["n"], metrics["accuracy"])
@@ -66,7 +58,8 @@ def test_evaluate_finds_the_test_photos(made: Path, tmp_path: Path) -> None:
 def test_evaluate_accepts_the_folder(made: Path, photos: Path, tmp_path: Path) -> None:
     """The folder itself and the table beside it are evaluated, and their names are in the metrics and the report."""
     sources = (photos, made / "test.csv")
-    assert not command("evaluate", *sources, "--model", made, "--out", tmp_path / "metrics.json", "--report", tmp_path / "r.md")
+    outputs = ("--out", tmp_path / "metrics.json", "--report", tmp_path / "r.md")
+    assert not exit_code("evaluate", *sources, "--model", made, *outputs)
     sources_measured = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))["sources"]
     assert [{}, {}] == [metrics["failed"] for metrics in sources_measured.values()]
     assert 80 == sources_measured[ODD]["n"]
@@ -78,7 +71,7 @@ def test_the_output_of_a_run_leads_to_its_photos(suffix: str, tmp_path: Path, sm
     (tmp_path / "catalog").mkdir()
     draw_photo(1).save(tmp_path / "catalog" / f"{ODD}.png")
     out = tmp_path / f"tags{suffix}"
-    assert not command(
+    assert not exit_code(
         "run", tmp_path / "catalog", "--out", out, "--model", small_bundle, "--ledger", tmp_path / "ledger.sqlite"
     )
     table = read_label_table(str(out), str(tmp_path / "catalog"))
@@ -89,5 +82,5 @@ def test_a_bundle_in_such_a_folder_is_found(made: Path, tmp_path: Path) -> None:
     """A bundle is found in a folder with such a name."""
     (tmp_path / "catalog").mkdir()
     draw_photo(1).save(tmp_path / "catalog" / "one.png")
-    assert not command("run", tmp_path / "catalog", "--out", tmp_path / "tags.csv", "--model", made)
+    assert not exit_code("run", tmp_path / "catalog", "--out", tmp_path / "tags.csv", "--model", made)
     assert rows_of(tmp_path / "tags.csv")[0]["model"].startswith("odd@")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from compare_helpers import IMAGES, SaveBundle
-from evaluation_helpers import fashion_mnist_part, write_source
+from evaluation_helpers import write_source
+from helpers import load_slice
 
 from tagger.data import fashion_mnist as dataset
 from tagger.data import splits
@@ -56,7 +57,7 @@ def evaluated(small_bundle: Path) -> Callable[..., Evaluation]:
 @pytest.fixture
 def fashion_mnist(monkeypatch: pytest.MonkeyPatch) -> Images:
     """Replace Fashion-MNIST's test set by its first 200 images, and return them."""
-    images = fashion_mnist_part()
+    images = load_slice()
     monkeypatch.setattr("tagger.data.fashion_mnist.load_fashion_mnist", lambda split, folder: images)
     return images
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from people import PARTS, Colour, Drawn, Person, draw_person
+from product_scenes import mask_of
 
 from tagger.arrays import Pixels
 from tagger.photos.person import find_face, worn_mask
-from tagger.photos.product import product_mask
 
 SKINS: dict[str, Colour] = {
     "porcelain": (255, 224, 196),
@@ -50,13 +50,6 @@ def kept_shares(drawn: Drawn, garment: Pixels | None) -> dict[str, float]:
 def cut(drawn: Drawn) -> Pixels | None:
     """Segment the garment of a drawn person."""
     return worn_mask(drawn.pixels, drawn.mask)
-
-
-def foreground(pixels: Pixels) -> Pixels:
-    """Return the mask of what stands out, as `product_mask` finds it."""
-    mask = product_mask(pixels)
-    assert mask is not None
-    return mask
 
 
 # Persons
@@ -135,7 +128,7 @@ def test_a_top_in_the_colour_of_the_skin_is_kept(skin: str) -> None:
 def test_any_plain_background(background: Colour) -> None:
     """The same person is segmented alike on white and on grey, with the mask that `product_mask` finds."""
     drawn = draw_person(replace(PERSON, background=background))
-    kept = kept_shares(drawn, worn_mask(drawn.pixels, foreground(drawn.pixels)))
+    kept = kept_shares(drawn, worn_mask(drawn.pixels, mask_of(drawn.pixels)))
     assert kept["top"] > 0.97
     assert kept["head"] < 0.03
     assert kept["bottom"] < 0.03
@@ -275,7 +268,7 @@ NO_PERSON: dict[str, Pixels] = {
 def test_products_alone_are_no_persons(product: str) -> None:
     """A garment, a bag or a shoe that nobody wears is not taken for a person, even in a tone of skin."""
     pixels = NO_PERSON[product]
-    assert worn_mask(pixels, foreground(pixels)) is None
+    assert worn_mask(pixels, mask_of(pixels)) is None
 
 
 def test_fashion_mnist_shows_no_persons() -> None:

@@ -14,23 +14,15 @@ from product_scenes import (
     gradient,
     in_box,
     intersection_over_union,
+    mask_of,
     noisy,
     plain,
     scene,
 )
 
-from tagger.arrays import Pixels
 from tagger.photos import product
-from tagger.photos.product import product_mask
 
 WHITE = BACKGROUNDS["white"]
-
-
-def mask_of(pixels: Pixels) -> Pixels:
-    """Return the product's mask, which must exist."""
-    mask = product_mask(pixels)
-    assert mask is not None
-    return mask
 
 
 def test_a_dark_frame_of_two_pixels_is_cropped() -> None:

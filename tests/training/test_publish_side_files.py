@@ -7,25 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import save_bundle, write_photos
+from helpers import exit_code, save_bundle, write_photos
 from pretrain_helpers import data as data  # a fixture that is used by its name
 from training_helpers import folder_of
 
-from tagger.cli.main import main
-from tagger.errors import OutputError
 from tagger.models import bundle
 from tagger.models.config import NetworkConfig
 from tagger.models.history import history
-from tagger.models.side_files import check_own, remove_own
+from tagger.models.side_files import remove_own
 
 TRAINED = {"history.csv", "metrics.json", "test.csv", "report/report.html"}
-
-
-def command(*arguments: str | Path) -> int:
-    """Run the command in this process and return its exit code."""
-    with pytest.raises(SystemExit) as caught:
-        main([*map(str, arguments)])
-    return int(caught.value.code or 0)
 
 
 def files_in(folder: Path) -> set[str]:
@@ -45,7 +36,7 @@ def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a bundle that the command trained on them."""
     root = tmp_path_factory.mktemp("trained")
     start = save_bundle(root / "start", NetworkConfig((8, 16)))
-    assert not command("retrain", "--data", photos, "--out", root / "new", "--from", start, "--epochs", 2)
+    assert not exit_code("retrain", "--data", photos, "--out", root / "new", "--from", start, "--epochs", 2)
     assert files_in(root / "new") >= TRAINED
     return root / "new"
 
@@ -67,7 +58,7 @@ def test_adapt_removes_files_of_the_old_bundle(own: Path, tmp_path: Path) -> Non
     """A bundle from `adapt` has no history, metrics, test photos or report of the one that it replaces; all else stays."""
     catalog = write_photos(tmp_path / "catalog", 6)
     before = bundle.load(str(own)).model
-    assert not command("adapt", catalog, "--out", own, "--from", "base", "--force")
+    assert not exit_code("adapt", catalog, "--out", own, "--from", "base", "--force")
     assert before != bundle.load(str(own)).model
     assert FOREIGN == files_in(own)
     assert [] == history(str(own))
@@ -79,7 +70,7 @@ def test_retrain_replaces_files_of_the_old_bundle(own: Path) -> None:
     stale = {name: (own / name).read_bytes() for name in files_in(own) - FOREIGN}
     shutil.copy(own / "report" / "1-confusion.png", own / "report" / "1-right-99.png")  # of more pictures than there are now
     stale["report/1-right-99.png"] = (own / "report" / "1-right-99.png").read_bytes()
-    assert not command("retrain", "--out", own, *options.split())
+    assert not exit_code("retrain", "--out", own, *options.split())
     assert not {"test.csv", "report/1-right-99.png"} & files_in(own)
     assert files_in(own) >= {*FOREIGN, "history.csv", "metrics.json", "report/report.html"}
     assert not [
@@ -120,7 +111,7 @@ def test_the_users_own_files_are_never_replaced(
     """A file of such a name that fmtag did not write ends a training before it begins, and stays when a bundle is written."""
     name = change(own)
     content, before = (own / name).read_bytes(), files_in(own)
-    assert 1 == command("retrain", "--data", photos, "--out", own, "--from", own, "--epochs", 1)
+    assert 1 == exit_code("retrain", "--data", photos, "--out", own, "--from", own, "--epochs", 1)
     lines = capsys.readouterr().err.strip().splitlines()
     assert 1 == len(lines)
     assert str(own / name) in lines[0]
@@ -143,16 +134,3 @@ def test_files_without_a_bundle_stay(own: Path) -> None:
     report.symlink_to(own.parent / "elsewhere")
     remove_own(own)
     assert (own.parent / "elsewhere" / "report.html").is_file()
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"\xff\xfe", b"[" * 100_000, b'{"test": 3}', b'{"test": null}', b'image,label,group\n"']
-)
-def test_odd_content_is_the_users_own(content: bytes, tmp_path: Path) -> None:
-    """A file of such a name with content that fmtag does not write is refused in one sentence and kept."""
-    for name in ("history.csv", "metrics.json", "test.csv"):
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(OutputError, match=name):
-            check_own(tmp_path, [name])
-    remove_own(tmp_path)
-    assert {"history.csv", "metrics.json", "test.csv"} == files_in(tmp_path)

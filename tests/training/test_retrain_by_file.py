@@ -6,8 +6,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from helpers import save_bundle
-from tune_helpers import HELD_OUT, IMAGES, bars, command
+from helpers import exit_code, save_bundle
+from tune_helpers import HELD_OUT, IMAGES, bars
 from tune_helpers import data as data  # a fixture that is used by its name
 
 from tagger.cli.retrain_options import RetrainOptions, resolve
@@ -37,7 +37,7 @@ def test_retrain_uses_the_recipe_of_the_file(tmp_path: Path, small_bundle: Path)
     path, recipe = tmp_path / "recipe.json", one_cycle(small_bundle)
     recipe_file.write(path, recipe, {})
     base = ("retrain", "--recipe", path, "--floor", 0)
-    assert 0 == command(*base, "--out", tmp_path / "one")
+    assert 0 == exit_code(*base, "--out", tmp_path / "one")
     expected = json.loads(path.read_text())["recipe"] | {"teachers": [bundle.load(str(small_bundle)).model]}
     card = bundle.load(str(tmp_path / "one")).card
     assert expected == {name: card.recipe[name] for name in expected}
@@ -56,7 +56,7 @@ def test_retrain_uses_the_recipe_of_the_file(tmp_path: Path, small_bundle: Path)
         "--distill-from",
         other,
     )
-    assert 0 == command(*base, *beside, "--out", tmp_path / "two")
+    assert 0 == exit_code(*base, *beside, "--out", tmp_path / "two")
     card = bundle.load(str(tmp_path / "two")).card
     cycle = expected["cycles"][0] | {"epochs": 2, "low_resolution_epochs": 1}
     changed = {"cycles": [cycle], "seed": 0, "batch_size": 100, "sgd_lr": 0.05, "muon_lr": 0.01}
@@ -85,7 +85,7 @@ def test_options_that_contradict_the_file_are_refused(
     monkeypatch.chdir(tmp_path)
     recipe_file.write(Path("recipe.json"), replace(one_cycle(Path("tiny"))), {})
     Path("broken.json").write_text("{")
-    assert code == command("retrain", "--recipe", "recipe.json", "--out", "new", *options)
+    assert code == exit_code("retrain", "--recipe", "recipe.json", "--out", "new", *options)
     assert part in capsys.readouterr().err.strip().splitlines()[-1]
     assert not Path("new").exists()
 

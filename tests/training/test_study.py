@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, exit_code
 from recipe_helpers import refusal, with_earlier_names
-from tune_helpers import HELD_OUT, IMAGES, bars, command, options_of, optuna, settings_for, study_of
+from tune_helpers import HELD_OUT, IMAGES, bars, options_of, optuna, settings_for, study_of
 from tune_helpers import data as data  # a fixture that is used by its name
 from tune_helpers import searched as searched
 
@@ -56,7 +56,7 @@ def test_a_study_is_used_by_one_search_at_a_time(
     """A study in use by another search is refused with exit code 4, in a sentence that names it."""
     with file_lock(tmp_path / "recipe.sqlite.lock"):
         assert str(tmp_path / "recipe.sqlite") in refusal(LockedError, lambda: tune(settings_for(tmp_path, small_bundle)))
-        assert 4 == command(*options_of(settings_for(tmp_path, small_bundle)))
+        assert 4 == exit_code(*options_of(settings_for(tmp_path, small_bundle)))
     assert "Another search" in capsys.readouterr().err
     assert [] == list(tmp_path.iterdir())
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import exit_code
 from recipe_helpers import refusal
-from tune_helpers import HELD_OUT, command, options_of, optuna, settings_for, study_of
+from tune_helpers import HELD_OUT, options_of, optuna, settings_for, study_of
 from tune_helpers import data as data  # a fixture that is used by its name
 from tune_helpers import searched as searched
 
@@ -146,7 +147,7 @@ def test_the_command_prints_each_trial_and_the_gain(
 ) -> None:
     """One line per trial on standard error and none of Optuna's; at the end the best, the gain, and the command that trains."""
     out = tmp_path / "my recipe #1?.json"
-    assert 0 == command(*options_of(replace(settings_for(tmp_path, small_bundle, trials=3), out=out)))
+    assert 0 == exit_code(*options_of(replace(settings_for(tmp_path, small_bundle, trials=3), out=out)))
     printed = capfd.readouterr()
     lines = printed.err.splitlines()
     assert ["trial 1/3", "trial 2/3", "trial 3/3"] == [line.split("  ")[0] for line in lines]
