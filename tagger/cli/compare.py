@@ -38,8 +38,7 @@ def compare(
     from tagger.evaluation import comparison_report
     from tagger.evaluation.charts import costs
     from tagger.evaluation.compare import compare as measure
-    from tagger.file_names import escape_surrogates
-    from tagger.files import write_file
+    from tagger.files import encode_text, write_file
     from tagger.models.card import files_of
 
     if out is not None and out.suffix not in (".csv", ".json"):
@@ -56,7 +55,7 @@ def compare(
         write_file(out, as_rows(comparison))
     if report is not None:
         markdown = comparison_report.comparison_as_markdown(comparison, invocation.command)
-        write_file(report, escape_surrogates(markdown).encode())
+        write_file(report, encode_text(markdown))
     if chart is not None:
         write_file(chart, costs(comparison.rows()))
 

@@ -82,8 +82,7 @@ def evaluate(
     from tagger.evaluation.evaluate import metrics_of
     from tagger.evaluation.html_report import html_report
     from tagger.evaluation.markdown_report import markdown_report
-    from tagger.file_names import escape_surrogates
-    from tagger.files import write_file, write_folder, write_json
+    from tagger.files import encode_text, write_file, write_folder, write_json
     from tagger.models import card
     from tagger.models import history as history_module
 
@@ -108,7 +107,7 @@ def evaluate(
     if folder is not None:
         write_folder(folder, html_report(evaluation, history, invocation.command))
     elif markdown is not None:
-        write_file(markdown, escape_surrogates(markdown_report(evaluation, invocation.command)).encode())
+        write_file(markdown, encode_text(markdown_report(evaluation, invocation.command)))
     if sheet is not None:
         write_file(sheet, contact_sheet(evaluation))
     print_metrics(metrics)

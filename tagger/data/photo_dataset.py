@@ -28,8 +28,7 @@ from tagger.catalog.labelled import labels_location
 from tagger.data.images import Images
 from tagger.errors import DatasetError
 from tagger.file_kinds import IMAGE_SUFFIXES
-from tagger.file_names import escape_surrogates
-from tagger.files import as_csv
+from tagger.files import as_csv, encode_text
 from tagger.models.side_files import TEST_COLUMNS
 from tagger.photos.loader import load_photos
 from tagger.records import Failed, Item, ProductImage
@@ -255,7 +254,7 @@ def split_of(product: str) -> int:
     The first four bytes of the hash, as a fraction of 2**32, are uniform in 0..1: below `TEST_SHARE` is the test split, below
     `TEST_SHARE + VALIDATION_SHARE` the validation split.
     """
-    position = int.from_bytes(hashlib.sha256(escape_surrogates(product).encode()).digest()[:4], "big") / 2**32
+    position = int.from_bytes(hashlib.sha256(encode_text(product)).digest()[:4], "big") / 2**32
     return TEST if position < TEST_SHARE else VALIDATION if position < TEST_SHARE + VALIDATION_SHARE else TRAINING
 
 

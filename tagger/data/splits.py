@@ -11,7 +11,7 @@ import torch
 
 from tagger.data.images import Images
 from tagger.errors import DatasetError
-from tagger.file_names import escape_surrogates
+from tagger.files import encode_text
 
 VALIDATION_IMAGES = 5_000
 """Training images of Fashion-MNIST that are held out of training, for model selection and calibration."""
@@ -53,4 +53,4 @@ def validation_split(images: Images, count: int = VALIDATION_IMAGES) -> tuple[Im
 
 def _digest(folder: str, group: str) -> bytes:
     """Return the sha256 of a group's name; its first byte chooses the half, its second the calibration groups."""
-    return hashlib.sha256(escape_surrogates(f"{folder}/{group}").encode()).digest()
+    return hashlib.sha256(encode_text(f"{folder}/{group}")).digest()

@@ -9,7 +9,7 @@ from tagger import files
 from tagger.escaping import code_for_markdown
 from tagger.evaluation.compare import BATCHES, Comparison
 from tagger.evaluation.tables import MISSING, Table, make_table, render_markdown
-from tagger.file_names import escape_surrogates
+from tagger.files import encode_text
 
 TITLES = {
     "name": "bundle",
@@ -117,7 +117,7 @@ def comparison_lines(comparison: Comparison) -> list[str]:
 
 def comparison_as_csv(comparison: Comparison) -> bytes:
     """Return the rows as CSV with the metrics as numbers: shares 0..1, seconds, bytes."""
-    return escape_surrogates(pd.DataFrame(comparison.rows()).to_csv(index=False, lineterminator="\n")).encode()
+    return encode_text(pd.DataFrame(comparison.rows()).to_csv(index=False, lineterminator="\n"))
 
 
 def comparison_as_json(comparison: Comparison) -> bytes:

@@ -8,6 +8,7 @@ from string import Template
 
 from tagger.escaping import for_html
 from tagger.evaluation import charts
+from tagger.files import encode_text
 
 CSS_DPI = 96
 """Pixels of a browser per inch."""
@@ -16,7 +17,7 @@ CSS_DPI = 96
 def page(title: str, parts: list[str]) -> bytes:
     """Return the page of the elements `parts`, UTF-8; what UTF-8 cannot hold is written as a backslash escape."""
     html = _PAGE.substitute(title=for_html(title), style=_STYLE, body="\n".join(parts))
-    return html.encode("utf-8", "backslashreplace")
+    return encode_text(html)
 
 
 def element(tag: str, text: str) -> str:

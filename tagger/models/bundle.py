@@ -7,7 +7,6 @@ The card is replaced last and atomically, so a bundle is either the old one or t
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,7 @@ from torch import Tensor
 
 from tagger.errors import BundleError, reason_of
 from tagger.escaping import for_terminal
-from tagger.file_names import escape_surrogates
-from tagger.files import atomic_write
+from tagger.files import as_json, atomic_write
 from tagger.models.adapter import PREFIX, ShopAdapter
 from tagger.models.bundle_name import DEFAULT_FILE
 from tagger.models.card import FORMAT, KIND, Card, card_as_json, damage_as_error, model_name, read
@@ -104,7 +102,7 @@ def save(folder: Path, card: Card, network: Network, adapter: ShopAdapter | None
         with atomic_write(weights) as file:
             file.write(packed)
         with atomic_write(folder / "card.json") as file:
-            file.write((escape_surrogates(json.dumps(raw, indent=2, ensure_ascii=False)) + "\n").encode())
+            file.write(as_json(raw))
         if replaced is not None and replaced != weights:
             replaced.unlink(missing_ok=True)
         if is_replacement:

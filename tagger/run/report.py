@@ -1,6 +1,5 @@
 """Write the report of a run for monitoring: counts, seconds per stage, versions, and each failure with its reason."""
 
-import json
 import platform
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from typing import Any
 
 from tagger.catalog.output_paths import refusals
 from tagger.errors import FmtagError, Interrupted, LockedError, OutputError
-from tagger.files import write_file
+from tagger.files import as_json, write_file
 from tagger.run.paths import inputs_of, ledger_path, outputs_of
 from tagger.run.settings import RunSettings
 from tagger.run.summary import RunSummary
@@ -94,5 +93,4 @@ def _write(settings: RunSettings, summary: RunSummary, started: datetime, status
         "counts": counts(summary),
         "failures": [{"path": path, "reason": failed.reason, "detail": failed.detail} for path, failed in summary.failures],
     }
-    text = json.dumps(content, indent=2, ensure_ascii=False)
-    write_file(settings.report, text.encode("utf-8", "backslashreplace") + b"\n")
+    write_file(settings.report, as_json(content))
