@@ -14,8 +14,6 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 SAME_PRODUCT = 0.95
@@ -83,22 +81,28 @@ def same_looking(embeddings: Tensor, photos: Indices, together: Indices) -> Indi
         groups.append(first + linked)
         first += int(linked.max(initial=-1)) + 1
     count = len(photos)
-    places = np.concatenate(members), count + np.concatenate(groups)
-    graph = csr_matrix((np.ones(len(places[0]), np.int8), places), shape=(count + first, count + first))
-    _, numbers = connected_components(graph, directed=False)
-    return np.asarray(numbers[:count], np.int64)
+    return _components(np.concatenate(members), count + np.concatenate(groups), count + first)[:count]
 
 
 def _linked(alike: NDArray[np.bool_]) -> Indices:
     """Return the connected component of each of m photos, for a symmetric matrix (m, m) of pairs that look the same."""
     count = len(alike)
     # First link each photo to the first one like it: m photos that all look the same would otherwise be m * m edges.
-    star = csr_matrix((np.ones(count, np.int8), (np.arange(count), alike.argmax(1))), shape=alike.shape)
-    _, partly = connected_components(star, directed=False)
+    photos, first_alike = np.arange(count), alike.argmax(1)
+    partly = _components(photos, first_alike, count)
     row, column = np.nonzero(alike & (partly[:, None] != partly))
-    edges = np.concatenate([row, np.arange(count)]), np.concatenate([column, alike.argmax(1)])
-    _, linked = connected_components(csr_matrix((np.ones(len(edges[0]), np.int8), edges), shape=alike.shape), directed=False)
-    return np.asarray(linked, np.int64)
+    return _components(np.concatenate([row, photos]), np.concatenate([column, first_alike]), count)
+
+
+def _components(one: Indices, other: Indices, count: int) -> Indices:
+    """Return the connected component of each of `count` nodes, for edges between the nodes `one` and `other` (e,)."""
+    # Imported here, as it takes a tenth of a second, and every run that tags photos imports this module.
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    graph = csr_matrix((np.ones(len(one), np.int8), (one, other)), shape=(count, count))
+    _, numbers = connected_components(graph, directed=False)
+    return np.asarray(numbers, np.int64)
 
 
 def _leaves(embeddings: Tensor, photos: Indices) -> Iterator[Indices]:

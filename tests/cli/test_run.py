@@ -232,10 +232,10 @@ def test_a_reader_that_leaves_is_no_error(small_bundle: Path, tmp_path: Path) ->
     assert done.stderr == ""
 
 
-def test_a_run_loads_nothing_that_draws(mixed_run: Run) -> None:
-    """`fmtag run` tags photos without importing what only reports and tests need."""
+def test_a_run_loads_nothing_that_it_does_not_need(mixed_run: Run) -> None:
+    """`fmtag run` tags photos without importing what only reports, adaptation and tests need."""
     assert {"torch", "tagger.run.pipeline"} <= mixed_run.modules
-    assert {"matplotlib", "torchmetrics", "tagger.evaluation"} & mixed_run.modules == set()
+    assert {"matplotlib", "scipy", "sklearn", "torchmetrics", "tagger.evaluation"} & mixed_run.modules == set()
 
 
 def test_the_help_names_the_exit_codes(cli: RunCli) -> None:
