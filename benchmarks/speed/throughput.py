@@ -83,7 +83,7 @@ def main() -> None:
         for photos in options.photos:
             folder = Path(temporary) / photos.resolve().name / "all"
             count = enlarged(photos, folder, options.side, options.copies)
-            compare(photos.resolve().name, count, folder, Path(temporary) / "tags.csv", options.runs)
+            compare(photos.resolve().name, count, folder, Path(temporary) / f"{photos.resolve().name}.csv", options.runs)
         one = next(folder.iterdir())
         out = str(Path(temporary) / "one.csv")
         for name, command in {
