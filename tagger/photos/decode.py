@@ -157,7 +157,7 @@ def _decode_strictly(content: bytes, name: str) -> Photo | Failed:
         with _open_image(content) as image:
             if image.width * image.height > MAX_PIXELS:
                 return Failed("too_large", f"{name}: {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}")
-            return Photo(_upright_pixels(image))
+            return Photo(upright_pixels(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         return Failed("too_large", f"{name}: {error}")
     except UnidentifiedImageError:
@@ -182,7 +182,7 @@ def _open_image(content: bytes) -> Image.Image:
         return image
 
 
-def _upright_pixels(image: Image.Image) -> np.ndarray:
+def upright_pixels(image: Image.Image) -> np.ndarray:
     """Decode an opened image to uint8 (h, w, 3) RGB, upright, with the longer side at most `SIDE` pixels."""
     # Affects JPEG alone, which libjpeg decodes at 1/2, 1/4 or 1/8 of its size, though no smaller than this.
     image.draft(None, _fitted_size(image.size))
