@@ -1,9 +1,12 @@
 """The network: 28x28 grey images to one logit per class. It knows no files and no devices."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tagger.models import cnn, resnet
@@ -83,6 +86,27 @@ class Network(nn.Module):
         """Return the photo head's logits, float (n, photo_classes), for the last feature maps of n product images."""
         logits: Tensor = (self.photo_head or self.head)(self.neck(maps))
         return logits
+
+
+def build_network(config: NetworkConfig, weights: Mapping[str, NDArray[Any]]) -> Network:
+    """Return a network of that shape with copies of the weights, in evaluation mode, float32 on the CPU.
+
+    Args:
+        config: shape of the network.
+        weights: arrays by the names of the network's `state_dict`, as `state_arrays` returns them.
+
+    Raises:
+        RuntimeError: the weights are those of another network.
+    """
+    with torch.device("meta"):  # a card with absurd sizes takes no memory
+        network = Network(config)
+    network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()}, assign=True)
+    return network.eval()
+
+
+def state_arrays(network: Network) -> dict[str, NDArray[Any]]:
+    """Return copies of a network's weights and statistics as contiguous arrays, by the names of its `state_dict`."""
+    return {name: np.ascontiguousarray(tensor.detach().cpu().numpy()).copy() for name, tensor in network.state_dict().items()}
 
 
 @torch.no_grad()
