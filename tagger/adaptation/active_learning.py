@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from tagger.adaptation.catalog_photos import read_catalog
 from tagger.adaptation.settings import AdaptSettings
+from tagger.arrays import Float32s, largest
 from tagger.catalog import output
 from tagger.catalog.output_paths import Input, Output, check_output_paths
 from tagger.inference.predictor import Features, Predictor
@@ -31,22 +31,23 @@ def select_photos(features: Features, count: int) -> list[int]:
     """
     embeddings = embed_maps(features.maps)
     uncertainty = _uncertainty(features.probabilities)
-    distance = torch.ones(len(uncertainty))
+    distance = np.ones(len(uncertainty), np.float32)
     selected: list[int] = []
     while len(selected) < min(count, len(uncertainty)):
         best = int((uncertainty * distance).argmax())
         if distance[best] <= 1 - SAME_PRODUCT:
             break
         selected.append(best)
-        distance = torch.minimum(distance, 1 - embeddings @ embeddings[best]).clamp_min(0)
+        distance = np.minimum(distance, 1 - embeddings @ embeddings[best]).clip(0)
         distance[distance <= 1 - SAME_PRODUCT] = 0
     return selected
 
 
-def _uncertainty(probabilities: Tensor) -> Tensor:
+def _uncertainty(probabilities: Float32s) -> Float32s:
     """Return 1 minus the margin between the two greatest probabilities (n,), at least `MIN_UNCERTAINTY`."""
-    first, second = probabilities.topk(2, 1).values.unbind(1)
-    return (1 - (first - second)).clamp_min(MIN_UNCERTAINTY)
+    margin = np.abs(np.diff(largest(probabilities, 2)[0], axis=1))[:, 0]
+    uncertainty: Float32s = np.maximum(1 - margin, MIN_UNCERTAINTY)
+    return uncertainty
 
 
 def write_picks(settings: AdaptSettings, count: int, progress: Callable[[int, int], None]) -> tuple[int, int]:
@@ -59,7 +60,8 @@ def write_picks(settings: AdaptSettings, count: int, progress: Callable[[int, in
     form = output.format_of(settings.out)
     loaded = bundle.load(settings.start)
     catalog, _ = read_catalog(settings, None, Predictor(loaded, settings.device), progress)
-    confidences, tags = catalog.features.probabilities[:, :-1].max(1)
+    probabilities = catalog.features.probabilities[:, :-1]
+    confidences, tags = probabilities.max(1), probabilities.argmax(1)
     labels = list(loaded.card.network_groups)
     with output.open_output(settings.out, form, dict.fromkeys(PICK_COLUMNS), loaded.model) as writer:
         selected = select_photos(catalog.features, count)

@@ -7,10 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from tagger.adaptation.backbone import fine_tune_backbone
 from tagger.adaptation.catalog_photos import CatalogPhotos, check_catalog, read_catalog, unreadable_notes
 from tagger.adaptation.cross_validation import CrossValidation, cross_validate
 from tagger.adaptation.examples import ExamplesAndNotes, LabelledExamples, build_examples
@@ -170,6 +168,9 @@ def _fine_tune(
     parent: bundle.Bundle, catalog: CatalogPhotos, examples: LabelledExamples, settings: AdaptSettings
 ) -> tuple[Network, Features]:
     """Return the network fine-tuned on the examples, and its features of the catalog."""
+    # Imported here, as PyTorch takes seconds and nothing else of an adaptation needs it.
+    from tagger.adaptation.backbone import fine_tune_backbone
+
     card = parent.card
     temperature = card.photo_temperature if card.network.photo_classes else card.temperature
     network = fine_tune_backbone(parent.network(), catalog.pixels, catalog.features, examples, DEFAULT_STRENGTH, temperature)
@@ -194,5 +195,5 @@ def _initial_card(settings: AdaptSettings, parent: bundle.Bundle) -> Card:
         | {"parent/card.json": parent.fingerprint}
         | (checksum(settings.labels) if settings.labels else {}),
         recipe=parent.card.recipe | {"adapted": {"labels": settings.labels is not None, "deep": settings.deep}},
-        versions={"fmtag": version("fmtag"), "torch": torch.__version__, "python": platform.python_version()},
+        versions={"fmtag": version("fmtag"), "torch": version("torch"), "python": platform.python_version()},
     )

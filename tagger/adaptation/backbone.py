@@ -7,6 +7,7 @@ import copy
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -14,7 +15,7 @@ from tagger.adaptation.examples import LabelledExamples
 from tagger.adaptation.fit import fit_head, with_pseudo_labels
 from tagger.data.augmentation import random_shift_flip
 from tagger.inference.predictor import Features, pool_maps
-from tagger.models.adapter import ShopAdapter
+from tagger.models.adapter import MIN_PROBABILITY, ShopAdapter
 from tagger.models.network import Network
 
 STEPS = 100
@@ -33,7 +34,7 @@ SHIFT = 2
 
 def fine_tune_backbone(
     network: Network,
-    pixels: Tensor,
+    pixels: NDArray[np.uint8],
     features: Features,
     examples: LabelledExamples,
     strength: float,
@@ -50,7 +51,8 @@ def fine_tune_backbone(
     validation, training = split(examples, seed)
     if not len(validation.photos):
         return network
-    adapter = fit_head(features, training, strength)
+    head = _Head(fit_head(features, training, strength))
+    images, probabilities = torch.from_numpy(pixels), torch.from_numpy(features.probabilities)
     student = copy.deepcopy(network).eval()
     optimizer = torch.optim.AdamW(student.stages.parameters(), lr=LEARNING_RATE, weight_decay=0.0)
     rng = torch.Generator().manual_seed(seed)
@@ -58,22 +60,22 @@ def fine_tune_backbone(
     labelled = classes < len(examples.labels)
     photos, classes = photos[labelled], classes[labelled]
     sampling_weights = 1 / torch.bincount(classes, minlength=len(examples.labels))[classes]
-    best, best_loss, waited = network, _validation_loss(student, pixels, features, validation, adapter), 0
+    best, best_loss, waited = network, _validation_loss(student, images, probabilities, validation, head), 0
     for step in range(1, STEPS + 1):
         drawn = torch.multinomial(sampling_weights, BATCH_SIZE, replacement=True, generator=rng)
-        others = torch.randint(len(pixels), (BATCH_SIZE,), generator=rng)
+        others = torch.randint(len(images), (BATCH_SIZE,), generator=rng)
         batch = torch.cat([photos[drawn], others])
-        before, last = student.maps(_augment(pixels[batch], rng))
+        before, last = student.maps(_augment(images[batch], rng))
         maps = pool_maps((before[:BATCH_SIZE], last[:BATCH_SIZE]))
-        scores = _label_scores(adapter, features.probabilities[batch[:BATCH_SIZE]], maps)
+        scores = head(probabilities[batch[:BATCH_SIZE]], maps)
         logits = student.photo_logits_of_maps(last[BATCH_SIZE:]) / temperature
-        original = features.probabilities[others][:, : logits.shape[1]]
+        original = probabilities[others][:, : logits.shape[1]]
         loss = functional.cross_entropy(scores, classes[drawn]) + functional.cross_entropy(logits, original)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if step % EVALUATION_INTERVAL == 0:
-            current = _validation_loss(student, pixels, features, validation, adapter)
+            current = _validation_loss(student, images, probabilities, validation, head)
             waited = 0 if current < best_loss else waited + 1
             if current < best_loss:
                 best, best_loss = copy.deepcopy(student), current
@@ -106,18 +108,28 @@ def _augment(pixels: Tensor, rng: torch.Generator) -> Tensor:
     return random_shift_flip(pixels, flipped, SHIFT, rng)
 
 
-def _label_scores(adapter: ShopAdapter, probabilities: Tensor, maps: Tensor) -> Tensor:
-    """Return the adapter's scores of the labels (n, K), for feature maps (n, d)."""
-    return adapter.scores(probabilities, adapter.embed(maps))[:, :-1]
+class _Head:
+    """An adapter's head with gradients: `ShopAdapter.scores` of the labels, without the column of none."""
+
+    def __init__(self, adapter: ShopAdapter) -> None:
+        self._centre, self._spread = torch.from_numpy(adapter.centre), torch.from_numpy(adapter.spread)
+        self._translation = torch.from_numpy(adapter.translation)
+        self._weight, self._bias = torch.from_numpy(adapter.weight), torch.from_numpy(adapter.bias)
+
+    def __call__(self, probabilities: Tensor, maps: Tensor) -> Tensor:
+        """Return logits (n, K), for the original network's probabilities (n, S + 1) and feature maps (n, d)."""
+        embeddings = functional.normalize((maps - self._centre) / self._spread, dim=1)
+        prior = (probabilities @ self._translation).clamp(MIN_PROBABILITY, 1).log()
+        return (prior + embeddings @ self._weight + self._bias)[:, :-1]
 
 
 @torch.no_grad()
 def _validation_loss(
-    network: Network, pixels: Tensor, features: Features, validation: LabelledExamples, adapter: ShopAdapter
+    network: Network, images: Tensor, probabilities: Tensor, validation: LabelledExamples, head: _Head
 ) -> float:
     known = validation.classes < len(validation.labels)
     photos, classes = torch.from_numpy(validation.photos[known]), torch.from_numpy(validation.classes[known])
     if not len(photos):
         return 0.0
-    maps = pool_maps(network.maps(pixels[photos]))
-    return float(functional.cross_entropy(_label_scores(adapter, features.probabilities[photos], maps), classes))
+    maps = pool_maps(network.maps(images[photos]))
+    return float(functional.cross_entropy(head(probabilities[photos], maps), classes))

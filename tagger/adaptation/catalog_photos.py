@@ -7,8 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from tagger.adaptation.settings import AdaptSettings
 from tagger.catalog import source
@@ -43,9 +42,9 @@ class CatalogPhotos:
     """Product images, kept only for fine-tuning the backbone."""
 
     @property
-    def pixels(self) -> Tensor:
+    def pixels(self) -> NDArray[np.uint8]:
         """The product images, uint8 (n, 1, 28, 28)."""
-        return torch.from_numpy(np.stack([product.pixels for product in self.products])[:, None])
+        return np.stack([product.pixels for product in self.products])[:, None]
 
 
 def read_catalog(
@@ -99,8 +98,8 @@ def check_catalog(catalog: CatalogPhotos, settings: AdaptSettings) -> list[str]:
     probabilities = catalog.features.probabilities
     foreign = float(probabilities[:, -1].mean())
     mean = probabilities[:, :-1].mean(0)
-    mean = mean / mean.sum().clamp_min(1e-9)
-    effective = float(torch.special.entr(mean).sum().exp())
+    shares = mean[mean > 0] / max(float(mean.sum()), 1e-9)
+    effective = float(np.exp(-(shares * np.log(shares)).sum()))
     if settings.labels is None and not settings.force:
         _refuse_unsuitable(settings.catalog, len(catalog.items), foreign)
     reasons = []

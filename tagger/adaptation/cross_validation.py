@@ -5,14 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from sklearn.model_selection import StratifiedGroupKFold
-from torch import Tensor
-from torch.nn import functional
 
 from tagger.adaptation.examples import LabelledExamples
 from tagger.adaptation.fit import STRENGTHS, balanced_subset, fit_adapter, fit_heads, head_probabilities
-from tagger.arrays import Classes
+from tagger.arrays import Classes, Float32s, softmax
 from tagger.inference.predictor import Features
 from tagger.metrics.calibration import fit_temperature
 from tagger.models.adapter import MIN_PROBABILITY
@@ -28,7 +25,7 @@ class CrossValidation:
     """The best strength of regularisation, and the out-of-fold probabilities of the labelled photos."""
 
     strength: float
-    probabilities: Tensor
+    probabilities: Float32s
     """Probabilities (l, K + 1) by adapters that were fitted without the product of the photo; zeros for photos in no fold."""
     validated: Classes
     """Indices, among the labelled photos (l,), of those that were in a fold; the only product of its class is in none."""
@@ -47,12 +44,12 @@ def cross_validate(
         return None
     features_of_folds = [features_without(left_out) for left_out in folds]
     strength = _best_strength(features_of_folds, examples, folds)
-    probabilities = torch.zeros(len(examples.photos), len(examples.labels) + 1)
+    probabilities = np.zeros((len(examples.photos), len(examples.labels) + 1), np.float32)
     for features, left_out in zip(features_of_folds, folds, strict=True):
         rest = examples.take(np.setdiff1d(np.arange(len(examples.photos)), left_out))
         adapter = fit_adapter(features, rest, strength, cautious)
-        photos = torch.from_numpy(examples.photos[left_out])
-        probabilities[torch.from_numpy(left_out)] = adapter.predict(features.probabilities[photos], features.maps[photos])
+        photos = examples.photos[left_out]
+        probabilities[left_out] = adapter.predict(features.probabilities[photos], features.maps[photos])
     return CrossValidation(strength, probabilities, np.sort(np.concatenate(folds)))
 
 
@@ -79,23 +76,24 @@ def _best_strength(features_of_folds: Sequence[Features], examples: LabelledExam
     """Return the strength of regularisation whose heads alone have the lowest out-of-fold loss."""
     used = np.zeros(len(examples.photos), bool)
     used[balanced_subset(examples.classes, MAX_STRENGTH_EXAMPLES)] = True
-    probabilities: list[list[Tensor]] = [[] for _ in STRENGTHS]
+    probabilities: list[list[Float32s]] = [[] for _ in STRENGTHS]
     truth = []
     for features, left_out in zip(features_of_folds, folds, strict=True):
         rest = examples.take(np.setdiff1d(np.flatnonzero(used), left_out))
         validation = examples.take(left_out[used[left_out]])
-        truth.append(torch.from_numpy(validation.classes))
+        truth.append(validation.classes)
         for of_strength, adapter in zip(probabilities, fit_heads(features, rest, STRENGTHS), strict=True):
-            of_strength.append(head_probabilities(adapter, features, torch.from_numpy(validation.photos)))
-    losses = [_loss(torch.cat(of_strength), torch.cat(truth)) for of_strength in probabilities]
+            of_strength.append(head_probabilities(adapter, features, validation.photos))
+    losses = [_loss(np.concatenate(of_strength), np.concatenate(truth)) for of_strength in probabilities]
     return STRENGTHS[losses.index(min(losses))]
 
 
-def _loss(probabilities: Tensor, truth: Tensor) -> float:
+def _loss(probabilities: Float32s, truth: Classes) -> float:
     """Return the mean over the classes of the cross-entropy of probabilities (m, K + 1) for true classes (m,).
 
     At the temperature with the lowest loss, as the bundle is calibrated later: else confidence would decide on the strength.
     """
-    logits = probabilities.clamp_min(MIN_PROBABILITY).log()
-    losses = functional.cross_entropy(logits / fit_temperature(logits, truth), truth, reduction="none")
-    return float(torch.stack([losses[truth == label].mean() for label in set(truth.tolist())]).mean())
+    logits = np.log(np.maximum(probabilities, MIN_PROBABILITY))
+    chosen = softmax(logits / fit_temperature(logits, truth))[np.arange(len(truth)), truth]
+    losses = -np.log(np.maximum(chosen, np.finfo(np.float32).tiny), dtype=np.float64)
+    return float(np.mean([losses[truth == label].mean() for label in np.unique(truth)]))

@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tagger.adaptation.settings import OtherLabels
-from tagger.arrays import Classes
+from tagger.arrays import Classes, Float32s
 from tagger.catalog.label_table import NONE, LabelledPhoto, canonical_labels, first_few, spelling_notes
 from tagger.errors import DatasetError
 from tagger.models.neighbours import same_looking
@@ -50,7 +49,7 @@ def build_examples(
     indices: Sequence[int],
     rows: Sequence[LabelledPhoto],
     bundle_labels: Sequence[str],
-    embeddings: Tensor,
+    embeddings: Float32s,
     tags: Sequence[str],
     other_labels: OtherLabels | None,
 ) -> ExamplesAndNotes:

@@ -11,15 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
+from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from tagger.adaptation.examples import LabelledExamples
 from tagger.adaptation.label_spreading import SELF_WEIGHT, spread_labels
-from tagger.arrays import Classes
+from tagger.arrays import Classes, Float32s, softmax
 from tagger.inference.predictor import Features
-from tagger.models.adapter import BLOCK, MIN_PROBABILITY, ShopAdapter, apply_temperature, centre_and_spread
+from tagger.models.adapter import BLOCK, MIN_PROBABILITY, ShopAdapter, apply_temperature, centre_and_spread, logit
 
 CAUTIOUS_SELF_WEIGHT = 2.0
 """Weight of a photo's own probabilities in label spreading where neighbours are unreliable."""
@@ -37,6 +36,9 @@ STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 DEFAULT_STRENGTH = 1e-3
 """Strength where cross-validation is not possible, or has not been done yet."""
 
+STOPPING = {"maxiter": 60, "ftol": 1e-9, "gtol": 1e-7}
+"""Where the optimiser of a head stops: iterations, relative change of the loss, greatest component of the gradient."""
+
 MAX_MEMORY = 10_000
 """Maximum number of photos that an adapter remembers: else its file and the time per photo would grow with a shop's labels."""
 
@@ -51,8 +53,9 @@ def fit_adapter(
     adapter = _without_head(features, examples) if examples is None else fit_head(features, examples, strength)
     self_weight = CAUTIOUS_SELF_WEIGHT if cautious else SELF_WEIGHT
     smoothed = spread_labels(head_probabilities(adapter, features), features.neighbours, examples, self_weight)
-    kept = torch.from_numpy(balanced_subset(smoothed.argmax(1).numpy(), MAX_MEMORY))
-    return replace(adapter, memory=adapter.embed(features.maps, kept).half(), memory_probabilities=smoothed[kept].half())
+    kept = balanced_subset(smoothed.argmax(1), MAX_MEMORY)
+    memory = adapter.embed(features.maps, kept).astype(np.float16)
+    return replace(adapter, memory=memory, memory_probabilities=smoothed[kept].astype(np.float16))
 
 
 def fit_head(features: Features, examples: LabelledExamples, strength: float) -> ShopAdapter:
@@ -84,12 +87,12 @@ def confidence_keeping_temperature(features: Features, adapter: ShopAdapter) -> 
     The mean over neighbours lowers confidence, and without labels nothing shows that the accuracy has changed. Found by
     bisection within 0.1..10.
     """
-    wanted = float(features.probabilities[:, :-1].amax(1).mean())
+    wanted = float(features.probabilities[:, :-1].max(1).mean())
     probabilities = adapter.predict(features.probabilities, features.maps)
     low, high = 0.1, 10.0
     for _ in range(40):
         middle = float((low * high) ** 0.5)
-        confidence = float(apply_temperature(probabilities, middle)[:, :-1].amax(1).mean())
+        confidence = float(apply_temperature(probabilities, middle)[:, :-1].max(1).mean())
         low, high = (middle, high) if confidence > wanted else (low, middle)
     return float((low * high) ** 0.5)
 
@@ -102,23 +105,26 @@ def _without_head(features: Features, examples: LabelledExamples | None) -> Shop
     return ShopAdapter(
         centre=centre,
         spread=spread,
-        translation=torch.eye(outputs) if examples is None else fit_translation(features.probabilities, examples),
-        weight=torch.zeros(d, outputs),
-        bias=torch.zeros(outputs),
-        memory=torch.zeros(0, d, dtype=torch.float16),
-        memory_probabilities=torch.zeros(0, outputs, dtype=torch.float16),
+        translation=np.eye(outputs, dtype=np.float32)
+        if examples is None
+        else fit_translation(features.probabilities, examples),
+        weight=np.zeros((d, outputs), np.float32),
+        bias=np.zeros(outputs, np.float32),
+        memory=np.zeros((0, d), np.float16),
+        memory_probabilities=np.zeros((0, outputs), np.float16),
     )
 
 
-def head_probabilities(adapter: ShopAdapter, features: Features, photos: Tensor | None = None) -> Tensor:
+def head_probabilities(adapter: ShopAdapter, features: Features, photos: Classes | None = None) -> Float32s:
     """Return the probabilities (n, K + 1) of the head alone for a catalog's photos, or for those with these indices (m,)."""
-    blocks = torch.split(torch.arange(len(features.maps)) if photos is None else photos, BLOCK)
-    return torch.cat(
+    chosen = np.arange(len(features.maps)) if photos is None else photos
+    blocks = np.split(chosen, range(BLOCK, len(chosen), BLOCK))
+    return np.concatenate(
         [adapter.head_probabilities(features.probabilities[block], adapter.embed(features.maps, block)) for block in blocks]
     )
 
 
-def fit_translation(probabilities: Tensor, examples: LabelledExamples) -> Tensor:
+def fit_translation(probabilities: Float32s, examples: LabelledExamples) -> Float32s:
     """Return the probability of each label of the shop given one of the network, (S + 1, K + 1), for probabilities (n, S + 1).
 
     Bayes' rule with equal priors of all labels; the likelihoods are the network's mean probabilities on the labelled photos of
@@ -128,15 +134,16 @@ def fit_translation(probabilities: Tensor, examples: LabelledExamples) -> Tensor
     sources = probabilities.shape[1]
     columns = []
     for label, known in enumerate((*examples.known, sources - 1)):
-        of_label = probabilities[torch.from_numpy(examples.photos[examples.classes == label])]
+        of_label = probabilities[examples.photos[examples.classes == label]]
         counts, weight = of_label.sum(0), float(len(of_label))
         if known >= 0:
-            counts = counts + PRIOR_COUNT * functional.one_hot(torch.tensor(known), sources)
+            counts = counts + PRIOR_COUNT * np.eye(sources, dtype=np.float32)[known]
             weight += PRIOR_COUNT
         # A label of the shop's own whose photos are all left out of a fold gets a uniform distribution.
-        columns.append(counts / weight if weight else torch.full((sources,), 1 / sources))
-    likelihood = torch.stack(columns, 1) + MIN_PROBABILITY
-    return likelihood / likelihood.sum(1, keepdim=True)
+        columns.append(counts / weight if weight else np.full(sources, 1 / sources, np.float32))
+    likelihood = np.stack(columns, 1) + MIN_PROBABILITY
+    translation: Float32s = likelihood / likelihood.sum(1, keepdims=True)
+    return translation
 
 
 def fit_heads(features: Features, examples: LabelledExamples, strengths: Sequence[float]) -> Iterator[ShopAdapter]:
@@ -145,31 +152,30 @@ def fit_heads(features: Features, examples: LabelledExamples, strengths: Sequenc
     The head is a softmax over the labels, and where photos are labelled as none of them, a logistic regression of that.
     """
     adapter = _without_head(features, examples)
-    indices, labels = with_pseudo_labels(features.probabilities, examples)
-    photos, classes = torch.from_numpy(indices), torch.from_numpy(labels)
-    translated = (features.probabilities[photos] @ adapter.translation).clamp(MIN_PROBABILITY, 1)
+    photos, classes = with_pseudo_labels(features.probabilities, examples)
+    translated = (features.probabilities[photos] @ adapter.translation).clip(MIN_PROBABILITY, 1)
     embeddings = adapter.embed(features.maps, photos)
     none = classes == len(examples.labels)
     inputs = embeddings[~none] if none.any() else embeddings
-    offset = translated[~none, :-1].log()
+    offset = np.log(translated[~none, :-1])
     for strength in strengths:
-        weight, bias = adapter.weight.clone(), adapter.bias.clone()
+        weight, bias = adapter.weight.copy(), adapter.bias.copy()
         weight[:, :-1], bias[:-1] = _fit_softmax_regression(inputs, offset, classes[~none], strength)
         if none.any() and not none.all():
-            binary_offset = torch.stack([torch.zeros(len(photos)), torch.logit(translated[:, -1], MIN_PROBABILITY)], 1)
-            weights, biases = _fit_softmax_regression(embeddings, binary_offset, none.long(), strength)
+            binary_offset = np.stack([np.zeros(len(photos), np.float32), logit(translated[:, -1])], 1)
+            weights, biases = _fit_softmax_regression(embeddings, binary_offset, none.astype(np.int64), strength)
             weight[:, -1], bias[-1] = weights[:, 1] - weights[:, 0], biases[1] - biases[0]
         yield replace(adapter, weight=weight, bias=bias)
 
 
-def with_pseudo_labels(probabilities: Tensor, examples: LabelledExamples) -> tuple[Classes, Classes]:
+def with_pseudo_labels(probabilities: Float32s, examples: LabelledExamples) -> tuple[Classes, Classes]:
     """Return the indices and classes of the labelled photos, and of pseudo-labelled ones for labels that have few."""
     photos, classes = [examples.photos], [examples.classes]
     unlabelled = np.setdiff1d(np.arange(len(probabilities)), examples.photos)
     for label, known in enumerate(examples.known):
         wanted = PSEUDO_LABELS - int((examples.classes == label).sum())
         if known >= 0 and wanted > 0 and len(unlabelled):
-            confidence = probabilities[unlabelled, known].numpy()
+            confidence = probabilities[unlabelled, known]
             order = np.argsort(-confidence, kind="stable")
             order = order[confidence[order] >= PSEUDO_LABEL_CONFIDENCE]
             # Evenly spaced: the less confident ones tell more of where the label ends than the most confident.
@@ -179,27 +185,29 @@ def with_pseudo_labels(probabilities: Tensor, examples: LabelledExamples) -> tup
     return np.concatenate(photos), np.concatenate(classes)
 
 
-def _fit_softmax_regression(inputs: Tensor, offset: Tensor, classes: Tensor, strength: float) -> tuple[Tensor, Tensor]:
+def _fit_softmax_regression(inputs: Float32s, offset: Float32s, classes: Classes, strength: float) -> tuple[Float32s, Float32s]:
     """Return the weights (d, c) and biases (c,) of a multinomial logistic regression with an offset.
 
     Minimises, for inputs (n, d), logits (n, c) that are added as offset, and classes (n,), the mean over the classes that occur
-    of the cross-entropy, plus `strength` times the squared weights and biases.
+    of the cross-entropy, plus `strength` times the squared weights and biases. L-BFGS (Liu and Nocedal 1989).
     """
-    outputs = offset.shape[1]
-    counts = torch.bincount(classes, minlength=outputs)
-    sample_weights = 1 / counts[classes]
+    count, (d, outputs) = len(inputs), (inputs.shape[1], offset.shape[1])
+    sample_weights = 1 / np.bincount(classes, minlength=outputs)[classes]
     # Normalised, so that the same strength regularises as much whatever the number of classes.
-    sample_weights = sample_weights / sample_weights.sum()
-    weight = torch.zeros(inputs.shape[1], outputs, requires_grad=True)
-    bias = torch.zeros(outputs, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=60, line_search_fn="strong_wolfe")
+    sample_weights = (sample_weights / sample_weights.sum()).astype(np.float32)
+    rows = np.arange(count)
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        losses = functional.cross_entropy(offset + inputs @ weight + bias, classes, reduction="none")
-        loss = (sample_weights * losses).sum() + strength * (weight.square().sum() + bias.square().sum())
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
+    def loss_and_gradient(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        parameters = flat.astype(np.float32).reshape(d + 1, outputs)
+        probabilities = softmax(offset + inputs @ parameters[:-1] + parameters[-1])
+        chosen = np.maximum(probabilities[rows, classes], np.finfo(np.float32).tiny)
+        loss = -float(sample_weights @ np.log(chosen)) + strength * float(flat @ flat)
+        probabilities[rows, classes] -= 1
+        errors = probabilities * sample_weights[:, None]
+        gradient = np.concatenate([inputs.T @ errors, errors.sum(0, keepdims=True)])
+        return loss, gradient.ravel().astype(np.float64) + 2 * strength * flat
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return weight.detach(), bias.detach()
+    start = np.zeros((d + 1) * outputs)
+    solution = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options=STOPPING).x
+    parameters = solution.astype(np.float32).reshape(d + 1, outputs)
+    return parameters[:-1], parameters[-1]

@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from tagger.adaptation.catalog_photos import CatalogPhotos
 from tagger.adaptation.cross_validation import CrossValidation
 from tagger.adaptation.examples import LabelledExamples
+from tagger.arrays import Float32s
 from tagger.catalog.label_table import first_few
 from tagger.metrics.calibration import MIN_CALIBRATION_PHOTOS, fit_temperature, threshold_at_precision
 from tagger.metrics.rounding import rounded
@@ -46,7 +45,7 @@ class SuspectLabel:
     confidence: float
 
 
-def predicted_labels(probabilities: Tensor, labels: Sequence[str]) -> list[str]:
+def predicted_labels(probabilities: Float32s, labels: Sequence[str]) -> list[str]:
     """Return the label of the greatest probability in each row (n, labels + 1); the last column, none of them, is ignored."""
     return [labels[number] for number in probabilities[:, :-1].argmax(1).tolist()]
 
@@ -62,7 +61,7 @@ def few_labels_notes(examples: LabelledExamples) -> list[str]:
     return [f"Few labelled photos, so label more: {first_few(few, 20)}."] if few else []
 
 
-def groups_of_labels(card: Card, probabilities: Tensor, examples: LabelledExamples) -> dict[str, str]:
+def groups_of_labels(card: Card, probabilities: Float32s, examples: LabelledExamples) -> dict[str, str]:
     """Return the group of each label.
 
     A label of the bundle keeps its group. Another one gets the group to which its photos, by the network's probabilities
@@ -74,8 +73,8 @@ def groups_of_labels(card: Card, probabilities: Tensor, examples: LabelledExampl
         if label in card.groups:
             groups[label] = card.groups[label]
             continue
-        mean = probabilities[torch.from_numpy(examples.photos[examples.classes == number])].mean(0)
-        sums = {group: float(mean[:-1][torch.tensor([other == group for other in known])].sum()) for group in known}
+        mean = probabilities[examples.photos[examples.classes == number]].mean(0)
+        sums = {group: float(mean[:-1][[other == group for other in known]].sum()) for group in known}
         best = max(sums, key=lambda group: sums[group])
         groups[label] = best if sums[best] > 0.5 else "other"
     return groups
@@ -83,18 +82,16 @@ def groups_of_labels(card: Card, probabilities: Tensor, examples: LabelledExampl
 
 def calibrated_card(card: Card, parent: Card, validation: CrossValidation, examples: LabelledExamples) -> Card:
     """Return the card with a temperature and, given enough labels, thresholds from the cross-validated probabilities."""
-    validated = torch.from_numpy(validation.validated)
-    truth = torch.from_numpy(examples.classes)[validated]
-    temperature = fit_temperature(validation.probabilities[validated].clamp_min(1e-9).log(), truth)
+    validated = validation.validated
+    truth = examples.classes[validated]
+    temperature = fit_temperature(np.log(np.maximum(validation.probabilities[validated], 1e-9)), truth)
     card = replace(card, adapter_temperature=temperature)
     if len(validated) < MIN_CALIBRATION_PHOTOS:
         return card
-    probabilities = apply_temperature(validation.probabilities[validated], temperature)[:, :-1].numpy()
-    thresholds = {
-        precision: threshold_at_precision(float(precision), probabilities, truth.numpy()) for precision in parent.precisions
-    }
+    probabilities = apply_temperature(validation.probabilities[validated], temperature)[:, :-1]
+    thresholds = {precision: threshold_at_precision(float(precision), probabilities, truth) for precision in parent.precisions}
     default = str(parent.recipe.get("threshold_precision", 0.95))
-    fallback = threshold_at_precision(0.95, probabilities, truth.numpy())
+    fallback = threshold_at_precision(0.95, probabilities, truth)
     return replace(card, precisions=thresholds, min_confidence=thresholds.get(default, fallback))
 
 
@@ -121,7 +118,7 @@ def measure_gains(
             before = bootstrap_interval((old == truth)[chosen].tolist(), groups)
             after = bootstrap_interval((new == truth)[chosen].tolist(), groups)
             gains.append(AccuracyGain(label, len(chosen), before, after))
-    confidences = probabilities[:, :-1].amax(1).tolist()
+    confidences = probabilities[:, :-1].max(1).tolist()
     suspects = [
         SuspectLabel(catalog.items[photo].path, str(label), str(predicted), confidence)
         for photo, label, predicted, confidence in zip(photos, truth, new, confidences, strict=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from tagger.arrays import Float32s
 from tagger.inference.device import resolve_device
 from tagger.models.adapter import NEIGHBOURS, embed_maps
 from tagger.models.bundle import Bundle
@@ -60,16 +62,16 @@ class Predictor:
         probabilities = np.empty((len(images), len(self._card.labels)), np.float32)
         for indices, features in self._batches(images):
             if self._adapter is None:
-                probabilities[indices] = features.probabilities[: len(indices), :-1].numpy()
+                probabilities[indices] = features.probabilities[: len(indices), :-1]
             else:
                 adapted = self._adapter.predict(features.probabilities, features.maps, self._card.adapter_temperature)
-                probabilities[indices] = adapted[: len(indices), :-1].numpy()
+                probabilities[indices] = adapted[: len(indices), :-1]
         return probabilities
 
     def extract(self, images: Sequence[ProductImage]) -> "Features":
         """Return the features of n product images by the network alone, without an adapter."""
-        probabilities = torch.zeros(len(images), len(self._card.network_groups) + 1)
-        maps = torch.zeros(len(images), pooled_size(self._network))
+        probabilities = np.zeros((len(images), len(self._card.network_groups) + 1), np.float32)
+        maps = np.zeros((len(images), pooled_size(self._network)), np.float32)
         for indices, features in self._batches(images):
             probabilities[indices], maps[indices] = features.probabilities[: len(indices)], features.maps[: len(indices)]
         return Features(probabilities, maps)
@@ -113,22 +115,32 @@ class Predictor:
         never_worn = torch.tensor([group in NEVER_WORN for group in self._card.network_groups.values()])
         labels = features.probabilities.cpu()[:, : len(never_worn)].clone()
         labels[worn[:, None] & never_worn] = 0
-        return Features(torch.cat([labels, (1 - labels.sum(1, keepdim=True)).clamp_min(0)], 1), features.maps.cpu())
+        whole = torch.cat([labels, (1 - labels.sum(1, keepdim=True)).clamp_min(0)], 1)
+        return Features(whole.numpy(), features.maps.cpu().numpy())
 
 
 @dataclass(frozen=True)
 class Features:
     """The output of a network for n images: probabilities and pooled feature maps."""
 
-    probabilities: Tensor
+    probabilities: Float32s
     """Calibrated probabilities, float32 (n, labels + 1); the last column is none of the labels."""
-    maps: Tensor
+    maps: Float32s
     """Pooled feature maps as `pool_maps` returns them, float32 (n, d), averaged over the views."""
+    embeddings: NDArray[np.uint8] | None = None
+    """The packed evidence of a bundle with a backbone, uint8 (n, E)."""
 
     @cached_property
     def neighbours(self) -> Neighbours:
         """The `NEIGHBOURS` nearest neighbours of each image; computed once."""
         return nearest(embed_maps(self.maps), NEIGHBOURS)
+
+
+class NetworkOutput(NamedTuple):
+    """Probabilities (n, classes) and pooled feature maps (n, d) of n images, averaged over the views, on the device."""
+
+    probabilities: Tensor
+    maps: Tensor
 
 
 def pool_maps(maps: tuple[Tensor, Tensor]) -> Tensor:
@@ -143,7 +155,7 @@ def pooled_size(network: Network) -> int:
     return before * POOLED_SIDES[0] ** 2 + last * POOLED_SIDES[1] ** 2
 
 
-def native_features(network: Network, pixels: Tensor, temperature: float) -> Features:
+def native_features(network: Network, pixels: Tensor, temperature: float) -> NetworkOutput:
     """Return the features of images in Fashion-MNIST's own format, uint8 (n, 1, 28, 28); every column is a class.
 
     They are averaged over each image and its horizontal flip for a network with a head for photos, which is trained on both; a
@@ -153,7 +165,7 @@ def native_features(network: Network, pixels: Tensor, temperature: float) -> Fea
     return _mean_features(network, network.logits_of_maps, views, temperature)
 
 
-def photo_features(network: Network, pixels: Tensor, temperature: float) -> Features:
+def photo_features(network: Network, pixels: Tensor, temperature: float) -> NetworkOutput:
     """Return the photo head's features of photos' cuts, uint8 (n, 1, 28, 28), averaged over the four `photo_views`."""
     return _mean_features(network, network.photo_logits_of_maps, photo_views(pixels), temperature)
 
@@ -181,10 +193,10 @@ def photo_views(pixels: Tensor) -> tuple[Tensor, ...]:
 
 def _mean_features(
     network: Network, logits: Callable[[Tensor], Tensor], views: Sequence[Tensor], temperature: float
-) -> Features:
+) -> NetworkOutput:
     maps = [network.maps(view) for view in views]
     probabilities = [torch.softmax(logits(last).float() / temperature, dim=1) for _, last in maps]
-    return Features(torch.stack(probabilities).mean(0), torch.stack([pool_maps(view) for view in maps]).mean(0))
+    return NetworkOutput(torch.stack(probabilities).mean(0), torch.stack([pool_maps(view) for view in maps]).mean(0))
 
 
 def smaller(pixels: Tensor) -> Tensor:

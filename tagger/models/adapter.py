@@ -9,10 +9,12 @@ probabilities. The module knows no files and no devices.
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any, TypeAlias
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger.arrays import Classes, Float32s, largest, softmax
 
 NEIGHBOURS = 10
 """Greatest number of remembered photos that a prediction takes in."""
@@ -27,7 +29,12 @@ MIN_PROBABILITY = 1e-4
 """Lower bound of probabilities whose logarithm becomes a feature."""
 
 BLOCK = 1_024
-"""Photos computed at once, so that memory grows with the photos alone and not with photos times remembered ones."""
+"""Photos embedded at once, so that memory grows with the photos alone."""
+
+ROWS = 64
+"""Photos predicted at once, filled up with zeros: for another number of rows a matrix product may sum in another order."""
+
+Float16s: TypeAlias = NDArray[np.float16]
 
 PREFIX = "shop."
 """Prefix of the adapter's tensors in a bundle's file, which holds the network's too."""
@@ -43,19 +50,19 @@ class ShopAdapter:
     Of K + 1 or S + 1 columns the last one is "none of the labels".
     """
 
-    centre: Tensor
+    centre: Float32s
     """Mean of the catalog's feature maps (d,)."""
-    spread: Tensor
+    spread: Float32s
     """Their standard deviations (d,), positive."""
-    translation: Tensor
+    translation: Float32s
     """Probability of each label of the shop given a label of the network, (S + 1, K + 1); each row sums to 1."""
-    weight: Tensor
+    weight: Float32s
     """Weights of the linear head (d, K + 1): logits of the labels, and of none against all labels."""
-    bias: Tensor
+    bias: Float32s
     """Biases of the head (K + 1,)."""
-    memory: Tensor
+    memory: Float16s
     """Embeddings of the remembered photos (n, d), float16, as `embed` makes them."""
-    memory_probabilities: Tensor
+    memory_probabilities: Float16s
     """Probabilities of the labels of each remembered photo (n, K + 1), float16."""
 
     def __post_init__(self) -> None:
@@ -73,7 +80,7 @@ class ShopAdapter:
             raise ValueError("the shapes of the adapter's translation, memory and labels do not fit each other")
 
     @classmethod
-    def of_tensors(cls, tensors: Mapping[str, Tensor]) -> "ShopAdapter | None":
+    def of_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "ShopAdapter | None":
         """Return the adapter among a file's tensors, or None if they hold none; raises `ValueError` if it is incomplete."""
         own = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
         if not own:
@@ -84,75 +91,102 @@ class ShopAdapter:
             raise ValueError(f"tensors of the adapter are missing or unknown: {', '.join(sorted(wrong))}")
         return cls(**{names[stored]: tensor for stored, tensor in own.items()})
 
-    def tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the tensors by their names in a bundle's file, as `of_tensors` reads them."""
         return {
-            PREFIX + STORED_NAMES.get(field.name, field.name): getattr(self, field.name).contiguous() for field in fields(self)
+            PREFIX + STORED_NAMES.get(field.name, field.name): np.ascontiguousarray(getattr(self, field.name))
+            for field in fields(self)
         }
 
-    def embed(self, maps: Tensor, photos: Tensor | None = None) -> Tensor:
+    def embed(self, maps: Float32s, photos: Classes | None = None) -> Float32s:
         """Return embeddings of length 1, float32 (n, d), of feature maps (n, d) standardized by the catalog's.
 
-        With `photos`, indices int64 (m,), the embeddings of these photos alone (m, d), without a copy of their maps.
+        With `photos`, indices (m,), the embeddings of these photos alone (m, d), without a copy of their maps.
         """
         return _embed(maps, self.centre, self.spread, photos)
 
-    def scores(self, probabilities: Tensor, embeddings: Tensor) -> Tensor:
+    def scores(self, probabilities: Float32s, embeddings: Float32s) -> Float32s:
         """Return the head's logits (n, K + 1), for the network's probabilities (n, S + 1) and embeddings (n, d).
 
         The last column is the logit of none of the labels against all of them.
         """
-        translated = (probabilities @ self.translation).clamp(MIN_PROBABILITY, 1)
-        prior = torch.cat([translated[:, :-1].log(), torch.logit(translated[:, -1:], MIN_PROBABILITY)], 1)
-        return prior + (embeddings @ self.weight + self.bias)
+        translated = (probabilities @ self.translation).clip(MIN_PROBABILITY, 1)
+        prior = np.concatenate([np.log(translated[:, :-1]), logit(translated[:, -1:])], 1)
+        scores: Float32s = prior + (embeddings @ self.weight + self.bias)
+        return scores
 
-    def head_probabilities(self, probabilities: Tensor, embeddings: Tensor) -> Tensor:
+    def head_probabilities(self, probabilities: Float32s, embeddings: Float32s) -> Float32s:
         """Return probabilities (n, K + 1) without the memory, for the network's (n, S + 1) and embeddings (n, d)."""
         scores = self.scores(probabilities, embeddings)
-        none = scores[:, -1:].sigmoid()
-        return torch.cat([(1 - none) * scores[:, :-1].softmax(1), none], 1)
+        none = np.exp(-np.logaddexp(0, -scores[:, -1:]))  # the logistic function, without overflow
+        return np.concatenate([(1 - none) * softmax(scores[:, :-1]), none], 1)
 
-    def predict(self, probabilities: Tensor, maps: Tensor, temperature: float = 1.0) -> Tensor:
+    def predict(self, probabilities: Float32s, maps: Float32s, temperature: float = 1.0) -> Float32s:
         """Return probabilities float32 (n, K + 1), for the network's probabilities (n, S + 1) and maps (n, d).
 
-        Rows sum to 1; `temperature` divides the logarithms.
+        Rows sum to 1; `temperature` divides the logarithms. A photo gets the same probabilities, to the bit, whatever the
+        number of photos and its place among them.
         """
-        blocks = zip(torch.split(probabilities, BLOCK), torch.split(maps, BLOCK), strict=True)
-        return torch.cat([self._predict_block(*block, temperature) for block in blocks])
+        predicted = np.empty((len(maps), self.translation.shape[1]), np.float32)
+        for start in range(0, len(maps), ROWS):
+            block = slice(start, start + ROWS)
+            rows = self._predict_block(_filled(probabilities[block]), _filled(maps[block]), temperature)
+            predicted[block] = rows[: len(maps) - start]
+        return predicted
 
-    def _predict_block(self, probabilities: Tensor, maps: Tensor, temperature: float) -> Tensor:
+    def _predict_block(self, probabilities: Float32s, maps: Float32s, temperature: float) -> Float32s:
         embeddings = self.embed(maps)
         own = self.head_probabilities(probabilities, embeddings)
-        cosines, nearest = (embeddings @ self._memory.T).topk(min(NEIGHBOURS, len(self.memory)), 1)
-        weights = ((cosines - 1) / WIDTH).exp()
-        remembered = (weights[:, :, None] * self.memory_probabilities[nearest].float()).sum(1)
-        return apply_temperature((OWN * own + remembered) / (OWN + weights.sum(1, keepdim=True)), temperature)
+        cosines, nearest = largest(embeddings @ self._memory.T, NEIGHBOURS)
+        weights = np.exp((cosines - 1) / WIDTH)
+        remembered = (weights[:, :, None] * self.memory_probabilities[nearest]).sum(1)
+        return apply_temperature((OWN * own + remembered) / (OWN + weights.sum(1, keepdims=True)), temperature)
 
     @cached_property
-    def _memory(self) -> Tensor:
+    def _memory(self) -> Float32s:
         """The memory as float32, converted once and not with every batch."""
-        return self.memory.float()
+        return self.memory.astype(np.float32)
 
 
-def centre_and_spread(maps: Tensor) -> tuple[Tensor, Tensor]:
+def centre_and_spread(maps: Float32s) -> tuple[Float32s, Float32s]:
     """Return the mean and the standard deviation, positive, of each column of a catalog's feature maps (n, d)."""
-    return maps.mean(0), maps.std(0, correction=0) + 1e-6
+    centre, squares = maps.mean(0, dtype=np.float64), np.zeros(maps.shape[1])
+    for start in range(0, len(maps), BLOCK):
+        squares += np.square(maps[start : start + BLOCK] - centre).sum(0)
+    return centre.astype(np.float32), (np.sqrt(squares / len(maps)) + 1e-6).astype(np.float32)
 
 
-def embed_maps(maps: Tensor) -> Tensor:
+def embed_maps(maps: Float32s) -> Float32s:
     """Return the embeddings of a catalog's own feature maps (n, d), as an adapter fitted to that catalog makes them."""
     return _embed(maps, *centre_and_spread(maps))
 
 
-def _embed(maps: Tensor, centre: Tensor, spread: Tensor, photos: Tensor | None = None) -> Tensor:
-    embeddings = torch.empty(len(maps) if photos is None else len(photos), maps.shape[1])
+def _embed(maps: Float32s, centre: Float32s, spread: Float32s, photos: Classes | None = None) -> Float32s:
+    embeddings = np.empty((len(maps) if photos is None else len(photos), maps.shape[1]), np.float32)
     for start in range(0, len(embeddings), BLOCK):
         block = slice(start, start + BLOCK)
-        rows = maps[block] if photos is None else maps[photos[block]]
-        embeddings[block] = functional.normalize((rows.float() - centre) / spread, dim=1)
+        standardized = ((maps[block] if photos is None else maps[photos[block]]) - centre) / spread
+        lengths = np.sqrt(np.square(standardized).sum(1, keepdims=True))
+        embeddings[block] = standardized / np.maximum(lengths, 1e-12)
     return embeddings
 
 
-def apply_temperature(probabilities: Tensor, temperature: float) -> Tensor:
+def _filled(rows: Float32s) -> Float32s:
+    """Return rows (n, d), n at most `ROWS`, filled up with zeros to `ROWS`."""
+    if len(rows) == ROWS:
+        return rows
+    filled = np.zeros((ROWS, rows.shape[1]), np.float32)
+    filled[: len(rows)] = rows
+    return filled
+
+
+def logit(probabilities: Float32s) -> Float32s:
+    """Return log(p / (1 - p)) of probabilities that are kept `MIN_PROBABILITY` away from 0 and 1."""
+    inner = probabilities.clip(MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+    logits: Float32s = np.log(inner / (1 - inner))
+    return logits
+
+
+def apply_temperature(probabilities: Float32s, temperature: float) -> Float32s:
     """Return probabilities (n, classes) whose logarithms are divided by a positive temperature, normalized again."""
-    return (probabilities.clamp_min(1e-9).log() / temperature).softmax(1)
+    return softmax(np.log(np.maximum(probabilities, 1e-9)) / temperature)

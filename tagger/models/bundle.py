@@ -10,8 +10,10 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -72,7 +74,7 @@ def load(name: str | Path) -> Bundle:
         except SafetensorError as error:
             raise ValueError(str(error)) from error
         weights = {key: tensor for key, tensor in tensors.items() if not key.startswith(PREFIX)}
-        bundle = Bundle(stored.card, weights, stored.fingerprint, ShopAdapter.of_tensors(tensors))
+        bundle = Bundle(stored.card, weights, stored.fingerprint, ShopAdapter.of_tensors(_arrays(tensors)))
         bundle.network()
         _check_adapter(bundle)
         return bundle
@@ -85,7 +87,8 @@ def save(folder: Path, card: Card, network: Network, adapter: ShopAdapter | None
     `BundleError` if the folder cannot be written.
     """
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    packed = save_tensors(tensors | (adapter.tensors() if adapter else {}))
+    added = adapter.tensors() if adapter else {}
+    packed = save_tensors(tensors | {name: torch.from_numpy(array) for name, array in added.items()})
     checksum = hashlib.sha256(packed).hexdigest()
     weights = folder / _weights_name(checksum)
     raw = {
@@ -110,6 +113,10 @@ def save(folder: Path, card: Card, network: Network, adapter: ShopAdapter | None
     except OSError as error:
         raise BundleError(f"The bundle {folder} cannot be written: {reason_of(error)}.") from error
     return load(folder)
+
+
+def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
+    return {name: tensor.numpy() for name, tensor in tensors.items() if name.startswith(PREFIX)}
 
 
 def _weights_in(folder: Path) -> Path | None:

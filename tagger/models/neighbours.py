@@ -12,9 +12,9 @@ from math import ceil, log2
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+from tagger.arrays import Float32s, largest
 
 SAME_PRODUCT = 0.95
 """Cosine similarity of two photos' embeddings from which on they are taken to show one product."""
@@ -31,37 +31,38 @@ Indices: TypeAlias = NDArray[np.int64]
 class Neighbours(NamedTuple):
     """The k photos nearest to each of n photos, in no particular order."""
 
-    cosines: Tensor
+    cosines: Float32s
     """Cosine similarities, float32 (n, k); minus infinity if a photo has fewer than k neighbours."""
-    numbers: Tensor
+    numbers: Indices
     """Indices of the neighbours, int64 (n, k)."""
 
 
-def nearest(embeddings: Tensor, count: int) -> Neighbours:
+def nearest(embeddings: Float32s, count: int) -> Neighbours:
     """Return the `count` nearest neighbours, or all n - 1, of each photo, for embeddings of length 1, float32 (n, d)."""
     n = len(embeddings)
     k = min(count, n - 1)
-    cosines = torch.full((n, k), -torch.inf)
-    numbers = torch.zeros(n, k, dtype=torch.int64)
-    place = torch.full((n,), -1)
+    cosines = np.full((n, k), -np.inf, np.float32)
+    numbers = np.zeros((n, k), np.int64)
+    place = np.full(n, -1)
+    if not k:
+        return Neighbours(cosines, numbers)
     for leaf in _leaves(embeddings, np.arange(n)):
-        among = torch.from_numpy(leaf)
-        rows = embeddings[among]
+        rows = embeddings[leaf]
         alike = rows @ rows.T
-        alike.fill_diagonal_(-torch.inf)
+        np.fill_diagonal(alike, -np.inf)
         # A neighbour that another tree has found already must not be found twice.
-        place[among] = torch.arange(len(leaf))
-        found = place[numbers[among]]
-        place[among] = -1
-        row, column = torch.nonzero((found >= 0) & cosines[among].isfinite(), as_tuple=True)
-        alike[row, found[row, column]] = -torch.inf
-        more, at = alike.topk(min(k, len(leaf) - 1), 1)
-        cosines[among], order = torch.cat([cosines[among], more], 1).topk(k, 1)
-        numbers[among] = torch.cat([numbers[among], among[at]], 1).gather(1, order)
+        place[leaf] = np.arange(len(leaf))
+        found = place[numbers[leaf]]
+        place[leaf] = -1
+        row, column = np.nonzero((found >= 0) & np.isfinite(cosines[leaf]))
+        alike[row, found[row, column]] = -np.inf
+        more, at = largest(alike, min(k, len(leaf) - 1))
+        cosines[leaf], order = largest(np.concatenate([cosines[leaf], more], 1), k)
+        numbers[leaf] = np.take_along_axis(np.concatenate([numbers[leaf], leaf[at]], 1), order, 1)
     return Neighbours(cosines, numbers)
 
 
-def same_looking(embeddings: Tensor, photos: Indices, together: Indices) -> Indices:
+def same_looking(embeddings: Float32s, photos: Indices, together: Indices) -> Indices:
     """Group photos of the same product: connected components of those that look the same or are known to belong together.
 
     Args:
@@ -75,8 +76,8 @@ def same_looking(embeddings: Tensor, photos: Indices, together: Indices) -> Indi
     members, groups = [np.flatnonzero(together >= 0)], [together[together >= 0]]
     first = int(together.max(initial=-1)) + 1
     for leaf in _leaves(embeddings, photos):
-        rows = embeddings[torch.from_numpy(photos[leaf])]
-        linked = _linked((rows @ rows.T > SAME_PRODUCT).numpy())
+        rows = embeddings[photos[leaf]]
+        linked = _linked(rows @ rows.T > SAME_PRODUCT)
         members.append(leaf)
         groups.append(first + linked)
         first += int(linked.max(initial=-1)) + 1
@@ -105,7 +106,7 @@ def _components(one: Indices, other: Indices, count: int) -> Indices:
     return np.asarray(numbers, np.int64)
 
 
-def _leaves(embeddings: Tensor, photos: Indices) -> Iterator[Indices]:
+def _leaves(embeddings: Float32s, photos: Indices) -> Iterator[Indices]:
     """Yield sets of photos to compare in all pairs, as positions in `photos` (m,): all up to `EXACT`, else leaf by leaf."""
     count = len(photos)
     if count <= EXACT:
@@ -116,8 +117,8 @@ def _leaves(embeddings: Tensor, photos: Indices) -> Iterator[Indices]:
     levels = ceil(log2(count / LEAF))
     for _ in range(TREES):
         # Project on differences of random pairs: they point where photos differ, which random directions hardly do.
-        one, other = torch.from_numpy(photos[rng.integers(0, count, (2, levels))])
-        heights = (embeddings @ (embeddings[one] - embeddings[other]).T).numpy()[photos]
+        one, other = photos[rng.integers(0, count, (2, levels))]
+        heights = (embeddings @ (embeddings[one] - embeddings[other]).T)[photos]
         ties = rng.random(count)
         node = np.zeros(count, np.int64)
         for level in range(levels):
