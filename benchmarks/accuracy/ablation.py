@@ -31,7 +31,7 @@ from tagger.data.labels import NONE
 from tagger.data.splits import kept_for_calibration, kept_for_reporting, validation_split
 from tagger.evaluation.evaluate import Evaluation, Example, evaluate
 from tagger.evaluation.settings import EvaluateSettings
-from tagger.inference import predictor
+from tagger.inference import onnx_network, predictor, torch_network
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature
 from tagger.metrics.significance import macro_accuracy
@@ -138,7 +138,7 @@ def mirrored(pixels: Tensor) -> Tensor:
 
 def mirrored_smaller(pixels: Tensor) -> Tensor:
     """Return the mirror images at nine tenths of their size."""
-    return predictor.smaller(pixels.flip(3))
+    return torch_network.smaller(pixels.flip(3))
 
 
 def narrower(pixels: Tensor) -> Tensor:
@@ -150,8 +150,8 @@ VIEWS: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
     "the image alone": (torch.clone,),
     "and its mirror image": (torch.clone, mirrored),
     "and its mirror image, smaller": (torch.clone, mirrored_smaller),
-    "both, as they are and smaller (shipped)": (torch.clone, mirrored, predictor.smaller, mirrored_smaller),
-    "and narrower": (torch.clone, mirrored, predictor.smaller, mirrored_smaller, narrower),
+    "both, as they are and smaller (shipped)": (torch.clone, mirrored, torch_network.smaller, mirrored_smaller),
+    "and narrower": (torch.clone, mirrored, torch_network.smaller, mirrored_smaller, narrower),
 }
 
 
@@ -159,10 +159,11 @@ def of_views(folders: Sequence[str], unseen: str) -> Iterator[list[str]]:
     """Yield a row for each set of views whose probabilities `catalog` averages."""
     for name, views in VIEWS.items():
 
-        def chosen(pixels: Tensor, views: tuple[Callable[[Tensor], Tensor], ...] = views) -> tuple[Tensor, ...]:
-            return tuple(view(pixels) for view in views)
+        def chosen(image: np.ndarray, views: tuple[Callable[[Tensor], Tensor], ...] = views) -> np.ndarray:
+            pixels = torch.from_numpy(image[None, None])
+            return np.concatenate([view(pixels)[0].float().numpy() for view in views])
 
-        with patch.object(predictor, "photo_views", chosen):
+        with patch.object(onnx_network, "photo_views", chosen):
             yield [name, *metrics_row(evaluate(EvaluateSettings(tuple(folders), model="catalog")), unseen), "-"]
 
 

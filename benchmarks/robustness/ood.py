@@ -49,7 +49,7 @@ from tagger.data.labels import NONE
 from tagger.data.splits import kept_for_calibration, kept_for_reporting
 from tagger.evaluation.evaluate import Evaluation, Example, evaluate
 from tagger.evaluation.settings import EvaluateSettings
-from tagger.inference.predictor import photo_probabilities, photo_views, smaller
+from tagger.inference.torch_network import photo_probabilities, photo_views, smaller
 from tagger.metrics import classification
 from tagger.models import bundle
 from tagger.photos.decode import decode

@@ -1,10 +1,11 @@
 """Adapt a bundle to a shop's catalog, with labels for some of its photos or without, and write the result if it is better."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,9 @@ from tagger.inference.predictor import Features, Predictor
 from tagger.models import bundle
 from tagger.models.adapter import ShopAdapter, embed_maps
 from tagger.models.card import Card
-from tagger.models.network import Network
+
+Weights: TypeAlias = Mapping[str, NDArray[Any]]
+"""A network's weights by the names of its `state_dict`."""
 
 
 @dataclass
@@ -75,19 +78,19 @@ def adapt(settings: AdaptSettings, progress: Callable[[int, int], None] = lambda
     result = AdaptationResult(len(catalog.items), notes=notes)
     card = _initial_card(settings, parent)
     if table is None:
-        adapter, network = fit_adapter(catalog.features, cautious=bool(reasons)), parent.network()
+        adapter, weights = fit_adapter(catalog.features, cautious=bool(reasons)), parent.weights
         card = replace(card, adapter_temperature=confidence_keeping_temperature(catalog.features, adapter))
     else:
         built = _examples(settings, parent, catalog, table)
         result.notes += built.notes
-        adapter, network, card = _fit_with_labels(settings, parent, card, catalog, built.examples, bool(reasons), result)
+        adapter, weights, card = _fit_with_labels(settings, parent, card, catalog, built.examples, bool(reasons), result)
     if len(adapter.memory) < len(catalog.items):
         result.notes.append(
             f"The bundle remembers {len(adapter.memory):,} of the {len(catalog.items):,} photos, as evenly over the labels as "
             "possible; all labels were used for fitting."
         )
     result.changed = _changed_fraction(parent, catalog, adapter, card)
-    result.written = bundle.save(Path(settings.out), card, network, adapter)
+    result.written = bundle.save(Path(settings.out), card, weights, adapter, parent.onnx)
     return result
 
 
@@ -114,8 +117,8 @@ def _fit_with_labels(
     examples: LabelledExamples,
     cautious: bool,
     result: AdaptationResult,
-) -> tuple[ShopAdapter, Network, Card]:
-    """Return the adapter, the network and the card with its calibration; metrics and notes are added to `result`.
+) -> tuple[ShopAdapter, Weights, Card]:
+    """Return the adapter, the network's weights and the card with its calibration; metrics and notes are added to `result`.
 
     Raises `TrainingError` where the accuracy falls, unless the settings force it.
     """
@@ -130,16 +133,14 @@ def _fit_with_labels(
 
     validation = cross_validate(features_without, examples, cautious)
     strength = validation.strength if validation else DEFAULT_STRENGTH
-    network, features = (
-        _fine_tune(parent, catalog, examples, settings) if settings.deep else (parent.network(), catalog.features)
-    )
+    weights, features = _fine_tune(parent, catalog, examples, settings) if settings.deep else (parent.weights, catalog.features)
     adapter = fit_adapter(features, examples, strength, cautious)
     groups = groups_of_labels(parent.card, catalog.features.probabilities, examples)
     card = replace(card, labels=examples.labels, groups=groups)
     if validation is None:
         result.notes.append("No label has photos of two products, so the accuracy could not be cross-validated.")
-        return adapter, network, card
-    return adapter, network, _validated_card(settings, parent, card, catalog, examples, validation, result)
+        return adapter, weights, card
+    return adapter, weights, _validated_card(settings, parent, card, catalog, examples, validation, result)
 
 
 def _validated_card(
@@ -166,15 +167,17 @@ def _validated_card(
 
 def _fine_tune(
     parent: bundle.Bundle, catalog: CatalogPhotos, examples: LabelledExamples, settings: AdaptSettings
-) -> tuple[Network, Features]:
-    """Return the network fine-tuned on the examples, and its features of the catalog."""
+) -> tuple[Weights, Features]:
+    """Return the weights of the network fine-tuned on the examples, and its features of the catalog."""
     # Imported here, as PyTorch takes seconds and nothing else of an adaptation needs it.
     from tagger.adaptation.backbone import fine_tune_backbone
+    from tagger.models.network import state_arrays
 
     card = parent.card
     temperature = card.photo_temperature if card.network.photo_classes else card.temperature
-    network = fine_tune_backbone(parent.network(), catalog.pixels, catalog.features, examples, DEFAULT_STRENGTH, temperature)
-    return network, Predictor(replace(parent, weights=network.state_dict()), settings.device).extract(catalog.products)
+    tuned = fine_tune_backbone(parent.network(), catalog.pixels, catalog.features, examples, DEFAULT_STRENGTH, temperature)
+    weights = state_arrays(tuned)
+    return weights, Predictor(replace(parent, weights=weights), settings.device).extract(catalog.products)
 
 
 def _changed_fraction(parent: bundle.Bundle, catalog: CatalogPhotos, adapter: ShopAdapter, card: Card) -> float:

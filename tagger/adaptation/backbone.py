@@ -14,7 +14,8 @@ from torch.nn import functional
 from tagger.adaptation.examples import LabelledExamples
 from tagger.adaptation.fit import fit_head, with_pseudo_labels
 from tagger.data.augmentation import random_shift_flip
-from tagger.inference.predictor import Features, pool_maps
+from tagger.inference.predictor import Features
+from tagger.inference.torch_network import pool_maps
 from tagger.models.adapter import MIN_PROBABILITY, ShopAdapter
 from tagger.models.network import Network
 

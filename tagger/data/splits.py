@@ -5,13 +5,15 @@ split, and all photos of a sender or product are in the same one.
 """
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from tagger.data.images import Images
 from tagger.errors import DatasetError
 from tagger.files import encode_text
+
+if TYPE_CHECKING:
+    from tagger.data.images import Images
 
 VALIDATION_IMAGES = 5_000
 """Training images of Fashion-MNIST that are held out of training, for model selection and calibration."""
@@ -33,7 +35,7 @@ def kept_for_calibration(folder: str, group: str) -> bool:
     return _digest(folder, group)[1] % 6 == 0
 
 
-def validation_split(images: Images, count: int = VALIDATION_IMAGES) -> tuple[Images, Images]:
+def validation_split(images: "Images", count: int = VALIDATION_IMAGES) -> tuple["Images", "Images"]:
     """Split images into those for training and `count` for validation.
 
     The same images are held out whatever the training seed, so that recipes are compared on the same images and no
@@ -46,6 +48,8 @@ def validation_split(images: Images, count: int = VALIDATION_IMAGES) -> tuple[Im
         raise DatasetError(
             f"{count} of {len(images)} images cannot be held out for validation; hold out at least one and leave at least one."
         )
+    import torch  # not needed by the splits of photos, which evaluating uses
+
     # RandomState's stream is frozen by numpy's compatibility policy; torch.randperm's is not.
     order = torch.from_numpy(np.random.RandomState(_SPLIT_SEED).permutation(len(images)))
     return images.take(order[count:]), images.take(order[:count])

@@ -18,7 +18,8 @@ from tagger.data.images import Images
 from tagger.data.labels import LABELS
 from tagger.errors import BundleError
 from tagger.evaluation.settings import CompareSettings
-from tagger.inference.predictor import Predictor, native_predictions
+from tagger.inference.predictor import Predictor
+from tagger.inference.torch_network import native_predictions
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature
 from tagger.metrics.rounding import rounded

@@ -15,7 +15,6 @@ import numpy as np
 from tagger.arrays import Pixels
 from tagger.catalog.columns import normalised
 from tagger.catalog.labelled import LABELS_FILE, labelled_items, labels_location
-from tagger.data import fashion_mnist
 from tagger.data.labels import LABELS
 from tagger.data.splits import kept_for_reporting
 from tagger.errors import DatasetError, SourceError
@@ -260,7 +259,9 @@ def _rows(scored: Iterable[ScoredPhoto], name: str, folder: str, tagger: Tagger)
 
 
 def _test_set(tagger: Tagger, settings: EvaluateSettings) -> Iterator[ScoredPhoto]:
-    images = fashion_mnist.load_fashion_mnist("test", settings.data)
+    from tagger.data.fashion_mnist import load_fashion_mnist  # imports torch, which photos do not need
+
+    images = load_fashion_mnist("test", settings.data)
     pixels, labels = images.pixels[:, 0].numpy(), images.labels.tolist()
     return tagger.score_prepared(
         LoadedPhoto(

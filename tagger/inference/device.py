@@ -1,29 +1,39 @@
-"""Resolve device names to the devices of this machine."""
+"""Choose the device to compute probabilities on, without importing torch where the machine has no GPU."""
 
-from collections.abc import Sequence
+import os
+import platform
+import sys
+from typing import Literal, TypeAlias, cast
 
-import torch
-
-from tagger.errors import DeviceError
 from tagger.settings import Device
 
-CPU = torch.device("cpu")
+ComputeDevice: TypeAlias = Literal["cpu", "cuda", "mps"]
+
+GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/nvmap", "/dev/kfd", "/dev/dxg")
+"""Device files of Linux's drivers for GPUs that torch can use: NVIDIA's, its boards', AMD's, and that of Windows' subsystem."""
+
+GPU_LIBRARIES = ("nvcuda.dll", "amdhip64.dll", "amdhip64_6.dll", "amdhip64_7.dll")
+"""Libraries of the same drivers on Windows, in its system folder."""
 
 
-def training_device(device: Device) -> torch.device:
-    """Return the device to train on; "auto" is CUDA if available, otherwise the CPU. Raises `DeviceError`."""
-    return resolve_device(device, ("cuda", "cpu"))
+def inference_device(device: Device) -> ComputeDevice:
+    """Return the device of that name; "auto" is the fastest available one: CUDA, then MPS, then the CPU.
 
-
-def resolve_device(device: Device, fastest: Sequence[Device] = ("cuda", "mps", "cpu")) -> torch.device:
-    """Return the device of that name; "auto" is the first available one of `fastest`.
-
-    Raises `DeviceError` if it is not available; the message lists those that are.
+    torch, whose import takes seconds, is not asked about the CPU, nor for "auto" where `may_have_gpu` rules a GPU out. Raises
+    `DeviceError` if the device is not available.
     """
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        return torch.device(next(name for name in fastest if available[name]))
-    if not available[device]:
-        names = ", ".join(name for name, is_available in available.items() if is_available)
-        raise DeviceError(f"This machine has no {device} device that torch can use; it has: {names}.")
-    return torch.device(device)
+    if device == "cpu" or (device == "auto" and not may_have_gpu()):
+        return "cpu"
+    from tagger.inference.torch_device import resolve_device
+
+    return cast(ComputeDevice, resolve_device(device).type)
+
+
+def may_have_gpu() -> bool:
+    """Return whether this machine may have a GPU that torch can use: false only where no driver of one is installed."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    if sys.platform == "win32":
+        system = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32")
+        return any(os.path.exists(os.path.join(system, name)) for name in GPU_LIBRARIES)
+    return any(os.path.exists(file) for file in GPU_FILES)

@@ -28,8 +28,8 @@ from tagger.catalog.output_paths import Input, Output, check_output_paths, fashi
 from tagger.data import fashion_mnist, splits
 from tagger.errors import ExportError, reason_of
 from tagger.files import atomic_write
-from tagger.inference.predictor import fold_norms, native_probabilities, photo_probabilities
 from tagger.inference.settings import ExportSettings
+from tagger.inference.torch_network import fold_norms, native_probabilities, photo_probabilities
 from tagger.models import bundle
 from tagger.models.card import files_of, read
 from tagger.models.network import Network

@@ -1,8 +1,14 @@
-"""The settings of `fmtag export`."""
+"""The settings of `fmtag export`, and the batch size of all inference."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
+
+BATCH_SIZE = 64
+"""Images given to a network at once, which bounds the memory.
+
+In torch they are padded with black ones to exactly as many: kernels may sum in another order for another batch shape
+(pytorch#58128); with one shape, the probabilities of an image are the same to the bit in any company."""
 
 Runtime: TypeAlias = Literal["onnx", "torch-export"]
 

@@ -2,32 +2,47 @@
 
     NAME/card.json                       labels, groups, network, extraction version, temperature, thresholds, metrics, origin
     NAME/weights-1a2b3c4d.safetensors    named by its own sha256, which the card repeats in full
+    NAME/backbone-1a2b3c4d.onnx          likewise, of a bundle with further networks in ONNX
 
 The card is replaced last and atomically, so a bundle is either the old one or the new one. Nothing in either file is executed.
 """
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
-from torch import Tensor
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
 
 from tagger.errors import BundleError, reason_of
 from tagger.escaping import for_terminal
 from tagger.files import as_json, atomic_write
 from tagger.models.adapter import PREFIX, ShopAdapter
 from tagger.models.bundle_name import DEFAULT_FILE
-from tagger.models.card import FORMAT, KIND, Card, card_as_json, damage_as_error, model_name, read
-from tagger.models.network import Network
+from tagger.models.card import (
+    FORMAT,
+    FORMAT_WITHOUT_ONNX,
+    KIND,
+    Card,
+    StoredCard,
+    StoredFile,
+    card_as_json,
+    check_onnx_name,
+    damage_as_error,
+    model_name,
+    read,
+)
+from tagger.models.network_graph import GRAPH_FAMILIES, network_graph
+from tagger.models.onnx_file import check_onnx, read_onnx
 from tagger.models.registry import is_folder, user_folder
 from tagger.models.side_files import remove_own
+
+if TYPE_CHECKING:
+    from tagger.models.network import Network
 
 
 @dataclass(frozen=True)
@@ -35,23 +50,24 @@ class Bundle:
     """A network's card and weights, with a shop's adapter where it has one."""
 
     card: Card
-    weights: Mapping[str, Tensor]
-    """The network's `state_dict`."""
+    weights: Mapping[str, NDArray[Any]]
+    """The network's weights and statistics by the names of its `state_dict`."""
     fingerprint: str
     """sha256 of the card's file, which holds that of the weights."""
     adapter: ShopAdapter | None = None
+    onnx: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Contents of the ONNX files of further networks, by name, such as "backbone"; checked by `models.onnx_file`."""
 
     @property
     def model(self) -> str:
         """The bundle's identity in the `model` column, such as `base@1a2b3c4d+g1`; see `model_name`."""
         return model_name(self.card, self.fingerprint)
 
-    def network(self) -> Network:
-        """Return the network in evaluation mode, float32 on the CPU."""
-        with torch.device("meta"):  # a card with absurd sizes takes no memory
-            network = Network(self.card.network)
-        network.load_state_dict(self.weights, assign=True)
-        return network.eval()
+    def network(self) -> "Network":
+        """Return the network in evaluation mode, float32 on the CPU; imports torch."""
+        from tagger.models.network import build_network
+
+        return build_network(self.card.network, self.weights)
 
 
 def load(name: str | Path) -> Bundle:
@@ -67,73 +83,131 @@ def load(name: str | Path) -> Bundle:
     stored = read(name)
     with damage_as_error(stored.folder):
         packed = stored.weights()
-        if hashlib.sha256(packed).hexdigest() != stored.weights_sha256:
+        if hashlib.sha256(packed).hexdigest() != stored.weights_file.sha256:
             raise ValueError("the sha256 of the weights is not the one on the card")
         try:
-            tensors = load_tensors(packed)
+            arrays = load_arrays(packed)
         except SafetensorError as error:
             raise ValueError(str(error)) from error
-        weights = {key: tensor for key, tensor in tensors.items() if not key.startswith(PREFIX)}
-        bundle = Bundle(stored.card, weights, stored.fingerprint, ShopAdapter.of_tensors(_arrays(tensors)))
-        bundle.network()
+        weights = {key: array for key, array in arrays.items() if not key.startswith(PREFIX)}
+        onnx = {name: read_onnx(stored.folder / file.file, file.sha256) for name, file in stored.onnx.items()}
+        bundle = Bundle(stored.card, weights, stored.fingerprint, ShopAdapter.of_tensors(arrays), onnx)
+        _check_network(bundle, stored)
         _check_adapter(bundle)
         return bundle
 
 
-def save(folder: Path, card: Card, network: Network, adapter: ShopAdapter | None = None) -> Bundle:
+def save(
+    folder: Path,
+    card: Card,
+    network: "Mapping[str, NDArray[Any]] | Network",
+    adapter: ShopAdapter | None = None,
+    onnx: Mapping[str, bytes] | None = None,
+) -> Bundle:
     """Write a bundle into a folder and return it as `load` would.
 
-    A bundle in the folder is replaced, and the files that fmtag had written beside it, such as its history, are removed. Raises
-    `BundleError` if the folder cannot be written.
+    A bundle in the folder is replaced, and the files that fmtag had written beside it, such as its history, are removed.
+
+    Args:
+        folder: made if it does not exist.
+        card: the bundle's card.
+        network: the network's weights by the names of its `state_dict`, or the network in torch.
+        adapter: a shop's adapter.
+        onnx: contents of ONNX files by name, of small letters, such as "backbone".
+
+    Raises:
+        BundleError: the folder cannot be written.
+        ValueError: an ONNX file has another name, or is one that `models.onnx_file` refuses.
     """
-    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    added = adapter.tensors() if adapter else {}
-    packed = save_tensors(tensors | {name: torch.from_numpy(array) for name, array in added.items()})
-    checksum = hashlib.sha256(packed).hexdigest()
-    weights = folder / _weights_name(checksum)
+    weights = network if isinstance(network, Mapping) else _weights_of(network)
+    packed = save_arrays({**weights, **(adapter.tensors() if adapter else {})})
+    stored_weights = _named("weights", packed, "safetensors")
+    stored_onnx = {name: _named(name, content, "onnx") for name, content in (onnx or {}).items()}
+    for name, content in (onnx or {}).items():
+        check_onnx_name(name)
+        check_onnx(content)
     raw = {
         "kind": KIND,
-        "format": FORMAT,
+        "format": FORMAT if onnx else FORMAT_WITHOUT_ONNX,
         **{key: value for key, value in card_as_json(card).items() if key not in ("min_confidence", "precisions")},
         "thresholds": {"min_confidence": card.min_confidence, "precisions": card.precisions},
-        "weights": {"file": weights.name, "sha256": checksum},
+        "weights": stored_weights._asdict(),
     }
+    if onnx:
+        raw["onnx"] = {name: file._asdict() for name, file in stored_onnx.items()}
+        raw["eyes"] = _eyes(weights, stored_onnx)
+    contents = {stored_weights.file: packed} | {stored_onnx[name].file: content for name, content in (onnx or {}).items()}
+    _write(folder, raw, contents)
+    return load(folder)
+
+
+def _write(folder: Path, raw: Mapping[str, Any], contents: Mapping[str, bytes]) -> None:
+    """Write a bundle's files, the card last, and remove those of the bundle that they replace."""
     is_replacement = (folder / "card.json").is_file()
-    replaced = _weights_in(folder)
+    replaced = _own_files(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with atomic_write(weights) as file:
-            file.write(packed)
+        for name, content in contents.items():
+            with atomic_write(folder / name) as file:
+                file.write(content)
         with atomic_write(folder / "card.json") as file:
             file.write(as_json(raw))
-        if replaced is not None and replaced != weights:
-            replaced.unlink(missing_ok=True)
+        for name in replaced - contents.keys():
+            (folder / name).unlink(missing_ok=True)
         if is_replacement:
             remove_own(folder)
     except OSError as error:
         raise BundleError(f"The bundle {folder} cannot be written: {reason_of(error)}.") from error
-    return load(folder)
 
 
-def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
-    return {name: tensor.numpy() for name, tensor in tensors.items() if name.startswith(PREFIX)}
-
-
-def _weights_in(folder: Path) -> Path | None:
-    """Return the weights' file of the bundle in a folder; None if it is not surely fmtag's, and so not to be removed."""
+def _own_files(folder: Path) -> set[str]:
+    """Return the names of the files of the bundle in a folder, but for its card, that are surely fmtag's, to be removed."""
     if not (folder / "card.json").is_file():
-        return None
+        return set()
     try:
         stored = read(folder)
-        whole = hashlib.sha256(stored.weights()).hexdigest() == stored.weights_sha256
-    except (BundleError, OSError):
-        return None
-    own = stored.weights_file == _weights_name(stored.weights_sha256)
-    return folder / stored.weights_file if whole and own else None
+    except BundleError:
+        return set()
+    named = {("weights", "safetensors"): stored.weights_file} | {(name, "onnx"): file for name, file in stored.onnx.items()}
+    return {file.file for (name, suffix), file in named.items() if _is_as_written(folder, name, file, suffix)}
 
 
-def _weights_name(sha256: str) -> str:
-    return f"weights-{sha256[:8]}.safetensors"
+def _is_as_written(folder: Path, name: str, file: StoredFile, suffix: str) -> bool:
+    """Return whether a bundle's file has the name and the content that `save` gave it."""
+    try:
+        return _named(name, (folder / file.file).read_bytes(), suffix) == file
+    except OSError:
+        return False
+
+
+def _named(name: str, content: bytes, suffix: str) -> StoredFile:
+    """Return the name and sha256 of a file of a bundle, such as `weights-1a2b3c4d.safetensors`."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    return StoredFile(f"{name}-{sha256[:8]}.{suffix}", sha256)
+
+
+def _eyes(weights: Mapping[str, NDArray[Any]], onnx: Mapping[str, StoredFile]) -> str:
+    """Return a fingerprint of all networks of a bundle with ONNX files: sha256 of their weights, without an adapter's."""
+    digest = hashlib.sha256(save_arrays(dict(weights)))
+    for name, file in sorted(onnx.items()):
+        digest.update(f"{name} {file.sha256}\n".encode())
+    return digest.hexdigest()
+
+
+def _weights_of(network: "Network") -> Mapping[str, NDArray[Any]]:
+    from tagger.models.network import state_arrays
+
+    return state_arrays(network)
+
+
+def _check_network(bundle: Bundle, stored: StoredCard) -> None:
+    """Raise an error if the weights are not those of the card's network, or the ONNX files not those of its fingerprint."""
+    if bundle.card.network.family in GRAPH_FAMILIES:
+        network_graph(bundle.card.network, bundle.weights)
+    else:
+        bundle.network()  # torch alone knows torchvision's networks
+    if stored.onnx and _eyes(bundle.weights, stored.onnx) != stored.eyes:
+        raise ValueError("the fingerprint of its networks is not the one on the card")
 
 
 def _check_adapter(bundle: Bundle) -> None:

@@ -4,19 +4,23 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tagger.errors import BundleError, reason_of
 from tagger.models.bundle_name import check_name
 from tagger.models.config import NetworkConfig
 from tagger.models.registry import find_bundle, is_folder, shipped_bundles, user_folder
 
-FORMAT = 6
+FORMAT = 7
 """Format of cards; incremented when older versions of fmtag could not read new cards."""
+
+FORMAT_WITHOUT_ONNX = 6
+"""Format of the cards of bundles without ONNX files, which fmtag 0.1.0 reads."""
 
 KIND = "fmtag-bundle"
 """Value of `kind` by which a `card.json` of fmtag is told from those of other programs."""
@@ -95,20 +99,31 @@ class Card:
         raise BundleError(f"The bundle {self.name} has no threshold for a precision of {precision}; it has: {known}.")
 
 
+class StoredFile(NamedTuple):
+    """A file of a bundle as its card names it; the fields are the keys in `card.json`."""
+
+    file: str
+    """Its name in the bundle's folder."""
+    sha256: str
+
+
 @dataclass(frozen=True)
 class StoredCard:
-    """A card with the folder that it was read from, and the name and sha256 of its weights' file."""
+    """A card with the folder that it was read from, and the names and sha256 of the bundle's other files."""
 
     folder: Path
     card: Card
     fingerprint: str
     """sha256 of the card's file, which holds that of the weights."""
-    weights_file: str
-    weights_sha256: str
+    weights_file: StoredFile
+    onnx: Mapping[str, StoredFile] = field(default_factory=dict)
+    """ONNX files of further networks by name, such as "backbone"."""
+    eyes: str = ""
+    """Fingerprint of all networks of a bundle with ONNX files, whatever stands on top of them; empty for other bundles."""
 
     def weights(self) -> bytes:
         """Return the content of the weights' file."""
-        return (self.folder / self.weights_file).read_bytes()
+        return (self.folder / self.weights_file.file).read_bytes()
 
     @property
     def model(self) -> str:
@@ -140,10 +155,24 @@ def read(name: str | Path) -> StoredCard:
     with damage_as_error(folder):
         content = (folder / "card.json").read_bytes()
         raw = _parsed(content, folder)
-        weights_file, weights_sha256 = str(raw["weights"]["file"]), str(raw["weights"]["sha256"])
-        if Path(weights_file).name != weights_file:
-            raise ValueError("its weights are outside its folder")
-        return StoredCard(folder, _card(raw), hashlib.sha256(content).hexdigest(), weights_file, weights_sha256)
+        onnx = {str(key): _stored_file(entry) for key, entry in raw.get("onnx", {}).items()}
+        for key in onnx:
+            check_onnx_name(key)
+        fingerprint = hashlib.sha256(content).hexdigest()
+        return StoredCard(folder, _card(raw), fingerprint, _stored_file(raw["weights"]), onnx, str(raw.get("eyes", "")))
+
+
+def _stored_file(entry: Mapping[str, Any]) -> StoredFile:
+    name, sha256 = str(entry["file"]), str(entry["sha256"])
+    if Path(name).name != name:
+        raise ValueError(f"its file {name} is outside its folder")
+    return StoredFile(name, sha256)
+
+
+def check_onnx_name(name: str) -> None:
+    """Raise `ValueError` if an ONNX file of a bundle cannot have that name, from which the file's own name is made."""
+    if not re.fullmatch("[a-z]{1,32}", name):
+        raise ValueError(f"{name!r} cannot be the name of an ONNX file, which is made of small letters")
 
 
 def files_of(name: str | Path) -> list[Path]:
@@ -152,7 +181,8 @@ def files_of(name: str | Path) -> list[Path]:
         folder = find_bundle(name)
     except BundleError:
         return []
-    return [folder / "card.json", folder / HISTORY_FILE, *folder.glob("weights-*.safetensors")]
+    weights_and_networks = (*folder.glob("weights-*.safetensors"), *folder.glob("*-????????.onnx"))
+    return [folder / "card.json", folder / HISTORY_FILE, *weights_and_networks]
 
 
 def check_replaceable(folder: Path) -> None:

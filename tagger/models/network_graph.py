@@ -80,7 +80,8 @@ class _NetworkGraph:
         members = [self._member(normalized, number) for number in range(config.members)]
         features = self._joined([features for _, _, features, _ in members])
         width = sum(width for *_, width in members)
-        cells = [self._pooled([member[stage] for member in members], side) for stage, side in enumerate(POOLED_SIDES)]
+        stages = [before for before, *_ in members], [last for _, last, *_ in members]
+        cells = [self._pooled(maps, side) for maps, side in zip(stages, POOLED_SIDES, strict=True)]
         writer.node("Concat", *cells, output="maps", axis=1)
         outputs = {"logits": ("n", config.classes), "maps": ("n", pooled_size(config))}
         self._linear(features, width, config.classes, "head", "logits")

@@ -53,9 +53,7 @@ class OnnxWriter:
         self._nodes.append(b"".join(fields))
         return name
 
-    def model(
-        self, inputs: Mapping[str, tuple[str, Sequence[int | str]]], outputs: Mapping[str, Sequence[int | str]]
-    ) -> bytes:
+    def model(self, inputs: Mapping[str, tuple[str, Sequence[int | str]]], outputs: Mapping[str, Sequence[int | str]]) -> bytes:
         """Return the file.
 
         Args:

@@ -66,7 +66,7 @@ def load_photos(
         photo = decode_bytes(encoded, str(item.file), allow_truncated)
         return LoadedPhoto(item, photo if isinstance(photo, Failed) else _extract_or_fail(photo, str(item.file)), content)
 
-    count = workers or _available_processors()
+    count = workers or available_processors()
     with ThreadPoolExecutor(count, "photos") as pool:
         yield from _map_in_order(pool, load, items, READ_AHEAD * count)
 
@@ -79,7 +79,7 @@ def _extract_or_fail(photo: Photo, name: str) -> ProductImage | Failed:
         return Failed("unreadable", f"{name}: nothing could be cut out ({reason_of(error)})")
 
 
-def _available_processors() -> int:
+def available_processors() -> int:
     """Return the number of processors that this process may use, which in a container may be less than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

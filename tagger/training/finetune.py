@@ -10,8 +10,8 @@ from tagger.data import photo_dataset
 from tagger.data.labels import GROUPS
 from tagger.data.photo_dataset import PhotoDataset, PhotoSplit
 from tagger.files import write_file
-from tagger.inference.device import training_device
 from tagger.inference.predictor import Predictor
+from tagger.inference.torch_device import training_device
 from tagger.metrics.calibration import MIN_CALIBRATION_PHOTOS
 from tagger.models import bundle, pretrained
 from tagger.models.card import read

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tagger.data.images import Images
-from tagger.inference.device import CPU, training_device
+from tagger.inference.torch_device import CPU, training_device
 from tagger.models.bundle import Bundle
 from tagger.models.config import NetworkConfig
 from tagger.models.network import Network

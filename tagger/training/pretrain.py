@@ -16,8 +16,9 @@ from tagger.data.images import Images
 from tagger.data.labels import GROUPS, LABELS, NONE
 from tagger.data.splits import kept_for_calibration, kept_for_reporting
 from tagger.errors import TrainingError
-from tagger.inference.device import training_device
-from tagger.inference.predictor import Predictor, native_predictions, photo_probabilities
+from tagger.inference.predictor import Predictor
+from tagger.inference.torch_device import training_device
+from tagger.inference.torch_network import native_predictions, photo_probabilities
 from tagger.models import bundle, pretrained
 from tagger.models.card import read
 from tagger.models.config import NetworkConfig

@@ -22,7 +22,7 @@ from tagger.files import write_file, write_json
 from tagger.models import bundle
 from tagger.models.bundle_name import check_name
 from tagger.models.card import HISTORY_FILE, Card, check_replaceable
-from tagger.models.network import Network
+from tagger.models.network import Network, state_arrays
 from tagger.models.side_files import METRICS, REPORT, TEST
 from tagger.models.summary import count_macs, count_parameters
 from tagger.photos.product import VERSION
@@ -75,7 +75,7 @@ def publish(settings: TrainSettings, candidate: Candidate) -> TrainedBundle:
     It is calibrated on what is held out, and the test set is predicted last. Raises `TrainingError`, and writes nothing, where
     the held-out accuracy is below `settings.floor` or a bundle in the folder is better; the checkpoint stays then.
     """
-    blank = bundle.Bundle(_blank_card(settings, candidate), dict(candidate.network.state_dict()), "")
+    blank = bundle.Bundle(_blank_card(settings, candidate), state_arrays(candidate.network), "")
     calibration = candidate.calibration
     if calibration is None:
         if candidate.held_out is None:

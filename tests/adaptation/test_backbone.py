@@ -13,7 +13,8 @@ from tagger.adaptation import backbone
 from tagger.adaptation.backbone import fine_tune_backbone
 from tagger.adaptation.examples import LabelledExamples
 from tagger.adaptation.fit import fit_adapter
-from tagger.inference.predictor import Features, pool_maps
+from tagger.inference.predictor import Features
+from tagger.inference.torch_network import pool_maps
 from tagger.models import bundle
 
 pytestmark = pytest.mark.usefixtures("one_thread")

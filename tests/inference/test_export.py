@@ -17,8 +17,8 @@ from tagger.data.images import Images
 from tagger.data.labels import LABELS
 from tagger.errors import ExportError
 from tagger.inference.export import CHECKED_IMAGES, ExportCheck, export, prune_weights
-from tagger.inference.predictor import photo_probabilities
 from tagger.inference.settings import ExportSettings, Runtime
+from tagger.inference.torch_network import photo_probabilities
 from tagger.models import bundle
 from tagger.models.adapter import ShopAdapter
 

@@ -9,7 +9,7 @@ import torch
 from helpers import save_bundle
 from training_helpers import PICTURES, same_weights
 
-from tagger.inference.predictor import fold_norms, pool_maps, pooled_size
+from tagger.inference.torch_network import fold_norms, pool_maps, pooled_size
 from tagger.models import bundle
 from tagger.models.config import NetworkConfig
 from tagger.models.ensemble import merge

@@ -10,7 +10,7 @@ from torch import Tensor
 from training_helpers import OTHERS, PICTURES, PowerCutError, bars, same_weights, stop_after, train_network
 
 from tagger.cli.main import main
-from tagger.inference.predictor import pool_maps, pooled_size
+from tagger.inference.torch_network import pool_maps, pooled_size
 from tagger.models.config import NetworkConfig
 from tagger.models.network import Network
 from tagger.models.summary import count_macs, count_parameters

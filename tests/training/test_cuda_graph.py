@@ -8,7 +8,7 @@ import torch
 from training_helpers import PowerCutError, stop_after, train_network
 
 from tagger.data.images import Images
-from tagger.inference.device import CPU
+from tagger.inference.torch_device import CPU
 from tagger.models.config import NetworkConfig
 from tagger.training import trainer
 from tagger.training.recipe import Cycle, Optimizer, Recipe

@@ -9,7 +9,7 @@ import torch
 from helpers import save_bundle
 from training_helpers import CONFIG, OTHERS, PICTURES, RECIPE
 
-from tagger.inference.device import CPU
+from tagger.inference.torch_device import CPU
 from tagger.models import bundle
 from tagger.training.history import EpochMetrics
 from tagger.training.job import TrainingJob

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tagger.errors import DeviceError
-from tagger.inference.device import CPU, training_device
+from tagger.inference.torch_device import CPU, training_device
 
 
 def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:

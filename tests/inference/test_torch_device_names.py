@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tagger.errors import DeviceError
-from tagger.inference.device import resolve_device, training_device
+from tagger.inference.torch_device import resolve_device, training_device
 
 
 @pytest.fixture

@@ -1,0 +1,57 @@
+"""The views of a product image that a network averages over, in NumPy, as `torch_network.photo_views` makes them in torch."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger.arrays import Float32s, Pixels
+
+SIDE, SMALLER_SIDE = 28, 24
+"""Height and width in pixels of a product image, and of what it is downscaled to in the smaller views."""
+
+MARGIN = (SIDE - SMALLER_SIDE) // 2
+"""Pixels of background around a smaller view."""
+
+
+def network_input(images: Pixels | Float32s) -> Float32s:
+    """Return images (n, 28, 28) in 0..255 as a network takes them, float32 (n, 1, 28, 28)."""
+    return np.ascontiguousarray(images[:, None], np.float32)
+
+
+def both_sides(image: Pixels) -> Float32s:
+    """Return an image, uint8 (28, 28), and its horizontal flip, float32 (2, 28, 28)."""
+    return np.stack([image, image[:, ::-1]]).astype(np.float32)
+
+
+def photo_views(image: Pixels) -> Float32s:
+    """Return the views of a photo's cut, uint8 (28, 28): it and its flip, at full size and smaller, float32 (4, 28, 28)."""
+    both = both_sides(image)
+    return np.concatenate([both, smaller(both)])
+
+
+def smaller(images: Float32s) -> Float32s:
+    """Return images (n, 28, 28) downscaled to 24x24 and padded with 0, float32 (n, 28, 28).
+
+    Bilinear interpolation with antialiasing, as in Pillow and PyTorch: each pixel is the mean of those within 28 / 24 pixels of
+    its place, weighted by a triangle. Computed pixel by pixel, so that the result does not depend on the number of images.
+    """
+    places, weights = _TAPS
+    columns = sum(weight * images[:, :, place] for place, weight in zip(places, weights, strict=True))
+    shrunk = np.zeros_like(images)
+    shrunk[:, MARGIN:-MARGIN, MARGIN:-MARGIN] = sum(
+        weight[:, None] * columns[:, place] for place, weight in zip(places, weights, strict=True)
+    )
+    return shrunk
+
+
+def _interpolation_taps() -> tuple[NDArray[np.int64], Float32s]:
+    """Return for each of `SMALLER_SIDE` pixels the pixels that it is the mean of, and their weights, (taps, 24) each."""
+    scale = SIDE / SMALLER_SIDE
+    centres = (np.arange(SMALLER_SIDE) + 0.5) * scale
+    first = (centres - scale + 0.5).astype(np.int64).clip(0)
+    last = (centres + scale + 0.5).astype(np.int64).clip(None, SIDE)
+    places = first + np.arange((last - first).max())[:, None]
+    weights = (1 - np.abs((places - centres + 0.5) / scale)).clip(0) * (places < last)
+    return places.clip(None, SIDE - 1), (weights / weights.sum(0)).astype(np.float32)
+
+
+_TAPS = _interpolation_taps()
