@@ -49,12 +49,18 @@ def default(name: str) -> None:
 @click.argument("name")
 @with_debug
 def show(name: str) -> None:
-    """Print the card of the bundle NAME as JSON, and its layers with output shapes, parameters and multiply-accumulates."""
+    """Print the card and files of the bundle NAME as JSON, and its layers: output shapes, parameters, multiply-accumulates."""
     from tagger.models import bundle
-    from tagger.models.card import card_as_json
+    from tagger.models.card import card_as_json, read
 
-    loaded = bundle.load(name)
-    click.echo(for_json(json.dumps({"model": loaded.model, **card_as_json(loaded.card)}, indent=2, ensure_ascii=False)))
+    loaded, stored = bundle.load(name), read(name)
+    files = {"weights": stored.weights_file, **stored.onnx}
+    card = {
+        "model": loaded.model,
+        **card_as_json(loaded.card),
+        "files": {key: file._asdict() for key, file in files.items()},
+    }
+    click.echo(for_json(json.dumps(card, indent=2, ensure_ascii=False)))
     print_layers(loaded.network())
 
 

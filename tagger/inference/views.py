@@ -45,13 +45,14 @@ def smaller(images: Float32s) -> Float32s:
 
 def _interpolation_taps() -> tuple[NDArray[np.int64], Float32s]:
     """Return for each of `SMALLER_SIDE` pixels the pixels that it is the mean of, and their weights, (taps, 24) each."""
-    scale = SIDE / SMALLER_SIDE
-    centres = (np.arange(SMALLER_SIDE) + 0.5) * scale
+    scale = np.float32(SIDE / SMALLER_SIDE)  # rounded at each step as PyTorch rounds, since networks were calibrated so
+    centres = (np.arange(SMALLER_SIDE, dtype=np.float32) + np.float32(0.5)) * scale
     first = (centres - scale + 0.5).astype(np.int64).clip(0)
     last = (centres + scale + 0.5).astype(np.int64).clip(None, SIDE)
     places = first + np.arange((last - first).max())[:, None]
-    weights = (1 - np.abs((places - centres + 0.5) / scale)).clip(0) * (places < last)
-    return places.clip(None, SIDE - 1), (weights / weights.sum(0)).astype(np.float32)
+    distances = (places.astype(np.float32) - centres + np.float32(0.5)) * (1 / scale)
+    weights = (1 - np.abs(distances)).clip(0) * (places < last)
+    return places.clip(None, SIDE - 1), weights / weights.sum(0)
 
 
 _TAPS = _interpolation_taps()

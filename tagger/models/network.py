@@ -106,7 +106,7 @@ def build_network(config: NetworkConfig, weights: Mapping[str, NDArray[Any]]) ->
 
 def state_arrays(network: Network) -> dict[str, NDArray[Any]]:
     """Return copies of a network's weights and statistics as contiguous arrays, by the names of its `state_dict`."""
-    return {name: np.ascontiguousarray(tensor.detach().cpu().numpy()).copy() for name, tensor in network.state_dict().items()}
+    return {name: np.array(tensor.cpu().numpy(), order="C") for name, tensor in network.state_dict().items()}
 
 
 @torch.no_grad()

@@ -20,6 +20,8 @@ def test_models(cli: RunCli, small_bundle: Path) -> None:
     card, end = json.JSONDecoder().raw_decode(shown.out)
     assert card["model"].startswith("small@")
     assert card["labels"] == list(LABELS)
+    assert list(card["files"]) == ["weights"]
+    assert (small_bundle / card["files"]["weights"]["file"]).is_file()
     rows = [line.split() for line in shown.out[end:].splitlines() if line.strip()]
     assert rows[0] == ["layer", "kind", "output", "parameters", "MACs"]
     assert ["head", "Linear", "10", "170", "160"] in rows

@@ -16,6 +16,7 @@ from PIL import Image
 
 from tagger.catalog.rows import COLUMNS
 from tagger.data.labels import LABELS
+from tagger.inference.device import may_have_gpu
 
 
 @dataclass(frozen=True)
@@ -234,8 +235,9 @@ def test_a_reader_that_leaves_is_no_error(small_bundle: Path, tmp_path: Path) ->
 
 def test_a_run_loads_nothing_that_it_does_not_need(mixed_run: Run) -> None:
     """`fmtag run` tags photos without importing what only reports, adaptation and tests need."""
-    assert {"torch", "tagger.run.pipeline"} <= mixed_run.modules
-    assert {"matplotlib", "scipy", "sklearn", "torchmetrics", "tagger.evaluation"} & mixed_run.modules == set()
+    assert {"onnxruntime", "tagger.run.pipeline"} <= mixed_run.modules
+    unneeded = {"onnx", "matplotlib", "scipy", "sklearn", "torchmetrics", "tagger.evaluation"}
+    assert (unneeded if may_have_gpu() else unneeded | {"torch"}) & mixed_run.modules == set()
 
 
 def test_the_help_names_the_exit_codes(cli: RunCli) -> None:

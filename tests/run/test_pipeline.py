@@ -33,16 +33,16 @@ def test_a_run_without_news_reads_only_what_failed(night: Night, tmp_path: Path)
     assert rows_of(tmp_path / "changes.csv") == []
 
 
-def test_a_run_without_news_never_imports_torch(night: Night, shop: Path, small_bundle: Path, tmp_path: Path) -> None:
-    """PyTorch, which takes a second and half a gigabyte, is not imported where no photo is new."""
+def test_a_run_without_news_makes_no_network_ready(night: Night, shop: Path, small_bundle: Path, tmp_path: Path) -> None:
+    """Neither PyTorch nor ONNX Runtime, which take seconds and tenths of one, is imported where no photo is new."""
     night()
     script = (
         "import sys; from tagger.run.pipeline import run; from tagger.run.settings import RunSettings;"
         "summary = run(RunSettings(sys.argv[1], sys.argv[2], model=sys.argv[3]));"
-        "print(summary.photos, summary.scored, 'torch' in sys.modules)"
+        "print(summary.photos, summary.scored, {'torch', 'onnxruntime'} & sys.modules.keys())"
     )
     arguments = [sys.executable, "-c", script, shop, tmp_path / "tags.csv", small_bundle]
-    assert subprocess.run(arguments, capture_output=True, check=True).stdout == b"10 0 False\n"
+    assert subprocess.run(arguments, capture_output=True, check=True).stdout == b"10 0 set()\n"
 
 
 def test_incremental_rows_equal_fresh_ones(night: Night, shop: Path, fresh_rows: Callable[..., bytes], tmp_path: Path) -> None:
