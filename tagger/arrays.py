@@ -1,5 +1,6 @@
 """Types of NumPy arrays, and functions of them, that several packages share."""
 
+from math import frexp
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -40,3 +41,36 @@ def largest(values: Float32s, count: int) -> tuple[Float32s, Classes]:
     rest = values.shape[1] - count
     columns = np.argpartition(values, rest, 1)[:, rest:] if rest > 0 else np.tile(np.arange(values.shape[1]), (len(values), 1))
     return np.take_along_axis(values, columns, 1), columns
+
+
+_BITS = 22
+"""Bits to which `ExactMatrix` rounds. Whole numbers of twice as many bits are added up exactly in the 53 bits of a float64."""
+
+
+class ExactMatrix:
+    """A matrix whose product with a row has the same bits whatever other rows there are, and whatever sums in which order.
+
+    BLAS libraries sum in another order for another number of rows, place of the row, processor or number of threads. Here rows
+    and matrix are rounded to whole multiples of powers of two, so that all sums of products are exact.
+    """
+
+    def __init__(self, matrix: Floats, largest_entry: float = 1.0) -> None:
+        """Round a matrix (d, k) for rows (d,) with entries up to `largest_entry`.
+
+        Sums are exact up to d = 512, and up to d = 262,144 for rows of at most that Euclidean length.
+        """
+        self._limit = largest_entry
+        self._row_step = _grid_step(largest_entry)
+        self._step = _grid_step(float(np.abs(matrix).max(initial=0)))
+        self._whole = np.rint(matrix / np.float64(self._step))
+
+    def product(self, rows: Float32s) -> Float32s:
+        """Return the product, float32 (n, k), with rows, float32 (n, d), whose entries are cut to the largest one."""
+        whole = np.rint(rows.clip(-self._limit, self._limit) / np.float64(self._row_step))
+        return np.asarray((whole @ self._whole) * (self._row_step * self._step), np.float32)
+
+
+def _grid_step(largest_entry: float) -> float:
+    """Return the power of two of which an entry is at most 2 ** `_BITS` multiples."""
+    step: float = 2.0 ** (frexp(largest_entry)[1] - _BITS)
+    return step

@@ -7,11 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from tagger.adaptation.examples import LabelledExamples
+from tagger.arrays import Classes, Float32s
 from tagger.cli.main import main
 from tagger.inference.predictor import Features
 
@@ -19,15 +17,15 @@ WIDTH = 64
 """Width of the synthetic feature maps."""
 
 
-def maps_of(kinds: Sequence[int], noise: float = 0.15, seed: int = 1) -> Tensor:
+def maps_of(kinds: Sequence[int], noise: float = 0.15, seed: int = 1) -> Float32s:
     """Return feature maps of photos, each near the centre of its kind."""
-    centres = torch.randn(8, WIDTH, generator=torch.Generator().manual_seed(9))[list(kinds)]
-    return centres + noise * torch.randn(len(kinds), WIDTH, generator=torch.Generator().manual_seed(seed))
+    centres = np.random.default_rng(9).standard_normal((8, WIDTH), np.float32)[list(kinds)]
+    return centres + noise * np.random.default_rng(seed).standard_normal((len(kinds), WIDTH), np.float32)
 
 
-def confident(classes: Sequence[int], outputs: int = 4) -> Tensor:
+def confident(classes: Sequence[int], outputs: int = 4) -> Float32s:
     """Return the probabilities of a network that is sure of these classes."""
-    return 0.96 * functional.one_hot(torch.tensor(classes), outputs) + 0.04 / outputs
+    return 0.96 * np.eye(outputs, dtype=np.float32)[list(classes)] + 0.04 / outputs
 
 
 def examples_on(
@@ -42,24 +40,24 @@ def examples_on(
     return LabelledExamples(tuple(labels), tuple(known), np.array(photos), np.array(classes), numbers)
 
 
-def large_catalog(photos: int, width: int = 48, kinds: int = 12, seed: int = 0) -> tuple[Features, Tensor]:
+def large_catalog(photos: int, width: int = 48, kinds: int = 12, seed: int = 0) -> tuple[Features, Classes]:
     """Return features of photos of some kinds, in threes of one product, and their classes (n,), 0..2.
 
     The network is right on three quarters of the photos.
     """
-    rng = torch.Generator().manual_seed(seed)
-    products = torch.randint(kinds, (photos // 3 + 1,), generator=rng)
-    centres = torch.randn(kinds, width, generator=rng)[products] + 0.5 * torch.randn(len(products), width, generator=rng)
-    maps = centres.repeat_interleave(3, 0)[:photos] + 0.2 * torch.randn(photos, width, generator=rng)
-    classes = products.repeat_interleave(3)[:photos] % 3
-    wrong = torch.rand(photos, generator=rng) < 0.25
-    predicted = torch.where(wrong, torch.randint(3, (photos,), generator=rng), classes)
-    return Features(0.8 * functional.one_hot(predicted, 4) + 0.05, maps), classes
+    rng = np.random.default_rng(seed)
+    products = rng.integers(kinds, size=photos // 3 + 1)
+    centres = rng.standard_normal((kinds, width), np.float32)[products]
+    centres += 0.5 * rng.standard_normal((len(products), width), np.float32)
+    maps = centres.repeat(3, 0)[:photos] + 0.2 * rng.standard_normal((photos, width), np.float32)
+    classes = products.repeat(3)[:photos] % 3
+    predicted = np.where(rng.random(photos) < 0.25, rng.integers(3, size=photos), classes)
+    return Features(0.8 * np.eye(4, dtype=np.float32)[predicted] + 0.05, maps), classes
 
 
-def examples_of(photos: np.ndarray, classes: Tensor) -> LabelledExamples:
+def examples_of(photos: Classes, classes: Classes) -> LabelledExamples:
     """Return examples on some photos of a large catalog."""
-    return examples_on(photos.tolist(), classes.numpy()[photos].tolist(), ("a", "b", "c"), (0, 1, 2))
+    return examples_on(photos.tolist(), classes[photos].tolist(), ("a", "b", "c"), (0, 1, 2))
 
 
 def write_table(path: Path, rows: Iterable[Sequence[str]], header: Sequence[str] = ("path", "label")) -> Path:

@@ -42,16 +42,16 @@ def product_images(images: Images, native: bool = True) -> list[ProductImage]:
 def adapted_bundle(folder: Path, labels: tuple[str, ...] = LABELS) -> Path:
     """Save a bundle adapted to a shop whose labels, in any order, are those of the network, and return its folder."""
     loaded = bundle.load(str(save_bundle(folder, NetworkConfig((8, 16)))))
-    order = torch.tensor([LABELS.index(label) for label in labels] + [len(LABELS)])
+    order = [LABELS.index(label) for label in labels] + [len(LABELS)]
     d, columns = 16 * 4 + 8 * 9, len(labels) + 1
     adapter = ShopAdapter(
-        centre=torch.zeros(d),
-        spread=torch.ones(d),
-        translation=torch.eye(len(LABELS) + 1)[:, order],
-        weight=torch.zeros(d, columns),
-        bias=torch.zeros(columns),
-        memory=torch.zeros(1, d, dtype=torch.float16),
-        memory_probabilities=torch.full((1, columns), 1 / columns, dtype=torch.float16),
+        centre=np.zeros(d, np.float32),
+        spread=np.ones(d, np.float32),
+        translation=np.eye(len(LABELS) + 1, dtype=np.float32)[:, order],
+        weight=np.zeros((d, columns), np.float32),
+        bias=np.zeros(columns, np.float32),
+        memory=np.zeros((1, d), np.float16),
+        memory_probabilities=np.full((1, columns), 1 / columns, np.float16),
     )
     card = replace(loaded.card, labels=labels, base_groups=loaded.card.network_groups, parent="small@0+g1")
     bundle.save(folder, card, loaded.network(), adapter)

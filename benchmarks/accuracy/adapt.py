@@ -29,13 +29,13 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from benchmarks.reporting import RESULTS, hardware, table, write
 from tagger.adaptation.active_learning import select_photos
 from tagger.adaptation.cross_validation import cross_validate
 from tagger.adaptation.examples import LabelledExamples
 from tagger.adaptation.fit import STRENGTHS, fit_adapter
+from tagger.arrays import Float32s
 from tagger.data.labels import GROUPS, LABELS, NONE
 from tagger.data.splits import kept_for_reporting
 from tagger.inference.predictor import Features, Predictor
@@ -121,8 +121,7 @@ class PhotoSet:
     def take(self, numbers: Classes | Flags) -> "PhotoSet":
         """Return the photos of these indices or of this mask."""
         chosen = np.arange(len(self))[numbers]
-        rows = torch.from_numpy(chosen)
-        features = Features(self.features.probabilities[rows], self.features.maps[rows])
+        features = Features(self.features.probabilities[chosen], self.features.maps[chosen])
         return PhotoSet(features, self.classes[chosen], self.groups[chosen], self.kept[chosen], self.kinds[chosen])
 
     @property
@@ -134,8 +133,8 @@ class PhotoSet:
 def concatenate(*several: PhotoSet) -> PhotoSet:
     """Return the photos of several catalogs as one."""
     features = Features(
-        torch.cat([photos.features.probabilities for photos in several]),
-        torch.cat([photos.features.maps for photos in several]),
+        np.concatenate([photos.features.probabilities for photos in several]),
+        np.concatenate([photos.features.maps for photos in several]),
     )
     return PhotoSet(
         features,
@@ -229,7 +228,7 @@ def half_of_groups(photos: PhotoSet, rng: np.random.Generator) -> Flags:
 class Predictions:
     """Probabilities and true classes of the photos that are scored."""
 
-    probabilities: Tensor
+    probabilities: Float32s
     """(n, labels + 1)."""
     classes: Classes
     kept: Flags
@@ -238,18 +237,18 @@ class Predictions:
 
     def take(self, marks: Flags) -> "Predictions":
         """Return the predictions of the photos in a mask."""
-        return Predictions(self.probabilities[torch.from_numpy(marks)], self.classes[marks], self.kept[marks], self.labels)
+        return Predictions(self.probabilities[marks], self.classes[marks], self.kept[marks], self.labels)
 
     @property
     def right(self) -> Flags:
         """Whether the most probable label is the true one (n,); "none" is never a tag."""
-        right: Flags = self.probabilities[:, :-1].argmax(1).numpy() == self.classes
+        right: Flags = self.probabilities[:, :-1].argmax(1) == self.classes
         return right
 
     @property
-    def confidence(self) -> NDArray[np.float32]:
+    def confidence(self) -> Float32s:
         """Probability of the most probable label (n,)."""
-        confidence: NDArray[np.float32] = self.probabilities[:, :-1].max(1).values.numpy()
+        confidence: Float32s = self.probabilities[:, :-1].max(1)
         return confidence
 
     @property
@@ -285,9 +284,8 @@ def after(
         trial = cross_validate(lambda _: learnt.features, lesson, cautious)
         strength = trial.strength if trial else STRENGTHS[0]
         if trial and calibrated:
-            tried = torch.from_numpy(trial.validated)
-            truth = torch.from_numpy(lesson.classes)[tried]
-            temperature = fit_temperature(trial.probabilities[tried].clamp_min(1e-9).log(), truth)
+            tried = trial.validated
+            temperature = fit_temperature(np.log(np.maximum(trial.probabilities[tried], 1e-9)), lesson.classes[tried])
     shop = fit_adapter(learnt.features, lesson, strength, cautious)
     answers = shop.predict(marked.features.probabilities, marked.features.maps, temperature)
     return Predictions(answers, marked.classes, marked.kept, 0 if lesson is None else len(lesson.photos))
@@ -526,10 +524,11 @@ def mixture_rows(fixed: Mapping[str, PhotoSet], drawn: Mapping[str, Mix]) -> Row
         )
 
 
-def effective_labels(probabilities: Tensor) -> float:
+def effective_labels(probabilities: Float32s) -> float:
     """Return the effective number of labels: e to the entropy of the labels' shares, for probabilities (n, labels + 1)."""
-    shares = probabilities[:, :-1].sum(0)
-    return float(torch.special.entr(shares / shares.sum()).sum().exp())
+    sums = probabilities[:, :-1].sum(0)
+    shares = sums[sums > 0] / sums.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
 def _of_known(predictions: Predictions) -> Predictions:

@@ -12,22 +12,23 @@ time (all threads together), which other programs hardly change; with one thread
 
 import argparse
 import json
+import os
 import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+import numpy as np
 
 from benchmarks.reporting import RESULTS, hardware, table, write
 from tagger.adaptation.cross_validation import cross_validate
 from tagger.adaptation.examples import build_examples
 from tagger.adaptation.fit import fit_adapter
+from tagger.arrays import Classes
 from tagger.catalog.label_table import LabelledPhoto
 from tagger.data.labels import LABELS
 from tagger.inference.predictor import Features
@@ -39,23 +40,23 @@ KINDS, LATENT, PHOTOS_PER_PRODUCT = 200, 48, 3
 STAGES = ("group by product", "find neighbours", "cross-validate", "fit", "tag all photos")
 
 
-def synthetic_features(photos: int, features: int, seed: int = 0) -> tuple[Features, Tensor]:
+def synthetic_features(photos: int, features: int, seed: int = 0) -> tuple[Features, Classes]:
     """Return synthetic features of a number of photos, and their classes (n,), generated in blocks."""
-    rng = torch.Generator().manual_seed(seed)
-    kinds = torch.randn(KINDS, LATENT, generator=rng)
-    mix = torch.randn(LATENT, features, generator=rng) / LATENT**0.5
-    products = torch.randint(KINDS, (photos // PHOTOS_PER_PRODUCT + 1,), generator=rng)
-    own = 0.7 * torch.randn(len(products), LATENT, generator=rng)
-    kind = products.repeat_interleave(PHOTOS_PER_PRODUCT)[:photos]
-    maps = torch.empty(photos, features)
+    rng = np.random.default_rng(seed)
+    kinds = rng.standard_normal((KINDS, LATENT), np.float32)
+    mix = rng.standard_normal((LATENT, features), np.float32) / LATENT**0.5
+    products = rng.integers(KINDS, size=photos // PHOTOS_PER_PRODUCT + 1)
+    own = 0.7 * rng.standard_normal((len(products), LATENT), np.float32)
+    kind = products.repeat(PHOTOS_PER_PRODUCT)[:photos]
+    maps = np.empty((photos, features), np.float32)
     for start in range(0, photos, BLOCK):
-        numbers = torch.arange(start, min(start + BLOCK, photos))
+        numbers = np.arange(start, min(start + BLOCK, photos))
         latent = kinds[kind[numbers]] + own[numbers // PHOTOS_PER_PRODUCT]
-        maps[numbers] = functional.relu((latent + 0.2 * torch.randn(len(numbers), LATENT, generator=rng)) @ mix)
+        maps[numbers] = np.maximum((latent + 0.2 * rng.standard_normal((len(numbers), LATENT), np.float32)) @ mix, 0)
     classes = kind % len(LABELS)
-    wrong = torch.rand(photos, generator=rng) < 0.2
-    predicted = torch.where(wrong, torch.randint(len(LABELS), (photos,), generator=rng), classes)
-    return Features(0.9 * functional.one_hot(predicted, len(LABELS) + 1) + 0.1 / (len(LABELS) + 1), maps), classes
+    predicted = np.where(rng.random(photos) < 0.2, rng.integers(len(LABELS), size=photos), classes)
+    probabilities = 0.9 * np.eye(len(LABELS) + 1, dtype=np.float32)[predicted] + 0.1 / (len(LABELS) + 1)
+    return Features(probabilities, maps), classes
 
 
 def peak_megabytes() -> float:
@@ -67,7 +68,7 @@ def peak_megabytes() -> float:
 def measure(photos: int, features: int) -> dict[str, float]:
     """Return the seconds of every stage, the peak memory in MB, and the cross-validated accuracy."""
     look, classes = synthetic_features(photos, features)
-    metrics: dict[str, float] = {"features alone (MB)": look.maps.numel() * 4 / 2**20}
+    metrics: dict[str, float] = {"features alone (MB)": look.maps.nbytes / 2**20}
 
     @contextmanager
     def timed(stage: str) -> Iterator[None]:
@@ -91,8 +92,8 @@ def measure(photos: int, features: int) -> dict[str, float]:
     with timed("tag all photos"):
         shop.predict(look.probabilities, look.maps)
     right = trial.probabilities[trial.validated, :-1].argmax(1) == classes[trial.validated]
-    megabytes = sum(tensor.numel() * tensor.element_size() for tensor in shop.tensors().values()) / 2**20
-    return metrics | {"peak (MB)": peak_megabytes(), "bundle (MB)": megabytes, "accuracy": float(right.double().mean())}
+    megabytes = sum(tensor.nbytes for tensor in shop.tensors().values()) / 2**20
+    return metrics | {"peak (MB)": peak_megabytes(), "bundle (MB)": megabytes, "accuracy": float(right.mean())}
 
 
 def main() -> None:
@@ -104,7 +105,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "adapt_scale.md")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
     if given.one:
         print(json.dumps(measure(given.photos[0], given.features)))
         return
@@ -120,7 +120,8 @@ def main() -> None:
             "--features",
             str(given.features),
         ]
-        done = subprocess.run([*command, "--threads", str(given.threads)], stdout=subprocess.PIPE, check=True, text=True)
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(given.threads))
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=os.environ | threads)
         metrics = json.loads(done.stdout)
         seconds = [metrics[stage] for stage in STAGES]
         sizes = [f"{metrics[name]:,.0f}" for name in ("features alone (MB)", "peak (MB)", "bundle (MB)")]
@@ -133,7 +134,7 @@ def main() -> None:
         "",
         f"`python -m benchmarks.speed.adapt_scale {shlex.join(sys.argv[1:])}`".replace(" `", "`"),
         "",
-        f"{hardware()}; threads: {given.threads}; torch {torch.__version__}. Synthetic features, {given.features:,} per photo.",
+        f"{hardware()}; threads: {given.threads}; NumPy {version('numpy')}. Synthetic features, {given.features:,} per photo.",
         "",
         *table((*head, "features alone (MB)", "peak memory (MB)", "adapter in the bundle (MB)", "accuracy"), rows),
     ]

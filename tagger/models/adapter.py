@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.arrays import Classes, Float32s, largest, softmax
+from tagger.arrays import Classes, ExactMatrix, Float32s, largest, softmax
 
 NEIGHBOURS = 10
 """Greatest number of remembered photos that a prediction takes in."""
@@ -31,8 +31,8 @@ MIN_PROBABILITY = 1e-4
 BLOCK = 1_024
 """Photos embedded at once, so that memory grows with the photos alone."""
 
-ROWS = 64
-"""Photos predicted at once, filled up with zeros: for another number of rows a matrix product may sum in another order."""
+PREDICTED = 256
+"""Photos predicted at once, so that memory does not grow with photos times remembered ones."""
 
 Float16s: TypeAlias = NDArray[np.float16]
 
@@ -110,9 +110,9 @@ class ShopAdapter:
 
         The last column is the logit of none of the labels against all of them.
         """
-        translated = (probabilities @ self.translation).clip(MIN_PROBABILITY, 1)
+        translated = (probabilities[:, :, None] * self.translation).sum(1).clip(MIN_PROBABILITY, 1)
         prior = np.concatenate([np.log(translated[:, :-1]), logit(translated[:, -1:])], 1)
-        scores: Float32s = prior + (embeddings @ self.weight + self.bias)
+        scores: Float32s = prior + (self._weight.product(embeddings) + self.bias)
         return scores
 
     def head_probabilities(self, probabilities: Float32s, embeddings: Float32s) -> Float32s:
@@ -128,24 +128,26 @@ class ShopAdapter:
         number of photos and its place among them.
         """
         predicted = np.empty((len(maps), self.translation.shape[1]), np.float32)
-        for start in range(0, len(maps), ROWS):
-            block = slice(start, start + ROWS)
-            rows = self._predict_block(_filled(probabilities[block]), _filled(maps[block]), temperature)
-            predicted[block] = rows[: len(maps) - start]
+        for start in range(0, len(maps), PREDICTED):
+            block = slice(start, start + PREDICTED)
+            predicted[block] = self._predict_block(probabilities[block], maps[block], temperature)
         return predicted
 
     def _predict_block(self, probabilities: Float32s, maps: Float32s, temperature: float) -> Float32s:
         embeddings = self.embed(maps)
         own = self.head_probabilities(probabilities, embeddings)
-        cosines, nearest = largest(embeddings @ self._memory.T, NEIGHBOURS)
+        cosines, nearest = largest(self._memory.product(embeddings), NEIGHBOURS)
         weights = np.exp((cosines - 1) / WIDTH)
         remembered = (weights[:, :, None] * self.memory_probabilities[nearest]).sum(1)
         return apply_temperature((OWN * own + remembered) / (OWN + weights.sum(1, keepdims=True)), temperature)
 
     @cached_property
-    def _memory(self) -> Float32s:
-        """The memory as float32, converted once and not with every batch."""
-        return self.memory.astype(np.float32)
+    def _weight(self) -> ExactMatrix:
+        return ExactMatrix(self.weight)
+
+    @cached_property
+    def _memory(self) -> ExactMatrix:
+        return ExactMatrix(self.memory.T)
 
 
 def centre_and_spread(maps: Float32s) -> tuple[Float32s, Float32s]:
@@ -169,15 +171,6 @@ def _embed(maps: Float32s, centre: Float32s, spread: Float32s, photos: Classes |
         lengths = np.sqrt(np.square(standardized).sum(1, keepdims=True))
         embeddings[block] = standardized / np.maximum(lengths, 1e-12)
     return embeddings
-
-
-def _filled(rows: Float32s) -> Float32s:
-    """Return rows (n, d), n at most `ROWS`, filled up with zeros to `ROWS`."""
-    if len(rows) == ROWS:
-        return rows
-    filled = np.zeros((ROWS, rows.shape[1]), np.float32)
-    filled[: len(rows)] = rows
-    return filled
 
 
 def logit(probabilities: Float32s) -> Float32s:

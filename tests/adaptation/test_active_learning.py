@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 from adaptation_helpers import Command, confident, maps_of, write_table
 from adaptation_helpers import command as command  # a fixture that is used by its name
 from helpers import rows_of, write_photos
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def test_uncertain_photos_come_first_and_no_product_twice() -> None:
     """Of photos that look the same one is selected, and uncertain photos before confident ones."""
     kinds = [0, 0, 0, 1, 2, 3]
-    uncertain = torch.tensor([[0.4, 0.3, 0.2, 0.1]] * 3)
-    probabilities = torch.cat([uncertain, confident([1]), torch.tensor([[0.3, 0.3, 0.3, 0.1]]), confident([3])])
+    uncertain = [[0.4, 0.3, 0.2, 0.1]] * 3
+    probabilities = np.concatenate([uncertain, confident([1]), [[0.3, 0.3, 0.3, 0.1]], confident([3])], dtype=np.float32)
     features = Features(probabilities, maps_of(kinds, noise=0.0))
     selected = select_photos(features, 10)
     assert len(selected) == len(set(selected)) == 4
@@ -29,7 +29,7 @@ def test_uncertain_photos_come_first_and_no_product_twice() -> None:
 
 def test_selection_ends_when_every_photo_resembles_a_selected_one() -> None:
     """Near duplicates are selected once, so that there may be fewer photos than the count."""
-    features = Features(torch.full((12, 4), 0.25), maps_of([0, 1, 2] * 4, noise=0.01))
+    features = Features(np.full((12, 4), 0.25, np.float32), maps_of([0, 1, 2] * 4, noise=0.01))
     selected = select_photos(features, 100)
     assert len(selected) == 3
     assert {0, 1, 2} == {number % 3 for number in selected}
@@ -37,14 +37,14 @@ def test_selection_ends_when_every_photo_resembles_a_selected_one() -> None:
 
 def test_diversity_counts_beside_uncertainty() -> None:
     """The second photo is a different one, although a photo close to the first is more uncertain."""
-    maps = torch.tensor([[1.0, 0.0], [0.8, 0.6], [-1.0, 0.0], [-0.8, -0.6]])
-    probabilities = torch.tensor([[0.5, 0.5, 0.0], [0.6, 0.4, 0.0], [0.7, 0.3, 0.0], [0.95, 0.05, 0.0]])
+    maps = np.array([[1.0, 0.0], [0.8, 0.6], [-1.0, 0.0], [-0.8, -0.6]], np.float32)
+    probabilities = np.array([[0.5, 0.5, 0.0], [0.6, 0.4, 0.0], [0.7, 0.3, 0.0], [0.95, 0.05, 0.0]], np.float32)
     assert select_photos(Features(probabilities, maps), 2) == [0, 2]
 
 
 def test_uncertainty_is_one_minus_the_margin() -> None:
     """The margin is that of the two greatest probabilities, and confident photos keep a little uncertainty."""
-    probabilities = torch.tensor([[0.5, 0.3, 0.2], [1.0, 0.0, 0.0], [0.4, 0.4, 0.2]])
+    probabilities = np.array([[0.5, 0.3, 0.2], [1.0, 0.0, 0.0], [0.4, 0.4, 0.2]], np.float32)
     assert _uncertainty(probabilities).tolist() == pytest.approx([0.8, MIN_UNCERTAINTY, 1.0])
 
 

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 from adaptation_helpers import WIDTH, write_table
 from helpers import write_photos
-from torch.nn import functional
 
 from tagger.adaptation.adapt import AdaptationResult, adapt
 from tagger.adaptation.catalog_photos import LEAST_PHOTOS
@@ -77,9 +76,9 @@ def predict_everywhere(monkeypatch: pytest.MonkeyPatch, none: float, labels: Seq
 
     def extract(predictor: Predictor, products: Sequence[ProductImage]) -> Features:
         kinds = [labels[number % len(labels)] for number in range(len(products))]
-        probabilities = (1 - none) * functional.one_hot(torch.tensor(kinds), len(LABELS) + 1).float()
+        probabilities = (1 - none) * np.eye(len(LABELS) + 1, dtype=np.float32)[kinds]
         probabilities[:, -1] = none
-        return Features(probabilities, torch.randn(len(products), WIDTH, generator=torch.Generator().manual_seed(2)))
+        return Features(probabilities, np.random.default_rng(2).standard_normal((len(products), WIDTH), np.float32))
 
     monkeypatch.setattr(Predictor, "extract", extract)
 

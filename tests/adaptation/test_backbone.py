@@ -20,13 +20,14 @@ from tagger.models import bundle
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def validation_loss(network: torch.nn.Module, pixels: Tensor, features: Features, examples: LabelledExamples) -> float:
+def validation_loss(network: torch.nn.Module, images: Tensor, features: Features, examples: LabelledExamples) -> float:
     """Return the loss on the products for validation, with a head that is fitted to the others."""
     validation, training = backbone.split(examples, 0)
     adapter = fit_adapter(features, training, 1e-3)
     photos = torch.from_numpy(validation.photos)
     with torch.no_grad():
-        scores = backbone._label_scores(adapter, features.probabilities[photos], pool_maps(network.maps(pixels[photos])))
+        maps = pool_maps(network.maps(images[photos]))
+        scores = backbone._Head(adapter)(torch.from_numpy(features.probabilities)[photos], maps)
     return float(functional.cross_entropy(scores, torch.from_numpy(validation.classes)))
 
 
@@ -42,15 +43,16 @@ def test_fine_tuning_lowers_the_validation_loss(photo_bundle: Path, monkeypatch:
     pixels = pixels.to(torch.uint8)
     with torch.no_grad():
         before, last = network.maps(pixels)
-        features = Features(torch.softmax(network.photo_logits_of_maps(last) / 2, 1), pool_maps((before, last)))
+        probabilities = torch.softmax(network.photo_logits_of_maps(last) / 2, 1)
+        features = Features(probabilities.numpy(), pool_maps((before, last)).numpy())
     examples = examples_on(range(60), [number % 2 for number in range(60)], ("Trouser", "Bag"), (1, 8))
     old = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    made = fine_tune_backbone(network, pixels, features, examples, 1e-3, 2.0)
+    made = fine_tune_backbone(network, pixels.numpy(), features, examples, 1e-3, 2.0)
     assert any(not torch.equal(old[name], tensor) for name, tensor in made.state_dict().items())
     assert all(torch.equal(old[name], tensor) for name, tensor in network.state_dict().items())
     assert validation_loss(made, pixels, features, examples) < validation_loss(network, pixels, features, examples)
     few = examples.take(np.arange(4))  # too few products for a fifth of them to validate
-    assert network is fine_tune_backbone(network, pixels, features, few, 1e-3, 2.0)
+    assert network is fine_tune_backbone(network, pixels.numpy(), features, few, 1e-3, 2.0)
 
 
 def test_every_label_stays_in_training() -> None:
@@ -87,7 +89,8 @@ def test_a_network_that_does_not_improve_is_returned_unchanged(photo_bundle: Pat
     pixels = torch.zeros(20, 1, 28, 28, dtype=torch.uint8)
     with torch.no_grad():
         before, last = network.maps(pixels)
-        features = Features(torch.softmax(network.photo_logits_of_maps(last), 1), pool_maps((before, last)))
+        probabilities = torch.softmax(network.photo_logits_of_maps(last), 1)
+        features = Features(probabilities.numpy(), pool_maps((before, last)).numpy())
     examples = examples_on(range(20), [0, 1] * 10, ("Trouser", "Bag"), (1, 8))
-    assert fine_tune_backbone(network, pixels, features, examples, 1e-3, 1.0) is network
+    assert fine_tune_backbone(network, pixels.numpy(), features, examples, 1e-3, 1.0) is network
     assert len(losses) == 1 + backbone.PATIENCE

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from adaptation_helpers import confident, write_table
 from helpers import write_photos
 
@@ -28,7 +27,9 @@ def catalog_of(classes: Sequence[int], none: float = 0.0) -> CatalogPhotos:
     """Return a catalog in which the network is sure of these of ten classes, and gives `none` to none of them."""
     probabilities = confident(classes, 11) * (1 - none)
     probabilities[:, -1] += none
-    return CatalogPhotos([Item(str(number), None) for number in range(len(classes))], Features(probabilities, torch.eye(1)))
+    return CatalogPhotos(
+        [Item(str(number), None) for number in range(len(classes))], Features(probabilities, np.eye(1, dtype=np.float32))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +87,8 @@ def test_product_images_are_kept_for_fine_tuning_alone(folder: Path, photo_bundl
     settings = AdaptSettings(str(folder), "mine")
     assert read_catalog(settings, None, predictor, lambda *_: None)[0].products == ()
     pixels = read_catalog(replace(settings, deep=True), None, predictor, lambda *_: None)[0].pixels
-    assert (pixels.shape, pixels.dtype) == ((12, 1, 28, 28), torch.uint8)
-    assert len(np.unique(pixels.numpy().reshape(12, -1), axis=0)) == 12
+    assert (pixels.shape, pixels.dtype) == ((12, 1, 28, 28), np.uint8)
+    assert len(np.unique(pixels.reshape(12, -1), axis=0)) == 12
 
 
 def test_a_catalog_without_a_product_is_refused(tmp_path: Path, photo_bundle: Path) -> None:

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from torch.nn import functional
 
 from tagger.adaptation.examples import MOST_LABELS, ExamplesAndNotes, build_examples
 from tagger.adaptation.settings import OtherLabels
@@ -26,7 +24,7 @@ def built_from(
     """Return the examples of rows on photos that are all different, for a bundle of two labels."""
     numbers = range(len(rows))
     return build_examples(
-        numbers, rows, ("T-shirt/top", "Bag"), torch.eye(len(rows)), tags or ["Bag"] * len(rows), other_labels
+        numbers, rows, ("T-shirt/top", "Bag"), np.eye(len(rows), dtype=np.float32), tags or ["Bag"] * len(rows), other_labels
     )
 
 
@@ -69,7 +67,8 @@ def test_unconfirmed_rows_are_left_out() -> None:
 
 def test_products_are_those_of_the_table_and_of_photos_that_look_the_same() -> None:
     """Photos with one number of a product, or with nearly the same features, are one product, and so is what these link."""
-    embeddings = functional.normalize(torch.eye(5) + torch.eye(5)[[1, 1, 2, 3, 4]] * torch.tensor([[9.0], [0], [0], [0], [0]]))
+    embeddings = np.eye(5, dtype=np.float32)
+    embeddings[0, :2] = (0.1, 0.99)
     rows = [row_of("Bag", product) for product in ("", "7", "7", "8", "")]
     products = build_examples(range(5), rows, ("Dress", "Bag"), embeddings, ["Dress"] * 5, None).examples.products.tolist()
     assert products[0] == products[1] == products[2]
@@ -78,7 +77,8 @@ def test_products_are_those_of_the_table_and_of_photos_that_look_the_same() -> N
 
 def test_thousands_of_labels_give_a_short_note() -> None:
     """A wrong column for the labels gives a note of bounded length, or a refusal that names the option."""
-    embeddings = functional.normalize(torch.randn(4004, 8, generator=torch.Generator().manual_seed(0)), dim=1)
+    embeddings = np.random.default_rng(0).standard_normal((4004, 8), np.float32)
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     rows = [row_of(label) for label in ("Bag", "Dress", "Bag", "Dress", *(f"name {number}" for number in range(4000)))]
     built = build_examples(range(4004), rows, ("Dress", "Bag"), embeddings, ["Bag"] * 4004, None)
     assert built.examples.photos.tolist() == [0, 1, 2, 3]

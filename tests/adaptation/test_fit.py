@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-import torch
 from adaptation_helpers import confident, examples_of, examples_on, large_catalog, maps_of
-from torch.nn import functional
 
 from tagger.adaptation import fit
 from tagger.adaptation.fit import (
@@ -17,6 +15,7 @@ from tagger.adaptation.fit import (
     fit_translation,
     with_pseudo_labels,
 )
+from tagger.arrays import Classes, Float32s, softmax
 from tagger.inference.predictor import Features
 from tagger.models import neighbours
 from tagger.models.adapter import ShopAdapter, apply_temperature
@@ -66,7 +65,7 @@ def test_predictions_are_probabilities_and_keep_labels() -> None:
     features = Features(confident([(kind + 1) % 3 for kind in kinds]), maps_of(kinds))
     adapter = fit_adapter(features, examples_on(range(9), kinds[:9], ("a", "b", "c"), (0, 1, 2)))
     probabilities = adapter.predict(features.probabilities, features.maps)
-    assert torch.allclose(probabilities.sum(1), torch.ones(len(kinds)), atol=1e-4)
+    assert np.allclose(probabilities.sum(1), 1, atol=1e-4)
     assert probabilities[:9, :-1].argmax(1).tolist() == kinds[:9]
 
 
@@ -74,7 +73,7 @@ def test_caution_gives_neighbours_less_weight() -> None:
     """An uncertain photo between certain ones follows them, and keeps its own label in a cautious adaptation."""
     kinds = [0] * 8 + [1] * 8
     probabilities = confident(kinds)
-    probabilities[0] = torch.tensor([0.05, 0.9, 0.03, 0.02])
+    probabilities[0] = [0.05, 0.9, 0.03, 0.02]
     features = Features(probabilities, maps_of(kinds))
     remembered = [fit_adapter(features, cautious=cautious).memory_probabilities[0, 1].item() for cautious in (False, True)]
     assert remembered[0] < 0.5 < remembered[1]
@@ -87,67 +86,68 @@ def test_a_label_without_photos_is_known_by_its_name() -> None:
     """Rows of the translation are probabilities, and a label of the same name has the greatest."""
     features = Features(confident([0, 1, 2]), maps_of([0, 1, 2]))
     rows = fit_translation(features.probabilities, examples_on([0], [0], ("a", "b", "c"), (0, 1, 2)))
-    assert torch.allclose(rows.sum(1), torch.ones(4))
+    assert np.allclose(rows.sum(1), 1)
     assert rows.argmax(1).tolist() == [0, 1, 2, 3]
 
 
 def test_a_label_without_a_photo_left_gets_a_uniform_distribution() -> None:
     """A fold may leave a label of the shop's own without any photo: its translation stays finite."""
     rows = fit_translation(confident([0, 1, 2]), examples_on([0], [0], ("a", "b", "skirt"), (0, 1, -1)))
-    assert torch.isfinite(rows).all()
-    assert torch.allclose(rows.sum(1), torch.ones(len(rows)))
+    assert np.isfinite(rows).all()
+    assert np.allclose(rows.sum(1), 1)
 
 
 def test_each_label_is_translated_by_its_own_photos() -> None:
     """The translation follows Bayes' rule with a pseudo-count of 20 for the label of the same name."""
-    probabilities = torch.tensor([[1.0, 0, 0], [1.0, 0, 0], [0, 1.0, 0], [0, 1.0, 0]])
+    probabilities = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0]], np.float32)
     rows = fit_translation(probabilities, examples_on([0, 1, 2], [1, 1, 0], ("a", "b"), (0, 1)))
-    likelihood = torch.tensor([[20 / 21, 2 / 22, 0], [1 / 21, 20 / 22, 0], [0, 0, 1]]) + 1e-4
-    assert torch.allclose(rows, likelihood / likelihood.sum(1, keepdim=True), atol=1e-5)
+    likelihood = np.array([[20 / 21, 2 / 22, 0], [1 / 21, 20 / 22, 0], [0, 0, 1]]) + 1e-4
+    assert np.allclose(rows, likelihood / likelihood.sum(1, keepdims=True), atol=1e-5)
 
 
 # Head
 
 
-def uneven(counts: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+def uneven(counts: Sequence[int]) -> tuple[Float32s, Classes]:
     """Return overlapping inputs (n, 2) of two classes with these numbers of examples, and the classes."""
-    classes = torch.tensor([0] * counts[0] + [1] * counts[1])
-    noise = torch.randn(len(classes), 2, generator=torch.Generator().manual_seed(5))
-    return noise + functional.one_hot(classes, 2) * 1.5, classes
+    classes = np.repeat([0, 1], counts)
+    noise = np.random.default_rng(5).standard_normal((len(classes), 2), np.float32)
+    return noise + 1.5 * np.eye(2, dtype=np.float32)[classes], classes
 
 
 def test_repeated_examples_change_nothing() -> None:
     """The loss is a mean over the examples: all of them given twice or three times, the same strength gives the same head."""
     inputs, classes = uneven((12, 5))
-    offset = torch.zeros(len(classes), 2)
+    offset = np.zeros((len(classes), 2), np.float32)
     weight, bias = fit._fit_softmax_regression(inputs, offset, classes, 1e-2)
     for times in (2, 3):
-        again = fit._fit_softmax_regression(inputs.repeat(times, 1), offset.repeat(times, 1), classes.repeat(times), 1e-2)
-        assert torch.allclose(again[0], weight, atol=1e-3)
-        assert torch.allclose(again[1], bias, atol=1e-3)
+        repeated = np.tile(np.arange(len(classes)), times)
+        again = fit._fit_softmax_regression(inputs[repeated], offset[repeated], classes[repeated], 1e-2)
+        assert np.allclose(again[0], weight, atol=1e-3)
+        assert np.allclose(again[1], bias, atol=1e-3)
 
 
 def test_sample_weights_sum_to_one() -> None:
     """The strength is relative to the mean loss over classes: the gradient at the solution balances exactly that."""
     inputs, classes = uneven((40, 4))
-    offset = torch.zeros(len(classes), 2)
-    weight, bias = (part.requires_grad_() for part in fit._fit_softmax_regression(inputs, offset, classes, 1e-2))
-    losses = functional.cross_entropy(inputs @ weight + bias, classes, reduction="none")
-    mean_over_classes = torch.stack([losses[classes == label].mean() for label in (0, 1)]).mean()
-    loss = mean_over_classes + 1e-2 * (weight.square().sum() + bias.square().sum())
-    for gradient in torch.autograd.grad(loss, (weight, bias)):
-        assert gradient.abs().max() < 1e-3
+    offset = np.zeros((len(classes), 2), np.float32)
+    weight, bias = fit._fit_softmax_regression(inputs, offset, classes, 1e-2)
+    errors = softmax(inputs @ weight + bias) - np.eye(2)[classes]
+    errors /= 2 * np.bincount(classes)[classes][:, None]
+    assert np.abs(inputs.T @ errors + 2e-2 * weight).max() < 1e-4
+    assert np.abs(errors.sum(0) + 2e-2 * bias).max() < 1e-4
 
 
 def test_rare_classes_weigh_as_much_as_frequent_ones() -> None:
     """Repeating one class alone leaves the decision where it was."""
     inputs, classes = uneven((10, 10))
-    more = torch.cat([inputs, *[inputs[:10]] * 9]), torch.cat([classes, *[classes[:10]] * 9])
+    more = np.concatenate([inputs, *[inputs[:10]] * 9]), np.concatenate([classes, *[classes[:10]] * 9])
     once, often = (
-        fit._fit_softmax_regression(rows, torch.zeros(len(of), 2), of, 1e-2) for rows, of in ((inputs, classes), more)
+        fit._fit_softmax_regression(rows, np.zeros((len(of), 2), np.float32), of, 1e-2)
+        for rows, of in ((inputs, classes), more)
     )
-    assert torch.allclose(once[0], often[0], atol=1e-3)
-    assert torch.allclose(once[1], often[1], atol=1e-3)
+    assert np.allclose(once[0], often[0], atol=1e-3)
+    assert np.allclose(once[1], often[1], atol=1e-3)
 
 
 def test_a_stronger_regularisation_gives_smaller_weights() -> None:
@@ -155,7 +155,7 @@ def test_a_stronger_regularisation_gives_smaller_weights() -> None:
     kinds = [0, 1, 2, 3] * 10
     features = Features(confident([kind % 3 for kind in kinds]), maps_of(kinds))
     examples = examples_on(range(40), kinds, ("a", "b", "c", "d"), (0, 1, 2, -1))
-    norms = [fit_head(features, examples, strength).weight.norm().item() for strength in (1e-4, 1e-3, 1e-2)]
+    norms = [float(np.linalg.norm(fit_head(features, examples, strength).weight)) for strength in (1e-4, 1e-3, 1e-2)]
     assert norms == sorted(norms, reverse=True)
     assert norms[0] > 1.5 * norms[-1]
 
@@ -164,7 +164,7 @@ def test_pseudo_labels_fill_up_labels_with_few_photos() -> None:
     """Only confident photos without a label are used, up to 20 per label with the labelled ones, and none of the shop's own."""
     classes = [0] * 40 + [1] * 5 + [2] * 3
     probabilities = confident(classes)
-    probabilities[10] = torch.tensor([0.79, 0.11, 0.05, 0.05])
+    probabilities[10] = [0.79, 0.11, 0.05, 0.05]
     examples = examples_on([0, 1, 2, 45], [0, 0, 0, 2], ("a", "b", "skirt"), (0, 1, -1))
     photos, labels = with_pseudo_labels(probabilities, examples)
     assert np.bincount(labels).tolist() == [20, 5, 1]
@@ -196,7 +196,7 @@ def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit, "MAX_MEMORY", 300)
     fewer = fit_adapter(features, examples, 1e-3)
     assert (len(whole.memory), len(fewer.memory), len(fewer.memory_probabilities)) == (900, 300, 300)
-    accuracy = [float((torch.tensor(predicted(adapter, features)) == classes).double().mean()) for adapter in (whole, fewer)]
+    accuracy = [float(np.mean(predicted(adapter, features) == classes)) for adapter in (whole, fewer)]
     assert accuracy[1] > accuracy[0] - 0.05
 
 
@@ -210,7 +210,7 @@ def test_large_catalogs_are_tagged_as_by_all_pairs(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(neighbours, "LEAF", 200)
         fresh = Features(features.probabilities, features.maps)  # whose neighbours are not found yet
         adapter = fit_adapter(fresh, examples, 1e-3)
-        accuracy.append(float((torch.tensor(predicted(adapter, fresh)) == classes).double().mean()))
+        accuracy.append(float(np.mean(predicted(adapter, fresh) == classes)))
     assert accuracy[1] > 0.9
     assert accuracy[0] == pytest.approx(accuracy[1], abs=0.002)
 
@@ -221,6 +221,6 @@ def test_without_labels_confidence_stays_as_it_was() -> None:
     adapter = fit_adapter(features)
     temperature = confidence_keeping_temperature(features, adapter)
     probabilities = adapter.predict(features.probabilities, features.maps)
-    wanted = float(features.probabilities[:, :-1].amax(1).mean())
-    assert float(apply_temperature(probabilities, temperature)[:, :-1].amax(1).mean()) == pytest.approx(wanted, abs=1e-4)
+    wanted = float(features.probabilities[:, :-1].max(1).mean())
+    assert float(apply_temperature(probabilities, temperature)[:, :-1].max(1).mean()) == pytest.approx(wanted, abs=1e-4)
     assert temperature != pytest.approx(1.0, abs=0.01)

@@ -14,7 +14,6 @@ PHOTOS = 20_000
 PROGRAM = f"""
 import resource
 from pathlib import Path
-import torch
 from adaptation_helpers import large_catalog
 from tagger.models import neighbours
 from tagger.adaptation.fit import fit_adapter
@@ -22,7 +21,6 @@ from tagger.adaptation.examples import build_examples
 from tagger.catalog.label_table import LabelledPhoto
 from tagger.models.adapter import embed_maps
 from tagger.records import Item
-torch.set_num_threads(1)
 neighbours.TREES = 2  # they take time one after another, and no memory
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 kilobytes = int(status["VmSize"].split()[0])

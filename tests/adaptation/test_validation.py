@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from adaptation_helpers import confident, examples_on
 
 from tagger.adaptation.catalog_photos import CatalogPhotos
@@ -39,7 +38,7 @@ PARENT = Card(
 
 def test_none_is_never_predicted() -> None:
     """The label is that of the greatest probability but the last column."""
-    assert predicted_labels(torch.tensor([[0.1, 0.3, 0.0, 0.6], [0.5, 0.2, 0.2, 0.1]]), LABELS) == ["shoe", "shirt"]
+    assert predicted_labels(np.array([[0.1, 0.3, 0.0, 0.6], [0.5, 0.2, 0.2, 0.1]], np.float32), LABELS) == ["shoe", "shirt"]
 
 
 @pytest.mark.parametrize(("count", "noted"), [(1, True), (9, True), (10, False), (20, False)])
@@ -52,7 +51,7 @@ def test_labels_with_few_photos_are_named(count: int, noted: bool) -> None:
 
 def test_new_labels_get_the_group_of_their_photos() -> None:
     """A label of the bundle keeps its group; a new one gets the group with more than half of the probability, else "other"."""
-    probabilities = torch.tensor([[0.1, 0.8, 0.1, 0.0]] * 3 + [[0.4, 0.3, 0.3, 0.0]] * 3)
+    probabilities = np.array([[0.1, 0.8, 0.1, 0.0]] * 3 + [[0.4, 0.3, 0.3, 0.0]] * 3, np.float32)
     examples = examples_on(range(6), [3] * 3 + [4] * 3, (*LABELS, "boot", "belt"), (0, 1, 2, -1, -1))
     groups = groups_of_labels(PARENT, probabilities, examples)
     assert groups == {**PARENT.groups, "boot": "footwear", "belt": "other"}
@@ -63,7 +62,7 @@ def wrong_on(photos: list[int], count: int = 12) -> tuple[CatalogPhotos, CrossVa
     classes = [number % 2 for number in range(count)]
     items = [Item(f"{number}.jpg", None) for number in range(count)]
     predictions = [1 - label if number in photos else label for number, label in enumerate(classes)]
-    features = Features(confident([1] * count), torch.eye(count))
+    features = Features(confident([1] * count), np.eye(count, dtype=np.float32))
     return CatalogPhotos(items, features), CrossValidation(1e-3, confident(predictions), np.arange(count)), classes
 
 

@@ -14,7 +14,7 @@ def photos() -> adapt.PhotoSet:
     """300 photos of ten classes, three per product, with a network's predictions that are right for 80 %."""
     features, classes = synthetic_features(300, 32)
     groups = np.arange(300, dtype=np.int64) // 3
-    return adapt.PhotoSet(features, classes.numpy(), groups, groups % 2 == 0, np.full(300, "kind"))
+    return adapt.PhotoSet(features, classes, groups, groups % 2 == 0, np.full(300, "kind"))
 
 
 def test_labels_come_from_whole_products(photos: adapt.PhotoSet) -> None:

@@ -155,8 +155,9 @@ def test_a_bundle_with_an_adapter_is_refused(small_bundle: Path, tmp_path: Path)
     loaded = bundle.load(small_bundle)
     d = 16 * 4 + 8 * 9
     adapter = ShopAdapter(
-        *(torch.zeros(d), torch.ones(d), torch.eye(11), torch.zeros(d, 11), torch.zeros(11)),
-        *(torch.zeros(1, d, dtype=torch.float16), torch.full((1, 11), 1 / 11, dtype=torch.float16)),
+        *(np.zeros(d, np.float32), np.ones(d, np.float32), np.eye(11, dtype=np.float32)),
+        *(np.zeros((d, 11), np.float32), np.zeros(11, np.float32)),
+        *(np.zeros((1, d), np.float16), np.full((1, 11), 1 / 11, np.float16)),
     )
     card = replace(loaded.card, name="mine", parent=loaded.model, base_groups=loaded.card.groups)
     bundle.save(tmp_path / "mine", card, loaded.network(), adapter)

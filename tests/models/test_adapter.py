@@ -3,15 +3,18 @@
 from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
+from numpy.typing import NDArray
 
+from tagger.arrays import Float32s, softmax
 from tagger.errors import BundleError
 from tagger.models import bundle
 from tagger.models.adapter import (
     BLOCK,
     NEIGHBOURS,
     OWN,
+    PREDICTED,
     PREFIX,
     WIDTH,
     ShopAdapter,
@@ -25,19 +28,24 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 D, SOURCE, ENDS, PHOTOS = 6, 4, 3, 20
 
 
-def rng() -> torch.Generator:
-    """Return a generator that always gives the same numbers."""
-    return torch.Generator().manual_seed(0)
+def random(*shape: int, seed: int = 0) -> Float32s:
+    """Return normally distributed numbers, always the same."""
+    return np.random.default_rng(seed).standard_normal(shape, np.float32)
 
 
-def maps_of(count: int) -> torch.Tensor:
+def maps_of(count: int) -> Float32s:
     """Return random feature maps (count, D)."""
-    return torch.randn(count, D, generator=rng()) * 3 + 1
+    return random(count, D) * 3 + 1
 
 
-def probabilities_of(count: int, classes: int) -> torch.Tensor:
+def probabilities_of(count: int, classes: int) -> Float32s:
     """Return random probabilities (count, classes)."""
-    return torch.randn(count, classes, generator=rng()).softmax(1)
+    return softmax(random(count, classes))
+
+
+def close(one: NDArray[np.floating], other: NDArray[np.floating] | float, error: float = 1e-5) -> bool:
+    """Return whether no number differs by more than `error`."""
+    return np.allclose(one, other, rtol=0, atol=error)
 
 
 @pytest.fixture
@@ -48,10 +56,10 @@ def adapter() -> ShopAdapter:
         centre=centre,
         spread=spread,
         translation=probabilities_of(SOURCE, ENDS),
-        weight=0.3 * torch.randn(D, ENDS, generator=rng()),
-        bias=0.3 * torch.randn(ENDS, generator=rng()),
-        memory=embed_maps(maps_of(PHOTOS)).half(),
-        memory_probabilities=probabilities_of(PHOTOS, ENDS).half(),
+        weight=0.3 * random(D, ENDS),
+        bias=0.3 * random(ENDS),
+        memory=embed_maps(maps_of(PHOTOS)).astype(np.float16),
+        memory_probabilities=probabilities_of(PHOTOS, ENDS).astype(np.float16),
     )
 
 
@@ -60,10 +68,10 @@ def test_tensors_are_stored_under_lasting_names(adapter: ShopAdapter) -> None:
     tensors = adapter.tensors()
     stored = {"centre", "spread", "translation", "weight", "bias", "memory", "said"}
     assert tensors.keys() == {f"shop.{name}" for name in stored}
-    again = ShopAdapter.of_tensors({"head.weight": torch.zeros(1), **tensors})
+    again = ShopAdapter.of_tensors({"head.weight": np.zeros(1, np.float32), **tensors})
     assert again is not None
-    assert all(torch.equal(getattr(adapter, field.name), getattr(again, field.name)) for field in fields(adapter))
-    assert ShopAdapter.of_tensors({"head.weight": torch.zeros(1)}) is None
+    assert all(np.array_equal(getattr(adapter, field.name), getattr(again, field.name)) for field in fields(adapter))
+    assert ShopAdapter.of_tensors({"head.weight": np.zeros(1, np.float32)}) is None
 
 
 def test_missing_and_unknown_tensors_are_named(adapter: ShopAdapter) -> None:
@@ -73,7 +81,7 @@ def test_missing_and_unknown_tensors_are_named(adapter: ShopAdapter) -> None:
     with pytest.raises(ValueError, match="missing or unknown: bias"):
         ShopAdapter.of_tensors(tensors)
     with pytest.raises(ValueError, match="missing or unknown: extra"):
-        ShopAdapter.of_tensors(adapter.tensors() | {f"{PREFIX}extra": torch.zeros(1)})
+        ShopAdapter.of_tensors(adapter.tensors() | {f"{PREFIX}extra": np.zeros(1, np.float32)})
 
 
 @pytest.mark.parametrize(
@@ -91,93 +99,100 @@ def test_missing_and_unknown_tensors_are_named(adapter: ShopAdapter) -> None:
 def test_shapes_that_do_not_fit_are_refused(adapter: ShopAdapter, name: str, shape: tuple[int, ...]) -> None:
     """Each tensor must have the shape that the others give it."""
     with pytest.raises(ValueError, match="adapter"):
-        replace(adapter, **{name: torch.zeros(shape)})
+        replace(adapter, **{name: np.zeros(shape, np.float32)})
 
 
 def test_predictions_follow_the_formula(adapter: ShopAdapter) -> None:
     """The head's probabilities and those of the nearest remembered photos are averaged by weight, and rows sum to 1."""
     probabilities, maps = probabilities_of(5, SOURCE), maps_of(5) + 0.1
     embeddings = adapter.embed(maps)
-    cosines = embeddings @ adapter.memory.float().T
-    weights = ((cosines - 1) / WIDTH).exp()
-    weights[cosines < cosines.topk(NEIGHBOURS, 1).values[:, -1:]] = 0
+    cosines = embeddings @ adapter.memory.astype(np.float32).T
+    weights = np.exp((cosines - 1) / WIDTH)
+    weights[cosines < np.sort(cosines, 1)[:, -NEIGHBOURS, None]] = 0
     own = adapter.head_probabilities(probabilities, embeddings)
-    expected = (OWN * own + weights @ adapter.memory_probabilities.float()) / (OWN + weights.sum(1, keepdim=True))
+    expected = (OWN * own + weights @ adapter.memory_probabilities.astype(np.float32)) / (OWN + weights.sum(1, keepdims=True))
     predicted = adapter.predict(probabilities, maps)
-    assert torch.allclose(predicted, expected / expected.sum(1, keepdim=True), atol=1e-5)
-    assert torch.allclose(predicted.sum(1), torch.ones(5), atol=1e-5)
-    assert torch.allclose(adapter.predict(probabilities, maps, 2.0), apply_temperature(predicted, 2.0), atol=1e-5)
+    assert close(predicted, expected / expected.sum(1, keepdims=True))
+    assert close(predicted.sum(1), 1)
+    assert close(adapter.predict(probabilities, maps, 2.0), apply_temperature(predicted, 2.0))
 
 
 def test_without_a_head_labels_are_translated() -> None:
     """With a head of zeros the network's probabilities are those of the labels that they translate to."""
     adapter = ShopAdapter(
-        *(torch.zeros(D), torch.ones(D), torch.eye(ENDS), torch.zeros(D, ENDS), torch.zeros(ENDS)),
-        *(torch.zeros(1, D).half(), torch.full((1, ENDS), 1 / ENDS).half()),
+        *(np.zeros(D, np.float32), np.ones(D, np.float32), np.eye(ENDS, dtype=np.float32)),
+        *(np.zeros((D, ENDS), np.float32), np.zeros(ENDS, np.float32)),
+        *(np.zeros((1, D), np.float16), np.full((1, ENDS), 1 / ENDS, np.float16)),
     )
     probabilities = probabilities_of(7, ENDS)
     head = adapter.head_probabilities(probabilities, adapter.embed(maps_of(7)))
-    assert torch.allclose(head, probabilities, atol=1e-4)
+    assert close(head, probabilities, 1e-4)
 
 
 def test_embeddings_are_standardized_and_of_length_1(adapter: ShopAdapter) -> None:
     """Embeddings of chosen photos are those among all, in blocks of any number, and a constant column is no division by 0."""
     maps = maps_of(BLOCK + 3)
     embeddings = adapter.embed(maps)
-    assert torch.allclose(embeddings.norm(dim=1), torch.ones(len(maps)), atol=1e-5)
+    assert close(np.linalg.norm(embeddings, axis=1), 1)
     standardized = (maps - adapter.centre) / adapter.spread
-    assert torch.allclose(embeddings, standardized / standardized.norm(dim=1, keepdim=True), atol=1e-5)
-    chosen = torch.tensor([BLOCK + 2, 0, BLOCK])
-    assert torch.equal(adapter.embed(maps, chosen), embeddings[chosen])
-    assert embed_maps(torch.ones(3, D)).isfinite().all()
-    centre, spread = centre_and_spread(torch.tensor([[1.0], [3.0]]))
+    assert close(embeddings, standardized / np.linalg.norm(standardized, axis=1, keepdims=True))
+    chosen = np.array([BLOCK + 2, 0, BLOCK])
+    assert np.array_equal(adapter.embed(maps, chosen), embeddings[chosen])
+    assert np.isfinite(embed_maps(np.ones((3, D), np.float32))).all()
+    centre, spread = centre_and_spread(np.array([[1], [3]], np.float32))
     assert (centre.item(), spread.item()) == (2.0, pytest.approx(1.0, abs=1e-5))
 
 
 def test_a_temperature_of_1_changes_nothing() -> None:
     """Temperatures above 1 flatten probabilities, below 1 they sharpen them; 1 leaves them."""
-    probabilities = torch.tensor([[0.7, 0.3, 0.0]])
-    assert torch.allclose(apply_temperature(probabilities, 1.0), probabilities, atol=1e-6)
+    probabilities = np.array([[0.7, 0.3, 0.0]], np.float32)
+    assert close(apply_temperature(probabilities, 1.0), probabilities, 1e-6)
     assert apply_temperature(probabilities, 2.0).max() < 0.7 < apply_temperature(probabilities, 0.5).max()
 
 
-def memory_only(photos: torch.Tensor, probabilities: torch.Tensor) -> ShopAdapter:
+def memory_only(photos: Float32s, probabilities: Float32s) -> ShopAdapter:
     """Return an adapter without a head that remembers a catalog's feature maps (n, d) with probabilities (n, labels + 1)."""
     d, ends = photos.shape[1], probabilities.shape[1]
     centre, spread = centre_and_spread(photos)
-    head = (torch.eye(ends), torch.zeros(d, ends), torch.zeros(ends))
-    return ShopAdapter(centre, spread, *head, embed_maps(photos).half(), probabilities.half())
+    head = (np.eye(ends, dtype=np.float32), np.zeros((d, ends), np.float32), np.zeros(ends, np.float32))
+    return ShopAdapter(centre, spread, *head, embed_maps(photos).astype(np.float16), probabilities.astype(np.float16))
 
 
 def test_a_photo_unlike_the_catalog_keeps_the_networks_probabilities() -> None:
     """Remembered photos change the tags of photos that look like them, and of no others."""
-    catalog = torch.randn(20, 64, generator=rng())
-    adapter = memory_only(catalog, torch.tensor([0.97, 0.01, 0.01, 0.01]).repeat(20, 1))
-    doubtful = torch.tensor([[0.2, 0.2, 0.5, 0.1]])
-    assert torch.allclose(
-        adapter.predict(doubtful, 5 * torch.randn(1, 64, generator=torch.Generator().manual_seed(5))), doubtful, atol=0.02
-    )
+    catalog = random(20, 64)
+    adapter = memory_only(catalog, np.tile(np.array([0.97, 0.01, 0.01, 0.01], np.float32), (20, 1)))
+    doubtful = np.array([[0.2, 0.2, 0.5, 0.1]], np.float32)
+    assert close(adapter.predict(doubtful, 5 * random(1, 64, seed=5)), doubtful, 0.02)
     assert adapter.predict(doubtful, catalog[:1])[0, 0] > 0.85
 
 
-def test_photos_get_the_same_probabilities_in_any_number(adapter: ShopAdapter) -> None:
-    """More photos than are computed at once get the probabilities that each of them gets alone."""
-    probabilities, maps = probabilities_of(BLOCK + 50, SOURCE), maps_of(BLOCK + 50)
+@pytest.mark.parametrize(("width", "remembered"), [(6, 20), (256, 300), (1088, 1000)])
+def test_photos_get_the_same_probabilities_in_any_number_and_order(width: int, remembered: int) -> None:
+    """A photo has the same probabilities, to the bit, alone, in any order and among any number of others."""
+    count = 2 * PREDICTED + 9
+    catalog = random(remembered, width)
+    adapter = replace(
+        memory_only(catalog, softmax(random(remembered, 11, seed=1))), weight=random(width, 11, seed=2), bias=random(11, seed=3)
+    )
+    probabilities = softmax(random(count, 11, seed=4))
+    maps = np.resize(catalog, (count, width)) + 0.3 * random(count, width, seed=5)
     rows = adapter.predict(probabilities, maps)
-    for some in (slice(0, 64), slice(BLOCK - 10, BLOCK + 50)):
-        assert torch.allclose(rows[some], adapter.predict(probabilities[some], maps[some]), atol=1e-5)
+    shuffled = np.random.default_rng(6).permutation(count)
+    for some in (slice(0, 1), slice(1, 8), slice(PREDICTED - 10, PREDICTED + 50), shuffled):
+        assert np.array_equal(rows[some], adapter.predict(probabilities[some], maps[some]))
 
 
 def test_an_adapter_is_saved_with_its_bundle(tmp_path: Path, photo_bundle: Path) -> None:
     """Loaded again it gives the same probabilities; a card that knows nothing of it, or has other labels, is damaged."""
     parent = bundle.load(photo_bundle)
     labels = len(parent.card.labels)
-    maps, probabilities = torch.randn(20, 64, generator=rng()), probabilities_of(20, labels + 1)
+    maps, probabilities = random(20, 64), probabilities_of(20, labels + 1)
     adapter = memory_only(maps, probabilities)
     card = replace(parent.card, base_groups=parent.card.groups, parent=parent.model)
     loaded = bundle.save(tmp_path / "mine", card, parent.network(), adapter)
     assert loaded.adapter is not None
-    assert torch.equal(loaded.adapter.predict(probabilities, maps), adapter.predict(probabilities, maps))
+    assert np.array_equal(loaded.adapter.predict(probabilities, maps), adapter.predict(probabilities, maps))
     assert loaded.card.parent == parent.model
     with pytest.raises(BundleError, match="damaged: only one of card and weights has an adapter"):
         bundle.save(tmp_path / "without", parent.card, parent.network(), adapter)

@@ -4,8 +4,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 from adaptation_helpers import WIDTH, confident
 
 from tagger.adaptation.fit import fit_adapter
@@ -61,7 +61,7 @@ def test_a_card_and_its_adapter_belong_together(tmp_path: Path, photo_bundle: Pa
     card = replace(parent.card, base_groups=parent.card.groups)
     with pytest.raises(BundleError, match="damaged"):
         bundle.save(tmp_path / "none", card, parent.network())
-    adapter = fit_adapter(Features(confident([0, 1, 2], 11), torch.eye(3, WIDTH)))
+    adapter = fit_adapter(Features(confident([0, 1, 2], 11), np.eye(3, WIDTH, dtype=np.float32)))
     fewer = replace(card, labels=card.labels[:5], groups={label: card.groups[label] for label in card.labels[:5]})
     with pytest.raises(BundleError, match="labels are not"):
         bundle.save(tmp_path / "fewer", fewer, parent.network(), adapter)
