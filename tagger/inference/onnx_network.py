@@ -15,7 +15,8 @@ from tagger.onnx_session import open_session
 from tagger.photos.loader import available_processors
 from tagger.records import ProductImage
 
-Given, Returned = TypeVar("Given"), TypeVar("Returned")
+Given = TypeVar("Given")
+Returned = TypeVar("Returned")
 
 
 class OnnxNetwork:
