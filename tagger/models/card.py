@@ -111,6 +111,14 @@ class StoredCard:
         return (self.folder / self.weights_file).read_bytes()
 
     @property
+    def eyes(self) -> str:
+        """Fingerprint of all that computes the embedding of a product image; empty for a bundle without a backbone.
+
+        Bundles of equal eyes compute their probabilities from the same embeddings.
+        """
+        return ""
+
+    @property
     def model(self) -> str:
         """The bundle's identity in the `model` column, such as `base@1a2b3c4d+g1`; see `model_name`."""
         return model_name(self.card, self.fingerprint)

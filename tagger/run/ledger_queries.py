@@ -1,8 +1,8 @@
 """Hold the SQL of the ledger; the tables are in `migrations`.
 
 Named parameters are those of `Ledger.begin`: `:run`, `:first_run` (the first of the unfinished runs that this one continues),
-`:model`, `:decision`, `:scored_since` and `:read_since` (runs from which results and file times count), `:allow_truncated`
-and `:give_up`.
+`:model`, `:eyes`, `:decision`, `:scored_since` and `:read_since` (runs from which results and file times count),
+`:allow_truncated` and `:give_up`.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from tagger.run.ledger_values import ListedFile
 
 # Begin a run -------------------------------------------------------------------------------------------------------
 
-ADD_MODEL = "INSERT OR IGNORE INTO models (fingerprint, name, labels) VALUES (?, ?, ?)"
+ADD_MODEL = "INSERT OR IGNORE INTO models (fingerprint, name, labels, eyes) VALUES (?, ?, ?, ?)"
 MODEL_ID = "SELECT id FROM models WHERE fingerprint = ?"
 
 ADD_DECISION = "INSERT OR IGNORE INTO decisions (model, min_confidence, names) VALUES (?, ?, ?)"
@@ -50,6 +50,41 @@ FIND_UNSCORED = """
     GROUP BY listing.key
 """
 
+# Score what is known by its embedding --------------------------------------------------------------------------------
+
+_OF_SAME_EYES = "IN (SELECT id FROM models WHERE eyes = :eyes)"
+
+HAS_SAME_EYES = "SELECT 1 FROM models WHERE eyes = :eyes AND id != :model"
+
+_OUTDATED = "model != :model AND truncated <= :allow_truncated"
+
+FIND_OUTDATED = f"""
+    INSERT INTO outdated
+    SELECT content FROM unscored JOIN listing USING (position) JOIN items ON items.id = item
+    JOIN contents ON contents.id = content
+    WHERE {_OUTDATED}
+    UNION
+    SELECT content FROM items JOIN contents ON contents.id = content
+    WHERE {_OUTDATED} AND published IS NOT NULL AND items.id NOT IN (SELECT item FROM listing WHERE item IS NOT NULL)
+    AND EXISTS (SELECT 1 FROM unscored JOIN listing USING (position) WHERE item IS NULL)
+"""
+"""Contents of this run's files, and where paths are new also of those that vanished, which may have been moved."""
+
+REASSIGN_WITHOUT_PRODUCT = f"""
+    UPDATE contents SET model = :model, run = :run
+    WHERE id IN (SELECT content FROM outdated) AND probabilities IS NULL AND model {_OF_SAME_EYES} AND run >= :scored_since
+"""
+
+_EMBEDDED = f"""
+    FROM outdated JOIN embeddings USING (content) WHERE embeddings.model {_OF_SAME_EYES} AND embeddings.run >= :scored_since
+"""
+COUNT_EMBEDDED = f"SELECT count(*) {_EMBEDDED}"
+EMBEDDED_BATCH = f"SELECT content, embedding {_EMBEDDED} AND content > :last ORDER BY content LIMIT :count"
+
+RESCORE = "UPDATE contents SET model = ?, run = ?, probabilities = ? WHERE id = ?"
+
+FORGET_UNSCORED = "DELETE FROM unscored"
+
 # Score them --------------------------------------------------------------------------------------------------------
 
 UNSCORED_BATCH = """
@@ -67,6 +102,7 @@ STORE_RESULT = """
     ON CONFLICT (sha256) DO UPDATE SET
         model = excluded.model, run = excluded.run, truncated = excluded.truncated, probabilities = excluded.probabilities
 """
+STORE_EMBEDDING = "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?, ?)"
 CONTENT_ID = "SELECT id FROM contents WHERE sha256 = ?"
 
 STORE_ITEM = """
