@@ -316,6 +316,7 @@ class Ledger:
         return content_id
 
     def _model_id(self, key: RunKey) -> int:
+        self._sql.execute(queries.RETIRE_MODEL, (key.fingerprint, key.eyes))
         self._sql.execute(queries.ADD_MODEL, (key.fingerprint, key.model, json.dumps(list(key.labels)), key.eyes))
         return int(self._sql.execute(queries.MODEL_ID, (key.fingerprint,)).fetchone()[0])
 

@@ -11,6 +11,8 @@ from tagger.run.ledger_values import ListedFile
 
 # Begin a run -------------------------------------------------------------------------------------------------------
 
+RETIRE_MODEL = "UPDATE models SET fingerprint = fingerprint || '#' || id WHERE fingerprint = ? AND eyes != ?"
+"""For a bundle that an earlier fmtag had other eyes for, so that its results and embeddings are not taken for this one's."""
 ADD_MODEL = "INSERT OR IGNORE INTO models (fingerprint, name, labels, eyes) VALUES (?, ?, ?, ?)"
 MODEL_ID = "SELECT id FROM models WHERE fingerprint = ?"
 
