@@ -146,6 +146,10 @@ class Ledger:
             return 0, 0
         with self._transaction() as sql:
             found = sql.execute(queries.FIND_OUTDATED, self._parameters).rowcount
+            if sql.execute(queries.MAY_BE_MOVED, self._parameters).fetchone():
+                found += sql.execute(queries.FIND_OUTDATED_OF_VANISHED, self._parameters).rowcount
+            if not found:
+                return 0, 0
             sql.execute(queries.REASSIGN_WITHOUT_PRODUCT, self._parameters)
             return found, int(sql.execute(queries.COUNT_EMBEDDED, self._parameters).fetchone()[0])
 

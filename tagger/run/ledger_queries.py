@@ -60,17 +60,26 @@ HAS_SAME_EYES = "SELECT 1 FROM models WHERE eyes = :eyes AND id != :model"
 
 _OUTDATED = "model != :model AND truncated <= :allow_truncated"
 
+# CROSS keeps the few unscored files, and contents, in the outer loop, where the planner would scan the whole listing.
 FIND_OUTDATED = f"""
     INSERT INTO outdated
-    SELECT content FROM unscored JOIN listing USING (position) JOIN items ON items.id = item
-    JOIN contents ON contents.id = content
-    WHERE {_OUTDATED}
-    UNION
+    SELECT DISTINCT content FROM unscored CROSS JOIN listing USING (position) CROSS JOIN items ON items.id = item
+    CROSS JOIN contents ON contents.id = content WHERE {_OUTDATED}
+"""
+
+MAY_BE_MOVED = """
+    SELECT 1 FROM unscored CROSS JOIN listing USING (position) WHERE item IS NULL AND :model != (
+        SELECT model FROM runs JOIN decisions ON decisions.id = decision WHERE finished IS NOT NULL
+        ORDER BY runs.id DESC LIMIT 1
+    ) LIMIT 1
+"""
+"""Whether paths are new in the first run after one of another bundle, so that bytes of vanished paths may be found at them."""
+
+FIND_OUTDATED_OF_VANISHED = f"""
+    INSERT OR IGNORE INTO outdated
     SELECT content FROM items JOIN contents ON contents.id = content
     WHERE {_OUTDATED} AND published IS NOT NULL AND items.id NOT IN (SELECT item FROM listing WHERE item IS NOT NULL)
-    AND EXISTS (SELECT 1 FROM unscored JOIN listing USING (position) WHERE item IS NULL)
 """
-"""Contents of this run's files, and where paths are new also of those that vanished, which may have been moved."""
 
 REASSIGN_WITHOUT_PRODUCT = f"""
     UPDATE contents SET model = :model, run = :run
@@ -78,7 +87,8 @@ REASSIGN_WITHOUT_PRODUCT = f"""
 """
 
 _EMBEDDED = f"""
-    FROM outdated JOIN embeddings USING (content) WHERE embeddings.model {_OF_SAME_EYES} AND embeddings.run >= :scored_since
+    FROM outdated CROSS JOIN embeddings USING (content)
+    WHERE embeddings.model {_OF_SAME_EYES} AND embeddings.run >= :scored_since
 """
 COUNT_EMBEDDED = f"SELECT count(*) {_EMBEDDED}"
 EMBEDDED_BATCH = f"SELECT content, embedding {_EMBEDDED} AND content > :last ORDER BY content LIMIT :count"
