@@ -92,6 +92,8 @@ class Result:
     probabilities: NDArray[np.float32] | None = None
     """float32 (labels,), 0..1; None where the photo could not be read or no product stands out in it."""
     truncated: bool = False
+    embedding: bytes | None = None
+    """What a bundle with a backbone computes the probabilities from, at most 300 bytes; None for bundles without one."""
 
 
 @dataclass(frozen=True)

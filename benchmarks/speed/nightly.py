@@ -1,10 +1,11 @@
 """Measure the cost of a run without changes: `fmtag run` over N files that the ledger knows, compared with one such file.
 
-    python -m benchmarks.speed.nightly [--files 10000 --files 100000] [--rows 1000000] [--runs 3]
+    python -m benchmarks.speed.nightly [--files 10000 --files 100000] [--rows 1000000] [--runs 3] [--embedding 300]
 
 The files are real, in folders of a thousand; this script fills the ledger as a run that scored them would, up to `--rows`
-items, those beyond the files being ones that were removed long ago. Prints a table of seconds and memory of the whole process,
-medians of the runs; each run reports that it scored no file and never imported torch.
+items, those beyond the files being ones that were removed long ago, each with an embedding of `--embedding` bytes. Prints a
+table of seconds and memory of the whole process, medians of the runs; each run reports that it scored no file and never
+imported torch.
 """
 
 import hashlib
@@ -48,7 +49,7 @@ def make_files(folder: Path, count: int) -> list[str]:
     return paths
 
 
-def fill(place: Path, paths: list[str], rows: int, model: str) -> None:
+def fill(place: Path, paths: list[str], rows: int, model: str, embedding: int = 0) -> None:
     """Write a ledger in which each path has been scored and published, and further ones have been removed since."""
     signed = card.read(model)
     labels = signed.card.labels
@@ -76,6 +77,9 @@ def fill(place: Path, paths: list[str], rows: int, model: str) -> None:
 
     with closing(sqlite3.connect(place)) as sql, sql:
         sql.executemany("INSERT INTO contents VALUES (?, ?, ?, ?, ?, ?)", contents())
+        if embedding:
+            embeddings = ((number + 1, 1, run, bytes(embedding)) for number in range(rows))
+            sql.executemany("INSERT INTO embeddings VALUES (?, ?, ?, ?)", embeddings)
         sql.executemany(
             "INSERT INTO items (id, key, size, mtime_ns, content, tries, run, decision, published,"
             " tag, confidence, low_confidence, reason, group_, group_confidence)"
@@ -102,8 +106,9 @@ def night(source: Path, place: Path, out: Path, model: str) -> tuple[float, floa
 @click.option("--files", multiple=True, type=int, default=(10_000, 100_000), show_default=True, help="Real files.")
 @click.option("--rows", type=int, default=1_000_000, show_default=True, help="Items in the ledger, at least as many as files.")
 @click.option("--runs", type=int, default=3, show_default=True, help="Runs of which the median is taken.")
+@click.option("--embedding", default=0, show_default=True, help="Bytes of the embedding of each item.")
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Bundle.")
-def main(files: tuple[int, ...], rows: int, runs: int, model: str) -> None:
+def main(files: tuple[int, ...], rows: int, runs: int, embedding: int, model: str) -> None:
     """Print the table."""
     print(
         "| files | rows in the ledger | start-up, s | a night without news, s | beyond start-up, s | a file, µs | memory, MB |"
@@ -116,7 +121,7 @@ def main(files: tuple[int, ...], rows: int, runs: int, model: str) -> None:
             one = folder / "one"
             make_files(one, 1)
             fill(folder / "one.ledger", ["0000/0000000.jpg"], 1, model)
-            fill(folder / "tags.ledger", paths, max(rows, count), model)
+            fill(folder / "tags.ledger", paths, max(rows, count), model, embedding)
             starts, nights, memory = [], [], []
             for _ in range(runs):
                 starts.append(night(one, folder / "one.ledger", folder / "one.csv", model)[0])

@@ -137,7 +137,8 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
 
 def _changes(summary: RunSummary) -> str:
     changes = [f"{count:,} {change.replace('_', ' ')}" for change, count in summary.changes.most_common()]
-    return f"since the last run {', '.join(changes) or 'nothing new'}"
+    retagged = f", {summary.retagged:,} re-tagged from embeddings" if summary.retagged else ""
+    return f"since the last run {', '.join(changes) or 'nothing new'}{retagged}"
 
 
 def _counted(reasons: dict[str, int], what: str) -> str:

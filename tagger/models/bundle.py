@@ -135,7 +135,7 @@ def save(
     }
     if onnx:
         raw["onnx"] = {name: file._asdict() for name, file in stored_onnx.items()}
-        raw["eyes"] = _eyes(weights, stored_onnx)
+        raw["networks_sha256"] = _networks_sha256(weights, stored_onnx)
     contents = {stored_weights.file: packed} | {stored_onnx[name].file: content for name, content in (onnx or {}).items()}
     _write(folder, raw, contents)
     return load(folder)
@@ -186,8 +186,8 @@ def _named(name: str, content: bytes, suffix: str) -> StoredFile:
     return StoredFile(f"{name}-{sha256[:8]}.{suffix}", sha256)
 
 
-def _eyes(weights: Mapping[str, NDArray[Any]], onnx: Mapping[str, StoredFile]) -> str:
-    """Return a fingerprint of all networks of a bundle with ONNX files: sha256 of their weights, without an adapter's."""
+def _networks_sha256(weights: Mapping[str, NDArray[Any]], onnx: Mapping[str, StoredFile]) -> str:
+    """Return the sha256 of all networks of a bundle with ONNX files: of the weights, without an adapter's, and of the files."""
     digest = hashlib.sha256(save_arrays(dict(weights)))
     for name, file in sorted(onnx.items()):
         digest.update(f"{name} {file.sha256}\n".encode())
@@ -201,13 +201,13 @@ def _weights_of(network: "Network") -> Mapping[str, NDArray[Any]]:
 
 
 def _check_network(bundle: Bundle, stored: StoredCard) -> None:
-    """Raise an error if the weights are not those of the card's network, or the ONNX files not those of its fingerprint."""
+    """Raise an error if the weights are not those of the card's network, or the ONNX files those of another bundle."""
     if bundle.card.network.family in GRAPH_FAMILIES:
         network_graph(bundle.card.network, bundle.weights)
     else:
         bundle.network()  # torch alone knows torchvision's networks
-    if stored.onnx and _eyes(bundle.weights, stored.onnx) != stored.eyes:
-        raise ValueError("the fingerprint of its networks is not the one on the card")
+    if stored.onnx and _networks_sha256(bundle.weights, stored.onnx) != stored.networks_sha256:
+        raise ValueError("the sha256 of its networks is not the one on the card")
 
 
 def _check_adapter(bundle: Bundle) -> None:

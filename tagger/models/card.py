@@ -118,12 +118,20 @@ class StoredCard:
     weights_file: StoredFile
     onnx: Mapping[str, StoredFile] = field(default_factory=dict)
     """ONNX files of further networks by name, such as "backbone"."""
-    eyes: str = ""
-    """Fingerprint of all networks of a bundle with ONNX files, whatever stands on top of them; empty for other bundles."""
+    networks_sha256: str = ""
+    """sha256 of all networks of a bundle with ONNX files, without what stands on top of them; empty for other bundles."""
 
     def weights(self) -> bytes:
         """Return the content of the weights' file."""
         return (self.folder / self.weights_file.file).read_bytes()
+
+    @property
+    def eyes(self) -> str:
+        """Fingerprint of all that computes the embedding of a product image; empty for a bundle without a backbone.
+
+        Bundles of equal eyes compute their probabilities from the same embeddings.
+        """
+        return self.networks_sha256
 
     @property
     def model(self) -> str:
@@ -159,7 +167,9 @@ def read(name: str | Path) -> StoredCard:
         for key in onnx:
             check_onnx_name(key)
         fingerprint = hashlib.sha256(content).hexdigest()
-        return StoredCard(folder, _card(raw), fingerprint, _stored_file(raw["weights"]), onnx, str(raw.get("eyes", "")))
+        return StoredCard(
+            folder, _card(raw), fingerprint, _stored_file(raw["weights"]), onnx, str(raw.get("networks_sha256", ""))
+        )
 
 
 def _stored_file(entry: Mapping[str, Any]) -> StoredFile:

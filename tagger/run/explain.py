@@ -60,7 +60,8 @@ def as_text(known: Mapping[str, Any]) -> str:
     if known["failure"]:
         lines.append(f"  could not be read in {known['tries']} runs: {known['failure']['detail']}")
     if known["model"]:
-        lines.append(f"  scored by {known['model']} ({known['fingerprint']}) in {_run_name(known['scored'])}")
+        source = f" from the embedding of {_run_name(known['embedded'])}" if known["embedded"] else ""
+        lines.append(f"  scored by {known['model']} ({known['fingerprint']}) in {_run_name(known['scored'])}{source}")
         lines += [f"    {value:.4f}  {label}" for label, value in known["probabilities"].items()]
     lines.append(f"  last read in {_run_name(known['looked_at'])}")
     lines += [f"  same bytes: {path}" for path in known["copies"]]
@@ -77,7 +78,8 @@ def as_text(known: Mapping[str, Any]) -> str:
 
 def _find(sql: sqlite3.Connection, path: str, ledger: Path) -> sqlite3.Row:
     query = (
-        "SELECT items.*, lower(hex(sha256)) AS sha256, min_confidence FROM items LEFT JOIN contents ON contents.id = content"
+        "SELECT items.*, lower(hex(sha256)) AS sha256, min_confidence, decisions.model != contents.model AS outdated"
+        " FROM items LEFT JOIN contents ON contents.id = content"
         " LEFT JOIN decisions ON decisions.id = decision WHERE key = ?"
     )
     for key in _keys(sql, path):
@@ -108,12 +110,15 @@ def _keys(sql: sqlite3.Connection, path: str) -> list[str]:
 
 def _probabilities(sql: sqlite3.Connection, item: sqlite3.Row) -> dict[str, Any]:
     scored = sql.execute(
-        "SELECT contents.run, truncated, probabilities, labels, name, fingerprint FROM contents"
-        " JOIN models ON models.id = model WHERE contents.id = ?",
+        "SELECT contents.run, truncated, probabilities, labels, name, fingerprint, embedded.run AS embedded FROM contents"
+        " JOIN models ON models.id = contents.model"
+        " LEFT JOIN embeddings embedded ON content = contents.id AND embedded.run < contents.run"
+        " AND embedded.model IN (SELECT id FROM models same WHERE same.eyes = models.eyes)"
+        " WHERE contents.id = ?",
         (item["content"],),
     ).fetchone()
     if scored is None:
-        return {"model": "", "fingerprint": "", "scored": None, "truncated": False, "probabilities": {}}
+        return {"model": "", "fingerprint": "", "scored": None, "embedded": None, "truncated": False, "probabilities": {}}
     probabilities = {}
     if scored["probabilities"] is not None:
         values = [round(float(value), 4) for value in np.frombuffer(scored["probabilities"], "<f4")]
@@ -124,6 +129,7 @@ def _probabilities(sql: sqlite3.Connection, item: sqlite3.Row) -> dict[str, Any]
         "model": scored["name"],
         "fingerprint": scored["fingerprint"],
         "scored": _run(sql, scored["run"]),
+        "embedded": _run(sql, scored["embedded"]),
         "truncated": bool(scored["truncated"]),
         "probabilities": probabilities,
     }
@@ -135,6 +141,8 @@ def _published_row(item: sqlite3.Row) -> dict[str, Any]:
         return {"row": None, "why": "it is not in the last output"}
     if item["decision"] is None:  # a run that was killed has read its file again
         return {"row": None, "why": "its file was read again by a run that did not finish; the next run makes its row"}
+    if item["outdated"]:  # a run that was killed has scored it from its embedding
+        return {"row": None, "why": "another bundle has scored it since its row was made; the next run makes its row"}
     names = ("tag", "confidence", "low_confidence", "reason", "group_confidence")
     row = {name: item[name] for name in names} | {"group": item["group_"]}
     return {"row": row, "why": _why(item)}

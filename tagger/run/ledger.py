@@ -20,6 +20,7 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tagger.errors import LedgerDamagedError
 from tagger.records import Content, Failed, FailedReason, Result
@@ -31,6 +32,7 @@ from tagger.run.ledger_values import (
     ListedFile,
     Row,
     RunKey,
+    StoredEmbedding,
     Totals,
     UnscoredPhoto,
     change_between,
@@ -110,6 +112,7 @@ class Ledger:
             "run": self.run,
             "first_run": first_run,
             "model": self._model,
+            "eyes": key.eyes,
             "decision": self._decision,
             "scored_since": first_run if key.fresh else 0,
             "read_since": first_run if key.fresh or key.verify else 0,
@@ -130,6 +133,53 @@ class Ledger:
                     statement = queries.add_listed(length)
                 sql.execute(statement, list(chain.from_iterable(chunk)))
             sql.execute(queries.FIND_ITEMS)
+            return int(sql.execute(queries.FIND_UNSCORED, self._parameters).rowcount)
+
+    # Score what is known by its embedding ----------------------------------------------------------------------------
+
+    def find_outdated(self) -> tuple[int, int]:
+        """Find the contents that another bundle scored; return their number, and how many have an embedding for this bundle.
+
+        Those in which a bundle of the same eyes found no product count for this bundle at once, as it would find none either.
+        """
+        if not self._key.eyes or self._query(queries.HAS_SAME_EYES).fetchone() is None:
+            return 0, 0
+        with self._transaction() as sql:
+            found = sql.execute(queries.FIND_OUTDATED, self._parameters).rowcount
+            if sql.execute(queries.MAY_BE_MOVED, self._parameters).fetchone():
+                found += sql.execute(queries.FIND_OUTDATED_OF_VANISHED, self._parameters).rowcount
+            if not found:
+                return 0, 0
+            sql.execute(queries.REASSIGN_WITHOUT_PRODUCT, self._parameters)
+            return found, int(sql.execute(queries.COUNT_EMBEDDED, self._parameters).fetchone()[0])
+
+    def embedding_batches(self, batch_size: int, length: int) -> Iterator[Sequence[StoredEmbedding]]:
+        """Yield the embeddings of the contents that `find_outdated` found, `batch_size` at a time.
+
+        Raises `LedgerDamagedError` for one that is not of `length` bytes.
+        """
+        last = 0
+        while batch := [
+            StoredEmbedding(*row) for row in self._query(queries.EMBEDDED_BATCH, last=last, count=batch_size).fetchall()
+        ]:
+            last = batch[-1].content
+            if any(not isinstance(one.embedding, bytes) or len(one.embedding) != length for one in batch):
+                raise LedgerDamagedError(
+                    f"The ledger {self._name} is damaged: it has embeddings of another length than the bundle's."
+                )
+            yield batch
+
+    def rescore(self, batch: Sequence[StoredEmbedding], probabilities: NDArray[np.float32]) -> None:
+        """Store the probabilities by this run's bundle, float32 (n, labels), of a batch of embeddings, all or none."""
+        packed = (row.tobytes() for row in probabilities.astype("<f4"))
+        with self._transaction() as sql:
+            rows = ((self._model, self.run, one, each.content) for each, one in zip(batch, packed, strict=True))
+            sql.executemany(queries.RESCORE, rows)
+
+    def find_unscored(self) -> int:
+        """Find the files that have to be read, again after results were added, and return how many they are."""
+        with self._transaction() as sql:
+            sql.execute(queries.FORGET_UNSCORED)
             return int(sql.execute(queries.FIND_UNSCORED, self._parameters).rowcount)
 
     # Score what has no result --------------------------------------------------------------------------------------
@@ -223,7 +273,7 @@ class Ledger:
 
     # Helpers -------------------------------------------------------------------------------------------------------
 
-    def _query(self, query: str, **more: object) -> Iterator[tuple[Any, ...]]:
+    def _query(self, query: str, **more: object) -> sqlite3.Cursor:
         with database_errors(self._name):
             return self._sql.execute(query, {**self._parameters, **more})
 
@@ -264,10 +314,14 @@ class Ledger:
                 packed = None if result.probabilities is None else result.probabilities.astype("<f4").tobytes()
                 scored = (self._model, self.run, int(result.truncated), packed)
             self._sql.execute(queries.STORE_RESULT, (content.sha256, *scored))
-        return int(self._sql.execute(queries.CONTENT_ID, (content.sha256,)).fetchone()[0])
+        content_id = int(self._sql.execute(queries.CONTENT_ID, (content.sha256,)).fetchone()[0])
+        if result is not None and result.embedding is not None:
+            self._sql.execute(queries.STORE_EMBEDDING, (content_id, self._model, self.run, result.embedding))
+        return content_id
 
     def _model_id(self, key: RunKey) -> int:
-        self._sql.execute(queries.ADD_MODEL, (key.fingerprint, key.model, json.dumps(list(key.labels))))
+        self._sql.execute(queries.RETIRE_MODEL, (key.fingerprint, key.eyes))
+        self._sql.execute(queries.ADD_MODEL, (key.fingerprint, key.model, json.dumps(list(key.labels)), key.eyes))
         return int(self._sql.execute(queries.MODEL_ID, (key.fingerprint,)).fetchone()[0])
 
     def _decision_id(self, key: RunKey) -> int:

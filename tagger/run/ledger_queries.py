@@ -1,8 +1,8 @@
 """Hold the SQL of the ledger; the tables are in `migrations`.
 
 Named parameters are those of `Ledger.begin`: `:run`, `:first_run` (the first of the unfinished runs that this one continues),
-`:model`, `:decision`, `:scored_since` and `:read_since` (runs from which results and file times count), `:allow_truncated`
-and `:give_up`.
+`:model`, `:eyes`, `:decision`, `:scored_since` and `:read_since` (runs from which results and file times count),
+`:allow_truncated` and `:give_up`.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,9 @@ from tagger.run.ledger_values import ListedFile
 
 # Begin a run -------------------------------------------------------------------------------------------------------
 
-ADD_MODEL = "INSERT OR IGNORE INTO models (fingerprint, name, labels) VALUES (?, ?, ?)"
+RETIRE_MODEL = "UPDATE models SET fingerprint = fingerprint || '#' || id WHERE fingerprint = ? AND eyes != ?"
+"""For a bundle that an earlier fmtag had other eyes for, so that its results and embeddings are not taken for this one's."""
+ADD_MODEL = "INSERT OR IGNORE INTO models (fingerprint, name, labels, eyes) VALUES (?, ?, ?, ?)"
 MODEL_ID = "SELECT id FROM models WHERE fingerprint = ?"
 
 ADD_DECISION = "INSERT OR IGNORE INTO decisions (model, min_confidence, names) VALUES (?, ?, ?)"
@@ -50,6 +52,51 @@ FIND_UNSCORED = """
     GROUP BY listing.key
 """
 
+# Score what is known by its embedding --------------------------------------------------------------------------------
+
+_OF_SAME_EYES = "IN (SELECT id FROM models WHERE eyes = :eyes)"
+
+HAS_SAME_EYES = "SELECT 1 FROM models WHERE eyes = :eyes AND id != :model"
+
+_OUTDATED = "model != :model AND truncated <= :allow_truncated"
+
+# CROSS keeps the few unscored files, and contents, in the outer loop, where the planner would scan the whole listing.
+FIND_OUTDATED = f"""
+    INSERT INTO outdated
+    SELECT DISTINCT content FROM unscored CROSS JOIN listing USING (position) CROSS JOIN items ON items.id = item
+    CROSS JOIN contents ON contents.id = content WHERE {_OUTDATED}
+"""
+
+MAY_BE_MOVED = """
+    SELECT 1 FROM unscored CROSS JOIN listing USING (position) WHERE item IS NULL AND :model != (
+        SELECT model FROM runs JOIN decisions ON decisions.id = decision WHERE finished IS NOT NULL
+        ORDER BY runs.id DESC LIMIT 1
+    ) LIMIT 1
+"""
+"""Whether paths are new in the first run after one of another bundle, so that bytes of vanished paths may be found at them."""
+
+FIND_OUTDATED_OF_VANISHED = f"""
+    INSERT OR IGNORE INTO outdated
+    SELECT content FROM items JOIN contents ON contents.id = content
+    WHERE {_OUTDATED} AND published IS NOT NULL AND items.id NOT IN (SELECT item FROM listing WHERE item IS NOT NULL)
+"""
+
+REASSIGN_WITHOUT_PRODUCT = f"""
+    UPDATE contents SET model = :model, run = :run
+    WHERE id IN (SELECT content FROM outdated) AND probabilities IS NULL AND model {_OF_SAME_EYES} AND run >= :scored_since
+"""
+
+_EMBEDDED = f"""
+    FROM outdated CROSS JOIN embeddings USING (content)
+    WHERE embeddings.model {_OF_SAME_EYES} AND embeddings.run >= :scored_since
+"""
+COUNT_EMBEDDED = f"SELECT count(*) {_EMBEDDED}"
+EMBEDDED_BATCH = f"SELECT content, embedding {_EMBEDDED} AND content > :last ORDER BY content LIMIT :count"
+
+RESCORE = "UPDATE contents SET model = ?, run = ?, probabilities = ? WHERE id = ?"
+
+FORGET_UNSCORED = "DELETE FROM unscored"
+
 # Score them --------------------------------------------------------------------------------------------------------
 
 UNSCORED_BATCH = """
@@ -67,6 +114,7 @@ STORE_RESULT = """
     ON CONFLICT (sha256) DO UPDATE SET
         model = excluded.model, run = excluded.run, truncated = excluded.truncated, probabilities = excluded.probabilities
 """
+STORE_EMBEDDING = "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?, ?)"
 CONTENT_ID = "SELECT id FROM contents WHERE sha256 = ?"
 
 STORE_ITEM = """

@@ -26,6 +26,9 @@ class RunKey:
     """Of the bundle and the version of the background cut; results of another fingerprint do not count."""
     labels: Sequence[str]
     min_confidence: float
+    eyes: str = ""
+    """Fingerprint of what computes the bundle's embeddings, decided by `fingerprint`; embeddings of equal eyes count for each
+    other's bundles. Empty for a bundle without embeddings."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Names of labels in the output, by label."""
     allow_truncated: bool = False
@@ -60,6 +63,14 @@ class UnscoredPhoto(NamedTuple):
     mtime_ns: int | None
     tries: int
     """Earlier runs in which this same file could not be read."""
+
+
+class StoredEmbedding(NamedTuple):
+    """The embedding of some bytes that another bundle of the same eyes has computed."""
+
+    content: int
+    """Id of the bytes in the ledger."""
+    embedding: bytes
 
 
 class Cells(NamedTuple):

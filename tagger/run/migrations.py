@@ -82,6 +82,16 @@ MIGRATIONS: tuple[str, ...] = (
     ) WITHOUT ROWID;
     CREATE INDEX events_of_item ON events (item, run);
     """,
+    """
+    -- Fingerprint of what computes embeddings, '' where a model has none.
+    ALTER TABLE models ADD COLUMN eyes TEXT NOT NULL DEFAULT '';
+    CREATE TABLE embeddings (              -- apart from `contents`, whose rows every run reads
+        content INTEGER PRIMARY KEY REFERENCES contents,
+        model INTEGER NOT NULL REFERENCES models,  -- that computed it; it holds for all models of the same eyes
+        run INTEGER NOT NULL REFERENCES runs,      -- in which the photo was read
+        embedding BLOB NOT NULL
+    );
+    """,
 )
 
 RUN_TABLES = """
@@ -97,6 +107,7 @@ RUN_TABLES = """
         item INTEGER                       -- NULL while `items` has no row for it
     );
     CREATE TEMP TABLE unscored (position INTEGER PRIMARY KEY);
+    CREATE TEMP TABLE outdated (content INTEGER PRIMARY KEY);
     CREATE TEMP TABLE undecided (item INTEGER PRIMARY KEY);
     CREATE TEMP TABLE originals (content INTEGER PRIMARY KEY, key NOT NULL);
 """

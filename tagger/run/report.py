@@ -64,6 +64,7 @@ def counts(summary: RunSummary) -> dict[str, Any]:
         "failed": dict(summary.failed),
         "looked_at": summary.files_read,
         "scored": summary.scored,
+        "retagged": summary.retagged,
         "settling": summary.settling,
         "ignored": summary.ignored,
         "duplicates": summary.duplicates,

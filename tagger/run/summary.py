@@ -35,6 +35,8 @@ class RunSummary:
     """Paths whose files were read, as the ledger had no result for them."""
     scored: int = 0
     """Photos that the network scored."""
+    retagged: int = 0
+    """Paths whose photos another bundle had scored, and that were scored from its embeddings without being read."""
     duplicates: int = 0
     """Photos with the bytes of an earlier one."""
     rows_written: int = 0

@@ -96,9 +96,9 @@ def test_files_outside_the_folder_are_refused(folder: Path) -> None:
 
 
 def test_other_networks_are_refused(folder: Path) -> None:
-    """A good file of another network, with its checksum on the card, does not have the bundle's fingerprint of networks."""
+    """A good file of another network, with its checksum on the card, is noticed by the sha256 of all networks."""
     replace_onnx(folder, backbone(3.0))
-    assert "fingerprint" in refusal(folder)
+    assert "sha256 of its networks" in refusal(folder)
 
 
 def test_bad_files_and_names_cannot_be_saved(small_bundle: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import ROOT
 from run_helpers import Night, query
@@ -12,7 +13,7 @@ from run_helpers import Night, query
 from tagger.errors import LedgerError
 from tagger.run import explain, migrations
 from tagger.run.ledger import open_ledger
-from tagger.run.ledger_values import RunKey
+from tagger.run.ledger_values import ListedFile, RunKey
 
 FIXTURES = sorted((ROOT / "tests" / "fixtures").glob("ledger-*.sqlite"))
 
@@ -34,6 +35,21 @@ def test_old_ledgers_are_read(file: Path, tmp_path: Path) -> None:
     assert [event["change"] for event in known["history"]] == ["new", "changed_flag"]
     with open_ledger(path) as ledger:
         assert ledger.begin(RunKey("s", "o", "v", "m", "f", ["a", "b"], 0.5)) == 3
+
+
+def test_embeddings_of_old_ledgers_count(tmp_path: Path) -> None:
+    """A bundle of the same eyes gets the embeddings of a ledger of format 2, and counts its photo without a product."""
+    path = tmp_path / "t.ledger"
+    shutil.copy(FIXTURES[1], path)
+    with open_ledger(path) as ledger:
+        ledger.begin(RunKey("s", "o", "v", "m", "f", ["a", "b"], 0.5, eyes="abcd+g2"))
+        files = ["blue.jpg", 10], ["broken.jpg", 3], ["plain.jpg", 11], ["red.jpg", 12]
+        assert ledger.list_files(ListedFile(name, size, 1_600_000_000_000_000_000) for name, size in files) == 4
+        assert ledger.find_outdated() == (3, 2)
+        (batch,) = ledger.embedding_batches(10, length=3)
+        assert [one.embedding for one in batch] == [bytes([1, 2, 3]), bytes([4, 5, 6])]
+        ledger.rescore(batch, np.array([[0.9, 0.1], [0.2, 0.8]], np.float32))
+        assert ledger.find_unscored() == 1
 
 
 def test_a_further_migration_is_applied_once(night: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
