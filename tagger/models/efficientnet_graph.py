@@ -1,7 +1,7 @@
 """The layout of EfficientNet-Lite0, and the network as an ONNX graph, from its weights alone.
 
 EfficientNet (Tan and Le 2019, arXiv 1905.11946) without squeeze-and-excitation and with ReLU6, as the TensorFlow authors
-published it for small devices. Every batch normalization is folded into the convolution before it. The convolutions' weights are
+published it for small devices. Every batch normalization is folded into the convolution before it. Weights of convolutions are
 stored as float16: half the size, for rounding that is far below the differences between photos.
 """
 
