@@ -1,7 +1,7 @@
 """Run the two networks that find people: faces (BlazeFace, full range) and the landmarks of a body (BlazePose GHUM Lite).
 
-Both are MediaPipe's, Apache-2.0, converted by `training.tflite` without a change of any number. They run in ONNX Runtime, float32 on
-the CPU, one image at a time on one thread: the same photo gives the same numbers whatever else is processed.
+Both are MediaPipe's, Apache-2.0, converted by `training.tflite` without a change of any number. They run in ONNX Runtime, in
+float32 on the CPU, one image at a time on one thread: a photo gives the same numbers whatever else is processed.
 """
 
 import hashlib

@@ -41,8 +41,8 @@ CLEAR_FACE, MIN_PRESENCE = 0.7, 0.8
 """A face of this score is accepted where the landmark network gives a body at least this presence."""
 
 FAINT_FACE, CLEAR_PRESENCE, MAX_OFFSET, MIN_FAINT_WIDTH = 0.45, 0.97, 0.35, 0.085
-"""A face of a lower score, as in a dark photo, is accepted with more evidence: the presence, the distance between the noses that
-the two networks see, in face widths, and the width of the face as a share of the person's longer side."""
+"""A face of a lower score, as in a dark photo, is accepted with more evidence: the presence, the distance between the noses
+that the two networks see, in face widths, and the width of the face as a share of the person's longer side."""
 
 SHOULDERS_BELOW, MAX_LEAN = (0.6, 2.0), 1.1
 """How far the shoulders lie below the middle of the face, in face heights, and at most beside it, in face widths."""
@@ -113,7 +113,7 @@ def find_person(pixels: Pixels, box: Box) -> Person | None:
         pixels: uint8 (h, w, 3) RGB.
         box: bounds of what stands out from the background.
     """
-    x, y, width, height = box
+    width, height = box[2:]
     if height < max(MIN_HEIGHT, MIN_ASPECT * width):
         return None
     face = find_face(pixels, face_square(box))

@@ -121,11 +121,16 @@ class _Scene:
         """Return both pictures of a part of the photo."""
         filled = _fill_holes(mask)
         small = centred(_negative(self.pixels, filled))
+        excluded = self._enlarged(self.mask & ~filled) if self.worn else None
+        return Region(name, small, colour_crop(self.fine, self._enlarged(filled), excluded), prior)
+
+    def _enlarged(self, mask: Pixels) -> Pixels:
+        """Return a mask at the resolution of `fine`."""
         height, width = self.fine.shape[:2]
-        if filled.shape != (height, width):
-            enlarged = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
-            filled = np.where(_as_uint8(enlarged) > 127, 255, 0).astype(np.uint8)
-        return Region(name, small, colour_crop(self.fine, filled), prior)
+        if mask.shape == (height, width):
+            return mask
+        enlarged = _as_uint8(cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR))
+        return np.where(enlarged > 127, 255, 0).astype(np.uint8)
 
 
 def _find_product(photo: Photo) -> _Scene | None:

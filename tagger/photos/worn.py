@@ -33,12 +33,19 @@ LIMBS = (
 )
 """Landmarks along arms and legs."""
 
+HANDS = (detector.LEFT_WRIST, detector.LEFT_FINGER), (detector.RIGHT_WRIST, detector.RIGHT_FINGER)
+"""Landmarks between which a hand lies."""
+
 LIMB_WIDTH = 0.35
 """Width of the lines along the limbs at which bare skin is looked for, in face widths."""
 
-MIN_GAP, MIN_EXPLAINED = 18, 0.5
-"""A second garment begins where the mean colours of the rows differ by this many levels of (Y, Cr, Cb), and splitting the rows
-there explains this share of their variance."""
+MIDDLE, WINDOW, MIN_LENGTH, MIN_DISTANCE = 0.7, 0.35, 0.08, 0.6
+"""A second garment begins where the colours above and below a row differ, within `MIDDLE` face widths of the body's middle and
+`WINDOW` heights of the torso: 1 less the intersection of their histograms is at least `MIN_DISTANCE`. The second garment
+is at least `MIN_LENGTH` torsos long."""
+
+SLIVER = 0.2
+"""What is narrower than this share of the face's width beside bare skin is the skin's soft edge."""
 
 LONG = 0.35
 """A garment that ends this much of the torso's height below the hips is a coat, a dress or a tunic, not a top over trousers."""
@@ -84,7 +91,7 @@ def worn_regions(pixels: Pixels, mask: Pixels, person: Person) -> Regions:
     garment = mask.copy()
     garment[: max(0, round(person.chin))] = 0
     skin = bare_skin(colours, garment, person)
-    garment &= ~skin
+    garment &= ~(skin | _slivers(garment & ~skin, skin, person))
     hem = find_hem(colours, garment, person)
     size = np.count_nonzero(mask)
     if hem is not None:
@@ -100,18 +107,35 @@ def worn_regions(pixels: Pixels, mask: Pixels, person: Person) -> Regions:
     return (WornRegion("upper" if _ends_at_the_hips(mask, person) else "whole", garment, 1.0),)
 
 
-def skin_colour(colours: Pixels, person: Person) -> Floats:
-    """Return the median colour of nose and cheeks, float32 (3,) in (Y, Cr, Cb), from uint8 (h, w, 3) in the same order."""
+def skin_colours(colours: Pixels, mask: Pixels, person: Person) -> list[Floats]:
+    """Return the colours of the person's skin, each float32 (3,), from uint8 (h, w, 3) in the same colour space.
+
+    The first is that of nose and cheeks. Those of the hands follow where they are visible and resemble it: light from one
+    side leaves them brighter or darker than the face.
+    """
     face = person.face
+    top = face.eyes[1] + 0.06 * face.height
+    bottom = max(face.mouth[1] - 0.06 * face.height, face.eyes[1] + 0.12 * face.height)
+    cheeks = _median_colour(colours, (top, bottom), (face.nose[0] - 0.2 * face.width, face.nose[0] + 0.2 * face.width))
+    found = [cheeks]
+    points, visibility = person.body.points, person.body.visibility
+    for wrist, finger in HANDS:
+        column, row = (float(place) for place in (points[wrist] + points[finger]) / 2)
+        inside = 0 <= round(row) < mask.shape[0] and 0 <= round(column) < mask.shape[1] and mask[round(row), round(column)] > 0
+        if inside and visibility[wrist] >= 0.5:
+            reach = 0.1 * face.width
+            hand = _median_colour(colours, (row - reach, row + reach), (column - reach, column + reach))
+            if (((hand - cheeks) / (2 * SKIN_SPREAD)) ** 2).sum() < 1:
+                found.append(hand)
+    return found
+
+
+def _median_colour(colours: Pixels, rows: tuple[float, float], columns: tuple[float, float]) -> Floats:
+    """Return the median colour between two rows and two columns, as far as they are in the photo, float32 (3,)."""
     height, width = colours.shape[:2]
-    half = 0.2 * face.width
-    top, bottom = face.eyes[1] + 0.06 * face.height, max(face.mouth[1] - 0.06 * face.height, face.eyes[1] + 0.12 * face.height)
-    rows = slice(min(max(0, round(top)), height - 1), max(1, round(bottom) + 1))
-    columns = slice(min(max(0, round(face.nose[0] - half)), width - 1), max(1, round(face.nose[0] + half) + 1))
-    patch = colours[rows, columns].reshape(-1, 3)
-    if not len(patch):
-        return np.zeros(3, np.float32)
-    return np.asarray(np.median(patch, axis=0), np.float32)
+    top, left = (min(max(0, round(edge)), side - 1) for edge, side in ((rows[0], height), (columns[0], width)))
+    patch = colours[top : max(top, round(rows[1])) + 1, left : max(left, round(columns[1])) + 1]
+    return np.asarray(np.median(patch.reshape(-1, 3), axis=0), np.float32)
 
 
 def bare_skin(colours: Pixels, garment: Pixels, person: Person) -> Pixels:
@@ -119,8 +143,10 @@ def bare_skin(colours: Pixels, garment: Pixels, person: Person) -> Pixels:
 
     Nothing is skin where the garment on the torso has that tone itself.
     """
-    distance = (((colours.astype(np.float32) - skin_colour(colours, person)) / SKIN_SPREAD) ** 2).sum(axis=2)
-    skin = np.where((distance < 1) & (garment > 0), 255, 0).astype(np.uint8)
+    alike = np.zeros(garment.shape, bool)
+    for colour in skin_colours(colours, garment, person):
+        alike |= (((colours.astype(np.float32) - colour) / SKIN_SPREAD) ** 2).sum(axis=2) < 1
+    skin = np.where(alike & (garment > 0), 255, 0).astype(np.uint8)
     # In two steps, because MORPH_OPEN does not mirror kernels of even size and would shift the mask by a pixel.
     skin = np.asarray(cv2.dilate(cv2.erode(skin, _SQUARE_2, anchor=(1, 1)), _SQUARE_2, anchor=(0, 0)), np.uint8)
     torso = _torso(garment, person)
@@ -132,6 +158,24 @@ def bare_skin(colours: Pixels, garment: Pixels, person: Person) -> Pixels:
     reached[np.unique(labels[_limbs(garment.shape, person) > 0])] = True
     reached[0] = False
     return np.where(reached[labels], 255, 0).astype(np.uint8)
+
+
+def _slivers(garment: Pixels, skin: Pixels, person: Person) -> Pixels:
+    """Return the narrow parts of a garment beside bare skin, uint8 (h, w): edges of arms and legs. Straps are none."""
+    side = max(3, round(SLIVER * person.face.width) | 1)
+    opened = cv2.morphologyEx(garment, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    narrow = garment & ~np.asarray(opened, np.uint8)
+    left, right = sorted(
+        float(person.body.points[shoulder][0]) for shoulder in (detector.LEFT_SHOULDER, detector.RIGHT_SHOULDER)
+    )
+    strap_rows = slice(0, max(0, round(person.shoulders + 0.35 * person.torso)))
+    narrow[strap_rows, max(0, round(left)) : max(0, round(right) + 1)] = 0
+    _, labels = cv2.connectedComponents(narrow, connectivity=8)
+    labels = np.asarray(labels)
+    beside = np.zeros(int(labels.max()) + 1, bool)
+    beside[np.unique(labels[cv2.dilate(skin, np.ones((3, 3), np.uint8)) > 0])] = True
+    beside[0] = False
+    return np.where(beside[labels], 255, 0).astype(np.uint8)
 
 
 def _limbs(shape: tuple[int, ...], person: Person) -> Pixels:
@@ -149,33 +193,40 @@ def _limbs(shape: tuple[int, ...], person: Person) -> Pixels:
 
 
 def find_hem(colours: Pixels, garment: Pixels, person: Person) -> int | None:
-    """Find the row where the upper garment ends and one of another colour begins; None where no row separates the two.
+    """Find the row where the upper garment ends and another begins; None where no row separates the two.
 
-    It is the row at which splitting the mean colours of rows in two leaves the least variance within both parts, as Otsu's
-    threshold does for grey levels. It is sought from the waist to the shins.
+    It is the row above and below which the histograms of the colours differ most, so that stripes and prints separate
+    nothing. It is sought from the waist to the shins, in the middle of the body.
     """
-    half = max(2.0, 0.9 * person.face.width)
+    half = max(2.0, MIDDLE * person.face.width)
     columns = slice(max(0, round(person.column - half)), max(1, round(person.column + half) + 1))
-    first = max(0, round(person.chin + 0.3 * person.face.height))
-    strip, covered = colours[first:, columns].astype(np.float32), garment[first:, columns] > 0
-    used = np.flatnonzero(covered.sum(axis=1) >= 3)
-    if len(used) <= 10:
+    histograms = _row_histograms(colours[:, columns], garment[:, columns])
+    sums = np.concatenate([np.zeros_like(histograms[:1]), histograms.cumsum(axis=0)])
+    height, reach = len(histograms), max(3, round(WINDOW * person.torso))
+    rows = np.arange(
+        max(1, round(person.shoulders + 0.58 * person.torso)), min(height, round(person.hips + 1.1 * person.torso) + 1)
+    )
+    if not len(rows):
         return None
-    strip, covered = strip[used], covered[used, :, None]
-    means = (strip * covered).sum(axis=1) / covered.sum(axis=1)
-    above = np.arange(1, len(used), dtype=np.float32)[:, None]
-    sums = means.cumsum(axis=0)
-    upper = sums[:-1] / above
-    lower = (sums[-1] - sums[:-1]) / (len(used) - above)
-    gap = ((upper - lower) ** 2).sum(axis=1)
-    explained = above[:, 0] * (len(used) - above[:, 0]) / len(used) * gap
-    rows = first + used[1:]
-    possible = (rows > person.shoulders + 0.5 * person.torso) & (rows <= person.hips + 1.5 * person.torso)
-    best = int(np.argmax(np.where(possible, explained, -1)))
-    variance = float(((means - means.mean(axis=0)) ** 2).sum())
-    if not possible[best] or explained[best] < MIN_EXPLAINED * variance or gap[best] < MIN_GAP**2:
-        return None
-    return int(rows[best])
+    above = sums[rows] - sums[np.maximum(rows - reach, 0)]
+    below = sums[np.minimum(rows + reach, height)] - sums[rows]
+    filled = np.concatenate([[0], (histograms.sum(axis=1) >= 3).cumsum()])
+    enough = filled[np.minimum(rows + reach, height)] - filled[rows] >= max(3, MIN_LENGTH * person.torso)
+    enough &= above.sum(axis=1) >= 10
+    shares = [part / np.maximum(part.sum(axis=1, keepdims=True), 1) for part in (above, below)]
+    distance = np.where(enough, 1 - np.minimum(*shares).sum(axis=1), 0)
+    best = int(np.argmax(distance))
+    return int(rows[best]) if distance[best] >= MIN_DISTANCE else None
+
+
+def _row_histograms(colours: Pixels, garment: Pixels) -> Floats:
+    """Return the histogram of the garment's colours in each row, float32 (h, 288): 8 levels of Y, 6 each of Cr and Cb."""
+    levels = colours.astype(np.int64)
+    chroma = np.clip((levels[..., 1:] - 128) // 12 + 3, 0, 5)
+    bins = (levels[..., 0] // 32 * 6 + chroma[..., 0]) * 6 + chroma[..., 1]
+    rows = np.arange(len(colours))[:, None] * 288 + bins
+    counts = np.bincount(rows[garment > 0], minlength=288 * len(colours))
+    return counts.reshape(len(colours), 288).astype(np.float32)
 
 
 def _prior_of_lower(mask: Pixels, person: Person, hem: int) -> float:
