@@ -1,8 +1,9 @@
 """Find the person in a photo: the face and the landmarks of the body, by two small networks.
 
 A face alone is no proof: buttons and prints resemble one. A person is accepted where the face network and the landmark network,
-which see different crops, agree: the shoulders lie below the face, at most three and a half faces apart. Neither tone of
-skin nor hair is used. A person whose head is cropped, or seen from behind, is not found, and the photo is kept whole.
+which see different crops, agree: the shoulders lie below the face, at most three and a half faces apart. Where there is no
+face, because the photo ends at the neck or the person is seen from behind, a person is accepted where the landmark network
+sees shoulders, elbows and wrists at two assumed sizes; an empty garment shows none. Tones of skin and hair are not used.
 """
 
 import math
@@ -12,11 +13,15 @@ import numpy as np
 
 from tagger.arrays import Pixels
 from tagger.photos.detector import (
+    LEFT_ELBOW,
     LEFT_HIP,
     LEFT_SHOULDER,
+    LEFT_WRIST,
     NOSE,
+    RIGHT_ELBOW,
     RIGHT_HIP,
     RIGHT_SHOULDER,
+    RIGHT_WRIST,
     Body,
     Face,
     Square,
@@ -50,6 +55,24 @@ SHOULDERS_BELOW, MAX_LEAN = (0.6, 2.0), 1.1
 SHOULDERS_APART, FAINT_SHOULDERS_APART = (0.8, 3.6), (1.4, 3.0)
 """Distance between the shoulders, in face widths; less in profile."""
 
+FACES_ACROSS = 5.0, 3.4
+"""Widths of a person from hand to hand, in faces, that are assumed where no face is seen."""
+
+MIN_FIRST, MIN_BOTH, MAX_SHIFT = 2.5, 2.0, 0.3
+"""Minimum evidence of a person without a face, as means of logits: of the presences at both sizes with the visibility of elbows
+and wrists at the first, and with that at both. And how far a shoulder, an elbow or a wrist may be from its place at the other
+size, in distances between the shoulders: those that are imagined on an empty garment move with the assumed size."""
+
+ACROSS, LIMB, MAX_DROP = (0.36, 0.68), (0.45, 1.4), 0.9
+"""Of a person without a face: the distance between the shoulders, as a share of the width; the length of upper arms and
+forearms and how far the shoulders lie below the upper edge, in distances between the shoulders."""
+
+SHOULDERS_PER_FACE = 1.9
+"""Distance between the shoulders of a person who faces the camera, in face widths."""
+
+CHIN_ABOVE = 0.72
+"""Height of the chin above the shoulders, in face heights."""
+
 MIN_FACE_WIDTH = 0.04
 """Minimum width of a face as a share of the person's longer side."""
 
@@ -59,7 +82,10 @@ class Person:
     """A person in a photo; places in pixels of the photo."""
 
     face: Face
+    """The face, or where it would be."""
     body: Body
+    has_face: bool = True
+    """Whether the face is seen."""
 
     def scaled(self, along_x: float, along_y: float) -> "Person":
         """Return the person in another resolution of the photo."""
@@ -78,7 +104,7 @@ class Person:
             nose=moved(self.face.nose),
             mouth=moved(self.face.mouth),
         )
-        return Person(face, replace(self.body, points=self.body.points * factors))
+        return Person(face, replace(self.body, points=self.body.points * factors), self.has_face)
 
     @property
     def chin(self) -> float:
@@ -107,7 +133,7 @@ class Person:
 
 
 def find_person(pixels: Pixels, box: Box) -> Person | None:
-    """Find the person who fills a box of a photo; None where there is no face with a body below it.
+    """Find the person who fills a box of a photo; None where the networks see none.
 
     Args:
         pixels: uint8 (h, w, 3) RGB.
@@ -117,11 +143,73 @@ def find_person(pixels: Pixels, box: Box) -> Person | None:
     if height < max(MIN_HEIGHT, MIN_ASPECT * width):
         return None
     face = find_face(pixels, face_square(box))
-    if face.score < FAINT_FACE or face.width < MIN_FACE_WIDTH * max(width, height):
+    if face.score >= FAINT_FACE and face.width >= MIN_FACE_WIDTH * max(width, height):
+        body = find_body(pixels, _body_square(face.x, face.y, face.height))
+        if _agree(face, body, max(width, height)):
+            return Person(face, body)
+    return _find_without_face(pixels, box)
+
+
+def _find_without_face(pixels: Pixels, box: Box) -> Person | None:
+    """Find a person whose face is not seen, assumed to begin at the neck; None where no shoulders and arms are seen."""
+    x, y, width, _ = box
+    sizes = [width / faces for faces in FACES_ACROSS]
+    first = find_body(pixels, _body_square(x + width / 2, y - sizes[0] / 2, sizes[0]))
+    known = [_logit(first.presence), *_arm_logits(first)]
+    if sum(known) + MAX_LOGIT < 4 * MIN_FIRST or not _has_arms(first, box):  # whatever the second one shows
         return None
-    side = round(FACES_PER_BODY * face.height)
-    body = find_body(pixels, Square(round(face.x - side / 2), round(face.y - FACE_BELOW_TOP * side), side))
-    return Person(face, body) if _agree(face, body, max(width, height)) else None
+    second = find_body(pixels, _body_square(x + width / 2, y - sizes[1] / 2, sizes[1]))
+    known.append(_logit(second.presence))
+    if np.mean(known) < MIN_FIRST or np.mean([*known, *_arm_logits(second)]) < MIN_BOTH:
+        return None
+    across = _apart(first, LEFT_SHOULDER, RIGHT_SHOULDER)
+    if any(math.dist(first.points[joint], second.points[joint]) > MAX_SHIFT * across for joint in _JOINTS):
+        return None
+    size = across / SHOULDERS_PER_FACE
+    column, row = _middle(first, LEFT_SHOULDER, RIGHT_SHOULDER)
+    row = max(y - size / 2, row - (CHIN_ABOVE + 0.5) * size)
+    eyes, mouth = (column, row - size / 4), (column, row + size / 4)
+    return Person(Face(column, row, size, size, 0.0, eyes, (column, row), mouth), first, has_face=False)
+
+
+MAX_LOGIT = math.log(999)
+"""Logits are limited to those of 0.001 and 0.999, so that no single one decides."""
+
+
+def _logit(probability: float) -> float:
+    limited = min(max(probability, 0.001), 0.999)
+    return math.log(limited / (1 - limited))
+
+
+def _arm_logits(body: Body) -> list[float]:
+    """Return the logits of how visible the less visible of both wrists and of both elbows are."""
+    pairs = (LEFT_WRIST, RIGHT_WRIST), (LEFT_ELBOW, RIGHT_ELBOW)
+    return [_logit(float(min(body.visibility[left], body.visibility[right]))) for left, right in pairs]
+
+
+_JOINTS = (LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_ELBOW, RIGHT_ELBOW, LEFT_WRIST, RIGHT_WRIST)
+
+
+def _has_arms(body: Body, box: Box) -> bool:
+    """Return whether the shoulders lie at the top of a box and the arms have a person's proportions."""
+    across = _apart(body, LEFT_SHOULDER, RIGHT_SHOULDER)
+    if not ACROSS[0] < across / box[2] < ACROSS[1]:
+        return False
+    bones = (LEFT_SHOULDER, LEFT_ELBOW), (LEFT_ELBOW, LEFT_WRIST), (RIGHT_SHOULDER, RIGHT_ELBOW), (RIGHT_ELBOW, RIGHT_WRIST)
+    if not all(LIMB[0] < _apart(body, *bone) / across < LIMB[1] for bone in bones):
+        return False
+    return _middle(body, LEFT_SHOULDER, RIGHT_SHOULDER)[1] - box[1] < MAX_DROP * across
+
+
+def _apart(body: Body, one: int, other: int) -> float:
+    """Return the distance between two landmarks, at least a pixel."""
+    return max(1.0, math.dist(body.points[one], body.points[other]))
+
+
+def _body_square(column: float, row: float, size: float) -> Square:
+    """Return the square in which the body is sought below a face at this place, of this height."""
+    side = max(1, round(FACES_PER_BODY * size))
+    return Square(round(column - side / 2), round(row - FACE_BELOW_TOP * side), side)
 
 
 def face_square(box: Box) -> Square:
@@ -134,8 +222,7 @@ def face_square(box: Box) -> Square:
 def _agree(face: Face, body: Body, size: int) -> bool:
     """Return whether a face and a body are one person's."""
     column, row = _middle(body, LEFT_SHOULDER, RIGHT_SHOULDER)
-    left, right = body.points[LEFT_SHOULDER], body.points[RIGHT_SHOULDER]
-    apart = math.hypot(left[0] - right[0], left[1] - right[1]) / face.width
+    apart = _apart(body, LEFT_SHOULDER, RIGHT_SHOULDER) / face.width
     if not SHOULDERS_BELOW[0] < (row - face.y) / face.height < SHOULDERS_BELOW[1]:
         return False
     if abs(column - face.x) > MAX_LEAN * face.width:
@@ -144,7 +231,7 @@ def _agree(face: Face, body: Body, size: int) -> bool:
         return body.presence >= MIN_PRESENCE and SHOULDERS_APART[0] < apart < SHOULDERS_APART[1]
     if body.presence < CLEAR_PRESENCE or not FAINT_SHOULDERS_APART[0] < apart < FAINT_SHOULDERS_APART[1]:
         return False
-    offset = math.hypot(body.points[NOSE][0] - face.nose[0], body.points[NOSE][1] - face.nose[1]) / face.width
+    offset = math.dist(body.points[NOSE], face.nose) / face.width
     return offset <= MAX_OFFSET and face.width >= MIN_FAINT_WIDTH * size
 
 

@@ -36,6 +36,9 @@ LIMBS = (
 HANDS = (detector.LEFT_WRIST, detector.LEFT_FINGER), (detector.RIGHT_WRIST, detector.RIGHT_FINGER)
 """Landmarks between which a hand lies."""
 
+THIGHS = (detector.LEFT_HIP, detector.LEFT_KNEE), (detector.RIGHT_HIP, detector.RIGHT_KNEE)
+"""Landmarks between which a thigh lies."""
+
 LIMB_WIDTH = 0.35
 """Width of the lines along the limbs at which bare skin is looked for, in face widths."""
 
@@ -56,7 +59,7 @@ LEG = 1.3
 MIN_SHARE = {"upper": 0.15, "lower": 0.1, "whole": 0.15}
 """Minimum area of a region as a share of the person."""
 
-MAX_LOWER = 0.6
+MAX_LOWER = 0.7
 """How likely the garment on the legs is the product in a photo of a whole figure; a photo that ends at the knees or above shows
 the one above the hips."""
 
@@ -111,23 +114,44 @@ def skin_colours(colours: Pixels, mask: Pixels, person: Person) -> list[Floats]:
     """Return the colours of the person's skin, each float32 (3,), from uint8 (h, w, 3) in the same colour space.
 
     The first is that of nose and cheeks. Those of the hands follow where they are visible and resemble it: light from one
-    side leaves them brighter or darker than the face.
+    side leaves them brighter or darker than the face. Without a face, the hands' are returned where they are not the clothes'.
     """
-    face = person.face
-    top = face.eyes[1] + 0.06 * face.height
-    bottom = max(face.mouth[1] - 0.06 * face.height, face.eyes[1] + 0.12 * face.height)
-    cheeks = _median_colour(colours, (top, bottom), (face.nose[0] - 0.2 * face.width, face.nose[0] + 0.2 * face.width))
-    found = [cheeks]
-    points, visibility = person.body.points, person.body.visibility
+    face, points, visibility = person.face, person.body.points, person.body.visibility
+    found = []
+    if person.has_face:
+        top = face.eyes[1] + 0.06 * face.height
+        bottom = max(face.mouth[1] - 0.06 * face.height, face.eyes[1] + 0.12 * face.height)
+        found = [_median_colour(colours, (top, bottom), (face.nose[0] - 0.2 * face.width, face.nose[0] + 0.2 * face.width))]
+    clothes = [] if person.has_face else _clothes_colours(colours, person)
     for wrist, finger in HANDS:
         column, row = (float(place) for place in (points[wrist] + points[finger]) / 2)
         inside = 0 <= round(row) < mask.shape[0] and 0 <= round(column) < mask.shape[1] and mask[round(row), round(column)] > 0
         if inside and visibility[wrist] >= 0.5:
-            reach = 0.1 * face.width
-            hand = _median_colour(colours, (row - reach, row + reach), (column - reach, column + reach))
-            if (((hand - cheeks) / (2 * SKIN_SPREAD)) ** 2).sum() < 1:
+            hand = _patch_colour(colours, (column, row), person)
+            like_face = not person.has_face or _distance(hand, found[0], 2) < 1
+            if like_face and all(_distance(hand, cloth, 1) >= 1 for cloth in clothes):
                 found.append(hand)
     return found
+
+
+def _clothes_colours(colours: Pixels, person: Person) -> list[Floats]:
+    """Return the colours on the chest and on both thighs: a hand in a pocket or a glove may resemble one of them."""
+    points = person.body.points
+    chest = (person.column, person.shoulders + 0.4 * person.torso)
+    thighs = [(points[hip] + points[knee]) / 2 for hip, knee in THIGHS]
+    return [_patch_colour(colours, (float(column), float(row)), person) for column, row in (chest, *thighs)]
+
+
+def _patch_colour(colours: Pixels, place: tuple[float, float], person: Person) -> Floats:
+    """Return the median colour around a place, float32 (3,)."""
+    column, row = place
+    reach = 0.1 * person.face.width
+    return _median_colour(colours, (row - reach, row + reach), (column - reach, column + reach))
+
+
+def _distance(colour: Floats, other: Floats, spread: float) -> float:
+    """Return the squared distance between two colours; 1 is as far as skin of one tone varies, times `spread`."""
+    return float((((colour - other) / (spread * SKIN_SPREAD)) ** 2).sum())
 
 
 def _median_colour(colours: Pixels, rows: tuple[float, float], columns: tuple[float, float]) -> Floats:
