@@ -58,6 +58,23 @@ class Photo:
     """Whether the file ended early, so that the decoder filled up the rest."""
 
 
+RegionName: TypeAlias = Literal["upper", "lower", "whole"]
+"""What of a person a part of a photo shows: above the hips, the legs, or from the neck down."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of a photo that may be the product, where a person wears more than one garment."""
+
+    name: RegionName
+    pixels: Pixels
+    """uint8 (28, 28), as in `ProductImage`."""
+    colour: Pixels | None
+    """uint8 (224, 224, 3), as in `ProductImage`."""
+    prior: float
+    """How likely it is the product by the framing alone, 0..1; the priors of a photo sum to 1."""
+
+
 @dataclass(frozen=True)
 class ProductImage:
     """The image that the network sees: uint8 (28, 28) grey, 0 = background, as Fashion-MNIST's images are."""
@@ -71,6 +88,12 @@ class ProductImage:
     """Whether the product was cut out of a person who wears it."""
     native: bool = False
     """Whether it is one of Fashion-MNIST's own images, or in their form, and not cut out of a photo."""
+    colour: Pixels | None = None
+    """uint8 (224, 224, 3): the product's box in RGB on an even ground; None for images of Fashion-MNIST's form."""
+    region: RegionName | None = None
+    """What of the person who wears it the product is; None where nobody does."""
+    regions: tuple[Region, ...] = ()
+    """All parts of the photo that may be the product, the one above first; empty where there is no choice."""
 
 
 @dataclass(frozen=True)

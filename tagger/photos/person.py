@@ -1,200 +1,241 @@
-"""Detect a person by the face and segment the garment worn above the hips.
+"""Find the person in a photo: the face and the landmarks of the body, by two small networks.
 
-Fashion-MNIST shows no people. In a photo of somebody wearing the product, the head, the skin and the garment below would
-be read as parts of the product: to a network that knows garments alone nearly every person is a dress. Detection uses
-proportions and colours, without a trained detector. A person that it misses stays whole, which is why the synthetic
-training mix (`synthesis.mix`) shows people to the network.
+A face alone is no proof: buttons and prints resemble one. A person is accepted where the face network and the landmark network,
+which see different crops, agree: the shoulders lie below the face, at most three and a half faces apart. Where there is no
+face, because the photo ends at the neck or the person is seen from behind, a person is accepted where the landmark network
+sees shoulders, elbows and wrists at two assumed sizes; an empty garment shows none. Tones of skin and hair are not used.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from tagger.arrays import Floats, Pixels
+from tagger.arrays import Pixels
+from tagger.photos.detector import (
+    LEFT_ELBOW,
+    LEFT_HIP,
+    LEFT_SHOULDER,
+    LEFT_WRIST,
+    NOSE,
+    RIGHT_ELBOW,
+    RIGHT_HIP,
+    RIGHT_SHOULDER,
+    RIGHT_WRIST,
+    Body,
+    Face,
+    Square,
+    find_body,
+    find_face,
+)
 
-SKIN_LOW, SKIN_HIGH = (40, 136, 80), (245, 182, 128)
-"""Bounds of human skin colours in (Y, Cr, Cb), 0..255, slightly wider than Chai and Ngan's (1999, IEEE CSVT 9(4))."""
+Box = tuple[int, int, int, int]
+"""Left, top, width and height in pixels."""
 
-SKIN_SPREAD = np.array([60, 9, 9], np.float32)
-"""Scale of the distance between skin and the same person's face in (Y, Cr, Cb): light changes brightness more than hue."""
+MIN_HEIGHT, MIN_ASPECT = 40, 0.75
+"""Minimum height in pixels, and of height by width, of what may be a person; smaller or wider things are not examined."""
 
-MIN_RED = 24
-"""Minimum of Cr - Cb in skin, in levels of 0..255; light skin has twice as much."""
+FACE_SHARE, TALL = 0.6, 1.3
+"""Of what is taller than `TALL` times its width, the face is sought in a square of this share of the height, at the top."""
 
-MIN_HEIGHT = 40
-"""Minimum height of a person in pixels; in a smaller one no face can be recognised."""
+FACES_PER_BODY, FACE_BELOW_TOP = 13, 0.13
+"""The body is sought in a square of 13 face heights, which holds a whole figure, also where the photo ends above: the landmark
+network takes what it is shown for a whole figure. The face lies this share of the square below its top."""
+
+CLEAR_FACE, MIN_PRESENCE = 0.7, 0.8
+"""A face of this score is accepted where the landmark network gives a body at least this presence."""
+
+FAINT_FACE, CLEAR_PRESENCE, MAX_OFFSET, MIN_FAINT_WIDTH = 0.45, 0.97, 0.35, 0.085
+"""A face of a lower score, as in a dark photo, is accepted with more evidence: the presence, the distance between the noses
+that the two networks see, in face widths, and the width of the face as a share of the person's longer side."""
+
+SHOULDERS_BELOW, MAX_LEAN = (0.6, 2.0), 1.1
+"""How far the shoulders lie below the middle of the face, in face heights, and at most beside it, in face widths."""
+
+SHOULDERS_APART, FAINT_SHOULDERS_APART = (0.8, 3.6), (1.4, 3.0)
+"""Distance between the shoulders, in face widths; less in profile."""
+
+FACES_ACROSS = 5.0, 3.4
+"""Widths of a person from hand to hand, in faces, that are assumed where no face is seen."""
+
+MIN_FIRST, MIN_BOTH, MAX_SHIFT = 2.5, 2.0, 0.3
+"""Minimum evidence of a person without a face, as means of logits: of the presences at both sizes with the visibility of elbows
+and wrists at the first, and with that at both. And how far a shoulder, an elbow or a wrist may be from its place at the other
+size, in distances between the shoulders: those that are imagined on an empty garment move with the assumed size."""
+
+ACROSS, LIMB, MAX_DROP = (0.36, 0.68), (0.45, 1.4), 0.9
+"""Of a person without a face: the distance between the shoulders, as a share of the width; the length of upper arms and
+forearms and how far the shoulders lie below the upper edge, in distances between the shoulders."""
+
+SHOULDERS_PER_FACE = 1.9
+"""Distance between the shoulders of a person who faces the camera, in face widths."""
+
+CHIN_ABOVE = 0.72
+"""Height of the chin above the shoulders, in face heights."""
+
+MIN_FACE_WIDTH = 0.04
+"""Minimum width of a face as a share of the person's longer side."""
 
 
 @dataclass(frozen=True)
-class Face:
-    """Position of a face in pixels, and its colour."""
+class Person:
+    """A person in a photo; places in pixels of the photo."""
 
-    top: int
-    chin: int
-    middle: float
-    """Column of the centre."""
-    width: float
-    colour: Floats
-    """Median (Y, Cr, Cb), float32 (3,)."""
+    face: Face
+    """The face, or where it would be."""
+    body: Body
+    has_face: bool = True
+    """Whether the face is seen."""
+
+    def scaled(self, along_x: float, along_y: float) -> "Person":
+        """Return the person in another resolution of the photo."""
+        factors = np.array([along_x, along_y], np.float32)
+
+        def moved(point: tuple[float, float]) -> tuple[float, float]:
+            return point[0] * along_x, point[1] * along_y
+
+        face = replace(
+            self.face,
+            x=self.face.x * along_x,
+            y=self.face.y * along_y,
+            width=self.face.width * along_x,
+            height=self.face.height * along_y,
+            eyes=moved(self.face.eyes),
+            nose=moved(self.face.nose),
+            mouth=moved(self.face.mouth),
+        )
+        return Person(face, replace(self.body, points=self.body.points * factors), self.has_face)
+
+    @property
+    def chin(self) -> float:
+        """Row of the chin."""
+        return self.face.y + self.face.height / 2
+
+    @property
+    def shoulders(self) -> float:
+        """Row of the shoulders."""
+        return _middle(self.body, LEFT_SHOULDER, RIGHT_SHOULDER)[1]
+
+    @property
+    def hips(self) -> float:
+        """Row of the hips; below the photo's edge where they are not in it. At least a face below the shoulders."""
+        return max(_middle(self.body, LEFT_HIP, RIGHT_HIP)[1], self.shoulders + self.face.height)
+
+    @property
+    def torso(self) -> float:
+        """Height from the shoulders to the hips."""
+        return self.hips - self.shoulders
+
+    @property
+    def column(self) -> float:
+        """Column of the torso's middle."""
+        return (_middle(self.body, LEFT_SHOULDER, RIGHT_SHOULDER)[0] + _middle(self.body, LEFT_HIP, RIGHT_HIP)[0]) / 2
 
 
-def worn_mask(pixels: Pixels, mask: Pixels) -> Pixels | None:
-    """Segment the garment that a person in the mask wears above the hips.
-
-    The head, bare skin in the colour of the face, and a garment of another colour from the hips down are removed.
+def find_person(pixels: Pixels, box: Box) -> Person | None:
+    """Find the person who fills a box of a photo; None where the networks see none.
 
     Args:
         pixels: uint8 (h, w, 3) RGB.
-        mask: uint8 (h, w), 255 where something stands out from the background, 0 elsewhere.
-
-    Returns:
-        The part of `mask` that is the garment, uint8 (h, w), or None where the mask shows no person.
+        box: bounds of what stands out from the background.
     """
-    colours = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb), np.uint8)
-    face = find_face(colours, mask)
-    if face is None:
+    width, height = box[2:]
+    if height < max(MIN_HEIGHT, MIN_ASPECT * width):
         return None
-    skin = _skin(colours, mask, face)
-    garment = mask.copy()
-    garment[: face.chin] = 0
-    torso = _torso(garment, face)
-    if np.count_nonzero(skin & torso) < 0.45 * np.count_nonzero(torso):  # otherwise the garment itself is skin-coloured
-        garment &= ~skin
-    hem = _hem(colours, garment, face)
-    if hem is not None:
-        garment[hem:] = 0
-    return garment if np.count_nonzero(garment) >= 0.15 * np.count_nonzero(mask) else None
+    face = find_face(pixels, face_square(box))
+    if face.score >= FAINT_FACE and face.width >= MIN_FACE_WIDTH * max(width, height):
+        body = find_body(pixels, _body_square(face.x, face.y, face.height))
+        if _agree(face, body, max(width, height)):
+            return Person(face, body)
+    return _find_without_face(pixels, box)
 
 
-def find_face(colours: Pixels, mask: Pixels) -> Face | None:
-    """Find the face at the top of a person in the mask; None where no patch of skin has a head and a body around it.
-
-    Args:
-        colours: uint8 (h, w, 3) in Y, Cr, Cb.
-        mask: uint8 (h, w), 255 where something stands out from the background, 0 elsewhere.
-    """
-    _, top, width, height = cv2.boundingRect(mask)
-    if height < max(MIN_HEIGHT, 1.05 * width):
+def _find_without_face(pixels: Pixels, box: Box) -> Person | None:
+    """Find a person whose face is not seen, assumed to begin at the neck; None where no shoulders and arms are seen."""
+    x, y, width, _ = box
+    sizes = [width / faces for faces in FACES_ACROSS]
+    first = find_body(pixels, _body_square(x + width / 2, y - sizes[0] / 2, sizes[0]))
+    known = [_logit(first.presence), *_arm_logits(first)]
+    if sum(known) + MAX_LOGIT < 4 * MIN_FIRST or not _has_arms(first, box):  # whatever the second one shows
         return None
-    skin = np.asarray(cv2.inRange(colours, SKIN_LOW, SKIN_HIGH), np.uint8) & mask
-    skin[top + round(0.42 * height) :] = 0
-    _, labels, stats, centres = cv2.connectedComponentsWithStats(cv2.erode(skin, _SQUARE_2), connectivity=4)
-    largest_first = np.argsort(-stats[1:, cv2.CC_STAT_AREA])[:3] + 1
-    for part in largest_first:
-        if 20 < stats[part, cv2.CC_STAT_AREA] < 0.16 * width * height:
-            face = _measure_face(colours, np.asarray(labels) == part, stats[part], float(centres[part][0]))
-            if face is not None and _has_a_head(colours, mask, face) and _has_a_body(mask, face):
-                return face
-    return None
-
-
-def _measure_face(colours: Pixels, part: NDArray[np.bool_], stats: NDArray[np.int32], middle: float) -> Face | None:
-    """Measure a connected patch of skin, bool (h, w), as a face; None where it is too narrow, too sparse or not reddish.
-
-    The height is derived from the width, because a bare neck and chest may continue the patch below the chin.
-    """
-    top, height = int(stats[cv2.CC_STAT_TOP]), int(stats[cv2.CC_STAT_HEIGHT])
-    widths = part[top : top + height].sum(axis=1)
-    width = float(np.percentile(widths[: max(3, round(0.7 * height))], 85))
-    chin = top + round(min(height, 1.35 * width))
-    patch = part[top : chin + 1]
-    if width < 4 or np.count_nonzero(patch) < 0.5 * width * (chin - top):
+    second = find_body(pixels, _body_square(x + width / 2, y - sizes[1] / 2, sizes[1]))
+    known.append(_logit(second.presence))
+    if np.mean(known) < MIN_FIRST or np.mean([*known, *_arm_logits(second)]) < MIN_BOTH:
         return None
-    colour = np.median(colours[top : chin + 1][patch], axis=0).astype(np.float32)
-    return Face(top, chin, middle, width, colour) if colour[1] - colour[2] >= MIN_RED else None
+    across = _apart(first, LEFT_SHOULDER, RIGHT_SHOULDER)
+    if any(math.dist(first.points[joint], second.points[joint]) > MAX_SHIFT * across for joint in _JOINTS):
+        return None
+    size = across / SHOULDERS_PER_FACE
+    column, row = _middle(first, LEFT_SHOULDER, RIGHT_SHOULDER)
+    row = max(y - size / 2, row - (CHIN_ABOVE + 0.5) * size)
+    eyes, mouth = (column, row - size / 4), (column, row + size / 4)
+    return Person(Face(column, row, size, size, 0.0, eyes, (column, row), mouth), first, has_face=False)
 
 
-def _has_a_head(colours: Pixels, mask: Pixels, face: Face) -> bool:
-    """Return whether hair of another brightness surrounds the face, and eyes and mouth make the face uneven."""
-    top = cv2.boundingRect(mask)[1]
-    if not 0.08 * face.width <= face.top - top <= 1.6 * face.width:
+MAX_LOGIT = math.log(999)
+"""Logits are limited to those of 0.001 and 0.999, so that no single one decides."""
+
+
+def _logit(probability: float) -> float:
+    limited = min(max(probability, 0.001), 0.999)
+    return math.log(limited / (1 - limited))
+
+
+def _arm_logits(body: Body) -> list[float]:
+    """Return the logits of how visible the less visible of both wrists and of both elbows are."""
+    pairs = (LEFT_WRIST, RIGHT_WRIST), (LEFT_ELBOW, RIGHT_ELBOW)
+    return [_logit(float(min(body.visibility[left], body.visibility[right]))) for left, right in pairs]
+
+
+_JOINTS = (LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_ELBOW, RIGHT_ELBOW, LEFT_WRIST, RIGHT_WRIST)
+
+
+def _has_arms(body: Body, box: Box) -> bool:
+    """Return whether the shoulders lie at the top of a box and the arms have a person's proportions."""
+    across = _apart(body, LEFT_SHOULDER, RIGHT_SHOULDER)
+    if not ACROSS[0] < across / box[2] < ACROSS[1]:
         return False
-    head = mask[top : face.chin] > 0
-    near = np.abs(colours[top : face.chin].astype(np.float32) - face.colour) / SKIN_SPREAD
-    hair = head & ((near**2).sum(axis=2) >= 1)
-    brightness = colours[top : face.chin, :, 0]
-    inside = brightness[face.top - top :, _columns(face, 0.5, mask)]
-    if np.count_nonzero(hair) < 0.4 * np.count_nonzero(head) or inside.std() < _scaled_contrast(face, 35):
+    bones = (LEFT_SHOULDER, LEFT_ELBOW), (LEFT_ELBOW, LEFT_WRIST), (RIGHT_SHOULDER, RIGHT_ELBOW), (RIGHT_ELBOW, RIGHT_WRIST)
+    if not all(LIMB[0] < _apart(body, *bone) / across < LIMB[1] for bone in bones):
         return False
-    return bool(abs(float(np.median(brightness[hair])) - face.colour[0]) >= _scaled_contrast(face, 15))
+    return _middle(body, LEFT_SHOULDER, RIGHT_SHOULDER)[1] - box[1] < MAX_DROP * across
 
 
-def _scaled_contrast(face: Face, levels: float) -> float:
-    """Scale a contrast, in levels of brightness on a face of Y = 120 or more, to this face: dark skin shows less contrast."""
-    return levels * min(1.0, float(face.colour[0]) / 120)
+def _apart(body: Body, one: int, other: int) -> float:
+    """Return the distance between two landmarks, at least a pixel."""
+    return max(1.0, math.dist(body.points[one], body.points[other]))
 
 
-def _has_a_body(mask: Pixels, face: Face) -> bool:
-    """Return whether the mask is narrow at the face and about twice as wide between shoulders and hips.
+def _body_square(column: float, row: float, size: float) -> Square:
+    """Return the square in which the body is sought below a face at this place, of this height."""
+    side = max(1, round(FACES_PER_BODY * size))
+    return Square(round(column - side / 2), round(row - FACE_BELOW_TOP * side), side)
 
-    Row widths are medians of mask pixels per row. The shoulders begin about one face below the chin; the hips are 1.7 face
-    widths further down and must lie within the mask.
-    """
-    _, top, mask_width, mask_height = cv2.boundingRect(mask)
-    row_widths = (mask > 0).sum(axis=1)
-    length = face.chin - face.top
-    shoulders = round(face.chin + 0.6 * length + 0.3 * face.width)
-    hips = round(shoulders + 1.7 * face.width)
-    if hips > top + mask_height or length > 0.42 * mask_height or face.width < 0.12 * mask_width:
+
+def face_square(box: Box) -> Square:
+    """Return the square in which the face is sought: the upper part of a tall box, a little larger than it."""
+    x, y, width, height = box
+    side = FACE_SHARE * height if height >= TALL * width else max(width, 0.75 * height)
+    return Square(round(x + width / 2 - 0.55 * side), round(y - 0.05 * side), round(1.1 * side))
+
+
+def _agree(face: Face, body: Body, size: int) -> bool:
+    """Return whether a face and a body are one person's."""
+    column, row = _middle(body, LEFT_SHOULDER, RIGHT_SHOULDER)
+    apart = _apart(body, LEFT_SHOULDER, RIGHT_SHOULDER) / face.width
+    if not SHOULDERS_BELOW[0] < (row - face.y) / face.height < SHOULDERS_BELOW[1]:
         return False
-    head_width = float(np.median(row_widths[face.top : face.top + round(0.8 * length) + 1]))
-    body_width = float(np.median(row_widths[shoulders:hips]))
-    return head_width <= 3.2 * face.width and body_width >= max(1.5 * face.width, 1.1 * head_width)
+    if abs(column - face.x) > MAX_LEAN * face.width:
+        return False
+    if face.score >= CLEAR_FACE:
+        return body.presence >= MIN_PRESENCE and SHOULDERS_APART[0] < apart < SHOULDERS_APART[1]
+    if body.presence < CLEAR_PRESENCE or not FAINT_SHOULDERS_APART[0] < apart < FAINT_SHOULDERS_APART[1]:
+        return False
+    offset = math.dist(body.points[NOSE], face.nose) / face.width
+    return offset <= MAX_OFFSET and face.width >= MIN_FAINT_WIDTH * size
 
 
-def _skin(colours: Pixels, mask: Pixels, face: Face) -> Pixels:
-    """Return the part of the mask in the colour of the face, uint8 (h, w), without specks."""
-    distance = (((colours.astype(np.float32) - face.colour) / SKIN_SPREAD) ** 2).sum(axis=2)
-    skin = np.where((distance < 1) & (mask > 0), 255, 0).astype(np.uint8)
-    # In two steps, because MORPH_OPEN does not mirror kernels of even size and would shift the mask by a pixel.
-    eroded = cv2.erode(skin, _SQUARE_2, anchor=(1, 1))
-    return np.asarray(cv2.dilate(eroded, _SQUARE_2, anchor=(0, 0)), np.uint8)
-
-
-def _torso(garment: Pixels, face: Face) -> Pixels:
-    """Return the part of the garment below the face where it covers the chest and the waist, uint8 (h, w)."""
-    torso = np.zeros_like(garment)
-    rows = slice(face.chin + round(0.8 * face.width), face.chin + round(3 * face.width))
-    columns = _columns(face, 0.7, garment)
-    torso[rows, columns] = garment[rows, columns]
-    return torso
-
-
-def _hem(colours: Pixels, garment: Pixels, face: Face) -> int | None:
-    """Find the row where the upper garment ends and one of another colour begins; None where no row separates the two.
-
-    It is the row at which splitting the mean colours of rows in two leaves the least variance within both parts, as Otsu's
-    threshold does for grey levels, if the split explains at least half of the variance and the colours differ by 18 levels.
-    """
-    columns = _columns(face, 0.9, garment)
-    first = face.chin + round(0.6 * face.width)
-    strip, covered = colours[first:, columns].astype(np.float32), garment[first:, columns] > 0
-    used = np.flatnonzero(covered.sum(axis=1) >= 3)
-    if len(used) <= 10:
-        return None
-    strip, covered = strip[used], covered[used, :, None]
-    means = (strip * covered).sum(axis=1) / covered.sum(axis=1)
-    above = np.arange(1, len(used), dtype=np.float32)[:, None]
-    sums = means.cumsum(axis=0)
-    upper = sums[:-1] / above
-    lower = (sums[-1] - sums[:-1]) / (len(used) - above)
-    gap = ((upper - lower) ** 2).sum(axis=1)
-    explained = above[:, 0] * (len(used) - above[:, 0]) / len(used) * gap
-    rows = first + used[1:]
-    possible = (rows > face.chin + 2 * face.width) & (rows <= face.chin + 6 * face.width)
-    best = int(np.argmax(np.where(possible, explained, -1)))
-    variance = float(((means - means.mean(axis=0)) ** 2).sum())
-    if not possible[best] or explained[best] < 0.5 * variance or gap[best] < 18**2:
-        return None
-    return int(rows[best])
-
-
-def _columns(face: Face, half_width: float, mask: Pixels) -> slice:
-    """Return the columns within `half_width` face widths of the face's centre."""
-    left, right = round(face.middle - half_width * face.width), round(face.middle + half_width * face.width)
-    return slice(max(0, left), min(mask.shape[1], right + 1))
-
-
-_SQUARE_2 = np.ones((2, 2), np.uint8)
+def _middle(body: Body, left: int, right: int) -> tuple[float, float]:
+    """Return the middle of two landmarks."""
+    column, row = (body.points[left] + body.points[right]) / 2
+    return float(column), float(row)

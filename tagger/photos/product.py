@@ -5,7 +5,8 @@ Fashion-MNIST (arXiv 1708.07747, section 2) was made from shop photos on white: 
 is modelled from the photo's border and set to exactly 0 before the same steps are applied.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import cv2
@@ -13,14 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.arrays import Floats, Pixels
-from tagger.photos.person import worn_mask
-from tagger.records import Photo, ProductImage
+from tagger.photos.colour import colour_crop
+from tagger.photos.person import find_person
+from tagger.photos.worn import Regions, worn_regions
+from tagger.records import Photo, ProductImage, Region, RegionName
 
-VERSION = 2
+VERSION = 3
 """Version of the preprocessing: incremented by every change of any product image, and part of every result's fingerprint."""
 
 SIDE = 28
 """Side of a product image in pixels."""
+
+MASK_SIDE = 160
+"""Longer side in pixels at which the product is segmented, and from which the 28x28 image is made."""
 
 EDGE_SHARE = 0.0125
 """Share of the longer side that is cropped on all four sides first: many exports draw a faint frame there."""
@@ -52,16 +58,31 @@ def extract_product(photo: Photo) -> ProductImage:
     """Extract the product image of a photo.
 
     Returns:
-        uint8 (28, 28): the product bright on 0, its longest side 28 pixels, centred. All 0 with `found` false where nothing
-        stands out. An image already in Fashion-MNIST's form is passed through unchanged and marked `native`: networks with
-        a separate head for photos classify it with the head for Fashion-MNIST's own images.
+        uint8 (28, 28): the product bright on 0, its longest side 28 pixels, centred; and uint8 (224, 224, 3), the product in
+        colour. All 0 with `found` false where nothing stands out. Of a person, the most probable of the garments by the
+        framing, and all that may be the product as `regions`. An image already in Fashion-MNIST's form is passed through
+        unchanged and marked `native`: networks with a separate head for photos classify it with the head for Fashion-MNIST's
+        own images.
     """
     if _is_fashion_mnist(photo.pixels):
         return ProductImage(photo.pixels[:, :, 0].copy(), found=True, truncated=photo.truncated, native=True)
-    product = cut_product(photo)
-    if product is None:
+    scene = _find_product(photo)
+    if scene is None:
         return ProductImage(np.zeros((SIDE, SIDE), np.uint8), found=False, truncated=photo.truncated)
-    return ProductImage(centred(product.pixels), found=True, truncated=photo.truncated, worn=product.worn)
+    if not scene.worn:
+        whole = scene.region("whole", scene.mask, 1.0)
+        return ProductImage(whole.pixels, found=True, truncated=photo.truncated, colour=whole.colour)
+    regions = tuple(scene.region(part.name, part.mask, part.prior) for part in scene.worn)
+    first = max(regions, key=lambda region: region.prior)
+    return ProductImage(
+        first.pixels,
+        found=True,
+        truncated=photo.truncated,
+        worn=True,
+        colour=first.colour,
+        region=first.name,
+        regions=regions if len(regions) > 1 else (),
+    )
 
 
 @dataclass(frozen=True)
@@ -75,14 +96,72 @@ class Product:
 
 
 def cut_product(photo: Photo) -> Product | None:
-    """Cut the product out of a photo, or the garment that a person wears above the hips; None where nothing stands out."""
-    pixels = _crop_frame(photo.pixels)
+    """Cut the product out of a photo, or the garment that a person most probably shows; None where nothing stands out."""
+    scene = _find_product(photo)
+    if scene is None:
+        return None
+    mask = max(scene.worn, key=lambda part: part.prior).mask if scene.worn else scene.mask
+    return Product(_negative(scene.pixels, _fill_holes(mask)), worn=bool(scene.worn))
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What stands out in a photo, at two resolutions."""
+
+    pixels: Pixels
+    """uint8 (h, w, 3): the photo, its longer side about `MASK_SIDE` pixels, without its frame."""
+    fine: Pixels
+    """uint8 (h, w, 3): the same view at the resolution that the photo was decoded at."""
+    mask: Pixels
+    """uint8 (h, w) of `pixels`."""
+    worn: Regions
+    """The garments of a person, masks of `pixels`; empty where no person is found."""
+
+    def region(self, name: RegionName, mask: Pixels, prior: float) -> Region:
+        """Return both pictures of a part of the photo."""
+        filled = _fill_holes(mask)
+        small = centred(_negative(self.pixels, filled))
+        excluded = self._enlarged(self.mask & ~filled) if self.worn else None
+        return Region(name, small, colour_crop(self.fine, self._enlarged(filled), excluded), prior)
+
+    def _enlarged(self, mask: Pixels) -> Pixels:
+        """Return a mask at the resolution of `fine`."""
+        height, width = self.fine.shape[:2]
+        if mask.shape == (height, width):
+            return mask
+        enlarged = _as_uint8(cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR))
+        return np.where(enlarged > 127, 255, 0).astype(np.uint8)
+
+
+def _find_product(photo: Photo) -> _Scene | None:
+    """Segment what stands out from the background, and what a person in it wears; None where nothing does."""
+    pixels, fine = _crop_frame(_shrunk(photo.pixels)), _crop_frame(photo.pixels)
     mask = product_mask(pixels)
     if mask is None:
         return None
-    garment = worn_mask(pixels, mask)
-    product = mask if garment is None else _large_parts(garment, MIN_PART_WORN)
-    return Product(_negative(pixels, _fill_holes(product)), worn=garment is not None)
+    person = find_person(fine, _scaled_box(cv2.boundingRect(mask), pixels, fine))
+    if person is None:
+        return _Scene(pixels, fine, mask, ())
+    scale = pixels.shape[1] / fine.shape[1], pixels.shape[0] / fine.shape[0]
+    regions = worn_regions(pixels, mask, person.scaled(*scale))
+    parts = tuple(replace(region, mask=_large_parts(region.mask, MIN_PART_WORN)) for region in regions)
+    return _Scene(pixels, fine, mask, parts)
+
+
+def _shrunk(pixels: Pixels) -> Pixels:
+    """Return a photo at `MASK_SIDE`, unchanged if it is no larger."""
+    longer = max(pixels.shape[:2])
+    if longer <= MASK_SIDE:
+        return pixels
+    size = [max(1, round(side * MASK_SIDE / longer)) for side in pixels.shape[1::-1]]
+    return _as_uint8(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+
+
+def _scaled_box(box: Sequence[int], pixels: Pixels, fine: Pixels) -> tuple[int, int, int, int]:
+    """Return a box of `pixels` in pixels of `fine`, the same view at another resolution."""
+    along_x, along_y = fine.shape[1] / pixels.shape[1], fine.shape[0] / pixels.shape[0]
+    x, y, width, height = box
+    return round(x * along_x), round(y * along_y), round(width * along_x), round(height * along_y)
 
 
 def _is_fashion_mnist(pixels: Pixels) -> bool:

@@ -1,0 +1,48 @@
+"""Make the picture that a backbone sees: the product's box in colour, 224x224 pixels, on an even ground."""
+
+import cv2
+import numpy as np
+
+from tagger.arrays import Pixels
+from tagger.photos.detector import border_colour
+
+COLOUR_SIDE = 224
+"""Side of the picture in pixels."""
+
+FILL, MARGIN = 0.94, 0.05
+"""The product's box with a margin on each side, as a share of its longer side, fills this share of the picture's side."""
+
+EDGE = 0.012
+"""Width of the rim around the mask that is kept, as a share of the box: masks end inside soft edges."""
+
+
+def colour_crop(pixels: Pixels, mask: Pixels, excluded: Pixels | None = None) -> Pixels:
+    """Crop the product in colour, with what is outside the mask replaced by the ground.
+
+    Args:
+        pixels: uint8 (h, w, 3) RGB.
+        mask: uint8 (h, w), not 0 on the product; not empty.
+        excluded: uint8 (h, w), not 0 on what the rim around the mask must not show: the person who wears the product.
+
+    Returns:
+        uint8 (224, 224, 3) RGB: the product in the middle, its aspect ratio kept.
+    """
+    colour = border_colour(pixels)
+    x, y, width, height = cv2.boundingRect(mask)
+    margin = round(MARGIN * max(width, height))
+    rows = slice(max(0, y - margin), min(mask.shape[0], y + height + margin))
+    columns = slice(max(0, x - margin), min(mask.shape[1], x + width + margin))
+    crop, inside = pixels[rows, columns].copy(), mask[rows, columns]
+    rim = max(3, round(EDGE * max(inside.shape)) | 1)
+    shown = np.asarray(cv2.dilate(inside, np.ones((rim, rim), np.uint8)), np.uint8)
+    if excluded is not None:
+        shown &= ~excluded[rows, columns]
+    crop[shown == 0] = colour
+    scale = FILL * COLOUR_SIDE / max(crop.shape[:2])
+    size = max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale))
+    small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    picture = np.empty((COLOUR_SIDE, COLOUR_SIDE, 3), np.uint8)
+    picture[:] = colour
+    top, left = (COLOUR_SIDE - size[1]) // 2, (COLOUR_SIDE - size[0]) // 2
+    picture[top : top + size[1], left : left + size[0]] = small
+    return picture
