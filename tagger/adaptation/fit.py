@@ -18,7 +18,7 @@ from tagger.adaptation.examples import LabelledExamples
 from tagger.adaptation.label_spreading import SELF_WEIGHT, spread_labels
 from tagger.arrays import Classes, Float32s, softmax
 from tagger.inference.predictor import Features
-from tagger.models.adapter import BLOCK, MIN_PROBABILITY, ShopAdapter, apply_temperature, centre_and_spread, logit
+from tagger.models.adapter import BLOCK, MIN_PROBABILITY, ShopAdapter, apply_temperature, centre_and_spread, logistic
 
 CAUTIOUS_SELF_WEIGHT = 2.0
 """Weight of a photo's own probabilities in label spreading where neighbours are unreliable."""
@@ -36,6 +36,12 @@ STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 DEFAULT_STRENGTH = 1e-3
 """Strength where cross-validation is not possible, or has not been done yet."""
 
+MEAN_CONCENTRATION, MEAN_ROUNDS, MEAN_PRIOR_COUNT = 16.0, 3, 5.0
+"""Class means: weight of the cosine to a label's mean, rounds, and number of photos at which a mean has half of that weight."""
+
+PRIOR_WEIGHT = 0.5
+"""Weight of the network's log-probabilities in a head that is fitted to labelled photos: they are too confident for the shop."""
+
 STOPPING = {"maxiter": 60, "ftol": 1e-9, "gtol": 1e-7}
 """Where the optimiser of a head stops: iterations, relative change of the loss, greatest component of the gradient."""
 
@@ -50,7 +56,7 @@ def fit_adapter(
 
     `cautious` gives neighbours less weight.
     """
-    adapter = _without_head(features, examples) if examples is None else fit_head(features, examples, strength)
+    adapter = with_class_means(features, examples) if examples is None else fit_head(features, examples, strength)
     self_weight = CAUTIOUS_SELF_WEIGHT if cautious else SELF_WEIGHT
     smoothed = spread_labels(head_probabilities(adapter, features), features.neighbours, examples, self_weight)
     kept = balanced_subset(smoothed.argmax(1), MAX_MEMORY)
@@ -115,6 +121,50 @@ def _without_head(features: Features, examples: LabelledExamples | None) -> Shop
     )
 
 
+def with_class_means(features: Features, examples: LabelledExamples | None) -> ShopAdapter:
+    """Return an adapter whose head adds to each label's score how near a photo is to the mean of the label's photos.
+
+    The means are those of the catalog's embeddings, weighted by the probabilities of the label, which are computed again with
+    the means, `MEAN_ROUNDS` times; labelled photos keep their labels, and others count by the probability that they show any
+    label: expectation maximisation of a mixture of von Mises-Fisher distributions with one concentration, over the network's
+    probabilities as prior (Banerjee et al. 2005, JMLR 6; TransCLIP, arXiv 2406.01837, does it with Gaussians). Only for a
+    bundle with a backbone, in whose features the photos of a label are near each other.
+    """
+    adapter = _without_head(features, examples)
+    if features.embeddings is None:
+        return adapter
+    if examples is not None:
+        adapter = replace(adapter, prior_weight=np.full(1, PRIOR_WEIGHT, np.float32))
+    concentration = MEAN_CONCENTRATION * float(adapter.prior_weight[0])
+    for _ in range(MEAN_ROUNDS):
+        sums, counts = _sums_by_label(adapter, features, examples)
+        lengths = np.maximum(np.linalg.norm(sums, axis=0), 1e-9)
+        weight = np.zeros_like(adapter.weight)
+        weight[:, :-1] = concentration * sums / lengths * (counts / (counts + MEAN_PRIOR_COUNT))
+        adapter = replace(adapter, weight=weight)
+    return adapter
+
+
+def _sums_by_label(
+    adapter: ShopAdapter, features: Features, examples: LabelledExamples | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the sums (d, K) of the catalog's embeddings by label, and the numbers of photos (K,), by the adapter's head."""
+    labels = adapter.weight.shape[1] - 1
+    sums, counts = np.zeros((adapter.weight.shape[0], labels)), np.zeros(labels)
+    known = np.full(len(features.maps), -1)
+    if examples is not None:
+        known[examples.photos] = examples.classes
+    for photos in np.split(np.arange(len(known)), range(BLOCK, len(known), BLOCK)):
+        embeddings = adapter.embed(features.maps, photos)
+        scores = adapter.scores(features.probabilities[photos], embeddings)
+        shares = softmax(scores[:, :-1] / adapter.prior_weight) * (1 - logistic(scores[:, -1:]))
+        labelled = known[photos] >= 0
+        shares[labelled] = np.eye(labels + 1, labels, dtype=np.float32)[known[photos[labelled]]]
+        sums += embeddings.T @ shares
+        counts += shares.sum(0)
+    return sums, counts
+
+
 def head_probabilities(adapter: ShopAdapter, features: Features, photos: Classes | None = None) -> Float32s:
     """Return the probabilities (n, K + 1) of the head alone for a catalog's photos, or for those with these indices (m,)."""
     chosen = np.arange(len(features.maps)) if photos is None else photos
@@ -151,18 +201,20 @@ def fit_heads(features: Features, examples: LabelledExamples, strengths: Sequenc
 
     The head is a softmax over the labels, and where photos are labelled as none of them, a logistic regression of that.
     """
-    adapter = _without_head(features, examples)
+    adapter = with_class_means(features, examples)
     photos, classes = with_pseudo_labels(features.probabilities, examples)
-    translated = (features.probabilities[photos] @ adapter.translation).clip(MIN_PROBABILITY, 1)
     embeddings = adapter.embed(features.maps, photos)
+    scores = adapter.scores(features.probabilities[photos], embeddings)
     none = classes == len(examples.labels)
     inputs = embeddings[~none] if none.any() else embeddings
-    offset = np.log(translated[~none, :-1])
+    offset = scores[~none, :-1]
     for strength in strengths:
         weight, bias = adapter.weight.copy(), adapter.bias.copy()
-        weight[:, :-1], bias[:-1] = _fit_softmax_regression(inputs, offset, classes[~none], strength)
+        weights, biases = _fit_softmax_regression(inputs, offset, classes[~none], strength)
+        weight[:, :-1] += weights
+        bias[:-1] += biases
         if none.any() and not none.all():
-            binary_offset = np.stack([np.zeros(len(photos), np.float32), logit(translated[:, -1])], 1)
+            binary_offset = np.stack([np.zeros(len(photos), np.float32), scores[:, -1]], 1)
             weights, biases = _fit_softmax_regression(embeddings, binary_offset, none.astype(np.int64), strength)
             weight[:, -1], bias[-1] = weights[:, 1] - weights[:, 0], biases[1] - biases[0]
         yield replace(adapter, weight=weight, bias=bias)
