@@ -3,8 +3,9 @@
 The network stays as it is. Without labels, its probabilities are smoothed among the photos that look most alike (label
 spreading, Zhou et al. 2003), and the adapter remembers the photos with the smoothed probabilities. With labels, a translation
 of the network's labels to the shop's and a linear head (multinomial logistic regression with an offset) come first, and the
-labelled photos keep their labels while the others are smoothed. All of it is deterministic and uses features at hand. It takes
-seconds for some thousand photos and minutes for 100,000: time grows almost linearly, and memory is twice that of the maps.
+labelled photos keep their labels while the others are smoothed. For a bundle with a backbone `class_means` come before both.
+All of it is deterministic and uses features at hand. It takes seconds for some thousand photos and minutes for 100,000: time
+grows almost linearly, and memory is twice that of the maps.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from tagger.adaptation.class_means import with_class_means
 from tagger.adaptation.examples import LabelledExamples
 from tagger.adaptation.label_spreading import SELF_WEIGHT, spread_labels
 from tagger.arrays import Classes, Float32s, softmax
 from tagger.inference.predictor import Features
-from tagger.models.adapter import BLOCK, MIN_PROBABILITY, ShopAdapter, apply_temperature, centre_and_spread, logistic
+from tagger.models.adapter import BLOCK, MIN_PROBABILITY, ShopAdapter, apply_temperature, centre_and_spread
 
 CAUTIOUS_SELF_WEIGHT = 2.0
 """Weight of a photo's own probabilities in label spreading where neighbours are unreliable."""
@@ -36,11 +38,9 @@ STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 DEFAULT_STRENGTH = 1e-3
 """Strength where cross-validation is not possible, or has not been done yet."""
 
-MEAN_CONCENTRATION, MEAN_ROUNDS, MEAN_PRIOR_COUNT = 16.0, 3, 5.0
-"""Class means: weight of the cosine to a label's mean, rounds, and number of photos at which a mean has half of that weight."""
-
-PRIOR_WEIGHT = 0.5
-"""Weight of the network's log-probabilities in a head that is fitted to labelled photos: they are too confident for the shop."""
+PRIOR_WEIGHT = 0.4
+"""For a bundle with a backbone: weight of the network's log-probabilities in a head that is fitted to labelled photos. On a
+shop's photos they are surer than they are right, and the features of a backbone tell the shop's labels better."""
 
 STOPPING = {"maxiter": 60, "ftol": 1e-9, "gtol": 1e-7}
 """Where the optimiser of a head stops: iterations, relative change of the loss, greatest component of the gradient."""
@@ -56,7 +56,7 @@ def fit_adapter(
 
     `cautious` gives neighbours less weight.
     """
-    adapter = with_class_means(features, examples) if examples is None else fit_head(features, examples, strength)
+    adapter = _start(features, examples) if examples is None else fit_head(features, examples, strength)
     self_weight = CAUTIOUS_SELF_WEIGHT if cautious else SELF_WEIGHT
     smoothed = spread_labels(head_probabilities(adapter, features), features.neighbours, examples, self_weight)
     kept = balanced_subset(smoothed.argmax(1), MAX_MEMORY)
@@ -103,6 +103,16 @@ def confidence_keeping_temperature(features: Features, adapter: ShopAdapter) -> 
     return float((low * high) ** 0.5)
 
 
+def _start(features: Features, examples: LabelledExamples | None) -> ShopAdapter:
+    """Return the adapter that a head is added to: with class means for a bundle with a backbone, otherwise without any."""
+    adapter = _without_head(features, examples)
+    if features.embeddings is None:
+        return adapter
+    if examples is not None:
+        adapter = replace(adapter, prior_weight=np.full(1, PRIOR_WEIGHT, np.float32))
+    return with_class_means(adapter, features, examples)
+
+
 def _without_head(features: Features, examples: LabelledExamples | None) -> ShopAdapter:
     """Return an adapter that only translates labels: its head adds nothing, and its memory is empty."""
     outputs = features.probabilities.shape[1] if examples is None else len(examples.labels) + 1
@@ -119,50 +129,6 @@ def _without_head(features: Features, examples: LabelledExamples | None) -> Shop
         memory=np.zeros((0, d), np.float16),
         memory_probabilities=np.zeros((0, outputs), np.float16),
     )
-
-
-def with_class_means(features: Features, examples: LabelledExamples | None) -> ShopAdapter:
-    """Return an adapter whose head adds to each label's score how near a photo is to the mean of the label's photos.
-
-    The means are those of the catalog's embeddings, weighted by the probabilities of the label, which are computed again with
-    the means, `MEAN_ROUNDS` times; labelled photos keep their labels, and others count by the probability that they show any
-    label: expectation maximisation of a mixture of von Mises-Fisher distributions with one concentration, over the network's
-    probabilities as prior (Banerjee et al. 2005, JMLR 6; TransCLIP, arXiv 2406.01837, does it with Gaussians). Only for a
-    bundle with a backbone, in whose features the photos of a label are near each other.
-    """
-    adapter = _without_head(features, examples)
-    if features.embeddings is None:
-        return adapter
-    if examples is not None:
-        adapter = replace(adapter, prior_weight=np.full(1, PRIOR_WEIGHT, np.float32))
-    concentration = MEAN_CONCENTRATION * float(adapter.prior_weight[0])
-    for _ in range(MEAN_ROUNDS):
-        sums, counts = _sums_by_label(adapter, features, examples)
-        lengths = np.maximum(np.linalg.norm(sums, axis=0), 1e-9)
-        weight = np.zeros_like(adapter.weight)
-        weight[:, :-1] = concentration * sums / lengths * (counts / (counts + MEAN_PRIOR_COUNT))
-        adapter = replace(adapter, weight=weight)
-    return adapter
-
-
-def _sums_by_label(
-    adapter: ShopAdapter, features: Features, examples: LabelledExamples | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the sums (d, K) of the catalog's embeddings by label, and the numbers of photos (K,), by the adapter's head."""
-    labels = adapter.weight.shape[1] - 1
-    sums, counts = np.zeros((adapter.weight.shape[0], labels)), np.zeros(labels)
-    known = np.full(len(features.maps), -1)
-    if examples is not None:
-        known[examples.photos] = examples.classes
-    for photos in np.split(np.arange(len(known)), range(BLOCK, len(known), BLOCK)):
-        embeddings = adapter.embed(features.maps, photos)
-        scores = adapter.scores(features.probabilities[photos], embeddings)
-        shares = softmax(scores[:, :-1] / adapter.prior_weight) * (1 - logistic(scores[:, -1:]))
-        labelled = known[photos] >= 0
-        shares[labelled] = np.eye(labels + 1, labels, dtype=np.float32)[known[photos[labelled]]]
-        sums += embeddings.T @ shares
-        counts += shares.sum(0)
-    return sums, counts
 
 
 def head_probabilities(adapter: ShopAdapter, features: Features, photos: Classes | None = None) -> Float32s:
@@ -201,8 +167,9 @@ def fit_heads(features: Features, examples: LabelledExamples, strengths: Sequenc
 
     The head is a softmax over the labels, and where photos are labelled as none of them, a logistic regression of that.
     """
-    adapter = with_class_means(features, examples)
-    photos, classes = with_pseudo_labels(features.probabilities, examples)
+    adapter = _start(features, examples)
+    few = PSEUDO_LABELS if features.embeddings is None else 1
+    photos, classes = with_pseudo_labels(features.probabilities, examples, few)
     embeddings = adapter.embed(features.maps, photos)
     scores = adapter.scores(features.probabilities[photos], embeddings)
     none = classes == len(examples.labels)
@@ -220,13 +187,19 @@ def fit_heads(features: Features, examples: LabelledExamples, strengths: Sequenc
         yield replace(adapter, weight=weight, bias=bias)
 
 
-def with_pseudo_labels(probabilities: Float32s, examples: LabelledExamples) -> tuple[Classes, Classes]:
-    """Return the indices and classes of the labelled photos, and of pseudo-labelled ones for labels that have few."""
+def with_pseudo_labels(
+    probabilities: Float32s, examples: LabelledExamples, few: int = PSEUDO_LABELS
+) -> tuple[Classes, Classes]:
+    """Return the indices and classes of the labelled photos, and of pseudo-labelled ones for labels that have few.
+
+    Labels with fewer labelled photos than `few` are filled up. With the class means of a backbone pseudo-labels only help
+    labels that have no photo at all.
+    """
     photos, classes = [examples.photos], [examples.classes]
     unlabelled = np.setdiff1d(np.arange(len(probabilities)), examples.photos)
     for label, known in enumerate(examples.known):
         wanted = PSEUDO_LABELS - int((examples.classes == label).sum())
-        if known >= 0 and wanted > 0 and len(unlabelled):
+        if known >= 0 and wanted > PSEUDO_LABELS - few and len(unlabelled):
             confidence = probabilities[unlabelled, known]
             order = np.argsort(-confidence, kind="stable")
             order = order[confidence[order] >= PSEUDO_LABEL_CONFIDENCE]
