@@ -41,7 +41,6 @@ BANNED_WORDS = {"said", "asked", "chance", "figures", "stranger", "strangers"}
 
 TESTED_ELSEWHERE: dict[str, str] = {
     "__main__": "`python -m tagger` is how the tests start every process",
-    "arrays": "aliases of types",
     "cli.exit_codes": "constants; the tests of each command hold its exit codes",
     "evaluation.settings": "values without behaviour",
 }

@@ -121,7 +121,9 @@ class PhotoSet:
     def take(self, numbers: Classes | Flags) -> "PhotoSet":
         """Return the photos of these indices or of this mask."""
         chosen = np.arange(len(self))[numbers]
-        features = Features(self.features.probabilities[chosen], self.features.maps[chosen])
+        packed = self.features.embeddings
+        kept = packed[chosen] if packed is not None else None
+        features = Features(self.features.probabilities[chosen], self.features.maps[chosen], kept)
         return PhotoSet(features, self.classes[chosen], self.groups[chosen], self.kept[chosen], self.kinds[chosen])
 
     @property
@@ -135,6 +137,7 @@ def concatenate(*several: PhotoSet) -> PhotoSet:
     features = Features(
         np.concatenate([photos.features.probabilities for photos in several]),
         np.concatenate([photos.features.maps for photos in several]),
+        np.concatenate(packed) if (packed := [photos.features.embeddings for photos in several])[0] is not None else None,
     )
     return PhotoSet(
         features,

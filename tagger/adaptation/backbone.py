@@ -115,13 +115,14 @@ class _Head:
     def __init__(self, adapter: ShopAdapter) -> None:
         self._centre, self._spread = torch.from_numpy(adapter.centre), torch.from_numpy(adapter.spread)
         self._translation = torch.from_numpy(adapter.translation)
+        self._prior_weight = torch.from_numpy(adapter.prior_weight)
         self._weight, self._bias = torch.from_numpy(adapter.weight), torch.from_numpy(adapter.bias)
 
     def __call__(self, probabilities: Tensor, maps: Tensor) -> Tensor:
         """Return logits (n, K), for the original network's probabilities (n, S + 1) and feature maps (n, d)."""
         embeddings = functional.normalize((maps - self._centre) / self._spread, dim=1)
         prior = (probabilities @ self._translation).clamp(MIN_PROBABILITY, 1).log()
-        return (prior + embeddings @ self._weight + self._bias)[:, :-1]
+        return (self._prior_weight * prior + embeddings @ self._weight + self._bias)[:, :-1]
 
 
 @torch.no_grad()

@@ -3,8 +3,9 @@
 The network stays as it is. Without labels, its probabilities are smoothed among the photos that look most alike (label
 spreading, Zhou et al. 2003), and the adapter remembers the photos with the smoothed probabilities. With labels, a translation
 of the network's labels to the shop's and a linear head (multinomial logistic regression with an offset) come first, and the
-labelled photos keep their labels while the others are smoothed. All of it is deterministic and uses features at hand. It takes
-seconds for some thousand photos and minutes for 100,000: time grows almost linearly, and memory is twice that of the maps.
+labelled photos keep their labels while the others are smoothed. For a bundle with a backbone `class_means` come before both.
+All of it is deterministic and uses features at hand. It takes seconds for some thousand photos and minutes for 100,000: time
+grows almost linearly, and memory is twice that of the maps.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from tagger.adaptation.class_means import with_class_means
 from tagger.adaptation.examples import LabelledExamples
 from tagger.adaptation.label_spreading import SELF_WEIGHT, spread_labels
 from tagger.arrays import Classes, Float32s, softmax
 from tagger.inference.predictor import Features
-from tagger.models.adapter import BLOCK, MIN_PROBABILITY, ShopAdapter, apply_temperature, centre_and_spread, logit
+from tagger.models.adapter import BLOCK, MIN_PROBABILITY, ShopAdapter, apply_temperature, centre_and_spread
 
 CAUTIOUS_SELF_WEIGHT = 2.0
 """Weight of a photo's own probabilities in label spreading where neighbours are unreliable."""
@@ -36,6 +38,10 @@ STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 DEFAULT_STRENGTH = 1e-3
 """Strength where cross-validation is not possible, or has not been done yet."""
 
+PRIOR_WEIGHT = 0.4
+"""For a bundle with a backbone: weight of the network's log-probabilities in a head that is fitted to labelled photos. On a
+shop's photos they are surer than they are right, and the features of a backbone tell the shop's labels better."""
+
 STOPPING = {"maxiter": 60, "ftol": 1e-9, "gtol": 1e-7}
 """Where the optimiser of a head stops: iterations, relative change of the loss, greatest component of the gradient."""
 
@@ -50,7 +56,7 @@ def fit_adapter(
 
     `cautious` gives neighbours less weight.
     """
-    adapter = _without_head(features, examples) if examples is None else fit_head(features, examples, strength)
+    adapter = _start(features, examples) if examples is None else fit_head(features, examples, strength)
     self_weight = CAUTIOUS_SELF_WEIGHT if cautious else SELF_WEIGHT
     smoothed = spread_labels(head_probabilities(adapter, features), features.neighbours, examples, self_weight)
     kept = balanced_subset(smoothed.argmax(1), MAX_MEMORY)
@@ -95,6 +101,16 @@ def confidence_keeping_temperature(features: Features, adapter: ShopAdapter) -> 
         confidence = float(apply_temperature(probabilities, middle)[:, :-1].max(1).mean())
         low, high = (middle, high) if confidence > wanted else (low, middle)
     return float((low * high) ** 0.5)
+
+
+def _start(features: Features, examples: LabelledExamples | None) -> ShopAdapter:
+    """Return the adapter that a head is added to: with class means for a bundle with a backbone, otherwise without any."""
+    adapter = _without_head(features, examples)
+    if features.embeddings is None:
+        return adapter
+    if examples is not None:
+        adapter = replace(adapter, prior_weight=np.full(1, PRIOR_WEIGHT, np.float32))
+    return with_class_means(adapter, features, examples)
 
 
 def _without_head(features: Features, examples: LabelledExamples | None) -> ShopAdapter:
@@ -151,30 +167,39 @@ def fit_heads(features: Features, examples: LabelledExamples, strengths: Sequenc
 
     The head is a softmax over the labels, and where photos are labelled as none of them, a logistic regression of that.
     """
-    adapter = _without_head(features, examples)
-    photos, classes = with_pseudo_labels(features.probabilities, examples)
-    translated = (features.probabilities[photos] @ adapter.translation).clip(MIN_PROBABILITY, 1)
+    adapter = _start(features, examples)
+    few = PSEUDO_LABELS if features.embeddings is None else 1
+    photos, classes = with_pseudo_labels(features.probabilities, examples, few)
     embeddings = adapter.embed(features.maps, photos)
+    scores = adapter.scores(features.probabilities[photos], embeddings)
     none = classes == len(examples.labels)
     inputs = embeddings[~none] if none.any() else embeddings
-    offset = np.log(translated[~none, :-1])
+    offset = scores[~none, :-1]
     for strength in strengths:
         weight, bias = adapter.weight.copy(), adapter.bias.copy()
-        weight[:, :-1], bias[:-1] = _fit_softmax_regression(inputs, offset, classes[~none], strength)
+        weights, biases = _fit_softmax_regression(inputs, offset, classes[~none], strength)
+        weight[:, :-1] += weights
+        bias[:-1] += biases
         if none.any() and not none.all():
-            binary_offset = np.stack([np.zeros(len(photos), np.float32), logit(translated[:, -1])], 1)
+            binary_offset = np.stack([np.zeros(len(photos), np.float32), scores[:, -1]], 1)
             weights, biases = _fit_softmax_regression(embeddings, binary_offset, none.astype(np.int64), strength)
             weight[:, -1], bias[-1] = weights[:, 1] - weights[:, 0], biases[1] - biases[0]
         yield replace(adapter, weight=weight, bias=bias)
 
 
-def with_pseudo_labels(probabilities: Float32s, examples: LabelledExamples) -> tuple[Classes, Classes]:
-    """Return the indices and classes of the labelled photos, and of pseudo-labelled ones for labels that have few."""
+def with_pseudo_labels(
+    probabilities: Float32s, examples: LabelledExamples, few: int = PSEUDO_LABELS
+) -> tuple[Classes, Classes]:
+    """Return the indices and classes of the labelled photos, and of pseudo-labelled ones for labels that have few.
+
+    Labels with fewer labelled photos than `few` are filled up. With the class means of a backbone pseudo-labels only help
+    labels that have no photo at all.
+    """
     photos, classes = [examples.photos], [examples.classes]
     unlabelled = np.setdiff1d(np.arange(len(probabilities)), examples.photos)
     for label, known in enumerate(examples.known):
         wanted = PSEUDO_LABELS - int((examples.classes == label).sum())
-        if known >= 0 and wanted > 0 and len(unlabelled):
+        if known >= 0 and wanted > PSEUDO_LABELS - few and len(unlabelled):
             confidence = probabilities[unlabelled, known]
             order = np.argsort(-confidence, kind="stable")
             order = order[confidence[order] >= PSEUDO_LABEL_CONFIDENCE]

@@ -7,7 +7,7 @@ probabilities. The module knows no files and no devices.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -64,11 +64,13 @@ class ShopAdapter:
     """Embeddings of the remembered photos (n, d), float16, as `embed` makes them."""
     memory_probabilities: Float16s
     """Probabilities of the labels of each remembered photo (n, K + 1), float16."""
+    prior_weight: Float32s = field(default_factory=lambda: np.ones(1, np.float32))
+    """Factor (1,) of the logarithms of the translated probabilities of labels in the head; stored where it is not 1."""
 
     def __post_init__(self) -> None:
         """Refuse tensors that do not fit each other, as a damaged file may hold."""
         d, ends = self.weight.shape
-        shapes = {"centre": (d,), "spread": (d,), "bias": (ends,)}
+        shapes = {"centre": (d,), "spread": (d,), "bias": (ends,), "prior_weight": (1,)}
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"the adapter's {name} has the shape {tuple(getattr(self, name).shape)}, not {shape}")
@@ -85,8 +87,8 @@ class ShopAdapter:
         own = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
         if not own:
             return None
-        names = {STORED_NAMES.get(field.name, field.name): field.name for field in fields(cls)}
-        wrong = names.keys() ^ own.keys()
+        names = {STORED_NAMES.get(one.name, one.name): one.name for one in fields(cls)}
+        wrong = (names.keys() ^ own.keys()) - ({"prior_weight"} - own.keys())
         if wrong:
             raise ValueError(f"tensors of the adapter are missing or unknown: {', '.join(sorted(wrong))}")
         return cls(**{names[stored]: tensor for stored, tensor in own.items()})
@@ -94,8 +96,9 @@ class ShopAdapter:
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the tensors by their names in a bundle's file, as `of_tensors` reads them."""
         return {
-            PREFIX + STORED_NAMES.get(field.name, field.name): np.ascontiguousarray(getattr(self, field.name))
-            for field in fields(self)
+            PREFIX + STORED_NAMES.get(one.name, one.name): np.ascontiguousarray(getattr(self, one.name))
+            for one in fields(self)
+            if one.name != "prior_weight" or self.prior_weight[0] != 1
         }
 
     def embed(self, maps: Float32s, photos: Classes | None = None) -> Float32s:
@@ -111,14 +114,14 @@ class ShopAdapter:
         The last column is the logit of none of the labels against all of them.
         """
         translated = (probabilities[:, :, None] * self.translation).sum(1).clip(MIN_PROBABILITY, 1)
-        prior = np.concatenate([np.log(translated[:, :-1]), logit(translated[:, -1:])], 1)
+        prior = np.concatenate([self.prior_weight * np.log(translated[:, :-1]), logit(translated[:, -1:])], 1)
         scores: Float32s = prior + (self._weight.product(embeddings) + self.bias)
         return scores
 
     def head_probabilities(self, probabilities: Float32s, embeddings: Float32s) -> Float32s:
         """Return probabilities (n, K + 1) without the memory, for the network's (n, S + 1) and embeddings (n, d)."""
         scores = self.scores(probabilities, embeddings)
-        none = np.exp(-np.logaddexp(0, -scores[:, -1:]))  # the logistic function, without overflow
+        none = logistic(scores[:, -1:])
         return np.concatenate([(1 - none) * softmax(scores[:, :-1]), none], 1)
 
     def predict(self, probabilities: Float32s, maps: Float32s, temperature: float = 1.0) -> Float32s:
@@ -171,6 +174,12 @@ def _embed(maps: Float32s, centre: Float32s, spread: Float32s, photos: Classes |
         lengths = np.sqrt(np.square(standardized).sum(1, keepdims=True))
         embeddings[block] = standardized / np.maximum(lengths, 1e-12)
     return embeddings
+
+
+def logistic(logits: Float32s) -> Float32s:
+    """Return 1 / (1 + exp(-x)), without overflow."""
+    probabilities: Float32s = np.exp(-np.logaddexp(0, -logits))
+    return probabilities
 
 
 def logit(probabilities: Float32s) -> Float32s:

@@ -1,12 +1,13 @@
 """`adapt`: what is refused, what is noted, and what the new bundle's card tells."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from adaptation_helpers import WIDTH, write_table
-from helpers import write_photos
+from helpers import ROOT, write_photos
 
 from tagger.adaptation.adapt import AdaptationResult, adapt
 from tagger.adaptation.catalog_photos import LEAST_PHOTOS
@@ -69,6 +70,35 @@ def test_labels_that_make_tags_worse_are_refused(catalog: Path, photo_bundle: Pa
     done = adapted(catalog, tmp_path / "mine", photo_bundle, table)
     assert done.gains[0].after[0] < done.gains[0].before[0]
     assert (tmp_path / "mine" / "card.json").is_file()
+
+
+def test_no_module_but_that_of_fine_tuning_imports_torch() -> None:
+    """Without `--deep` nothing of an adaptation needs PyTorch: only `backbone` imports it, and is itself imported late."""
+    modules = [*(ROOT / "tagger" / "adaptation").glob("*.py")]
+    modules += [ROOT / "tagger" / "models" / f"{name}.py" for name in ("adapter", "neighbours")]
+    modules.append(ROOT / "tagger" / "metrics" / "calibration.py")
+    importing = [module.stem for module in modules if re.search(r"^\s*(import|from) torch\b", module.read_text(), re.MULTILINE)]
+    assert importing == ["backbone"]
+    early = [
+        module.stem for module in modules if re.search(r"^from tagger.adaptation.backbone", module.read_text(), re.MULTILINE)
+    ]
+    assert early == []
+
+
+def test_deep_is_refused_for_a_bundle_with_a_backbone(
+    catalog: Path, photo_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fine-tuning changes the small network alone, so with a backbone it is refused before anything is written."""
+
+    def extract(predictor: Predictor, products: Sequence[ProductImage]) -> Features:
+        count = len(products)
+        packed = np.zeros((count, 4), np.uint8)
+        return Features(np.full((count, 11), 1 / 11, np.float32), np.zeros((count, WIDTH), np.float32), packed)
+
+    monkeypatch.setattr(Predictor, "extract", extract)
+    with pytest.raises(TrainingError, match="leave out --deep"):
+        adapt(AdaptSettings(str(catalog), str(tmp_path / "mine"), start=str(photo_bundle), deep=True))
+    assert not (tmp_path / "mine").exists()
 
 
 def predict_everywhere(monkeypatch: pytest.MonkeyPatch, none: float, labels: Sequence[int]) -> None:

@@ -74,6 +74,21 @@ def test_tensors_are_stored_under_lasting_names(adapter: ShopAdapter) -> None:
     assert ShopAdapter.of_tensors({"head.weight": np.zeros(1, np.float32)}) is None
 
 
+def test_a_prior_weight_is_stored_where_it_counts(adapter: ShopAdapter) -> None:
+    """It multiplies the log-probabilities of labels, not that of none; bundles without it are read as before."""
+    assert adapter.prior_weight.tolist() == [1.0]
+    weighted = replace(adapter, prior_weight=np.full(1, 0.4, np.float32))
+    tensors = weighted.tensors()
+    assert tensors.keys() - adapter.tensors().keys() == {f"{PREFIX}prior_weight"}
+    again = ShopAdapter.of_tensors(tensors)
+    assert again is not None
+    assert again.prior_weight.tolist() == weighted.prior_weight.tolist()
+    probabilities, embeddings = probabilities_of(5, SOURCE), adapter.embed(maps_of(5))
+    head = embeddings @ adapter.weight + adapter.bias
+    one, other = (some.scores(probabilities, embeddings) - head for some in (adapter, weighted))
+    assert close(other, one * np.array([0.4] * (ENDS - 1) + [1.0]))
+
+
 def test_missing_and_unknown_tensors_are_named(adapter: ShopAdapter) -> None:
     """An incomplete adapter is refused, and so is one with a tensor too many."""
     tensors = adapter.tensors()
@@ -91,6 +106,7 @@ def test_missing_and_unknown_tensors_are_named(adapter: ShopAdapter) -> None:
         ("spread", (D, 1)),
         ("bias", (ENDS + 1,)),
         ("translation", (SOURCE, ENDS + 1)),
+        ("prior_weight", (2,)),
         ("memory", (PHOTOS, D + 1)),
         ("memory", (PHOTOS - 1, D)),
         ("memory_probabilities", (PHOTOS, ENDS - 1)),
