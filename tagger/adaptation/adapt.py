@@ -95,7 +95,7 @@ def adapt(settings: AdaptSettings, progress: Callable[[int, int], None] = lambda
             "possible; all labels were used for fitting."
         )
     result.changed = _changed_fraction(parent, catalog, adapter, card)
-    result.written = bundle.save(Path(settings.out), card, weights, adapter, parent.onnx)
+    result.written = bundle.save(Path(settings.out), card, weights, adapter, parent.backbone, parent.fusion)
     return result
 
 

@@ -54,7 +54,7 @@ def show(name: str) -> None:
     from tagger.models.card import card_as_json, read
 
     loaded, stored = bundle.load(name), read(name)
-    files = {"weights": stored.weights_file, **stored.onnx}
+    files = {"weights": stored.weights_file} | ({"backbone": stored.backbone_file} if stored.backbone_file else {})
     card = {
         "model": loaded.model,
         **card_as_json(loaded.card),

@@ -1,22 +1,19 @@
 """Run a bundle's network on the CPU by ONNX Runtime: one image at a time, in as many threads as there are processors."""
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagger.arrays import Float32s, Pixels, softmax
+from tagger.inference.threads import in_threads
 from tagger.inference.views import SIDE, both_sides, network_input, photo_views
 from tagger.models.card import Card
 from tagger.models.network_graph import network_graph, pooled_size
 from tagger.onnx_session import open_session
 from tagger.photos.loader import available_processors
 from tagger.records import ProductImage
-
-Given = TypeVar("Given")
-Returned = TypeVar("Returned")
 
 
 class OnnxNetwork:
@@ -46,24 +43,13 @@ class OnnxNetwork:
             native: whether they are in Fashion-MNIST's own format, and so for the first head; others are for the photos'.
         """
         one = self._native if native or not self._card.network.photo_classes else self._photo
-        probabilities, maps = zip(*self._in_threads(one, [image.pixels for image in images]), strict=True)
+        probabilities, maps = zip(*in_threads(one, [image.pixels for image in images], self._threads), strict=True)
         return np.stack(probabilities), np.stack(maps)
 
     def forward(self, count: int) -> None:
         """Compute the first head's logits of `count` black images, divided among the threads, to measure the speed."""
         parts = np.array_split(np.zeros((count, 1, SIDE, SIDE), np.float32), min(count, self._threads))
-        self._in_threads(lambda part: self._session.run(["logits"], {"pixels": part}), parts)
-
-    def _in_threads(self, function: Callable[[Given], Returned], items: Sequence[Given]) -> list[Returned]:
-        """Return the function's results for the items, in their order.
-
-        The threads end with the call, which costs less than a tenth of a millisecond each: a library leaves none behind.
-        """
-        count = min(self._threads, len(items))
-        if count < 2:
-            return [function(item) for item in items]
-        with ThreadPoolExecutor(count, "network") as pool:
-            return list(pool.map(function, items))
+        in_threads(lambda part: self._session.run(["logits"], {"pixels": part}), parts, self._threads)
 
     def _native(self, pixels: Pixels) -> tuple[Float32s, Float32s]:
         views = both_sides(pixels) if self._card.network.photo_classes else pixels[None]

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tagger.errors import BundleError
 from tagger.inference import decision
 from tagger.inference.predictor import Predictor
 from tagger.models import bundle
@@ -89,12 +88,13 @@ class Tagger:
 
     def score_batch(self, batch: Sequence[LoadedPhoto]) -> Iterator[ScoredPhoto]:
         """Yield each photo of one batch with its probabilities or the reason why it has none."""
-        return attach_results(batch, self._predict(product_images(batch)))
+        probabilities, embeddings = self._predict.score(product_images(batch))
+        return attach_results(batch, probabilities, embeddings)
 
     @property
     def embedding_size(self) -> int:
         """Length of an embedding in bytes; 0 for a bundle without a backbone."""
-        return 0
+        return self._predict.embedding_size
 
     def probabilities_of(self, embeddings: Sequence[bytes]) -> NDArray[np.float32]:
         """Return calibrated probabilities of the labels, float32 (n, labels), for n embeddings of `embedding_size` bytes each.
@@ -102,7 +102,8 @@ class Tagger:
         A row is the same to the bit as the one that `score_batch` gave with the embedding, whatever the other rows are. Raises
         `BundleError` for a bundle without a backbone.
         """
-        raise BundleError(f"The bundle {self.bundle.card.name} has no backbone, and so no embeddings.")
+        packed = np.frombuffer(b"".join(embeddings), np.uint8).reshape(len(embeddings), -1)
+        return self._predict.probabilities_of(packed)
 
     def decide(self, scored: ScoredPhoto) -> Tag:
         """Return the tag of a scored photo."""

@@ -2,14 +2,14 @@
 
     NAME/card.json                       labels, groups, network, extraction version, temperature, thresholds, metrics, origin
     NAME/weights-1a2b3c4d.safetensors    named by its own sha256, which the card repeats in full
-    NAME/backbone-1a2b3c4d.onnx          likewise, of a bundle with further networks in ONNX
+    NAME/backbone-1a2b3c4d.safetensors   likewise, of a bundle with a backbone; or .onnx
 
 The card is replaced last and atomically, so a bundle is either the old one or the new one. Nothing in either file is executed.
 """
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,23 +21,26 @@ from safetensors.numpy import save as save_arrays
 from tagger.errors import BundleError, reason_of
 from tagger.escaping import for_terminal
 from tagger.files import as_json, atomic_write
-from tagger.models.adapter import PREFIX, ShopAdapter
+from tagger.models import adapter as adapters
+from tagger.models import fusion as fusions
+from tagger.models.adapter import ShopAdapter
+from tagger.models.backbone import Backbone
 from tagger.models.bundle_name import DEFAULT_FILE
 from tagger.models.card import (
     FORMAT,
-    FORMAT_WITHOUT_ONNX,
+    FORMAT_WITHOUT_BACKBONE,
     KIND,
     Card,
     StoredCard,
     StoredFile,
     card_as_json,
-    check_onnx_name,
     damage_as_error,
     model_name,
     read,
 )
+from tagger.models.fusion import Fusion
 from tagger.models.network_graph import GRAPH_FAMILIES, network_graph
-from tagger.models.onnx_file import check_onnx, read_onnx
+from tagger.models.onnx_file import read_onnx
 from tagger.models.registry import is_folder, user_folder
 from tagger.models.side_files import remove_own
 
@@ -47,7 +50,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A network's card and weights, with a shop's adapter where it has one."""
+    """A network's card and weights, with a backbone and its fusion, and with a shop's adapter, where it has them."""
 
     card: Card
     weights: Mapping[str, NDArray[Any]]
@@ -55,8 +58,9 @@ class Bundle:
     fingerprint: str
     """sha256 of the card's file, which holds that of the weights."""
     adapter: ShopAdapter | None = None
-    onnx: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    """Contents of the ONNX files of further networks, by name, such as "backbone"; checked by `models.onnx_file`."""
+    backbone: Backbone | None = None
+    fusion: Fusion | None = None
+    """Of the network and the backbone; None where there is no backbone."""
 
     @property
     def model(self) -> str:
@@ -89,9 +93,9 @@ def load(name: str | Path) -> Bundle:
             arrays = load_arrays(packed)
         except SafetensorError as error:
             raise ValueError(str(error)) from error
-        weights = {key: array for key, array in arrays.items() if not key.startswith(PREFIX)}
-        onnx = {name: read_onnx(stored.folder / file.file, file.sha256) for name, file in stored.onnx.items()}
-        bundle = Bundle(stored.card, weights, stored.fingerprint, ShopAdapter.of_tensors(arrays), onnx)
+        weights = {key: array for key, array in arrays.items() if not key.startswith((adapters.PREFIX, fusions.PREFIX))}
+        adapter, fusion = ShopAdapter.of_tensors(arrays), Fusion.of_arrays(arrays)
+        bundle = Bundle(stored.card, weights, stored.fingerprint, adapter, _backbone(stored), fusion)
         _check_network(bundle, stored)
         _check_adapter(bundle)
         return bundle
@@ -102,7 +106,8 @@ def save(
     card: Card,
     network: "Mapping[str, NDArray[Any]] | Network",
     adapter: ShopAdapter | None = None,
-    onnx: Mapping[str, bytes] | None = None,
+    backbone: Backbone | None = None,
+    fusion: Fusion | None = None,
 ) -> Bundle:
     """Write a bundle into a folder and return it as `load` would.
 
@@ -113,30 +118,29 @@ def save(
         card: the bundle's card.
         network: the network's weights by the names of its `state_dict`, or the network in torch.
         adapter: a shop's adapter.
-        onnx: contents of ONNX files by name, of small letters, such as "backbone".
+        backbone: given together with its fusion, or not at all.
+        fusion: of the network and the backbone.
 
     Raises:
         BundleError: the folder cannot be written.
-        ValueError: an ONNX file has another name, or is one that `models.onnx_file` refuses.
     """
     weights = network if isinstance(network, Mapping) else _weights_of(network)
-    packed = save_arrays({**weights, **(adapter.tensors() if adapter else {})})
+    fused = fusion.arrays() if fusion else {}
+    packed = save_arrays({**weights, **fused, **(adapter.tensors() if adapter else {})})
     stored_weights = _named("weights", packed, "safetensors")
-    stored_onnx = {name: _named(name, content, "onnx") for name, content in (onnx or {}).items()}
-    for name, content in (onnx or {}).items():
-        check_onnx_name(name)
-        check_onnx(content)
+    contents = {stored_weights.file: packed}
     raw = {
         "kind": KIND,
-        "format": FORMAT if onnx else FORMAT_WITHOUT_ONNX,
+        "format": FORMAT if backbone else FORMAT_WITHOUT_BACKBONE,
         **{key: value for key, value in card_as_json(card).items() if key not in ("min_confidence", "precisions")},
         "thresholds": {"min_confidence": card.min_confidence, "precisions": card.precisions},
         "weights": stored_weights._asdict(),
     }
-    if onnx:
-        raw["onnx"] = {name: file._asdict() for name, file in stored_onnx.items()}
-        raw["networks_sha256"] = _networks_sha256(weights, stored_onnx)
-    contents = {stored_weights.file: packed} | {stored_onnx[name].file: content for name, content in (onnx or {}).items()}
+    if backbone and fusion:
+        stored_backbone = _named("backbone", backbone.content, backbone.suffix)
+        raw["backbone"] = stored_backbone._asdict()
+        raw["eyes"] = _eyes(card, weights, fusion, stored_backbone.sha256)
+        contents[stored_backbone.file] = backbone.content
     _write(folder, raw, contents)
     return load(folder)
 
@@ -168,14 +172,14 @@ def _own_files(folder: Path) -> set[str]:
         stored = read(folder)
     except BundleError:
         return set()
-    named = {("weights", "safetensors"): stored.weights_file} | {(name, "onnx"): file for name, file in stored.onnx.items()}
-    return {file.file for (name, suffix), file in named.items() if _is_as_written(folder, name, file, suffix)}
+    named = {"weights": stored.weights_file} | ({"backbone": stored.backbone_file} if stored.backbone_file else {})
+    return {file.file for name, file in named.items() if _is_as_written(folder, name, file)}
 
 
-def _is_as_written(folder: Path, name: str, file: StoredFile, suffix: str) -> bool:
+def _is_as_written(folder: Path, name: str, file: StoredFile) -> bool:
     """Return whether a bundle's file has the name and the content that `save` gave it."""
     try:
-        return _named(name, (folder / file.file).read_bytes(), suffix) == file
+        return _named(name, (folder / file.file).read_bytes(), Path(file.file).suffix[1:]) == file
     except OSError:
         return False
 
@@ -186,12 +190,25 @@ def _named(name: str, content: bytes, suffix: str) -> StoredFile:
     return StoredFile(f"{name}-{sha256[:8]}.{suffix}", sha256)
 
 
-def _networks_sha256(weights: Mapping[str, NDArray[Any]], onnx: Mapping[str, StoredFile]) -> str:
-    """Return the sha256 of all networks of a bundle with ONNX files: of the weights, without an adapter's, and of the files."""
-    digest = hashlib.sha256(save_arrays(dict(weights)))
-    for name, file in sorted(onnx.items()):
-        digest.update(f"{name} {file.sha256}\n".encode())
-    return digest.hexdigest()
+def _backbone(stored: StoredCard) -> Backbone | None:
+    """Return the backbone of a bundle; raises `ValueError` if its file is not the one on the card, or cannot be one."""
+    file = stored.backbone_file
+    if file is None:
+        return None
+    suffix = Path(file.file).suffix
+    if suffix == ".onnx":
+        return Backbone.of_onnx(read_onnx(stored.folder / file.file, file.sha256))
+    content = (stored.folder / file.file).read_bytes()
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise ValueError("the sha256 of the backbone is not the one on the card")
+    return Backbone(content, "safetensors")
+
+
+def _eyes(card: Card, weights: Mapping[str, NDArray[Any]], fusion: Fusion, backbone_sha256: str) -> str:
+    """Return the sha256 of all that computes embeddings: of the calibrated network, the backbone and the projection."""
+    projection = {name: array for name, array in fusion.arrays().items() if name in fusions.OF_EMBEDDING}
+    scalars = f"{backbone_sha256} {card.temperature!r} {card.photo_temperature!r}"
+    return hashlib.sha256(save_arrays({**weights, **projection}) + scalars.encode()).hexdigest()
 
 
 def _weights_of(network: "Network") -> Mapping[str, NDArray[Any]]:
@@ -201,13 +218,18 @@ def _weights_of(network: "Network") -> Mapping[str, NDArray[Any]]:
 
 
 def _check_network(bundle: Bundle, stored: StoredCard) -> None:
-    """Raise an error if the weights are not those of the card's network, or the ONNX files those of another bundle."""
+    """Raise an error if the weights are not those of the card's network, or backbone and fusion those of another bundle."""
     if bundle.card.network.family in GRAPH_FAMILIES:
         network_graph(bundle.card.network, bundle.weights)
     else:
         bundle.network()  # torch alone knows torchvision's networks
-    if stored.onnx and _networks_sha256(bundle.weights, stored.onnx) != stored.networks_sha256:
-        raise ValueError("the sha256 of its networks is not the one on the card")
+    if (bundle.backbone is None) != (bundle.fusion is None):
+        raise ValueError("only one of backbone and fusion is there")
+    if bundle.fusion is not None and stored.backbone_file is not None:
+        if bundle.fusion.outputs != len(bundle.card.network_groups) + 1:
+            raise ValueError("the fusion's labels are not the card's")
+        if _eyes(bundle.card, bundle.weights, bundle.fusion, stored.backbone_file.sha256) != stored.eyes:
+            raise ValueError("the sha256 of its networks is not the one on the card")
 
 
 def _check_adapter(bundle: Bundle) -> None:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import math
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -19,8 +18,8 @@ from tagger.models.registry import find_bundle, is_folder, shipped_bundles, user
 FORMAT = 7
 """Format of cards; incremented when older versions of fmtag could not read new cards."""
 
-FORMAT_WITHOUT_ONNX = 6
-"""Format of the cards of bundles without ONNX files, which fmtag 0.1.0 reads."""
+FORMAT_WITHOUT_BACKBONE = 6
+"""Format of the cards of bundles without a backbone, which fmtag 0.1.0 reads."""
 
 KIND = "fmtag-bundle"
 """Value of `kind` by which a `card.json` of fmtag is told from those of other programs."""
@@ -116,22 +115,16 @@ class StoredCard:
     fingerprint: str
     """sha256 of the card's file, which holds that of the weights."""
     weights_file: StoredFile
-    onnx: Mapping[str, StoredFile] = field(default_factory=dict)
-    """ONNX files of further networks by name, such as "backbone"."""
-    networks_sha256: str = ""
-    """sha256 of all networks of a bundle with ONNX files, without what stands on top of them; empty for other bundles."""
+    backbone_file: StoredFile | None = None
+    """The weights of the backbone, in safetensors, or the backbone as an ONNX file; None for a bundle without one."""
+    eyes: str = ""
+    """sha256 of all that computes the embedding of a product image, without what stands on top; empty without a backbone.
+
+    Bundles of equal eyes compute their probabilities from the same embeddings."""
 
     def weights(self) -> bytes:
         """Return the content of the weights' file."""
         return (self.folder / self.weights_file.file).read_bytes()
-
-    @property
-    def eyes(self) -> str:
-        """Fingerprint of all that computes the embedding of a product image; empty for a bundle without a backbone.
-
-        Bundles of equal eyes compute their probabilities from the same embeddings.
-        """
-        return self.networks_sha256
 
     @property
     def model(self) -> str:
@@ -163,13 +156,9 @@ def read(name: str | Path) -> StoredCard:
     with damage_as_error(folder):
         content = (folder / "card.json").read_bytes()
         raw = _parsed(content, folder)
-        onnx = {str(key): _stored_file(entry) for key, entry in raw.get("onnx", {}).items()}
-        for key in onnx:
-            check_onnx_name(key)
         fingerprint = hashlib.sha256(content).hexdigest()
-        return StoredCard(
-            folder, _card(raw), fingerprint, _stored_file(raw["weights"]), onnx, str(raw.get("networks_sha256", ""))
-        )
+        backbone = _stored_file(raw["backbone"]) if "backbone" in raw else None
+        return StoredCard(folder, _card(raw), fingerprint, _stored_file(raw["weights"]), backbone, str(raw.get("eyes", "")))
 
 
 def _stored_file(entry: Mapping[str, Any]) -> StoredFile:
@@ -179,19 +168,13 @@ def _stored_file(entry: Mapping[str, Any]) -> StoredFile:
     return StoredFile(name, sha256)
 
 
-def check_onnx_name(name: str) -> None:
-    """Raise `ValueError` if an ONNX file of a bundle cannot have that name, from which the file's own name is made."""
-    if not re.fullmatch("[a-z]{1,32}", name):
-        raise ValueError(f"{name!r} cannot be the name of an ONNX file, which is made of small letters")
-
-
 def files_of(name: str | Path) -> list[Path]:
     """Return the files of the bundle that `read` would find, even a damaged one; an empty list if it does not exist."""
     try:
         folder = find_bundle(name)
     except BundleError:
         return []
-    weights_and_networks = (*folder.glob("weights-*.safetensors"), *folder.glob("*-????????.onnx"))
+    weights_and_networks = (*folder.glob("weights-*.safetensors"), *folder.glob("backbone-????????.*"))
     return [folder / "card.json", folder / HISTORY_FILE, *weights_and_networks]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.arrays import Float32s
+from tagger.models.imagenet import IMAGENET_CLASSES
 from tagger.models.onnx_writer import OnnxWriter
 
 SIDE = 224
@@ -19,9 +20,6 @@ SIDE = 224
 
 FEATURES = 1_280
 """Number of features: channels of the last feature maps, averaged over all positions."""
-
-IMAGENET_CLASSES = 1_000
-"""Number of classes of the published classifier, in the order of ILSVRC 2012."""
 
 PIXEL_MEAN, PIXEL_SCALE = 127.0, 128.0
 """Pixels 0..255 enter the network as (pixel - `PIXEL_MEAN`) / `PIXEL_SCALE`."""

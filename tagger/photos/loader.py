@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,19 +110,25 @@ def product_images(batch: Iterable[LoadedPhoto]) -> list[ProductImage]:
     return [photo.outcome for photo in batch if isinstance(photo.outcome, ProductImage) and photo.outcome.found]
 
 
-def attach_results(batch: Iterable[LoadedPhoto], probabilities: Iterable[NDArray[np.float32]]) -> Iterator[ScoredPhoto]:
+def attach_results(
+    batch: Iterable[LoadedPhoto],
+    probabilities: Iterable[NDArray[np.float32]],
+    embeddings: Iterable[NDArray[np.uint8]] | None = None,
+) -> Iterator[ScoredPhoto]:
     """Yield the photos of a batch with their results.
 
     Args:
         batch: loaded photos.
         probabilities: a row of class probabilities, (labels,), for each of `product_images(batch)`, in their order; photos
             that failed or show no product have no row.
+        embeddings: likewise a row for each; None without a backbone.
     """
-    rows = iter(probabilities)
+    rows = zip(probabilities, repeat(None) if embeddings is None else map(bytes, embeddings), strict=False)
     for photo in batch:
         result: Result | None = None
         if isinstance(photo.outcome, ProductImage):
-            result = Result(None, next(rows) if photo.outcome.found else None, photo.outcome.truncated)
+            row, embedding = next(rows) if photo.outcome.found else (None, None)
+            result = Result(None, row, photo.outcome.truncated, embedding)
         elif photo.outcome is not None:
             result = Result(photo.outcome)
         yield ScoredPhoto(photo.item, photo.outcome, photo.content, result)

@@ -1,0 +1,50 @@
+"""Run a bundle's backbone on the CPU by ONNX Runtime: one picture at a time, in as many threads as there are processors."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tagger.arrays import Float32s, Pixels
+from tagger.inference.threads import in_threads
+from tagger.models.backbone import Backbone
+from tagger.models.imagenet import IMAGENET_CLASSES
+from tagger.onnx_session import open_session
+from tagger.photos.colour import COLOUR_SIDE
+from tagger.photos.loader import available_processors
+
+
+class OnnxBackbone:
+    """A backbone ready on the CPU.
+
+    Each picture is computed alone and in a single thread, so that its features do not depend on any other, to the bit.
+
+    Args:
+        backbone: of a bundle.
+        threads: pictures computed at once; None for one per processor that this process may use.
+
+    Raises:
+        ValueError: the backbone cannot be run, or has other inputs or outputs than `models.efficientnet_graph` writes.
+    """
+
+    def __init__(self, backbone: Backbone, threads: int | None = None) -> None:
+        self._session = open_session(backbone.graph())
+        self._threads = threads or available_processors()
+        inputs = {one.name: (one.type, list(one.shape[1:])) for one in self._session.get_inputs()}
+        outputs = {one.name: list(one.shape[1:]) for one in self._session.get_outputs()}
+        if inputs != {"pixels": ("tensor(uint8)", [COLOUR_SIDE, COLOUR_SIDE, 3])}:
+            raise ValueError(f"the backbone must take uint8 `pixels` (n, {COLOUR_SIDE}, {COLOUR_SIDE}, 3) alone")
+        if outputs.keys() < {"features", "logits"} or outputs["logits"] != [IMAGENET_CLASSES]:
+            raise ValueError(f"the backbone must return `features` and `logits` (n, {IMAGENET_CLASSES})")
+        self.size = int(outputs["features"][0])
+        """F, the number of features."""
+
+    def __call__(self, pictures: Sequence[Pixels]) -> tuple[Float32s, Float32s]:
+        """Return features, float32 (n, F), and logits of ImageNet's classes (n, 1000), of n uint8 (224, 224, 3) pictures."""
+        if not pictures:
+            return np.zeros((0, self.size), np.float32), np.zeros((0, IMAGENET_CLASSES), np.float32)
+        features, logits = zip(*in_threads(self._one, pictures, self._threads), strict=True)
+        return np.concatenate(features), np.concatenate(logits)
+
+    def _one(self, picture: Pixels) -> tuple[Float32s, Float32s]:
+        features, logits = self._session.run(["features", "logits"], {"pixels": picture[None]})
+        return features, logits
