@@ -55,20 +55,21 @@ def calibration_error(reliability: Sequence[dict[str, float | int]]) -> float:
     return sum(row["n"] / total * abs(row["confidence"] - row["accuracy"]) for row in reliability)
 
 
-def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
+def fit_temperature(logits: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Return the temperature to divide float logits (n, classes) by for the least cross-entropy against labels (n,).
 
     Temperature scaling (Guo et al. 2017, arXiv 1706.04599) changes the confidence of a tag, never the tag. The result lies
-    within `MIN_TEMPERATURE` and `MAX_TEMPERATURE`.
+    within `MIN_TEMPERATURE` and `MAX_TEMPERATURE`. `weights` (n,) are those of the samples; None weighs all alike.
     """
     exact = np.asarray(logits, np.float64)
     exact = exact - exact.max(1, keepdims=True)
-    truth = exact[np.arange(len(exact)), np.asarray(labels)].mean()
+    shares = np.ones(len(exact)) if weights is None else np.asarray(weights, np.float64)
+    truth = np.average(exact[np.arange(len(exact)), np.asarray(labels)], weights=shares)
 
     def slope(inverse: float) -> float:
         """Return the derivative of the mean cross-entropy by the inverse temperature, which rises with it."""
-        weights = np.exp(inverse * exact)
-        return float(((weights * exact).sum(1) / weights.sum(1)).mean() - truth)
+        exponentials = np.exp(inverse * exact)
+        return float(np.average((exponentials * exact).sum(1) / exponentials.sum(1), weights=shares) - truth)
 
     low, high = 1 / MAX_TEMPERATURE, 1 / MIN_TEMPERATURE
     if slope(low) >= 0:

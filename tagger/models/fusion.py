@@ -131,16 +131,19 @@ class Fusion:
         packed = np.ascontiguousarray(halves, "<f2").view(np.uint8)
         return np.concatenate([kinds[:, None], packed, whole.view(np.uint8)], 1)
 
-    def _project(self, features: Float32s) -> Float32s:
-        """Return the principal components, float32 (n, d), of features (n, F).
+    def normalized(self, features: Float32s) -> Float32s:
+        """Return features (n, F) standardized, float32 (n, F), of length 1.
 
-        Features are standardized, and their square roots taken with their signs (power normalization, Perronnin et al. 2010):
-        a few large ones would otherwise decide all.
+        Of the standardized ones the square roots are taken with their signs (power normalization, Perronnin et al. 2010): a few
+        large ones would otherwise decide all.
         """
         standard = (features - self.centre) / self.spread
         rooted = np.sign(standard) * np.sqrt(np.abs(standard))
-        normalized = rooted / np.maximum(np.linalg.norm(rooted, axis=1, keepdims=True), 1e-6)
-        return self._exact_projection.product(np.asarray(normalized - self.mean, np.float32))
+        return np.asarray(rooted / np.maximum(np.linalg.norm(rooted, axis=1, keepdims=True), 1e-6), np.float32)
+
+    def _project(self, features: Float32s) -> Float32s:
+        """Return the principal components, float32 (n, d), of features (n, F)."""
+        return self._exact_projection.product(self.normalized(features) - self.mean)
 
     # Out of an embedding ---------------------------------------------------------------------------------------------
 
@@ -168,18 +171,26 @@ class Fusion:
 
     def probabilities(self, embeddings: Embeddings) -> Float32s:
         """Return calibrated probabilities, float32 (n, S + 1); rows sum to 1, and the last column is none of the labels."""
+        known = softmax(self.label_logits(embeddings) / self.temperature)
+        none = (1 / (1 + np.exp(-(self.none_scores(embeddings) + self.none_bias))))[:, None]
+        return np.asarray(np.concatenate([(1 - none) * known, none], 1), np.float32)
+
+    def label_logits(self, embeddings: Embeddings) -> Float32s:
+        """Return the weighted sum of the three logarithms of each label, float32 (n, S), not yet divided by the temperature."""
         small, seen, head = self.small(embeddings), self.imagenet(embeddings), self.head(embeddings)
-        logs = (
+        return np.asarray(
             self.exponents[0] * np.log(small[:, :-1].clip(_LEAST_PROBABILITY))
             + self.exponents[1] * seen[:, :-1]
-            + self.exponents[2] * np.log(head[:, :-1].clip(_LEAST_PROBABILITY))
+            + self.exponents[2] * np.log(head[:, :-1].clip(_LEAST_PROBABILITY)),
+            np.float32,
         )
-        known = softmax(logs / self.temperature)
-        odds = np.stack([_log_odds(small[:, -1]), -_log_odds(np.exp(seen[:, -1])), _log_odds(head[:, -1])], 1)
+
+    def none_scores(self, embeddings: Embeddings) -> Float32s:
+        """Return the log-odds of none of the labels, float32 (n,), without their bias."""
+        small, seen, head = self.small(embeddings), self.imagenet(embeddings), self.head(embeddings)
+        odds = _log_odds(small[:, -1]), -_log_odds(np.exp(seen[:, -1])), _log_odds(head[:, -1])
         # A sum of three in a fixed order: a matrix product may choose its own.
-        score = odds[:, 0] * self.none_weight[0] + odds[:, 1] * self.none_weight[1] + odds[:, 2] * self.none_weight[2]
-        none = (1 / (1 + np.exp(-(score + self.none_bias))))[:, None]
-        return np.asarray(np.concatenate([(1 - none) * known, none], 1), np.float32)
+        return np.asarray(sum(one * weight for one, weight in zip(odds, self.none_weight, strict=True)), np.float32)
 
     def _halves(self, embeddings: Embeddings) -> Float32s:
         """Return the stored float16 numbers, float32 (n, 2 S + 4): logarithms of both, and the scale of the features."""

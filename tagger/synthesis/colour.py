@@ -16,14 +16,17 @@ WHITE_GROUND = 0.6
 
 
 def paint(negative: Pixels, rng: Rng) -> Pixels | None:
-    """Paint a negative on 0, uint8 (h, w), in random colours on a light ground: uint8 (224, 224, 3) RGB; None for an empty one."""
+    """Paint a negative on 0, uint8 (h, w), in random colours on a light ground.
+
+    Returns uint8 (224, 224, 3) RGB, or None for an empty negative.
+    """
     x, y, width, height = cv2.boundingRect(negative)
     if width == 0:
         return None
     product = negative[y : y + height, x : x + width]
     scale = FILL * COLOUR_SIDE / max(width, height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    grey = (255 - np.asarray(cv2.resize(product, size, interpolation=cv2.INTER_CUBIC), np.float64)) / 255
+    grey: Floats = (255 - np.asarray(cv2.resize(product, size, interpolation=cv2.INTER_CUBIC), np.float64)) / 255
     inside = cv2.resize((product > 0).astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
     cover = np.clip((inside - 0.3) / 0.4, 0, 1)  # a sharper edge than the enlarged one
     if rng.random() < 0.5:
@@ -64,7 +67,7 @@ def restage(picture: Pixels, rng: Rng) -> Pixels:
     matrix[:, 2] += middle * (1 - scales)
     turned = cv2.warpAffine(staged, matrix, (COLOUR_SIDE, COLOUR_SIDE), flags=cv2.INTER_LINEAR, borderValue=ground.tolist())
     mirrored = turned[:, ::-1] if rng.random() < 0.5 else turned
-    return np.clip(mirrored, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(mirrored, 0, 255), np.uint8)
 
 
 def _with_other_tones(grey: Floats, cover: Floats, rng: Rng) -> Floats:
@@ -86,7 +89,8 @@ def _two_tones(rng: Rng) -> tuple[Floats, Floats]:
 
 
 def _rgb(hsv: tuple[float, float, float]) -> Floats:
-    return np.asarray(cv2.cvtColor(np.array([[hsv]]).astype(np.uint8), cv2.COLOR_HSV2RGB), np.float64)[0, 0]
+    rgb: Floats = np.asarray(cv2.cvtColor(np.array([[hsv]]).astype(np.uint8), cv2.COLOR_HSV2RGB), np.float64)[0, 0]
+    return rgb
 
 
 def _ground(rng: Rng, darkest: float) -> Floats:
