@@ -175,7 +175,8 @@ def fit_heads(features: Features, examples: LabelledExamples, strengths: Sequenc
     few = PSEUDO_LABELS if features.embeddings is None else FEW_BESIDE_MEANS
     photos, classes = with_pseudo_labels(features.probabilities, examples, few)
     embeddings = adapter.embed(features.maps, photos)
-    scores = adapter.scores(features.probabilities[photos], embeddings)
+    blocks = [slice(start, start + BLOCK) for start in range(0, len(photos), BLOCK)]
+    scores = np.concatenate([adapter.scores(features.probabilities[photos[block]], embeddings[block]) for block in blocks])
     none = classes == len(examples.labels)
     inputs = embeddings[~none] if none.any() else embeddings
     offset = scores[~none, :-1]
