@@ -21,9 +21,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeAlias
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -31,6 +34,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.reporting import RESULTS, hardware, table, write
+from tagger.adaptation import class_means, cross_validation, fit, label_spreading
 from tagger.adaptation.active_learning import select_photos
 from tagger.adaptation.cross_validation import cross_validate
 from tagger.adaptation.examples import LabelledExamples
@@ -42,7 +46,7 @@ from tagger.inference.predictor import Features, Predictor
 from tagger.metrics import classification
 from tagger.metrics.calibration import BINS, calibration_error, fit_temperature, reliability_table
 from tagger.metrics.significance import macro_accuracy
-from tagger.models import bundle
+from tagger.models import adapter, bundle
 from tagger.photos.decode import decode
 from tagger.photos.product import extract_product
 from tagger.records import Failed, ProductImage
@@ -51,6 +55,8 @@ LEFT = 5
 """Photos of each class that are left to score, at least."""
 
 COUNTS = (1, 2, 5, 10, 20, 50)
+
+ABLATED_COUNTS = (None, 5, 20)
 
 RANDOM_MIXTURES = 5
 """Draws of each catalog that is mixed at random."""
@@ -552,6 +558,31 @@ def _separations(several: Sequence[Predictions]) -> str:
     return spread([classification.auroc(confidence[known], confidence[~known]) for confidence, known in pairs])
 
 
+# Ablation ----------------------------------------------------------------------------------------------------------
+
+
+PARTS: Mapping[str, Sequence[tuple[ModuleType, str, Any]]] = {
+    "everything": (),
+    "no class means": ((class_means, "ROUNDS", 0),),
+    "the prior with its full weight": ((fit, "PRIOR_WEIGHT", 1.0),),
+    "pseudo-labels for all labels with few photos": ((fit, "FEW_BESIDE_MEANS", fit.PSEUDO_LABELS),),
+    "no head": ((fit, "STRENGTHS", (1e6,)), (cross_validation, "STRENGTHS", (1e6,))),
+    "no label spreading, no memory": ((label_spreading, "KERNEL_WIDTH", 1e-4), (adapter, "WIDTH", 1e-4)),
+}
+"""Parts of the adaptation of a bundle with a backbone, and the constants that switch each off."""
+
+
+def ablation_rows(folders: Sequence[Folder], packshots: PhotoSet, others: PhotoSet, draws: int) -> Rows:
+    """Yield the accuracy on the catalog's own photos with each part switched off, and that of three new classes."""
+    for name, constants in PARTS.items():
+        with ExitStack() as stack:
+            for module, constant, value in constants:
+                stack.enter_context(patch.object(module, constant, value))
+            cases = [draws_of(folder.photos, count, draws).own for folder in folders for count in ABLATED_COUNTS]
+            first = next(iter(new_class_rows(packshots, others, draws)), None)
+        yield name, *(spread([one.accuracy for one in case]) for case in cases), *((first[3], first[7]) if first else ())
+
+
 # Picks and time ----------------------------------------------------------------------------------------------------
 
 
@@ -628,6 +659,12 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     yield from _new_classes(packshots, others, options.draws)
     yield from _mixtures(*mixtures(packshots, on_model, others, home))
     yield from _picks(shops, options.draws)
+    if packshots.features.embeddings is not None:
+        yield "## Parts of the adaptation\n"
+        yield "Accuracy on the catalog's own photos, each part switched off; new classes with their labels alone.\n"
+        titles = ["", *(f"{folder.name}, {count or 'no'} labels" for folder in shops for count in ABLATED_COUNTS)]
+        rows = ablation_rows(shops, packshots, others, options.draws)
+        yield from table([*titles, "new classes", "loss of the ten"], rows)
     yield "## Time\n"
     yield "Seconds, median of three; features are extracted before.\n"
     yield from table(["", "photos", "labels", "seconds"], time_rows(concatenate(packshots, on_model, others, home)))

@@ -14,7 +14,7 @@ from tagger.arrays import softmax
 from tagger.inference.predictor import Features
 from tagger.models.adapter import BLOCK, ShopAdapter, logistic
 
-PRECISION = 30.0
+PRECISION = 25.0
 """Reciprocal of the variance of embeddings, of length 1, around the mean of their label."""
 
 ROUNDS = 3

@@ -32,6 +32,10 @@ PSEUDO_LABELS, PSEUDO_LABEL_CONFIDENCE = 20, 0.8
 """Pseudo-labels: a label of the bundle with fewer labelled photos than this is filled up with photos to which the network gives
 it with at least this probability. Without them nothing would keep the labels in place that the table does not name."""
 
+FEW_BESIDE_MEANS = 1
+"""For a bundle with a backbone: labels with fewer labelled photos are filled up. Where class means hold the labels that the
+table does not name, pseudo-labels beside labelled photos cost more than they give."""
+
 STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 """Strengths of the head's L2 regularisation that cross-validation chooses from."""
 
@@ -168,10 +172,11 @@ def fit_heads(features: Features, examples: LabelledExamples, strengths: Sequenc
     The head is a softmax over the labels, and where photos are labelled as none of them, a logistic regression of that.
     """
     adapter = _start(features, examples)
-    few = PSEUDO_LABELS if features.embeddings is None else 1
+    few = PSEUDO_LABELS if features.embeddings is None else FEW_BESIDE_MEANS
     photos, classes = with_pseudo_labels(features.probabilities, examples, few)
     embeddings = adapter.embed(features.maps, photos)
-    scores = adapter.scores(features.probabilities[photos], embeddings)
+    blocks = [slice(start, start + BLOCK) for start in range(0, len(photos), BLOCK)]
+    scores = np.concatenate([adapter.scores(features.probabilities[photos[block]], embeddings[block]) for block in blocks])
     none = classes == len(examples.labels)
     inputs = embeddings[~none] if none.any() else embeddings
     offset = scores[~none, :-1]
@@ -192,8 +197,7 @@ def with_pseudo_labels(
 ) -> tuple[Classes, Classes]:
     """Return the indices and classes of the labelled photos, and of pseudo-labelled ones for labels that have few.
 
-    Labels with fewer labelled photos than `few` are filled up. With the class means of a backbone pseudo-labels only help
-    labels that have no photo at all.
+    Labels with fewer labelled photos than `few` are filled up to `PSEUDO_LABELS`.
     """
     photos, classes = [examples.photos], [examples.classes]
     unlabelled = np.setdiff1d(np.arange(len(probabilities)), examples.photos)

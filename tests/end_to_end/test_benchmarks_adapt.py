@@ -1,5 +1,7 @@
 """The benchmarks of adaptation work on synthetic features: draws are disjoint, and adapting to labels is measured."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,3 +51,15 @@ def test_scale_is_measured_by_stage() -> None:
     assert all(metrics[stage] >= 0 for stage in STAGES)
     assert metrics["peak (MB)"] > 0
     assert metrics["accuracy"] > 0.85
+
+
+def test_each_part_is_switched_off_alone(photos: adapt.PhotoSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ablation has a row per part, and leaves all constants as they were."""
+    monkeypatch.setattr(adapt, "new_class_rows", lambda *_: iter(()))
+    monkeypatch.setattr(adapt, "ABLATED_COUNTS", (None, 1))
+    before = [getattr(module, name) for constants in adapt.PARTS.values() for module, name, _ in constants]
+    packed = replace(photos, features=replace(photos.features, embeddings=np.zeros((len(photos), 1), np.uint8)))
+    rows = list(adapt.ablation_rows([adapt.Folder("shop", packed, 0, 0)], packed, packed, 1))
+    assert [row[0] for row in rows] == list(adapt.PARTS)
+    assert len({tuple(row[1:]) for row in rows}) > 1
+    assert before == [getattr(module, name) for constants in adapt.PARTS.values() for module, name, _ in constants]
