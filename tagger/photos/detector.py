@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from tagger.arrays import Floats, Pixels
+from tagger.errors import BundleError
 
 FACE_SIDE, POSE_SIDE = 192, 256
 """Sides in pixels of the images that the two networks take."""
@@ -141,12 +142,16 @@ def _session(name: str) -> Any:
 
 @cache
 def _open(name: str) -> Any:
-    """Open a network's file."""
+    """Open a network's file.
+
+    Raises:
+        BundleError: if it is another one than was converted.
+    """
     import onnxruntime  # imported late: a run whose photos show nothing like a person does without it
 
     content = Path(__file__).with_name(f"{name}.onnx").read_bytes()
     if hashlib.sha256(content).hexdigest() != SHA256[name]:
-        raise RuntimeError(f"{name}.onnx is not the file that fmtag was installed with; install fmtag again.")
+        raise BundleError(f"{name}.onnx, which finds people, is not the file that belongs to this fmtag; install fmtag again.")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
