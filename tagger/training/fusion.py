@@ -3,9 +3,8 @@
 import hashlib
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from tagger.models.published_backbone import read_backbone
 from tagger.models.softmax_regression import fit_softmax_regression
 from tagger.photos.product import VERSION
 from tagger.training.fusion_pictures import Pictures, collect_pictures
+from tagger.training.fusion_settings import FusionSettings
 
 STORED_FEATURES = 240
 """d, the number of principal components that an embedding holds."""
@@ -66,23 +66,6 @@ TEMPERATURE_FACTOR = 1.0
 
 PAINTED_SHARE = 0.3
 """Weight of a painted picture in the calibration, where a photo weighs 1."""
-
-
-@dataclass(frozen=True)
-class FusionSettings:
-    """The settings of `fmtag retrain --backbone`."""
-
-    out: Path
-    backbone: Path
-    """File of the published weights, or an ONNX file."""
-    photos: Path
-    """Folder of labelled photos."""
-    start: str
-    """Bundle of the small network, which stays as it is."""
-    data: Path | None = None
-    """Folder of Fashion-MNIST's four files."""
-    name: str | None = None
-    seed: int = 0
 
 
 def train_fusion(settings: FusionSettings, notify: Callable[[str], None] = lambda text: None) -> bundle.Bundle:
