@@ -124,10 +124,9 @@ def resolve_fusion(options: RetrainOptions) -> FusionSettings:
     if options.mix != "catalog" or options.photos is None:
         raise click.UsageError("--backbone needs --mix catalog and --photos DIR; add them.")
     given = [name for name in _OF_TRAINING if getattr(options, name) not in (None, (), False)]
-    if given or options.recipe != "modern":
-        names = ", ".join(
-            f"--{name.replace('_', '-')}" for name in [*given, *(["recipe"] if options.recipe != "modern" else [])]
-        )
+    given += ["recipe"] if options.recipe != "modern" else []
+    if given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise click.UsageError(f"{names} does not apply with --backbone, which trains no network; leave it out.")
     return FusionSettings(
         out=options.out,

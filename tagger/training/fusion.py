@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from tagger.arrays import Flags, Float32s, Floats
-from tagger.data.clothing import table_checksum
+from tagger.catalog.output_paths import Input, Output, check_output_paths
+from tagger.data.clothing import LABEL_TABLES, table_checksum
 from tagger.data.fashion_mnist import fashion_mnist_checksums, load_fashion_mnist
 from tagger.data.labels import GROUPS, LABELS, NONE
 from tagger.data.splits import validation_split
@@ -24,6 +25,8 @@ from tagger.metrics.calibration import PHOTO_PRECISION, PRECISIONS, fit_temperat
 from tagger.metrics.classification import classification_report
 from tagger.models import bundle
 from tagger.models.backbone import Backbone
+from tagger.models.bundle_name import check_name
+from tagger.models.card import check_replaceable
 from tagger.models.fusion import Fusion
 from tagger.models.published_backbone import read_backbone
 from tagger.models.softmax_regression import fit_softmax_regression
@@ -75,6 +78,11 @@ def train_fusion(settings: FusionSettings, notify: Callable[[str], None] = lambd
     and thresholds are fitted to pictures of other senders and seeds. `notify` gets sentences on what is done. Raises
     `TrainingError` where the bundle or the backbone cannot be fused, or the photos are too few.
     """
+    check_name(settings.name or settings.out.resolve().name)
+    inputs = [Input("the backbone", settings.backbone)]
+    inputs += [Input("a table of labels", settings.photos / name) for name in LABEL_TABLES]
+    check_output_paths([Output("--out", settings.out, "folder")], inputs)
+    check_replaceable(settings.out)
     start = bundle.load(settings.start)
     _check_start(start)
     backbone = read_backbone(settings.backbone)
