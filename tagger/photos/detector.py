@@ -117,10 +117,14 @@ def crop_square(pixels: Pixels, square: Square, side: int) -> Pixels:
 
 
 def border_colour(pixels: Pixels, share: float = 0.03) -> Pixels:
-    """Return the median colour of a photo's border, uint8 (3,); its width is a share of the shorter side."""
+    """Return the median colour of a photo's border, uint8 (3,); its width is a share of the shorter side.
+
+    About 1,000 pixels are taken, evenly spread: a median of all of them would take longer than the networks.
+    """
     rim = max(1, round(share * min(pixels.shape[:2])))
     strips = (pixels[:rim], pixels[-rim:], pixels[:, :rim], pixels[:, -rim:])
-    return np.asarray(np.median(np.concatenate([strip.reshape(-1, 3) for strip in strips]), axis=0), np.uint8)
+    border = np.concatenate([strip.reshape(-1, 3) for strip in strips])
+    return np.asarray(np.median(border[:: max(1, len(border) // 1000)], axis=0), np.uint8)
 
 
 def _sigmoid(logits: Floats) -> Floats:
