@@ -47,9 +47,6 @@ MIN_PART, MIN_PART_WORN = 0.2, 0.15
 """Minimum area of a further connected part of the product as a share of the largest one; of a garment on a person it is less,
 because hair and bags divide it."""
 
-BESIDE = 2
-"""Pixels beside a worn garment's box that are shown in colour."""
-
 MIN_TONE, MAX_LIFT = 150, 12.5
 """Pale products are darkened, which brightens the negative, until a tenth of their pixels reach `MIN_TONE` (0..255).
 
@@ -123,20 +120,11 @@ class _Scene:
     """The garments of a person, masks of `pixels`; empty where no person is found."""
 
     def region(self, name: RegionName, mask: Pixels, prior: float) -> Region:
-        """Return both pictures of a part of the photo.
-
-        In colour, arms and legs beside a garment are kept: they show how long it is, and backbones have seen people. Head and
-        other garments are not.
-        """
+        """Return both pictures of a part of the photo."""
         filled = _fill_holes(mask)
         small = centred(_negative(self.pixels, filled))
-        if not self.worn:
-            return Region(name, small, colour_crop(self.fine, self._enlarged(filled)), prior)
-        x, y, width, height = cv2.boundingRect(mask)
-        shown, rest = np.zeros_like(mask), self.mask.copy()
-        part = slice(y, y + height), slice(max(0, x - BESIDE), x + width + BESIDE)
-        shown[part], rest[part] = self.mask[part], 0
-        return Region(name, small, colour_crop(self.fine, self._enlarged(_fill_holes(shown)), self._enlarged(rest)), prior)
+        excluded = self._enlarged(self.mask & ~filled) if self.worn else None
+        return Region(name, small, colour_crop(self.fine, self._enlarged(filled), excluded), prior)
 
     def _enlarged(self, mask: Pixels) -> Pixels:
         """Return a mask at the resolution of `fine`."""
