@@ -21,10 +21,10 @@ POOL = COLOUR_SIDE // 4
 """Side in pixels of the squares whose mean colours the tiny backbone takes."""
 
 
-def tiny_onnx(features: int = FEATURES, seed: int = 0, logits: str = "logits", scale: float = 0.05) -> bytes:
+def tiny_onnx(features: int = FEATURES, seed: int = 0, scale: float = 0.05) -> bytes:
     """Return an ONNX file with the inputs and outputs of a backbone: random functions of the mean colours of 16 squares.
 
-    `logits` is the name of the output of ImageNet's classes, `scale` the size of the weights.
+    `scale` is the size of the first matrix.
     """
     rng = np.random.default_rng(seed)
     writer = OnnxWriter()
@@ -33,10 +33,10 @@ def tiny_onnx(features: int = FEATURES, seed: int = 0, logits: str = "logits", s
     first = writer.constant(rng.normal(0, scale, (48, features)).astype(np.float32))
     second = writer.constant(rng.normal(0, 1, (features, IMAGENET_CLASSES)).astype(np.float32))
     writer.node("Relu", writer.node("MatMul", means, first), output="features")
-    writer.node("MatMul", "features", second, output=logits)
+    writer.node("MatMul", "features", second, output="logits")
     side = COLOUR_SIDE
     return writer.model(
-        {"pixels": ("uint8", ("n", side, side, 3))}, {"features": ("n", features), logits: ("n", IMAGENET_CLASSES)}
+        {"pixels": ("uint8", ("n", side, side, 3))}, {"features": ("n", features), "logits": ("n", IMAGENET_CLASSES)}
     )
 
 
