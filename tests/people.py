@@ -9,6 +9,19 @@ from tagger.arrays import Pixels
 
 Colour = tuple[int, int, int]
 
+SKINS: dict[str, Colour] = {
+    "porcelain": (255, 224, 196),
+    "light": (234, 192, 159),
+    "tan": (224, 172, 138),
+    "olive": (198, 134, 100),
+    "brown": (141, 85, 54),
+    "deep": (75, 48, 35),
+}
+"""Six tones of skin, from light to dark."""
+
+HAIRS: dict[str, Colour] = {"black": (25, 22, 22), "brown": (90, 65, 50), "golden": (215, 180, 120), "white": (225, 225, 228)}
+"""Tones of hair; a shaven head has that of the skin."""
+
 SCALE = 4
 """Factor of the size at which persons are drawn before they are shrunk, so that edges are as soft as a camera's."""
 
@@ -28,7 +41,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A photo, uint8 (160, 120, 3), with a mask of each part, bool (160, 120): the pixels entirely inside it."""
+    """A photo, uint8 (h, 120, 3), with a mask of each part, bool (h, 120): the pixels entirely inside it."""
 
     pixels: Pixels
     head: np.ndarray
@@ -52,6 +65,18 @@ def draw_person(person: Person = Person()) -> Drawn:
         inside = np.asarray(shape.resize((120, 160), Image.Resampling.BOX)) > 250
         masks = {other: mask & ~inside for other, mask in masks.items()} | {name: inside}
     return Drawn(np.asarray(canvas.resize((120, 160), Image.Resampling.BOX)).copy(), **masks)
+
+
+def draw_figure(person: Person = Person()) -> Drawn:
+    """Draw a person from head to foot: the legs of `draw_person`, which ends at the knees, are continued to row 248 of 256."""
+    drawn = draw_person(person)
+    rows = np.r_[0:158, np.linspace(118, 157, 90).round().astype(int), [159] * 8]
+    pixels = drawn.pixels[rows]
+    pixels[248:] = person.background
+    parts = {name: getattr(drawn, name)[rows] for name in PARTS}
+    for mask in parts.values():
+        mask[248:] = False
+    return Drawn(pixels, **parts)
 
 
 def _part(person: Person, name: str) -> tuple[Image.Image, Image.Image]:

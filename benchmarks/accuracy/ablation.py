@@ -37,7 +37,7 @@ from tagger.metrics.calibration import fit_temperature
 from tagger.metrics.significance import macro_accuracy
 from tagger.models import bundle
 from tagger.models.network import Network, logits_in_batches
-from tagger.photos import person, product
+from tagger.photos import product, worn
 from tagger.synthesis import mix
 from tagger.training.job import TrainingJob
 from tagger.training.recipes import catalog_recipe
@@ -87,7 +87,7 @@ def _coverage(rows: Sequence[Example]) -> float:
 @contextmanager
 def without_figure() -> Iterator[None]:
     """Switch off the detection of people."""
-    with patch.object(product, "worn_mask", lambda pixels, mask: None):
+    with patch.object(product, "find_person", lambda pixels, box: None):
         yield
 
 
@@ -101,7 +101,7 @@ def without_lift() -> Iterator[None]:
 @contextmanager
 def without_hem() -> Iterator[None]:
     """Switch off the cut at the hem."""
-    with patch.object(person, "_hem", lambda *anything: None):
+    with patch.object(worn, "find_hem", lambda *anything: None):
         yield
 
 

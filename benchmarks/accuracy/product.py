@@ -5,7 +5,7 @@
 Each folder has a labels.csv (path,label,kind,group). Photos are decoded first, no larger than `decode.SIDE`; only
 `extract_product` is timed, on one thread, in processor time, which other programs on the machine disturb less than wall time.
 
-The methods replace `product.product_mask`, `worn_mask` or `_lifted` and leave the rest unchanged: each mask is cleaned, rid of
+The methods replace `product.product_mask`, `find_person` or `_lifted`, and nothing else: each mask is cleaned, rid of
 small parts, cut, shrunk and sharpened by the same steps. The accuracy is that of one bundle, which was trained on fmtag's own
 cuts and so favours them where two cuts are equally good. It is measured on the half that design choices may use, without the
 loosely mapped kinds.
@@ -120,7 +120,7 @@ METHODS: dict[str, Replacements] = {
     "cv2.watershed from border and centre": {"product_mask": by_watershed},
     "Otsu on the distance from the border": {"product_mask": by_otsu},
     "Canny's edges, closed and filled": {"product_mask": by_canny},
-    "fmtag without person detection": {"worn_mask": lambda pixels, mask: None},
+    "fmtag without person detection": {"find_person": lambda pixels, box: None},
     "fmtag without contrast lift of pale products": {"_lifted": lambda product: product},
 }
 

@@ -66,6 +66,11 @@ def adapt(settings: AdaptSettings, progress: Callable[[int, int], None] = lambda
         raise TrainingError(
             f"{parent.model} is adapted to a shop already; start from the bundle before it (--from {original})."
         )
+    if settings.deep and parent.backbone is not None:
+        raise TrainingError(
+            f"--deep fine-tunes a network of 28x28 pixels, but {parent.model} has a backbone that stays as it is; leave "
+            "--deep out, or start from a bundle without one (--from catalog-small)."
+        )
     table = (
         read_label_table(settings.labels, settings.catalog, settings.image_column, settings.label_column)
         if settings.labels

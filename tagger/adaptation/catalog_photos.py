@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from tagger.adaptation.settings import AdaptSettings
 from tagger.catalog import source
 from tagger.catalog.label_table import LabelTable, count_and_examples
 from tagger.errors import DatasetError
-from tagger.inference.predictor import Features, Predictor
+from tagger.inference.predictor import Features, Predictor, concatenate
 from tagger.photos.loader import load_photos
 from tagger.records import Failed, Item, ProductImage
 
@@ -23,6 +23,9 @@ LEAST_PHOTOS = 50
 MOST_PHOTOS = 4_000
 """Maximum number of photos without a label that are read; of a larger catalog these are evenly spaced. Labelled ones are all
 read."""
+
+PHOTOS_AT_ONCE = 256
+"""Photos whose product images are in memory at a time."""
 
 FOREIGN, MOSTLY_FOREIGN = 0.25, 0.75
 """Fractions of photos that show none of the bundle's labels: above the first neighbours get less weight, above the second a
@@ -67,19 +70,25 @@ def read_catalog(
     )
     expected = len(labelled) + max(0, len(sampled) - len(labelled))
     items: list[Item] = []
-    products: list[ProductImage] = []
+    kept: list[ProductImage] = []
     unreadable: list[tuple[Item, Failed]] = []
-    for number, prepared in enumerate(load_photos(chain(labelled, others), settings.workers), 1):
-        item, outcome = prepared.item, prepared.outcome
-        if isinstance(outcome, Failed):
-            unreadable.append((item, outcome))
-        elif outcome is not None and outcome.found:
-            items.append(item)
-            products.append(outcome)
-        progress(number, max(expected, number))
-    if not products:
+    features: list[Features] = []
+    loaded = enumerate(load_photos(chain(labelled, others), settings.workers), 1)
+    while batch := list(islice(loaded, PHOTOS_AT_ONCE)):
+        products: list[ProductImage] = []
+        for number, prepared in batch:
+            item, outcome = prepared.item, prepared.outcome
+            if isinstance(outcome, Failed):
+                unreadable.append((item, outcome))
+            elif outcome is not None and outcome.found:
+                items.append(item)
+                products.append(outcome)
+            progress(number, max(expected, number))
+        features.append(predictor.extract(products))
+        kept += products if settings.deep else []
+    if not items:
         raise DatasetError(f"{settings.catalog} holds no readable photo that shows a product; give the shop's product photos.")
-    return CatalogPhotos(items, predictor.extract(products), products if settings.deep else ()), unreadable
+    return CatalogPhotos(items, concatenate(features), kept), unreadable
 
 
 def unreadable_notes(unreadable: Sequence[tuple[Item, Failed]], table: LabelTable | None) -> list[str]:

@@ -22,6 +22,7 @@ from tagger.cli.training_options import (
     with_start,
     with_teachers,
 )
+from tagger.training.fusion_settings import FusionSettings
 from tagger.training.recipe import MIXES, RECIPES, Recipe, RecipeName
 
 
@@ -33,6 +34,20 @@ def recipe_or_file(context: click.Context, parameter: click.Parameter, value: st
     if not os.path.isfile(value):  # unlike Path's, false for names that no file can have
         raise click.BadParameter(f"{value!r} is none of {', '.join(RECIPES)}, and no file.", context, parameter)
     return Path(value)
+
+
+def fuse(settings: FusionSettings, command: str) -> None:
+    """Learn the fusion of `--backbone`, and print what it is worth on the pictures that calibrate it."""
+    from tagger.models.card import bundle_folder
+    from tagger.training.fusion import train_fusion
+
+    bundle_folder(str(settings.out))
+    written = train_fusion(settings, partial(say, err=True))
+    measured = written.card.metrics["calibration"]
+    say(
+        f"{written.model} is written to {settings.out}: macro accuracy {measured['macro_accuracy']:.3f} on {measured['n']:,} "
+        f"photos that calibrate it. Measure it: {command} evaluate PHOTOS --model {settings.out}"
+    )
 
 
 @click.command()
@@ -50,6 +65,12 @@ def recipe_or_file(context: click.Context, parameter: click.Parameter, value: st
     metavar="DIR",
     help="Folder of labelled photos for --mix catalog, such as the clothing dataset (CC0-1.0).",
 )
+@option(
+    "--backbone",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="With --mix catalog: fuse the network of --from, unchanged, with this pretrained backbone, instead of training one.",
+)
 @with_network("base")
 @option(
     "--recipe",
@@ -59,7 +80,7 @@ def recipe_or_file(context: click.Context, parameter: click.Parameter, value: st
     metavar="modern|original|FILE.json",
     help="Hyperparameters: fmtag's, those of the project that the network comes from, or a file that `fmtag tune` wrote.",
 )
-@with_start("none; for --mix catalog residual, for labelled photos catalog", "--start")
+@with_start("none; for --mix catalog residual, with --backbone catalog-small; for labelled photos catalog", "--start")
 @with_pretrained
 @with_teachers("those of the recipe")
 @option(
@@ -78,9 +99,9 @@ def retrain(invocation: Invocation, /, **options: Any) -> None:
 
     The bundle is calibrated on held-out images and measured on the test set; metrics.json, history.csv and report/report.html
     are written beside it. A bundle in the folder is replaced only by one that is not worse. With labelled photos as --data,
-    the command is an alias of `fmtag finetune`.
+    the command is an alias of `fmtag finetune`. With --backbone only the fusion is learnt, in minutes.
     """
-    from tagger.cli.retrain_options import RetrainOptions, resolve
+    from tagger.cli.retrain_options import RetrainOptions, resolve, resolve_fusion
     from tagger.cli.training_output import print_epoch, report_training
     from tagger.evaluation.evaluate import evaluate_test_set
     from tagger.evaluation.settings import EvaluateSettings
@@ -88,6 +109,9 @@ def retrain(invocation: Invocation, /, **options: Any) -> None:
     from tagger.training.publish import check_destination
 
     given = RetrainOptions(**options)
+    if given.backbone is not None:
+        fuse(resolve_fusion(given), invocation.command)
+        return
     settings = resolve(given)
     if given.own:
         train_on_photos(settings, invocation.command)

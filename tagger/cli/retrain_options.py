@@ -10,6 +10,7 @@ import click
 from tagger.data import fashion_mnist
 from tagger.settings import DEFAULT_MODEL, Device
 from tagger.training import recipe_file
+from tagger.training.fusion_settings import FusionSettings
 from tagger.training.recipe import (
     NETWORKS_WITH_ORIGINAL_RECIPE,
     TORCHVISION_NETWORKS,
@@ -81,6 +82,7 @@ class RetrainOptions(TrainingOptions):
     recipe: RecipeName | Path
     photos: Path | None
     calibrated_by: str | None
+    backbone: Path | None
 
     @cached_property
     def own(self) -> bool:
@@ -115,6 +117,43 @@ def resolve(options: RetrainOptions) -> TrainSettings:
     floor = FLOOR_OF_ORIGINAL_RECIPES if options.recipe == "original" else FLOOR
     settings = _settings(options, recipe, start, options.data, floor)
     return replace(settings, photos=options.photos, calibrated_by=options.calibrated_by)
+
+
+def resolve_fusion(options: RetrainOptions) -> FusionSettings:
+    """Return the settings of `--backbone`; raises `click.UsageError` where options do not apply or are missing."""
+    if options.mix != "catalog" or options.photos is None:
+        raise click.UsageError("--backbone needs --mix catalog and --photos DIR; add them.")
+    given = [name for name in _OF_TRAINING if getattr(options, name) not in (None, (), False)]
+    given += ["recipe"] if options.recipe != "modern" else []
+    if given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise click.UsageError(f"{names} does not apply with --backbone, which trains no network; leave it out.")
+    return FusionSettings(
+        out=options.out,
+        backbone=options.backbone or Path(),
+        photos=options.photos,
+        start=options.start or "catalog-small",
+        data=options.data,
+        name=options.name,
+        seed=options.seed or Recipe.seed,
+    )
+
+
+_OF_TRAINING = (
+    "network",
+    "lr",
+    "pretrained",
+    "epochs",
+    "batch_size",
+    "augment",
+    "ensemble",
+    "class_weights",
+    "patience",
+    "floor",
+    "resume",
+    "calibrated_by",
+)
+"""Options that train a network."""
 
 
 def _as_finetune(options: RetrainOptions) -> FinetuneOptions:

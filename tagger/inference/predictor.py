@@ -211,3 +211,13 @@ class Features:
     def neighbours(self) -> Neighbours:
         """The `NEIGHBOURS` nearest neighbours of each image; computed once."""
         return nearest(embed_maps(self.maps), NEIGHBOURS)
+
+
+def concatenate(parts: Sequence[Features]) -> Features:
+    """Return the features of the images of all parts, in their order."""
+    embeddings = [part.embeddings for part in parts if part.embeddings is not None]
+    return Features(
+        np.concatenate([part.probabilities for part in parts]),
+        np.concatenate([part.maps for part in parts]),
+        np.concatenate(embeddings) if embeddings else None,
+    )

@@ -19,8 +19,8 @@ KNOWN_GROUPS = ("upper body", "lower body", "full body", "footwear", "accessory"
 
 
 OUTERWEAR, OUTERWEAR_ODDS = ("Coat", "Dress"), 5.0
-"""Garments that a photo of trousers seldom shows above them, and how many times less often than a photo of that garment does:
-an assumption, as no data set here shows whole figures of both kinds."""
+"""Garments that a photo of trousers seldom shows above them, and how many times less often than a photo of that garment: an
+assumption, as no data set here shows whole figures of both kinds."""
 
 
 def impossible_labels(region: RegionName, groups: Sequence[str]) -> Flags:

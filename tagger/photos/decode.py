@@ -1,4 +1,4 @@
-"""Decode image files to upright RGB arrays of at most `SIDE` pixels, and classify every kind of damage.
+"""Decode image files to upright RGB arrays no larger than needed, and classify every kind of damage.
 
 Nothing here raises: what cannot be decoded becomes a `Failed` value with one of the reasons in `records`.
 """
@@ -22,8 +22,11 @@ from tagger.errors import reason_of
 from tagger.file_kinds import PHOTO_STARTS, is_heic, is_heif
 from tagger.records import Content, Failed, Photo
 
-SIDE = 160
-"""Longer side of a decoded photo at most, in pixels."""
+SIDE = 400
+"""Longer side of a decoded photo at least, in pixels, where the file has as many; it is less than twice this.
+
+Twice the side of the picture that a backbone sees, as products rarely fill their photo. Photos are only ever shrunk by whole
+numbers here, and resampled once more to what each network needs: twice would blur them."""
 
 MAX_PIXELS = 89_478_485
 """Photos whose header announces more pixels than this are not decoded; it is the number above which Pillow warns."""
@@ -54,7 +57,7 @@ _ORIENTATION = 0x0112
 
 
 def decode(file: Path, allow_truncated: bool = False) -> Photo | Failed:
-    """Decode an image file to a photo whose longer side is at most `SIDE` pixels.
+    """Decode an image file to a photo whose longer side is less than twice `SIDE`.
 
     The format is identified by the content, not by the suffix. EXIF orientation is applied, transparency is composited on
     white, and of several frames the first is taken. A truncated file fails, or with `allow_truncated` is decoded as far as
@@ -183,15 +186,13 @@ def _open_image(content: bytes) -> Image.Image:
 
 
 def upright_pixels(image: Image.Image) -> np.ndarray:
-    """Decode an opened image to uint8 (h, w, 3) RGB, upright, with the longer side at most `SIDE` pixels."""
+    """Decode an opened image to uint8 (h, w, 3) RGB, upright, with the longer side less than twice `SIDE`."""
     # Affects JPEG alone, which libjpeg decodes at 1/2, 1/4 or 1/8 of its size, though no smaller than this.
     image.draft(None, _fitted_size(image.size))
     image.load()
     # Read after loading: Pillow turns TIFFs itself while loading, and then removes the tag.
     orientation = _orientation(image)
-    rgb = _composite_on_white(_to_eight_bit(image))
-    if max(rgb.size) > SIDE:
-        rgb = rgb.resize(_fitted_size(rgb.size), Image.Resampling.BOX)
+    rgb = _reduced(_composite_on_white(_to_eight_bit(image)))
     if orientation in _TRANSPOSES:
         rgb = rgb.transpose(_TRANSPOSES[orientation])
     return np.asarray(rgb)
@@ -201,6 +202,12 @@ def _fitted_size(size: tuple[int, int]) -> tuple[int, int]:
     """Return (width, height) in pixels with the same aspect ratio and the longer side at `SIDE`."""
     scale = SIDE / max(size)
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _reduced(image: Image.Image) -> Image.Image:
+    """Shrink an image by the largest whole number that leaves `SIDE` pixels, weighing colours by their alpha."""
+    factor = max(image.size) // SIDE
+    return image.reduce(factor) if factor > 1 else image
 
 
 def _orientation(image: Image.Image) -> int:
@@ -233,9 +240,7 @@ def _composite_on_white(image: Image.Image) -> Image.Image:
     """Convert an image to RGB with transparency composited on white, so that the colour under it never shows."""
     if not image.has_transparency_data:
         return image.convert("RGB")
-    rgba = image.convert("RGBA")
-    if max(rgba.size) > SIDE:  # shrunk first, which weighs colours by their alpha
-        rgba.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
+    rgba = _reduced(image.convert("RGBA"))
     white = Image.new("RGBA", rgba.size, "white")
     return Image.alpha_composite(white, rgba).convert("RGB")
 

@@ -10,7 +10,7 @@ from itertools import repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.errors import reason_of
+from tagger.errors import FmtagError, reason_of
 from tagger.photos.decode import decode_bytes, read
 from tagger.photos.product import extract_product
 from tagger.records import Content, Failed, Item, Photo, ProductImage, Result
@@ -76,6 +76,8 @@ def _extract_or_fail(photo: Photo, name: str) -> ProductImage | Failed:
     """Extract the product image; an exception becomes the failure of this photo and does not end the run."""
     try:
         return extract_product(photo)
+    except FmtagError:  # not this photo's failure but that of the installation
+        raise
     except Exception as error:
         return Failed("unreadable", f"{name}: nothing could be cut out ({reason_of(error)})")
 

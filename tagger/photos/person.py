@@ -58,10 +58,10 @@ SHOULDERS_APART, FAINT_SHOULDERS_APART = (0.8, 3.6), (1.4, 3.0)
 FACES_ACROSS = 5.0, 3.4
 """Widths of a person from hand to hand, in faces, that are assumed where no face is seen."""
 
-MIN_FIRST, MIN_BOTH, MAX_SHIFT = 2.5, 2.0, 0.3
-"""Minimum evidence of a person without a face, as means of logits: of the presences at both sizes with the visibility of elbows
-and wrists at the first, and with that at both. And how far a shoulder, an elbow or a wrist may be from its place at the other
-size, in distances between the shoulders: those that are imagined on an empty garment move with the assumed size."""
+MIN_SEEN, MAX_SHIFT = 0.6, 0.3
+"""Minimum visibility of both elbows and wrists of a person without a face, and how far a shoulder, an elbow or a wrist may be
+from its place at the other size, in distances between the shoulders: the arms that the network imagines on an empty garment
+move with the assumed size. Chosen on photos cut at the chin, packshots and phone photos."""
 
 ACROSS, LIMB, MAX_DROP = (0.36, 0.68), (0.45, 1.4), 0.9
 """Of a person without a face: the distance between the shoulders, as a share of the width; the length of upper arms and
@@ -155,12 +155,10 @@ def _find_without_face(pixels: Pixels, box: Box) -> Person | None:
     x, y, width, _ = box
     sizes = [width / faces for faces in FACES_ACROSS]
     first = find_body(pixels, _body_square(x + width / 2, y - sizes[0] / 2, sizes[0]))
-    known = [_logit(first.presence), *_arm_logits(first)]
-    if sum(known) + MAX_LOGIT < 4 * MIN_FIRST or not _has_arms(first, box):  # whatever the second one shows
+    if not _has_arms(first, box):
         return None
     second = find_body(pixels, _body_square(x + width / 2, y - sizes[1] / 2, sizes[1]))
-    known.append(_logit(second.presence))
-    if np.mean(known) < MIN_FIRST or np.mean([*known, *_arm_logits(second)]) < MIN_BOTH:
+    if not _shows_arms(second):
         return None
     across = _apart(first, LEFT_SHOULDER, RIGHT_SHOULDER)
     if any(math.dist(first.points[joint], second.points[joint]) > MAX_SHIFT * across for joint in _JOINTS):
@@ -172,26 +170,18 @@ def _find_without_face(pixels: Pixels, box: Box) -> Person | None:
     return Person(Face(column, row, size, size, 0.0, eyes, (column, row), mouth), first, has_face=False)
 
 
-MAX_LOGIT = math.log(999)
-"""Logits are limited to those of 0.001 and 0.999, so that no single one decides."""
-
-
-def _logit(probability: float) -> float:
-    limited = min(max(probability, 0.001), 0.999)
-    return math.log(limited / (1 - limited))
-
-
-def _arm_logits(body: Body) -> list[float]:
-    """Return the logits of how visible the less visible of both wrists and of both elbows are."""
-    pairs = (LEFT_WRIST, RIGHT_WRIST), (LEFT_ELBOW, RIGHT_ELBOW)
-    return [_logit(float(min(body.visibility[left], body.visibility[right]))) for left, right in pairs]
-
-
 _JOINTS = (LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_ELBOW, RIGHT_ELBOW, LEFT_WRIST, RIGHT_WRIST)
 
 
+def _shows_arms(body: Body) -> bool:
+    """Return whether a body is present and its elbows and wrists are visible."""
+    return body.presence >= CLEAR_PRESENCE and bool(body.visibility[list(_JOINTS[2:])].min() >= MIN_SEEN)
+
+
 def _has_arms(body: Body, box: Box) -> bool:
-    """Return whether the shoulders lie at the top of a box and the arms have a person's proportions."""
+    """Return whether arms of a person's proportions are seen, with the shoulders at the top of a box."""
+    if not _shows_arms(body):
+        return False
     across = _apart(body, LEFT_SHOULDER, RIGHT_SHOULDER)
     if not ACROSS[0] < across / box[2] < ACROSS[1]:
         return False

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tagger.arrays import Floats, Pixels
 from tagger.photos.colour import colour_crop
-from tagger.photos.person import find_person
+from tagger.photos.person import Person, find_person
 from tagger.photos.worn import Regions, worn_regions
 from tagger.records import Photo, ProductImage, Region, RegionName
 
@@ -114,6 +114,8 @@ class _Scene:
     """uint8 (h, w, 3): the same view at the resolution that the photo was decoded at."""
     mask: Pixels
     """uint8 (h, w) of `pixels`."""
+    person: Person | None
+    """The person in it, in pixels of `pixels`."""
     worn: Regions
     """The garments of a person, masks of `pixels`; empty where no person is found."""
 
@@ -141,11 +143,12 @@ def _find_product(photo: Photo) -> _Scene | None:
         return None
     person = find_person(fine, _scaled_box(cv2.boundingRect(mask), pixels, fine))
     if person is None:
-        return _Scene(pixels, fine, mask, ())
+        return _Scene(pixels, fine, mask, None, ())
     scale = pixels.shape[1] / fine.shape[1], pixels.shape[0] / fine.shape[0]
-    regions = worn_regions(pixels, mask, person.scaled(*scale))
+    person = person.scaled(*scale)
+    regions = worn_regions(pixels, mask, person)
     parts = tuple(replace(region, mask=_large_parts(region.mask, MIN_PART_WORN)) for region in regions)
-    return _Scene(pixels, fine, mask, parts)
+    return _Scene(pixels, fine, mask, person, parts)
 
 
 def _shrunk(pixels: Pixels) -> Pixels:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 
-from tagger.arrays import Floats, Pixels
+from tagger.arrays import Flags, Floats, Pixels
 from tagger.photos import detector
 from tagger.photos.person import Person
 from tagger.records import RegionName
@@ -189,17 +189,21 @@ def _slivers(garment: Pixels, skin: Pixels, person: Person) -> Pixels:
     side = max(3, round(SLIVER * person.face.width) | 1)
     opened = cv2.morphologyEx(garment, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
     narrow = garment & ~np.asarray(opened, np.uint8)
-    left, right = sorted(
-        float(person.body.points[shoulder][0]) for shoulder in (detector.LEFT_SHOULDER, detector.RIGHT_SHOULDER)
-    )
-    strap_rows = slice(0, max(0, round(person.shoulders + 0.35 * person.torso)))
-    narrow[strap_rows, max(0, round(left)) : max(0, round(right) + 1)] = 0
+    narrow[_straps(garment.shape, person)] = 0
     _, labels = cv2.connectedComponents(narrow, connectivity=8)
     labels = np.asarray(labels)
     beside = np.zeros(int(labels.max()) + 1, bool)
     beside[np.unique(labels[cv2.dilate(skin, np.ones((3, 3), np.uint8)) > 0])] = True
     beside[0] = False
     return np.where(beside[labels], 255, 0).astype(np.uint8)
+
+
+def _straps(shape: tuple[int, ...], person: Person) -> Flags:
+    """Return where straps may run, bool (h, w): between the shoulders down to the chest, but not beside the neck."""
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    left, right = sorted(float(person.body.points[joint][0]) for joint in (detector.LEFT_SHOULDER, detector.RIGHT_SHOULDER))
+    beside_neck = (rows < person.shoulders) & (np.abs(columns - person.face.x) < 0.6 * person.face.width)
+    return np.asarray((rows < person.shoulders + 0.35 * person.torso) & (columns >= left) & (columns <= right) & ~beside_neck)
 
 
 def _limbs(shape: tuple[int, ...], person: Person) -> Pixels:

@@ -3,9 +3,8 @@
 import hashlib
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from tagger.arrays import Flags, Float32s, Floats
-from tagger.data.clothing import table_checksum
+from tagger.catalog.output_paths import Input, Output, check_output_paths
+from tagger.data.clothing import LABEL_TABLES, table_checksum
 from tagger.data.fashion_mnist import fashion_mnist_checksums, load_fashion_mnist
 from tagger.data.labels import GROUPS, LABELS, NONE
 from tagger.data.splits import validation_split
@@ -25,11 +25,14 @@ from tagger.metrics.calibration import PHOTO_PRECISION, PRECISIONS, fit_temperat
 from tagger.metrics.classification import classification_report
 from tagger.models import bundle
 from tagger.models.backbone import Backbone
+from tagger.models.bundle_name import check_name
+from tagger.models.card import check_replaceable
 from tagger.models.fusion import Fusion
 from tagger.models.published_backbone import read_backbone
 from tagger.models.softmax_regression import fit_softmax_regression
 from tagger.photos.product import VERSION
 from tagger.training.fusion_pictures import Pictures, collect_pictures
+from tagger.training.fusion_settings import FusionSettings
 
 STORED_FEATURES = 240
 """d, the number of principal components that an embedding holds."""
@@ -68,23 +71,6 @@ PAINTED_SHARE = 0.3
 """Weight of a painted picture in the calibration, where a photo weighs 1."""
 
 
-@dataclass(frozen=True)
-class FusionSettings:
-    """The settings of `fmtag retrain --backbone`."""
-
-    out: Path
-    backbone: Path
-    """File of the published weights, or an ONNX file."""
-    photos: Path
-    """Folder of labelled photos."""
-    start: str
-    """Bundle of the small network, which stays as it is."""
-    data: Path | None = None
-    """Folder of Fashion-MNIST's four files."""
-    name: str | None = None
-    seed: int = 0
-
-
 def train_fusion(settings: FusionSettings, notify: Callable[[str], None] = lambda text: None) -> bundle.Bundle:
     """Learn a fusion of the network of a bundle and a backbone, and write it as the bundle `settings.out`.
 
@@ -92,6 +78,11 @@ def train_fusion(settings: FusionSettings, notify: Callable[[str], None] = lambd
     and thresholds are fitted to pictures of other senders and seeds. `notify` gets sentences on what is done. Raises
     `TrainingError` where the bundle or the backbone cannot be fused, or the photos are too few.
     """
+    check_name(settings.name or settings.out.resolve().name)
+    inputs = [Input("the backbone", settings.backbone)]
+    inputs += [Input("a table of labels", settings.photos / name) for name in LABEL_TABLES]
+    check_output_paths([Output("--out", settings.out, "folder")], inputs)
+    check_replaceable(settings.out)
     start = bundle.load(settings.start)
     _check_start(start)
     backbone = read_backbone(settings.backbone)

@@ -209,7 +209,10 @@ def _assemble(graph: Graph, shape: tuple[int, ...], outputs: Mapping[int, str], 
     from onnx import TensorProto, helper
 
     for tensor, name in outputs.items():
-        graph.node("Identity", [_name(tensor)], name)
+        if len(graph.shape(tensor)) == 4:
+            graph.node("Transpose", [_name(tensor)], name, perm=(0, 2, 3, 1))
+        else:
+            graph.node("Identity", [_name(tensor)], name)
     needed, nodes = set(outputs.values()), []
     for node in reversed(graph.nodes):
         if needed.intersection(node.output):

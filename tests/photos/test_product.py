@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from people import Person, draw_person
+from people import Person, draw_figure, draw_person
 from product_scenes import BACKGROUNDS, PRODUCT, Box, cut, extent, extract, in_box, intersection_over_union, plain, scene
 
 from tagger.arrays import Pixels
@@ -163,6 +163,55 @@ def test_a_pale_top_is_darkened_without_its_wearer(top: tuple[int, int, int]) ->
     """Dark hair and trousers do not keep a pale top from being darkened, because they are removed first."""
     result = extract(draw_person(Person(hair=(25, 22, 22), top=top)).pixels)
     assert np.median(result.pixels[result.pixels > 0]) > 100
+
+
+def test_a_whole_figure_gives_both_garments_and_the_framings_favourite_first() -> None:
+    """Of a figure from head to foot both garments are given, and the image is that of the more probable one, the trousers."""
+    result = extract(draw_figure().pixels)
+    assert ["upper", "lower"] == [region.name for region in result.regions]
+    assert "lower" == result.region
+    assert result.worn
+    assert np.array_equal(result.regions[1].pixels, result.pixels)
+    assert result.colour is result.regions[1].colour
+    assert not np.array_equal(result.regions[0].pixels, result.pixels)
+
+
+def test_a_single_garment_gives_no_choice() -> None:
+    """A person to the knees shows one garment, and a product alone none: neither has regions to choose from."""
+    worn, alone = extract(draw_person(PERSON).pixels), extract(scene(BACKGROUNDS["white"]))
+    assert ("upper", ()) == (worn.region, worn.regions)
+    assert (None, ()) == (alone.region, alone.regions)
+
+
+# In colour
+
+
+def test_the_product_in_colour_is_as_fine_as_the_photo() -> None:
+    """The picture in colour is made from the photo as it was decoded, the other one from 160 pixels."""
+    small = scene(BACKGROUNDS["white"])
+    large = np.kron(small, np.ones((4, 4, 1), np.uint8))
+    box = np.argwhere((large != 255).any(axis=2))
+    product = large[box[0, 0] : box[-1, 0], box[0, 1] : box[-1, 1]]
+    product[np.arange(len(product)) % 4 < 2] = 0  # stripes that are lost at 160 pixels
+    one = extract(large)
+    assert one.colour is not None
+    middle = one.colour[80:140, 100:124].astype(int)
+    assert np.abs(np.diff(middle.mean(axis=(1, 2)))).mean() > 5
+    assert extract(small).colour is not None
+
+
+def test_a_larger_photo_gives_the_same_image() -> None:
+    """A photo decoded at four times the size gives nearly the same 28x28 image of product and of person."""
+    for small in (scene(BACKGROUNDS["white"]), draw_person(PERSON).pixels):
+        one, other = extract(small), extract(np.kron(small, np.ones((4, 4, 1), np.uint8)))
+        assert one.worn == other.worn
+        assert np.abs(one.pixels.astype(int) - other.pixels).mean() < 2
+
+
+def test_images_of_fashion_mnists_form_have_no_colour() -> None:
+    """An image in Fashion-MNIST's form, and a photo without a product, have no picture in colour."""
+    assert extract(np.zeros((28, 28, 3), np.uint8)).colour is None
+    assert extract(BACKGROUNDS["white"]).colour is None
 
 
 # Photos without a product
