@@ -39,6 +39,7 @@ from tagger.models.card import (
     read,
 )
 from tagger.models.fusion import Fusion
+from tagger.models.imagenet import LABELS as IMAGENET_LABELS
 from tagger.models.network_graph import GRAPH_FAMILIES, network_graph
 from tagger.models.onnx_file import read_onnx
 from tagger.models.registry import is_folder, user_folder
@@ -123,7 +124,12 @@ def save(
 
     Raises:
         BundleError: the folder cannot be written.
+        ValueError: only one of backbone and fusion is given, or the backbone cannot be one.
     """
+    if (backbone is None) != (fusion is None):
+        raise ValueError("a backbone is saved with its fusion, or not at all")
+    if backbone is not None:
+        backbone.graph()  # what could not be run must not replace a good bundle
     weights = network if isinstance(network, Mapping) else _weights_of(network)
     fused = fusion.arrays() if fusion else {}
     packed = save_arrays({**weights, **fused, **(adapter.tensors() if adapter else {})})
@@ -226,7 +232,7 @@ def _check_network(bundle: Bundle, stored: StoredCard) -> None:
     if (bundle.backbone is None) != (bundle.fusion is None):
         raise ValueError("only one of backbone and fusion is there")
     if bundle.fusion is not None and stored.backbone_file is not None:
-        if bundle.fusion.outputs != len(bundle.card.network_groups) + 1:
+        if tuple(bundle.card.network_groups) != IMAGENET_LABELS:
             raise ValueError("the fusion's labels are not the card's")
         if _eyes(bundle.card, bundle.weights, bundle.fusion, stored.backbone_file.sha256) != stored.eyes:
             raise ValueError("the sha256 of its networks is not the one on the card")

@@ -1,12 +1,10 @@
 """The graph of EfficientNet-Lite0 computes what its layers, spelled out in torch, compute from the same weights."""
 # ruff: noqa: SIM300 - the expected value stands first, as in every test here
 
-from functools import cache
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
+from efficientnet_helpers import random_weights
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
@@ -18,7 +16,6 @@ from tagger.models.efficientnet_graph import (
     PIXEL_MEAN,
     PIXEL_SCALE,
     SIDE,
-    STEM_CHANNELS,
     blocks,
     efficientnet_graph,
     same_padding,
@@ -27,34 +24,6 @@ from tagger.models.onnx_file import check_onnx
 from tagger.onnx_session import open_session
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-Weights = dict[str, NDArray[Any]]
-
-
-@cache
-def random_weights() -> Weights:
-    """Return seeded weights of every layer, of a size at which activations neither vanish nor explode."""
-    rng = np.random.default_rng(0)
-    weights: Weights = {
-        "classifier.weight": rng.normal(0, FEATURES**-0.5, (IMAGENET_CLASSES, FEATURES)),
-        "classifier.bias": rng.normal(0, 1, IMAGENET_CLASSES),
-    }
-
-    def add(place: str, outputs: int, inputs: int, kernel: int) -> None:
-        weights[f"{place}.conv.weight"] = rng.normal(0, (2 / (inputs * kernel**2)) ** 0.5, (outputs, inputs, kernel, kernel))
-        ranges = {"weight": (0.8, 1.5), "bias": (-0.2, 0.5), "running_mean": (-0.5, 0.5), "running_var": (0.5, 2)}
-        for name, (low, high) in ranges.items():
-            weights[f"{place}.norm.{name}"] = rng.uniform(low, high, outputs)
-
-    add("stem", STEM_CHANNELS, 3, 3)
-    for number, block in enumerate(blocks()):
-        inner = block.inputs * block.expansion
-        if block.expansion > 1:
-            add(f"blocks.{number}.expand", inner, block.inputs, 1)
-        add(f"blocks.{number}.depthwise", inner, 1, block.kernel)
-        add(f"blocks.{number}.project", block.outputs, inner, 1)
-    add("last", FEATURES, block.outputs, 1)
-    return {name: array.astype(np.float32) for name, array in weights.items()}
 
 
 def expected_outputs(pixels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
