@@ -76,8 +76,8 @@ def export(settings: ExportSettings) -> tuple[ExportCheck, ExportCheck]:
     check_output_paths([Output("--out", settings.out)], [*read_files, *fashion_mnist_files(settings.data)])
     loaded = bundle.load(settings.model)
     if loaded.backbone is not None:
-        raise BundleError(
-            f"{loaded.model} has a backbone beside its network, which cannot be exported with it; give a bundle of one network, "
+        raise ExportError(
+            f"{loaded.model} has a backbone beside its network, which cannot be exported; give a bundle of a single network, "
             "such as catalog-small."
         )
     if loaded.adapter is not None:
