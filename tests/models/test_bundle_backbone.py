@@ -93,7 +93,7 @@ def test_the_layout_of_arrays_in_memory_does_not_matter(fused_bundle: Path, tmp_
     weight = random_fusion(seed=1).weight[:, ::-1]
     assert not projection.flags.c_contiguous
     fusion = replace(random_fusion(), projection=projection, weight=weight)
-    weights = {name: np.asfortranarray(array) for name, array in loaded.weights.items()}
+    weights = {name: np.asarray(array, order="F") for name, array in loaded.weights.items()}
     saved = save(tmp_path / "new", loaded.card, weights, backbone=loaded.backbone, fusion=fusion)
     assert saved.fusion is not None
     assert np.array_equal(projection, saved.fusion.projection)
