@@ -214,8 +214,9 @@ def _backbone(stored: StoredCard) -> Backbone | None:
 def _eyes(card: Card, weights: Mapping[str, NDArray[Any]], fusion: Fusion, backbone_sha256: str) -> str:
     """Return the sha256 of all that computes embeddings: of the calibrated network, the backbone and the projection."""
     projection = {name: array for name, array in fusion.arrays().items() if name in fusions.OF_EMBEDDING}
-    scalars = f"{backbone_sha256} {card.temperature!r} {card.photo_temperature!r}"
-    return hashlib.sha256(_packed({**weights, **projection}) + scalars.encode()).hexdigest()
+    # Groups tell which labels a part of a person cannot show, and so what the small network's probabilities are cut to.
+    others = f"{backbone_sha256} {card.temperature!r} {card.photo_temperature!r} {list(card.network_groups.items())}"
+    return hashlib.sha256(_packed({**weights, **projection}) + others.encode()).hexdigest()
 
 
 def _packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -259,6 +259,7 @@ def test_eyes_are_of_networks_alone(fused_bundle: Path, tmp_path: Path) -> None:
     changed: list[dict[str, Any]] = [
         {"card": replace(card, temperature=2.5)},
         {"card": replace(card, photo_temperature=2.5)},
+        {"card": replace(card, groups=card.groups | {"Bag": "footwear"})},
         {"network": bias},
         {"backbone": tiny_backbone(seed=1)},
         *({"fusion": replace(fusion, **{_short(name): getattr(fusion, _short(name)) + 1})} for name in OF_EMBEDDING),
