@@ -68,7 +68,7 @@ NONE_PRIOR = 0.2
 """Share of photos of none of the labels that the calibration assumes."""
 
 TEMPERATURE_FACTOR = 0.75
-"""Temperature as a share of the one that fits the calibration pictures, many of which are harder to tell than a shop's photos."""
+"""Temperature as a share of the one that fits the calibration pictures, which are harder to tell than a shop's photos."""
 
 PAINTED_SHARE = 0.3
 """Weight of a painted picture in the calibration, where a photo weighs 1."""
