@@ -31,7 +31,7 @@ def tiny_onnx(features: int = FEATURES, seed: int = 0, scale: float = 0.05) -> b
     pixels = writer.node("Transpose", writer.node("Cast", "pixels", to=1), perm=[0, 3, 1, 2])
     means = writer.node("Flatten", writer.node("AveragePool", pixels, kernel_shape=[POOL, POOL], strides=[POOL, POOL]), axis=1)
     first = writer.constant(rng.normal(0, scale, (48, features)).astype(np.float32))
-    second = writer.constant(rng.normal(0, 1, (features, IMAGENET_CLASSES)).astype(np.float32))
+    second = writer.constant(rng.normal(0, 0.1, (features, IMAGENET_CLASSES)).astype(np.float32))
     writer.node("Relu", writer.node("MatMul", means, first), output="features")
     writer.node("MatMul", "features", second, output="logits")
     side = COLOUR_SIDE

@@ -86,6 +86,21 @@ def test_saving_again_changes_nothing(fused_bundle: Path, tmp_path: Path) -> Non
     assert read(fused_bundle).eyes == read(tmp_path / "new").eyes
 
 
+def test_the_layout_of_arrays_in_memory_does_not_matter(fused_bundle: Path, tmp_path: Path) -> None:
+    """Arrays in Fortran's order, as sorted eigenvectors are, and reversed views are stored by their values."""
+    loaded = load(fused_bundle)
+    projection = np.asfortranarray(random_fusion(seed=1).projection)
+    weight = random_fusion(seed=1).weight[:, ::-1]
+    assert not projection.flags.c_contiguous
+    fusion = replace(random_fusion(), projection=projection, weight=weight)
+    weights = {name: np.asarray(array, order="F") for name, array in loaded.weights.items()}
+    saved = save(tmp_path / "new", loaded.card, weights, backbone=loaded.backbone, fusion=fusion)
+    assert saved.fusion is not None
+    assert np.array_equal(projection, saved.fusion.projection)
+    assert np.array_equal(weight, saved.fusion.weight)
+    assert all(np.array_equal(array, saved.weights[name]) for name, array in loaded.weights.items())
+
+
 def test_only_bundles_with_a_backbone_need_a_newer_fmtag(fused_bundle: Path, photo_bundle: Path) -> None:
     """The card is of the newer format only where an older fmtag would tag without the backbone."""
     assert (FORMAT, FORMAT_WITHOUT_BACKBONE) == (card_of(fused_bundle)["format"], card_of(photo_bundle)["format"])
@@ -244,6 +259,7 @@ def test_eyes_are_of_networks_alone(fused_bundle: Path, tmp_path: Path) -> None:
     changed: list[dict[str, Any]] = [
         {"card": replace(card, temperature=2.5)},
         {"card": replace(card, photo_temperature=2.5)},
+        {"card": replace(card, groups=card.groups | {"Bag": "footwear"})},
         {"network": bias},
         {"backbone": tiny_backbone(seed=1)},
         *({"fusion": replace(fusion, **{_short(name): getattr(fusion, _short(name)) + 1})} for name in OF_EMBEDDING),
