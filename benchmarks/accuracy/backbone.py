@@ -218,11 +218,8 @@ def _mean(first: Seen, second: Seen) -> Seen:
     """Return the mean of what the backbone says about two views of each picture."""
     means = {}
     for name, (pictures, evidence) in first.items():
-        other = second[name][1]
-        mean = Evidence(
-            evidence.small, np.add(evidence.features, other.features) / 2, np.add(evidence.logits, other.logits) / 2
-        )
-        means[name] = (pictures, Evidence(*(part.astype(np.float32) for part in mean)))
+        pairs = zip(evidence[1:], second[name][1][1:], strict=True)
+        means[name] = (pictures, Evidence(evidence.small, *(((one + other) / 2).astype(np.float32) for one, other in pairs)))
     return means
 
 
