@@ -12,3 +12,6 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 
 DEFAULT_MODEL = "catalog"
 """Name of the shipped bundle that is used where no other is given."""
+
+SMALL_MODEL = "catalog-small"
+"""Name of the shipped bundle of the default one's small network alone, from which training starts."""

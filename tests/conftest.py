@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fusion_helpers import save_fused
 from helpers import Fmtag, save_bundle, write_photos
 
 from tagger.data.labels import LABELS
@@ -37,6 +38,12 @@ def photo_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         photo_temperature=2.0,
         precisions={"0.8": 0.31, "0.95": 0.62},
     )
+
+
+@pytest.fixture(scope="session")
+def fused_bundle(photo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The network of `photo_bundle` with a tiny backbone beside it."""
+    return save_fused(tmp_path_factory.mktemp("bundles") / "fused", photo_bundle)
 
 
 @pytest.fixture(scope="module")

@@ -55,13 +55,22 @@ class EmbeddingTagger:
         return rows
 
 
+def _ignore(stored: StoredCard, value: str) -> None:
+    """Leave out what a card says of its eyes."""
+
+
+def set_eyes(monkeypatch: pytest.MonkeyPatch, eyes: str) -> None:
+    """Let every bundle have the same eyes."""
+    monkeypatch.setattr(StoredCard, "eyes", property(lambda stored: eyes, _ignore))
+
+
 def use_embeddings(monkeypatch: pytest.MonkeyPatch, tagger: type = EmbeddingTagger) -> None:
     """Let every bundle but `PLAIN` have a backbone that is told by its network, and runs score by `tagger`."""
 
     def eyes(stored: StoredCard) -> str:
         return "" if stored.card.name == PLAIN else f"eyes of {stored.card.network.widths}"
 
-    monkeypatch.setattr(StoredCard, "eyes", property(eyes))
+    monkeypatch.setattr(StoredCard, "eyes", property(eyes, _ignore))
     monkeypatch.setattr("tagger.inference.tagger.Tagger", tagger)
 
 

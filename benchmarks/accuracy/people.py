@@ -168,7 +168,13 @@ def _by_skin(worn: Sequence[Worn], tagger: Tagger) -> Iterator[str]:
             angle = f"{individual_typology_angle(tone):.0f}"
             cells.append((hair, f"L {tone[0]}", angle, str(len(seen)), _share(found), _share(right), _share(same)))
     yield from table(("hair", "skin", "ITA", "photos", "person found", "accuracy", "same tag"), cells)
-    yield f"Gap between the skins: {max(accuracies) - min(accuracies):.3f}.\n"
+    angles = [individual_typology_angle(tone) for tone in SKINS] * 2
+    means = {
+        name: float(np.mean([share for share, angle in zip(accuracies, angles, strict=True) if low <= angle < high]))
+        for name, low, high in PARTS
+    }
+    yield f"Mean accuracy: {'; '.join(f'{name}: {share:.3f}' for name, share in means.items())}."
+    yield f"Gap between these parts: {max(means.values()) - min(means.values()):.3f}.\n"
 
 
 def _labels(pixels: Sequence[Pixels], tagger: Tagger) -> list[str]:

@@ -20,7 +20,7 @@ from tagger.cli.training_options import (
     with_start,
     with_teachers,
 )
-from tagger.settings import DEFAULT_MODEL
+from tagger.settings import SMALL_MODEL
 
 if TYPE_CHECKING:
     from tagger.training.settings import TrainSettings
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("photos", type=click.Path(path_type=Path))
 @with_output_bundle
-@with_start(f"{DEFAULT_MODEL}; with --network, random weights")
+@with_start(f"{SMALL_MODEL}; with --network, random weights")
 @with_network("none")
 @with_pretrained
 @with_teachers("none")

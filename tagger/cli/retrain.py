@@ -80,7 +80,7 @@ def fuse(settings: FusionSettings, command: str) -> None:
     metavar="modern|original|FILE.json",
     help="Hyperparameters: fmtag's, those of the project that the network comes from, or a file that `fmtag tune` wrote.",
 )
-@with_start("none; for --mix catalog residual, with --backbone catalog-small; for labelled photos catalog", "--start")
+@with_start("none; for --mix catalog residual, with --backbone and for labelled photos catalog-small", "--start")
 @with_pretrained
 @with_teachers("those of the recipe")
 @option(

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from tagger.data import fashion_mnist
-from tagger.settings import DEFAULT_MODEL, Device
+from tagger.settings import SMALL_MODEL, Device
 from tagger.training import recipe_file
 from tagger.training.fusion_settings import FusionSettings
 from tagger.training.recipe import (
@@ -99,7 +99,7 @@ def resolve_finetune(options: FinetuneOptions) -> TrainSettings:
     _check_pretrained(options)
     seed = options.seed or Recipe.seed
     recipe = own_recipe(options.network, options.epochs, seed, options.teachers, options.pretrained is not None)
-    start = options.start or (None if options.network else DEFAULT_MODEL)
+    start = options.start or (None if options.network else SMALL_MODEL)
     return _settings(options, recipe, start, options.data, floor=0.0)
 
 
@@ -132,7 +132,7 @@ def resolve_fusion(options: RetrainOptions) -> FusionSettings:
         out=options.out,
         backbone=options.backbone or Path(),
         photos=options.photos,
-        start=options.start or "catalog-small",
+        start=options.start or SMALL_MODEL,
         data=options.data,
         name=options.name,
         seed=options.seed or Recipe.seed,

@@ -75,6 +75,11 @@ def export(settings: ExportSettings) -> tuple[ExportCheck, ExportCheck]:
     read_files = [Input("a file of the bundle", file) for file in files_of(settings.model)]
     check_output_paths([Output("--out", settings.out)], [*read_files, *fashion_mnist_files(settings.data)])
     loaded = bundle.load(settings.model)
+    if loaded.backbone is not None:
+        raise ExportError(
+            f"{loaded.model} has a backbone beside its network, which cannot be exported; give a bundle of a single network, "
+            "such as catalog-small."
+        )
     if loaded.adapter is not None:
         raise ExportError(
             f"{loaded.model} has a shop's adapter beside its network, which cannot be exported; give the bundle that it was "

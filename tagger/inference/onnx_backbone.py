@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tagger.arrays import Float32s, Pixels
+from tagger.errors import BundleError
 from tagger.inference.threads import in_threads
 from tagger.models.backbone import Backbone
 from tagger.models.imagenet import IMAGENET_CLASSES
@@ -30,20 +31,30 @@ class OnnxBackbone:
         self._session = open_session(backbone.graph())
         self._threads = threads or available_processors()
         inputs = {one.name: (one.type, list(one.shape[1:])) for one in self._session.get_inputs()}
-        outputs = {one.name: list(one.shape[1:]) for one in self._session.get_outputs()}
+        outputs = {one.name: (one.type, list(one.shape[1:])) for one in self._session.get_outputs()}
         if inputs != {"pixels": ("tensor(uint8)", [COLOUR_SIDE, COLOUR_SIDE, 3])}:
             raise ValueError(f"the backbone must take uint8 `pixels` (n, {COLOUR_SIDE}, {COLOUR_SIDE}, 3) alone")
-        if outputs.keys() < {"features", "logits"} or outputs["logits"] != [IMAGENET_CLASSES]:
-            raise ValueError(f"the backbone must return `features` and `logits` (n, {IMAGENET_CLASSES})")
-        self.size = int(outputs["features"][0])
+        dtype, shape = outputs.get("features", ("", []))
+        fixed = len(shape) == 1 and isinstance(shape[0], int)
+        if dtype != "tensor(float)" or not fixed or outputs.get("logits") != ("tensor(float)", [IMAGENET_CLASSES]):
+            raise ValueError(f"the backbone must return float32 `features` (n, F) and `logits` (n, {IMAGENET_CLASSES})")
+        self.size = int(shape[0])
         """F, the number of features."""
 
     def __call__(self, pictures: Sequence[Pixels]) -> tuple[Float32s, Float32s]:
-        """Return features, float32 (n, F), and logits of ImageNet's classes (n, 1000), of n uint8 (224, 224, 3) pictures."""
+        """Return features, float32 (n, F), and logits of ImageNet's classes (n, 1000), of n uint8 (224, 224, 3) pictures.
+
+        Raises `BundleError` if the backbone computes numbers that are not finite, as one with damaged weights may.
+        """
         if not pictures:
             return np.zeros((0, self.size), np.float32), np.zeros((0, IMAGENET_CLASSES), np.float32)
-        features, logits = zip(*in_threads(self._one, pictures, self._threads), strict=True)
-        return np.concatenate(features), np.concatenate(logits)
+        rows = in_threads(self._one, pictures, self._threads)
+        features, logits = (np.concatenate(outputs) for outputs in zip(*rows, strict=True))
+        if not (np.isfinite(features).all() and np.isfinite(logits).all()):
+            raise BundleError(
+                "The bundle's backbone computes numbers that are not finite. Fetch the bundle again or retrain it."
+            )
+        return features, logits
 
     def _one(self, picture: Pixels) -> tuple[Float32s, Float32s]:
         features, logits = self._session.run(["features", "logits"], {"pixels": picture[None]})

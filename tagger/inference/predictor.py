@@ -168,10 +168,13 @@ def _candidates(image: ProductImage) -> Iterator[ProductImage]:
 
 def _ready_backbone(bundle: Bundle) -> OnnxBackbone | None:
     """Return the backbone on the CPU; None for a bundle without one."""
-    if bundle.backbone is None:
+    if bundle.backbone is None or bundle.fusion is None:
         return None
     try:
-        return OnnxBackbone(bundle.backbone)
+        backbone = OnnxBackbone(bundle.backbone)
+        if len(bundle.fusion.centre) != backbone.size:
+            raise ValueError(f"it returns {backbone.size} features, and the fusion takes {len(bundle.fusion.centre)}")
+        return backbone
     except ValueError as error:
         raise BundleError(f"The backbone of {bundle.model} cannot be run: {error}.") from error
 

@@ -102,7 +102,9 @@ class Tagger:
         A row is the same to the bit as the one that `score_batch` gave with the embedding, whatever the other rows are. Raises
         `BundleError` for a bundle without a backbone.
         """
-        packed = np.frombuffer(b"".join(embeddings), np.uint8).reshape(len(embeddings), -1)
+        packed = np.frombuffer(b"".join(embeddings), np.uint8).reshape(
+            len(embeddings), -1 if embeddings else self.embedding_size
+        )
         return self._predict.probabilities_of(packed)
 
     def decide(self, scored: ScoredPhoto) -> Tag:

@@ -57,4 +57,9 @@ class Backbone:
             arrays = load_arrays(self.content)
         except SafetensorError as error:
             raise ValueError(str(error)) from error
-        return {name: array.astype(np.float32) for name, array in arrays.items()}
+        except KeyError as error:  # of bfloat16 and others
+            raise ValueError(f"its weights are of a type that NumPy lacks, {error}") from error
+        weights = {name: array.astype(np.float32) for name, array in arrays.items()}
+        if not all(np.isfinite(array).all() for array in weights.values()):
+            raise ValueError("some of its weights are not finite numbers")
+        return weights

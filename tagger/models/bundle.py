@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
@@ -39,6 +40,7 @@ from tagger.models.card import (
     read,
 )
 from tagger.models.fusion import Fusion
+from tagger.models.imagenet import LABELS as IMAGENET_LABELS
 from tagger.models.network_graph import GRAPH_FAMILIES, network_graph
 from tagger.models.onnx_file import read_onnx
 from tagger.models.registry import is_folder, user_folder
@@ -123,10 +125,15 @@ def save(
 
     Raises:
         BundleError: the folder cannot be written.
+        ValueError: only one of backbone and fusion is given, or the backbone cannot be one.
     """
+    if (backbone is None) != (fusion is None):
+        raise ValueError("a backbone is saved with its fusion, or not at all")
+    if backbone is not None:
+        backbone.graph()  # what could not be run must not replace a good bundle
     weights = network if isinstance(network, Mapping) else _weights_of(network)
     fused = fusion.arrays() if fusion else {}
-    packed = save_arrays({**weights, **fused, **(adapter.tensors() if adapter else {})})
+    packed = _packed({**weights, **fused, **(adapter.tensors() if adapter else {})})
     stored_weights = _named("weights", packed, "safetensors")
     contents = {stored_weights.file: packed}
     raw = {
@@ -207,8 +214,14 @@ def _backbone(stored: StoredCard) -> Backbone | None:
 def _eyes(card: Card, weights: Mapping[str, NDArray[Any]], fusion: Fusion, backbone_sha256: str) -> str:
     """Return the sha256 of all that computes embeddings: of the calibrated network, the backbone and the projection."""
     projection = {name: array for name, array in fusion.arrays().items() if name in fusions.OF_EMBEDDING}
-    scalars = f"{backbone_sha256} {card.temperature!r} {card.photo_temperature!r}"
-    return hashlib.sha256(save_arrays({**weights, **projection}) + scalars.encode()).hexdigest()
+    # Groups tell which labels a part of a person cannot show, and so what the small network's probabilities are cut to.
+    others = f"{backbone_sha256} {card.temperature!r} {card.photo_temperature!r} {list(card.network_groups.items())}"
+    return hashlib.sha256(_packed({**weights, **projection}) + others.encode()).hexdigest()
+
+
+def _packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return arrays as a file; safetensors writes the numbers in their order in memory, which for a view may be any."""
+    return save_arrays({name: np.asarray(array, order="C") for name, array in arrays.items()})
 
 
 def _weights_of(network: "Network") -> Mapping[str, NDArray[Any]]:
@@ -226,7 +239,7 @@ def _check_network(bundle: Bundle, stored: StoredCard) -> None:
     if (bundle.backbone is None) != (bundle.fusion is None):
         raise ValueError("only one of backbone and fusion is there")
     if bundle.fusion is not None and stored.backbone_file is not None:
-        if bundle.fusion.outputs != len(bundle.card.network_groups) + 1:
+        if tuple(bundle.card.network_groups) != IMAGENET_LABELS:
             raise ValueError("the fusion's labels are not the card's")
         if _eyes(bundle.card, bundle.weights, bundle.fusion, stored.backbone_file.sha256) != stored.eyes:
             raise ValueError("the sha256 of its networks is not the one on the card")

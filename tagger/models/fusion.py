@@ -66,13 +66,15 @@ class Fusion:
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit each other, as a damaged file may hold."""
+        if self.projection.ndim != 2:
+            raise ValueError("the fusion's projection is no matrix")
         count, stored = self.projection.shape
         shapes = {
             "centre": (count,),
             "spread": (count,),
             "mean": (count,),
-            "weight": (stored, self.outputs),
-            "bias": (self.outputs,),
+            "weight": (stored, EVIDENCE),
+            "bias": (EVIDENCE,),
             "exponents": (3,),
             "none_weight": (3,),
             "none_bias": (1,),
@@ -83,7 +85,8 @@ class Fusion:
                 raise ValueError(f"the fusion's {name} has the shape {getattr(self, name).shape}, not {shape}")
         if self.size > MAX_SIZE:
             raise ValueError(f"the embedding takes {self.size} bytes, more than {MAX_SIZE}")
-        if not all(np.isfinite(getattr(self, field.name)).all() for field in fields(self)) or (self.spread <= 0).any():
+        finite = all(np.isfinite(getattr(self, field.name)).all() for field in fields(self))
+        if not finite or (self.spread <= 0).any() or self.temperature[0] <= 0:
             raise ValueError("the fusion holds numbers that cannot be used")
 
     @classmethod

@@ -155,13 +155,13 @@ def fit_fusion(pictures: Pictures) -> Fusion:
     centre = pictures.features[photos].mean(0)
     spread = pictures.features[photos].std(0)
     spread = spread + SPREAD_FLOOR * pictures.features[photos].std()
-    outputs = len(LABELS) + 1
+    outputs, stored = len(LABELS) + 1, min(STORED_FEATURES, len(centre))
     blank = Fusion(
         centre=centre,
         spread=spread,
         mean=np.zeros_like(centre),
-        projection=np.zeros((len(centre), STORED_FEATURES), np.float32),
-        weight=np.zeros((STORED_FEATURES, outputs), np.float32),
+        projection=np.zeros((len(centre), stored), np.float32),
+        weight=np.zeros((stored, outputs), np.float32),
         bias=np.zeros(outputs, np.float32),
         exponents=np.array(EXPONENTS, np.float32),
         none_weight=np.array(NONE_WEIGHT, np.float32),

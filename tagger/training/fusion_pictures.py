@@ -135,15 +135,21 @@ def _looked_at(
 
 def _photo_pictures(photos: Sequence[ClothingPhoto], staged: int, seed: int) -> Iterator[_Picture]:
     """Yield the product of each photo that can be read, and after it the pictures staged anew from it."""
+    for number, (photo, image) in enumerate(zip(photos, _products_of(photos), strict=True)):
+        if image is None or image.colour is None:
+            continue
+        yield _Picture(image, photo.label, "photo")
+        rng = np.random.default_rng((seed, number))
+        for _ in range(staged):
+            picture = restage(image.colour, rng)
+            yield _Picture(ProductImage(image.pixels, found=True, colour=picture), photo.label, "staged")
+
+
+def _products_of(photos: Sequence[ClothingPhoto]) -> Iterator[ProductImage | None]:
+    """Yield the product of each photo, or None, computed in threads, `_AT_ONCE` at a time."""
     with ThreadPoolExecutor(available_processors(), "photos") as pool:
-        for number, (photo, image) in enumerate(zip(photos, pool.map(_product_of, photos), strict=True)):
-            if image is None or image.colour is None:
-                continue
-            yield _Picture(image, photo.label, "photo")
-            rng = np.random.default_rng((seed, number))
-            for _ in range(staged):
-                picture = restage(image.colour, rng)
-                yield _Picture(ProductImage(image.pixels, found=True, colour=picture), photo.label, "staged")
+        for start in range(0, len(photos), _AT_ONCE):
+            yield from pool.map(_product_of, photos[start : start + _AT_ONCE])
 
 
 def _product_of(photo: ClothingPhoto) -> ProductImage | None:

@@ -9,13 +9,18 @@ import pytest
 import torch
 from bundle_helpers import product_images, stacked
 
+from tagger.data.labels import GROUPS
 from tagger.errors import DeviceError
 from tagger.inference.predictor import Predictor
 from tagger.inference.settings import BATCH_SIZE
 from tagger.inference.torch_network import photo_probabilities, photo_views, pool_maps
 from tagger.models.bundle import load
+from tagger.records import RegionName
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+
+ON_FLOOR = {"footwear", "accessory"}
+"""Groups of labels that no part of a person between neck and feet shows."""
 
 
 def test_probabilities_are_the_networks(small_bundle: Path) -> None:
@@ -57,15 +62,19 @@ def test_cuts_are_scored_by_the_photo_head_in_four_views(photo_bundle: Path) -> 
     assert np.abs(expected - Predictor(loaded, "cpu")(batch)).max() < 1e-4
 
 
-def test_a_worn_product_is_no_shoe_and_no_bag(photo_bundle: Path) -> None:
-    """Labels of footwear and accessories get 0 for what a person wears; the others keep their probabilities."""
+@pytest.mark.parametrize(
+    ("region", "groups"),
+    [("upper", {"upper body", "full body"}), ("lower", {"lower body"}), ("whole", {*GROUPS.values()} - ON_FLOOR)],
+)
+def test_a_part_of_a_person_is_nothing_else(photo_bundle: Path, region: RegionName, groups: set[str]) -> None:
+    """Labels that a part of a person cannot show get 0, and the others keep their probabilities."""
     loaded = load(str(photo_bundle))
     alone = product_images(9, native=False)
     rows = Predictor(loaded, "cpu")(alone)
-    worn_rows = Predictor(loaded, "cpu")([replace(picture, worn=True) for picture in alone])
-    worn = np.array([loaded.card.groups[label] not in ("footwear", "accessory") for label in loaded.card.labels])
-    assert (worn_rows[:, ~worn] == 0).all()
-    assert np.array_equal(rows[:, worn], worn_rows[:, worn])
+    worn_rows = Predictor(loaded, "cpu")([replace(picture, worn=True, region=region) for picture in alone])
+    possible = np.array([loaded.card.groups[label] in groups for label in loaded.card.labels])
+    assert (worn_rows[:, ~possible] == 0).all()
+    assert np.array_equal(rows[:, possible], worn_rows[:, possible])
 
 
 def test_native_images_are_scored_by_the_first_head(photo_bundle: Path) -> None:

@@ -1,60 +1,31 @@
 """The graph of EfficientNet-Lite0 computes what its layers, spelled out in torch, compute from the same weights."""
 # ruff: noqa: SIM300 - the expected value stands first, as in every test here
 
-from functools import cache
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
+from efficientnet_helpers import random_weights
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from tagger.models.efficientnet_graph import (
     FEATURES,
-    IMAGENET_CLASSES,
+    MIDDLE_BLOCK,
+    MIDDLE_ROWS,
     NORM_EPSILON,
     PIXEL_MEAN,
     PIXEL_SCALE,
     SIDE,
-    STEM_CHANNELS,
     blocks,
     efficientnet_graph,
     same_padding,
 )
+from tagger.models.imagenet import IMAGENET_CLASSES
 from tagger.models.onnx_file import check_onnx
 from tagger.onnx_session import open_session
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-Weights = dict[str, NDArray[Any]]
-
-
-@cache
-def random_weights() -> Weights:
-    """Return seeded weights of every layer, of a size at which activations neither vanish nor explode."""
-    rng = np.random.default_rng(0)
-    weights: Weights = {
-        "classifier.weight": rng.normal(0, FEATURES**-0.5, (IMAGENET_CLASSES, FEATURES)),
-        "classifier.bias": rng.normal(0, 1, IMAGENET_CLASSES),
-    }
-
-    def add(place: str, outputs: int, inputs: int, kernel: int) -> None:
-        weights[f"{place}.conv.weight"] = rng.normal(0, (2 / (inputs * kernel**2)) ** 0.5, (outputs, inputs, kernel, kernel))
-        ranges = {"weight": (0.8, 1.5), "bias": (-0.2, 0.5), "running_mean": (-0.5, 0.5), "running_var": (0.5, 2)}
-        for name, (low, high) in ranges.items():
-            weights[f"{place}.norm.{name}"] = rng.uniform(low, high, outputs)
-
-    add("stem", STEM_CHANNELS, 3, 3)
-    for number, block in enumerate(blocks()):
-        inner = block.inputs * block.expansion
-        if block.expansion > 1:
-            add(f"blocks.{number}.expand", inner, block.inputs, 1)
-        add(f"blocks.{number}.depthwise", inner, 1, block.kernel)
-        add(f"blocks.{number}.project", block.outputs, inner, 1)
-    add("last", FEATURES, block.outputs, 1)
-    return {name: array.astype(np.float32) for name, array in weights.items()}
 
 
 def expected_outputs(pixels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
@@ -79,8 +50,10 @@ def expected_outputs(pixels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
         inner = functional.relu6(layer(inner, f"blocks.{number}.depthwise", block.stride))
         projected = layer(inner, f"blocks.{number}.project")
         x = x + projected if block.stride == 1 and block.inputs == block.outputs else projected
-    features = functional.relu6(layer(x, "last")).mean((2, 3))
-    return features, functional.linear(features, weights["classifier.weight"], weights["classifier.bias"])
+        if number == MIDDLE_BLOCK:
+            middle = [x[:, :, first:end].mean((2, 3)) for first, end in MIDDLE_ROWS]
+    last = functional.relu6(layer(x, "last")).mean((2, 3))
+    return torch.cat([last, *middle], 1), functional.linear(last, weights["classifier.weight"], weights["classifier.bias"])
 
 
 def test_the_graph_computes_the_network() -> None:
@@ -98,6 +71,19 @@ def test_the_graph_computes_the_network() -> None:
         assert differences.mean() < 0.02
         assert differences.max() < 0.15
     assert np.array_equal(features[1:2], session.run(["features"], {"pixels": pixels[1:2]})[0])
+
+
+def test_features_are_of_the_whole_and_of_three_heights() -> None:
+    """The rows of the middle maps cover their height once, and the product's upper part has features of its own."""
+    assert [0, *(end for _, end in MIDDLE_ROWS)] == [*(first for first, _ in MIDDLE_ROWS), SIDE // 16]
+    upper, whole = np.full((2, 1, SIDE, SIDE, 3), 40, np.uint8)
+    upper[:, : SIDE // 4] = 250
+    session = open_session(efficientnet_graph(random_weights()))
+    first, second = (
+        session.run(["features"], {"pixels": picture})[0][0, -3 * 112 :].reshape(3, 112) for picture in (upper, whole)
+    )
+    changes = np.abs(first - second).mean(1)
+    assert changes[0] > 2 * changes[2]
 
 
 def test_the_file_is_small_and_always_the_same() -> None:

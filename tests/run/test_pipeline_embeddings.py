@@ -13,12 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from embedding_helpers import PLAIN, use_embeddings, with_other_head
+from embedding_helpers import PLAIN, set_eyes, use_embeddings, with_other_head
 from helpers import ROOT, draw_photo, rows_of, save_bundle
 from PIL import Image
 from run_helpers import LAST_YEAR, Command, Night, age, query
 
-from tagger.models.card import StoredCard
 from tagger.models.config import NetworkConfig
 from tagger.records import Tag
 from tagger.run import pipeline
@@ -131,7 +130,7 @@ def test_a_bundle_whose_backbone_is_told_otherwise_is_another_one(night: Night, 
     """Where a newer fmtag computes other embeddings with the same bundle, neither results nor embeddings count."""
     for eyes in ("new eyes", "newer eyes", "new eyes"):
         night()
-        monkeypatch.setattr(StoredCard, "eyes", eyes)
+        set_eyes(monkeypatch, eyes)
         summary = night()
         assert (summary.scored, summary.retagged) == (8, 0)
         assert night().scored == 0

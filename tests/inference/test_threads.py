@@ -1,0 +1,37 @@
+"""Functions are applied in threads in the order of the items, and no thread outlives the call."""
+
+import threading
+import time
+
+import pytest
+
+from tagger.inference.threads import in_threads
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4, 100])
+def test_results_are_in_the_order_of_the_items(threads: int) -> None:
+    """Also where earlier items take longer."""
+
+    def square(number: int) -> int:
+        time.sleep(0.001 * (9 - number))
+        return number**2
+
+    assert in_threads(square, range(10), threads) == [number**2 for number in range(10)]
+    assert in_threads(square, [], threads) == []
+
+
+def test_so_many_threads_compute_at_once() -> None:
+    """Three items wait for each other, which only three threads can; a single one stays in the caller's."""
+    barrier = threading.Barrier(3, timeout=10)
+    assert sorted(in_threads(lambda number: barrier.wait(), range(3), 3)) == [0, 1, 2]
+    assert in_threads(lambda number: threading.current_thread(), range(2), 1) == [threading.current_thread()] * 2
+    assert in_threads(lambda number: threading.current_thread(), range(1), 8) == [threading.current_thread()]
+
+
+def test_no_thread_stays() -> None:
+    """Neither after results nor after an error, which reaches the caller."""
+    before = set(threading.enumerate())
+    in_threads(str, range(8), 4)
+    with pytest.raises(ZeroDivisionError):
+        in_threads(lambda number: 1 // number, [3, 0, 1], 2)
+    assert set(threading.enumerate()) <= before
