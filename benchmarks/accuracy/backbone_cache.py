@@ -41,21 +41,33 @@ class PictureSet:
     """Pictures in a folder of the cache."""
 
     folder: Path
+    every: int = 1
+    """Of staged and painted pictures only every such one is taken, to save time."""
+
+    @cached_property
+    def _all_rows(self) -> list[dict[str, Any]]:
+        return cast(list[dict[str, Any]], json.loads((self.folder / "rows.json").read_text(encoding="utf-8")))
+
+    @cached_property
+    def numbers(self) -> list[int]:
+        """The numbers of the pictures that are taken among all in the folder."""
+        rows = enumerate(self._all_rows)
+        return [number for number, row in rows if number % self.every == 0 or row.get("sort") == "photo"]
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
         """A row for each picture."""
-        return cast(list[dict[str, Any]], json.loads((self.folder / "rows.json").read_text(encoding="utf-8")))
+        return [self._all_rows[number] for number in self.numbers]
 
     @cached_property
     def crops(self) -> Pixels:
-        """The pictures in colour, uint8 (n, 224, 224, 3)."""
-        return np.memmap(self.folder / "crops.raw", np.uint8, "r", shape=(len(self.rows), COLOUR_SIDE, COLOUR_SIDE, 3))
+        """All pictures of the folder in colour, uint8 (all, 224, 224, 3)."""
+        return np.memmap(self.folder / "crops.raw", np.uint8, "r", shape=(len(self._all_rows), COLOUR_SIDE, COLOUR_SIDE, 3))
 
     @cached_property
     def small(self) -> Pixels:
-        """The pictures of the small network, uint8 (n, 28, 28)."""
-        return np.memmap(self.folder / "small.raw", np.uint8, "r", shape=(len(self.rows), 28, 28))
+        """All pictures of the small network, uint8 (all, 28, 28)."""
+        return np.memmap(self.folder / "small.raw", np.uint8, "r", shape=(len(self._all_rows), 28, 28))
 
     @property
     def complete(self) -> bool:
@@ -69,7 +81,7 @@ class PictureSet:
     def _small_part(self, predictor: Predictor, rows: range) -> Float32s:
         regions = [cast("RegionName | None", self.rows[row].get("region")) for row in rows]
         images = [
-            ProductImage(self.small[row], found=True, worn=region is not None, region=region)
+            ProductImage(self.small[self.numbers[row]], found=True, worn=region is not None, region=region)
             for row, region in zip(rows, regions, strict=True)
         ]
         return predictor.extract(images).probabilities
@@ -81,7 +93,7 @@ class PictureSet:
         def part(rows: range) -> tuple[Float32s, Float32s]:
             nonlocal session
             session = session or open_session(graph())
-            seen = [session.run(["features", "logits"], {"pixels": view(self.crops[row])[None]}) for row in rows]
+            seen = [session.run(["features", "logits"], {"pixels": view(self.crops[self.numbers[row]])[None]}) for row in rows]
             return np.concatenate([one[0] for one in seen]), np.concatenate([one[1] for one in seen])
 
         features, logits = self._in_parts(name, part)
@@ -89,6 +101,7 @@ class PictureSet:
 
     def _in_parts(self, name: str, compute: Callable[[range], tuple[Float32s, ...]]) -> tuple[Float32s, ...]:
         parts = []
+        name = name if self.every == 1 else f"{name}-of-{self.every}"
         for start in range(0, len(self.rows), PART):
             file = self.folder / f"{name}-{start // PART:03d}.npz"
             if not file.is_file():

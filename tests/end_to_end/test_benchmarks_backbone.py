@@ -13,6 +13,7 @@ from benchmarks.accuracy.backbone_floats import FloatFusion
 from benchmarks.accuracy.backbone_networks import graph_of
 from tagger.arrays import Pixels
 from tagger.models.efficientnet import EfficientNetLite0
+from tagger.models.efficientnet_graph import FEATURES
 from tagger.models.fusion import Fusion
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -64,7 +65,7 @@ def test_what_a_network_computed_is_read_from_the_cache(pictures: PictureSet) ->
     network = EfficientNetLite0().eval()
     before = pictures.by_backbone("random", lambda: graph_of(network), backbone_networks.plain)
     again = PictureSet(pictures.folder).by_backbone("random", lambda: pytest.fail("computed again"), backbone_networks.plain)
-    assert before[0].shape == (3, 1280)
+    assert before[0].shape == (3, FEATURES)
     assert (before[0] == again[0]).all()
     assert (before[1] == again[1]).all()
 
