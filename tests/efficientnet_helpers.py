@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tagger.models.efficientnet_graph import LAST_CHANNELS, STEM_CHANNELS, blocks
+from tagger.models.efficientnet_graph import FEATURES, STEM_CHANNELS, blocks
 from tagger.models.imagenet import IMAGENET_CLASSES
 
 Weights = dict[str, NDArray[Any]]
@@ -18,7 +18,7 @@ def random_weights() -> Weights:
     """Return seeded weights of every layer, of a size at which activations neither vanish nor explode."""
     rng = np.random.default_rng(0)
     weights: Weights = {
-        "classifier.weight": rng.normal(0, LAST_CHANNELS**-0.5, (IMAGENET_CLASSES, LAST_CHANNELS)),
+        "classifier.weight": rng.normal(0, FEATURES**-0.5, (IMAGENET_CLASSES, FEATURES)),
         "classifier.bias": rng.normal(0, 1, IMAGENET_CLASSES),
     }
 
@@ -35,7 +35,7 @@ def random_weights() -> Weights:
             add(f"blocks.{number}.expand", inner, block.inputs, 1)
         add(f"blocks.{number}.depthwise", inner, 1, block.kernel)
         add(f"blocks.{number}.project", block.outputs, inner, 1)
-    add("last", LAST_CHANNELS, block.outputs, 1)
+    add("last", FEATURES, block.outputs, 1)
     return {name: array.astype(np.float32) for name, array in weights.items()}
 
 

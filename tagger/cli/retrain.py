@@ -1,6 +1,7 @@
 """`fmtag retrain`: train a network on Fashion-MNIST or on the photo mix."""
 
 import os
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def recipe_or_file(context: click.Context, parameter: click.Parameter, value: st
     return Path(value)
 
 
-def fuse(settings: FusionSettings, command: str) -> None:
+def fuse(settings: FusionSettings) -> None:
     """Learn the fusion of `--backbone`, and print what it is worth on the pictures that calibrate it."""
     from tagger.models.card import bundle_folder
     from tagger.training.fusion import train_fusion
@@ -46,7 +47,7 @@ def fuse(settings: FusionSettings, command: str) -> None:
     measured = written.card.metrics["calibration"]
     say(
         f"{written.model} is written to {settings.out}: macro accuracy {measured['macro_accuracy']:.3f} on {measured['n']:,} "
-        f"photos that calibrate it. Measure it: {command} evaluate PHOTOS --model {settings.out}"
+        f"photos that calibrate it. Measure it: fmtag evaluate PHOTOS --model {shlex.quote(str(settings.out))}"
     )
 
 
@@ -110,7 +111,7 @@ def retrain(invocation: Invocation, /, **options: Any) -> None:
 
     given = RetrainOptions(**options)
     if given.backbone is not None:
-        fuse(resolve_fusion(given), invocation.command)
+        fuse(resolve_fusion(given))
         return
     settings = resolve(given)
     if given.own:

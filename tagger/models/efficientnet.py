@@ -11,9 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tagger.models.efficientnet_graph import (
-    LAST_CHANNELS,
-    MIDDLE_BLOCK,
-    MIDDLE_ROWS,
+    FEATURES,
     NORM_EPSILON,
     PIXEL_MEAN,
     PIXEL_SCALE,
@@ -32,24 +30,18 @@ class EfficientNetLite0(nn.Module):
         super().__init__()
         self.stem = _ConvNorm(3, STEM_CHANNELS, 3, stride=2)
         self.blocks = nn.Sequential(*(_InvertedResidual(*block) for block in blocks()))
-        self.last = _ConvNorm(STAGES[-1].channels, LAST_CHANNELS, 1)
-        self.classifier = nn.Linear(LAST_CHANNELS, IMAGENET_CLASSES)
+        self.last = _ConvNorm(STAGES[-1].channels, FEATURES, 1)
+        self.classifier = nn.Linear(FEATURES, IMAGENET_CLASSES)
 
     def features(self, pixels: Tensor) -> Tensor:
-        """Return features, float (n, 1616), of RGB images, uint8 or float (n, 3, h, w) in 0..255."""
-        last, middle = self._maps(pixels)
-        return torch.cat([last.mean((2, 3)), *(middle[:, :, first:end].mean((2, 3)) for first, end in MIDDLE_ROWS)], 1)
+        """Return features, float (n, `FEATURES`), of RGB images, uint8 or float (n, 3, h, w) in 0..255."""
+        maps: Tensor = self.last(self.blocks(self.stem((pixels.float() - PIXEL_MEAN) / PIXEL_SCALE)))
+        return maps.mean((2, 3))
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits of ImageNet's classes, float (n, 1000), of RGB images, uint8 or float (n, 3, h, w) in 0..255."""
-        logits: Tensor = self.classifier(self._maps(pixels)[0].mean((2, 3)))
+        logits: Tensor = self.classifier(self.features(pixels))
         return logits
-
-    def _maps(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the last feature maps and those after `MIDDLE_BLOCK`."""
-        maps = self.stem((pixels.float() - PIXEL_MEAN) / PIXEL_SCALE)
-        middle = self.blocks[: MIDDLE_BLOCK + 1](maps)
-        return self.last(self.blocks[MIDDLE_BLOCK + 1 :](middle)), middle
 
 
 class _ConvNorm(nn.Module):
@@ -102,21 +94,13 @@ def load_published(state: Mapping[str, Tensor]) -> EfficientNetLite0:
         ValueError: tensors are missing, unknown or of another shape, as in Lite1 or another network.
     """
     network = EfficientNetLite0()
-    renamed = {_name_here(name): tensor for name, tensor in state.items()}
-    expected = {name: tensor.shape for name, tensor in network.state_dict().items()}
-    found = {name: tensor.shape for name, tensor in renamed.items()}
-    different = [name for name in expected | found if expected.get(name) != found.get(name) and not name.endswith(_COUNTER)]
-    if different:
-        raise ValueError(
-            f"the weights are not those of EfficientNet-Lite0: {len(different)} are missing, unknown or of another shape, such "
-            f"as {different[0]}"
-        )
-    network.load_state_dict({name: tensor.float() for name, tensor in renamed.items()})
+    renamed = {_name_here(name): tensor.float() for name, tensor in state.items()}
+    try:
+        network.load_state_dict(renamed)
+    except RuntimeError as error:
+        raise ValueError(f"the weights are not those of EfficientNet-Lite0: {str(error).splitlines()[-1].strip()}") from error
     return network.eval()
 
-
-_COUNTER = ".num_batches_tracked"
-"""End of the names of counters of a training, which some files lack."""
 
 _LAYER_NAMES = {
     "_conv_stem": "stem.conv",
@@ -139,10 +123,9 @@ _BLOCK_LAYER_NAMES = {
 def _name_here(published: str) -> str:
     """Return this network's name of a published tensor."""
     layer, _, parameter = published.rpartition(".")
-    parts = layer.split(".")
-    if parts[0] != "_blocks" or len(parts) != 3:
+    if not layer.startswith("_blocks."):
         return f"{_LAYER_NAMES.get(layer, layer)}.{parameter}"
-    _, block, name = parts
+    _, block, name = layer.split(".")
     return f"blocks.{block}.{_BLOCK_LAYER_NAMES.get(name, name)}.{parameter}"
 
 

@@ -18,15 +18,8 @@ from tagger.models.onnx_writer import OnnxWriter
 SIDE = 224
 """Side in pixels of the images that the published weights were trained on."""
 
-LAST_CHANNELS = 1_280
-"""Channels of the last feature maps."""
-
-MIDDLE_BLOCK, MIDDLE_ROWS = 10, ((0, 4), (4, 10), (10, 14))
-"""Block after which the maps are coarse enough to tell parts of a product, and still fine enough to tell a collar or a placket;
-and the rows of those 14x14 maps that are averaged: top, middle and bottom."""
-
-FEATURES = LAST_CHANNELS + 112 * len(MIDDLE_ROWS)
-"""Number of features: averages of the last feature maps over all positions, and of the middle ones over `MIDDLE_ROWS`."""
+FEATURES = 1_280
+"""Number of features: channels of the last feature maps, averaged over all positions."""
 
 PIXEL_MEAN, PIXEL_SCALE = 127.0, 128.0
 """Pixels 0..255 enter the network as (pixel - `PIXEL_MEAN`) / `PIXEL_SCALE`."""
@@ -94,7 +87,7 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 def efficientnet_graph(weights: Mapping[str, NDArray[Any]]) -> bytes:
     """Return the ONNX file of EfficientNet-Lite0, of 9.4 MB.
 
-    Its input `pixels` is uint8 (n, 224, 224, 3), RGB. Its outputs, float32, are `features` (n, 1616) and `logits` (n, 1000) of
+    Its input `pixels` is uint8 (n, 224, 224, 3), RGB. Its outputs, float32, are `features` (n, 1280) and `logits` (n, 1000) of
     ImageNet's classes.
 
     Args:
@@ -125,17 +118,13 @@ class _Graph:
         value = writer.node("Div", value, writer.constant(np.array(PIXEL_SCALE, np.float32)))
         value = writer.node("Transpose", value, perm=(0, 3, 1, 2))
         value = self._relu6(self._conv(value, "stem", (STEM_CHANNELS, 3, 3, 3), stride=2))
-        rows: list[str] = []
         for number, block in enumerate(blocks()):
             value = self._block(value, block, f"blocks.{number}")
-            if number == MIDDLE_BLOCK:
-                rows = [self._mean_of_rows(value, *place) for place in MIDDLE_ROWS]
-        value = self._relu6(self._conv(value, "last", (LAST_CHANNELS, STAGES[-1].channels, 1, 1)))
-        last = writer.node("Flatten", writer.node("GlobalAveragePool", value), axis=1)
-        writer.node("Concat", last, *rows, output="features", axis=1)
-        matrix = writer.constant(self._take("classifier.weight", (IMAGENET_CLASSES, LAST_CHANNELS)), as_float16=True)
+        value = self._relu6(self._conv(value, "last", (FEATURES, STAGES[-1].channels, 1, 1)))
+        features = writer.node("Flatten", writer.node("GlobalAveragePool", value), output="features", axis=1)
+        matrix = writer.constant(self._take("classifier.weight", (IMAGENET_CLASSES, FEATURES)), as_float16=True)
         bias = writer.constant(self._take("classifier.bias", (IMAGENET_CLASSES,)))
-        writer.node("Gemm", last, matrix, bias, output="logits", transB=1)
+        writer.node("Gemm", features, matrix, bias, output="logits", transB=1)
         if self._weights:
             raise ValueError(f"the network has no weights {min(self._weights)}")
         outputs = {"features": ("n", FEATURES), "logits": ("n", IMAGENET_CLASSES)}
@@ -167,13 +156,6 @@ class _Graph:
         self._side = -(-self._side // stride)
         pads = (before, before, after, after)
         return self._writer.node("Conv", value, *constants, strides=(stride, stride), pads=pads, group=groups)
-
-    def _mean_of_rows(self, value: str, first: int, end: int) -> str:
-        """Add the average of maps over rows, as (n, channels)."""
-        limits = (self._writer.constant(np.array([number], np.int64)) for number in (first, end, 2))
-        return self._writer.node(
-            "Flatten", self._writer.node("GlobalAveragePool", self._writer.node("Slice", value, *limits)), axis=1
-        )
 
     def _relu6(self, value: str) -> str:
         return self._writer.node("Clip", value, self._zero, self._six)

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from tagger.errors import LedgerError
+from tagger.errors import BundleError, LedgerError
 from tagger.escaping import for_terminal
+from tagger.models.registry import find_bundle
+from tagger.run.explain_networks import by_label, networks_of, networks_text
 from tagger.run.ledger_file import database_errors
 from tagger.run.ledger_values import storable, text_of
 from tagger.run.migrations import migrate
@@ -19,13 +21,33 @@ from tagger.run.migrations import migrate
 MAX_SUGGESTIONS = 5
 """Paths suggested where the ledger does not have the one given."""
 
+_UNSCORED: Mapping[str, Any] = {
+    "model": "",
+    "fingerprint": "",
+    "scored": None,
+    "embedded": None,
+    "truncated": False,
+    "probabilities": {},
+    "networks": None,
+    "networks_unknown": "",
+}
+"""Of a photo that no bundle has scored."""
 
-def explain(path: str, ledger: Path) -> dict[str, Any]:
+
+def explain(path: str, ledger: Path, model: str | None = None) -> dict[str, Any]:
     """Return all that the ledger file `ledger` has about the photo `path`, as JSON values.
 
-    `path` is that of the output or one that leads to the file. Raises `LedgerError` where the ledger does not have the photo or
-    cannot be read.
+    Args:
+        path: that of the output or one that leads to the file.
+        ledger: of the runs.
+        model: name or folder of the bundle that scored the photo; None where that is one with a name. Of a bundle with a
+            backbone it is needed to tell what each network makes of the photo.
+
+    Raises:
+        LedgerError: the ledger does not have the photo or cannot be read.
+        BundleError: there is no bundle `model`.
     """
+    folder = None if model is None else find_bundle(model)
     if not ledger.is_file():
         raise LedgerError(f"There is no ledger {ledger}; give --ledger the file that `fmtag run` keeps beside its output.")
     with database_errors(str(ledger)), closing(sqlite3.connect(ledger, isolation_level=None)) as sql:
@@ -41,7 +63,7 @@ def explain(path: str, ledger: Path) -> dict[str, Any]:
         }
         return {
             **file,
-            **_probabilities(sql, item),
+            **_probabilities(sql, item, folder),
             **_published_row(item),
             "copies": _copies(sql, item),
             **_history(sql, item["id"]),
@@ -63,6 +85,10 @@ def as_text(known: Mapping[str, Any]) -> str:
         source = f" from the embedding of {_run_name(known['embedded'])}" if known["embedded"] else ""
         lines.append(f"  scored by {known['model']} ({known['fingerprint']}) in {_run_name(known['scored'])}{source}")
         lines += [f"    {value:.4f}  {label}" for label, value in known["probabilities"].items()]
+        if known["networks"]:
+            lines += [f"  {line}" for line in networks_text(known["networks"])]
+        elif known["networks_unknown"]:
+            lines.append(f"  each network: not known. {known['networks_unknown']}")
     lines.append(f"  last read in {_run_name(known['looked_at'])}")
     lines += [f"  same bytes: {path}" for path in known["copies"]]
     lines.append(f"  in the output of {len(known['nights'])} runs:")
@@ -108,31 +134,40 @@ def _keys(sql: sqlite3.Connection, path: str) -> list[str]:
     return keys
 
 
-def _probabilities(sql: sqlite3.Connection, item: sqlite3.Row) -> dict[str, Any]:
+def _probabilities(sql: sqlite3.Connection, item: sqlite3.Row, folder: Path | None) -> Mapping[str, Any]:
     scored = sql.execute(
-        "SELECT contents.run, truncated, probabilities, labels, name, fingerprint, embedded.run AS embedded FROM contents"
-        " JOIN models ON models.id = contents.model"
-        " LEFT JOIN embeddings embedded ON content = contents.id AND embedded.run < contents.run"
+        "SELECT contents.run, truncated, probabilities, labels, name, fingerprint, embedding, embedded.run AS read"
+        " FROM contents JOIN models ON models.id = contents.model"
+        " LEFT JOIN embeddings embedded ON content = contents.id AND probabilities IS NOT NULL AND models.eyes != ''"
         " AND embedded.model IN (SELECT id FROM models same WHERE same.eyes = models.eyes)"
         " WHERE contents.id = ?",
         (item["content"],),
     ).fetchone()
     if scored is None:
-        return {"model": "", "fingerprint": "", "scored": None, "embedded": None, "truncated": False, "probabilities": {}}
+        return _UNSCORED
     probabilities = {}
     if scored["probabilities"] is not None:
-        values = [round(float(value), 4) for value in np.frombuffer(scored["probabilities"], "<f4")]
-        pairs = zip(json.loads(scored["labels"]), values, strict=True)
-        probabilities = dict(sorted(pairs, key=lambda pair: -pair[1]))
-        probabilities["none of these"] = round(max(0.0, 1 - sum(values)), 4)
+        values = np.frombuffer(scored["probabilities"], "<f4").tolist()
+        probabilities = by_label(json.loads(scored["labels"]), [*values, max(0.0, 1 - sum(values))])
     return {
         "model": scored["name"],
         "fingerprint": scored["fingerprint"],
         "scored": _run(sql, scored["run"]),
-        "embedded": _run(sql, scored["embedded"]),
+        "embedded": None if scored["read"] == scored["run"] else _run(sql, scored["read"]),
         "truncated": bool(scored["truncated"]),
         "probabilities": probabilities,
+        **_networks(scored["embedding"], scored["fingerprint"], folder),
     }
+
+
+def _networks(embedding: bytes | None, fingerprint: str, folder: Path | None) -> dict[str, Any]:
+    """Return what each network makes of a photo with an embedding, or a sentence why that is not known."""
+    if embedding is None:
+        return {"networks": None, "networks_unknown": ""}
+    try:
+        return {"networks": networks_of(embedding, fingerprint, folder), "networks_unknown": ""}
+    except BundleError as error:
+        return {"networks": None, "networks_unknown": str(error)}
 
 
 def _published_row(item: sqlite3.Row) -> dict[str, Any]:

@@ -6,7 +6,7 @@ bags and other objects) for what the photos lack. No photo that is kept for repo
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -155,7 +155,9 @@ def _products_of(photos: Sequence[ClothingPhoto]) -> Iterator[ProductImage | Non
 def _product_of(photo: ClothingPhoto) -> ProductImage | None:
     decoded = decode(photo.file)
     product = None if isinstance(decoded, Failed) else extract_product(decoded)
-    return product if product is not None and product.found and not product.native else None
+    if product is None or not product.found or product.native:
+        return None
+    return replace(product, regions=())  # of a person, the one part that both networks are to look at
 
 
 def _painted_pictures(images: Pixels, labels: Classes, seed: int, share: float) -> Iterator[_Picture]:

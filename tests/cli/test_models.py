@@ -28,6 +28,18 @@ def test_models(cli: RunCli, small_bundle: Path) -> None:
     assert rows[-1][0] == "all"
 
 
+def test_a_bundle_with_a_backbone_is_listed_and_shown(
+    cli: RunCli, fused_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`models` lists it as any other; `models show` names the file of its backbone too."""
+    monkeypatch.setenv("FMTAG_MODELS", str(tmp_path))
+    shutil.copytree(fused_bundle, tmp_path / "both")
+    assert any(line.startswith("fused@") for line in cli("models").out.splitlines())
+    card, _ = json.JSONDecoder().raw_decode(cli("models", "show", "both").out)
+    assert list(card["files"]) == ["weights", "backbone"]
+    assert (tmp_path / "both" / card["files"]["backbone"]["file"]).is_file()
+
+
 def test_the_default_is_set_and_marked(
     cli: RunCli, small_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

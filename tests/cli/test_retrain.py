@@ -68,7 +68,7 @@ def test_labelled_photos_start_the_same_training_as_finetune(started: list[Train
     alias = settings_of(started, "--data", str(tmp_path / "photos"), *options)
     assert run_cli("finetune", tmp_path / "photos", *options).code == 130
     assert started.pop() == alias
-    assert (alias.start, alias.floor, alias.recipe.class_weighted, alias.recipe.ensemble) == ("catalog", 0.0, False, 2)
+    assert (alias.start, alias.floor, alias.recipe.class_weighted, alias.recipe.ensemble) == ("catalog-small", 0.0, False, 2)
 
 
 @pytest.mark.parametrize(

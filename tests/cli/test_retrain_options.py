@@ -37,7 +37,10 @@ def test_the_alias_drops_nothing() -> None:
     values |= {"data": Path("photos"), "network": None, "pretrained": None, "teachers": ("<t>",), "epochs": 3, "seed": 4}
     values |= {"lr": 0.1, "batch_size": 8, "augment": ("flip",), "ensemble": 2, "class_weights": True, "patience": 5}
     own = resolve_finetune(FinetuneOptions(**values))
-    assert resolve(RetrainOptions(**values, mix="fashion-mnist", recipe="modern", photos=None, calibrated_by=None)) == own
+    assert (
+        resolve(RetrainOptions(**values, mix="fashion-mnist", recipe="modern", photos=None, calibrated_by=None, backbone=None))
+        == own
+    )
     assert (own.floor, own.tolerance, own.force, own.resume) == ("<floor>", "<tolerance>", "<force>", "<resume>")
     assert (own.image_column, own.label_column, own.workers, own.device) == (
         "<image_column>",

@@ -150,6 +150,13 @@ def test_int8_is_for_onnx_only(small_bundle: Path, tmp_path: Path) -> None:
         export(ExportSettings(str(small_bundle), "torch-export", tmp_path / "network.pt2", int8=True))
 
 
+def test_a_bundle_with_a_backbone_is_refused(fused_bundle: Path, tmp_path: Path) -> None:
+    """A file of the small network alone would give other tags than the bundle."""
+    with pytest.raises(ExportError, match=r"^fused@\S+ has a backbone beside its network, .*catalog-small\.$"):
+        export(ExportSettings(str(fused_bundle), "onnx", tmp_path / "new.onnx"))
+    assert not (tmp_path / "new.onnx").exists()
+
+
 def test_a_bundle_with_an_adapter_is_refused(small_bundle: Path, tmp_path: Path) -> None:
     """An adapter cannot be exported; the sentence names the bundle that was adapted."""
     loaded = bundle.load(small_bundle)

@@ -11,8 +11,7 @@ from torch.nn import functional
 
 from tagger.models.efficientnet_graph import (
     FEATURES,
-    MIDDLE_BLOCK,
-    MIDDLE_ROWS,
+    IMAGENET_CLASSES,
     NORM_EPSILON,
     PIXEL_MEAN,
     PIXEL_SCALE,
@@ -21,7 +20,6 @@ from tagger.models.efficientnet_graph import (
     efficientnet_graph,
     same_padding,
 )
-from tagger.models.imagenet import IMAGENET_CLASSES
 from tagger.models.onnx_file import check_onnx
 from tagger.onnx_session import open_session
 
@@ -50,10 +48,8 @@ def expected_outputs(pixels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
         inner = functional.relu6(layer(inner, f"blocks.{number}.depthwise", block.stride))
         projected = layer(inner, f"blocks.{number}.project")
         x = x + projected if block.stride == 1 and block.inputs == block.outputs else projected
-        if number == MIDDLE_BLOCK:
-            middle = [x[:, :, first:end].mean((2, 3)) for first, end in MIDDLE_ROWS]
-    last = functional.relu6(layer(x, "last")).mean((2, 3))
-    return torch.cat([last, *middle], 1), functional.linear(last, weights["classifier.weight"], weights["classifier.bias"])
+    features = functional.relu6(layer(x, "last")).mean((2, 3))
+    return features, functional.linear(features, weights["classifier.weight"], weights["classifier.bias"])
 
 
 def test_the_graph_computes_the_network() -> None:
@@ -71,19 +67,6 @@ def test_the_graph_computes_the_network() -> None:
         assert differences.mean() < 0.02
         assert differences.max() < 0.15
     assert np.array_equal(features[1:2], session.run(["features"], {"pixels": pixels[1:2]})[0])
-
-
-def test_features_are_of_the_whole_and_of_three_heights() -> None:
-    """The rows of the middle maps cover their height once, and the product's upper part has features of its own."""
-    assert [0, *(end for _, end in MIDDLE_ROWS)] == [*(first for first, _ in MIDDLE_ROWS), SIDE // 16]
-    upper, whole = np.full((2, 1, SIDE, SIDE, 3), 40, np.uint8)
-    upper[:, : SIDE // 4] = 250
-    session = open_session(efficientnet_graph(random_weights()))
-    first, second = (
-        session.run(["features"], {"pixels": picture})[0][0, -3 * 112 :].reshape(3, 112) for picture in (upper, whole)
-    )
-    changes = np.abs(first - second).mean(1)
-    assert changes[0] > 2 * changes[2]
 
 
 def test_the_file_is_small_and_always_the_same() -> None:

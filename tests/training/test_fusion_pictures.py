@@ -1,10 +1,11 @@
 """What a fusion learns from is of other senders than what it is calibrated and reported on, and the same every time."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fusion_helpers import FEATURES, tiny_backbone
+from fusion_helpers import FEATURES, person_image, tiny_backbone
 from home_photos import CALIBRATING, KINDS, LEARNING, PAINTED, fashion_images, little_data, write_home
 
 from tagger.data.labels import NONE
@@ -87,6 +88,24 @@ def test_pictures_are_seeded(home: Path, predictor: Predictor, backbone: OnnxBac
     assert not np.array_equal(first.features[first.painted], other.features[other.painted])
     plain = ~first.painted & ~first.staged
     assert np.array_equal(first.features[plain], other.features[plain])
+
+
+def test_both_networks_look_at_the_same_part_of_a_person(
+    home: Path, predictor: Predictor, backbone: OnnxBackbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The most probable one by the framing, whatever the small network would choose."""
+    people = [person_image(seed) for seed in range(3 * CALIBRATING)]
+    waiting = iter(people)
+    monkeypatch.setattr(fusion_pictures, "extract_product", lambda photo: next(waiting))
+    monkeypatch.setattr(fusion_pictures, "available_processors", lambda: 1)
+    pictures = collected(home, predictor, backbone, calibration=True)
+    photos = ~pictures.painted
+    alone = [replace(person, regions=()) for person in people]
+    assert np.array_equal(pictures.small[photos], predictor.extract(alone).probabilities)
+    assert np.array_equal(
+        pictures.features[photos], backbone([person.colour for person in people if person.colour is not None])[0]
+    )
+    assert not np.array_equal(pictures.small[photos], predictor.extract(people).probabilities)
 
 
 def test_progress_counts_pictures(home: Path, predictor: Predictor, backbone: OnnxBackbone) -> None:
