@@ -10,7 +10,10 @@ BENCHMARKS = ROOT / "benchmarks"
 
 README = BENCHMARKS / "README.md"
 
-SHARED = ("__init__", "reporting", "plain_torchvision")
+BACKBONE = tuple(f"backbone_{name}" for name in ("cache", "finetuning", "floats", "networks", "photos"))
+"""Parts of `benchmarks.accuracy.backbone`."""
+
+SHARED = ("__init__", "reporting", "plain_torchvision", *BACKBONE)
 """Modules that are no benchmark by themselves."""
 
 
