@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-import cv2
 import numpy as np
 
 from benchmarks.accuracy.backbone_cache import PictureSet, photo_set
@@ -73,18 +72,14 @@ def small_parts(photo: Photo) -> Sequence[ProductImage]:
 
 
 def box_of_photo(pixels: Pixels, mask: Pixels, excluded: Pixels | None = None) -> Pixels:
-    """Crop the product's box as `colour.colour_crop` does, but with everything that the photo shows around it."""
-    everything = np.zeros_like(mask)
-    x, y, width, height = cv2.boundingRect(mask)
-    everything[y : y + height, x : x + width] = 255
-    with patch.object(colour, "EDGE", 1.0):
-        return colour.colour_crop(pixels, everything)
+    """Crop the product's box as `colour.colour_crop` does; within `uncut`, with everything that the photo shows around it."""
+    return colour.colour_crop(pixels, mask)
 
 
 @contextmanager
 def uncut() -> Iterator[None]:
-    """Show the backbone the plain box of the photo."""
-    with patch.object(product, "colour_crop", box_of_photo):
+    """Show the backbone the plain box of the photo: a rim around the mask that is as wide as the box keeps all of it."""
+    with patch.object(product, "colour_crop", box_of_photo), patch.object(colour, "EDGE", 2.0):
         yield
 
 
