@@ -76,6 +76,10 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 Fmtag = Callable[..., subprocess.CompletedProcess[str]]
 
 
+Call = Callable[..., str]
+"""Python called with some arguments, here where torch cannot be imported; returns what it printed."""
+
+
 class Result(NamedTuple):
     """How a command ended that was run in this process: its exit code, standard output and standard error."""
 

@@ -2,11 +2,11 @@
 
     python -m benchmarks.speed.retag [--photos 100000] [--runs 3] [--model catalog]
 
-The files are small and never opened: this script fills the ledger as a run that read them would, with random embeddings. Two
-copies of the bundle that differ in their temperature alone tag them in turn. Prints seconds and memory of the whole process,
-medians of the runs, the seconds beyond start-up also as processor time, which a busy machine changes less, and bytes of the
-ledger per photo after its first run, those without embeddings and those of embeddings. Each run reports that it re-tagged every
-photo and read none. For a bundle without a backbone, a linear head of random weights on 300 bytes takes the place of its own.
+The files are small and never opened: this script fills the ledger as a run that read them would, with embeddings of random
+evidence. Two copies of the bundle with other heads, so that nearly every row changes, tag them in turn. Prints seconds and
+memory of the whole process, medians of the runs, the seconds beyond start-up also as processor time, which a busy machine
+changes less, and bytes of the ledger per photo after its first run, those without embeddings and those of embeddings. Each run
+reports that it re-tagged every photo and read none. The bundle must have a backbone; it may be adapted to a shop.
 """
 
 import hashlib
@@ -20,9 +20,9 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import click
@@ -30,71 +30,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.speed.nightly import LONG_AGO, make_files
-from tagger.models import card
+from tagger.inference.fused import PLAIN
+from tagger.models import bundle, card
 from tagger.models.card import StoredCard
+from tagger.models.fusion import Fusion
+from tagger.models.imagenet import IMAGENET_CLASSES
 from tagger.photos.product import VERSION
 from tagger.run import ledger
 from tagger.settings import DEFAULT_MODEL
 
-LENGTH = 300
-"""Bytes of an embedding of a bundle without a backbone."""
-
-STUBBED_COMMAND = "import sys; from benchmarks.speed.retag import stub; stub(); from tagger.cli.main import main; main()"
+DIFFERENT = 4_096
+"""Different embeddings in the ledger, which its photos have in turn."""
 
 
-class StubTagger:
-    """Takes the place of `Tagger` for a bundle without a backbone."""
-
-    embedding_size = LENGTH
-
-    def __init__(self, model: Path, **_: Any) -> None:
-        stored = card.read(model)
-        self.bundle = SimpleNamespace(fingerprint=stored.fingerprint)
-        rng = np.random.default_rng(round(stored.card.temperature * 1000))
-        self._head = rng.normal(0, 1 / LENGTH**0.5, (LENGTH, len(stored.card.labels) + 1)).astype(np.float32)
-
-    def probabilities_of(self, embeddings: Sequence[bytes]) -> NDArray[np.float32]:
-        """Return probabilities, float32 (n, labels), computed in padded blocks of 64 rows as a real head does."""
-        values = np.zeros((-(-len(embeddings) // 64) * 64, LENGTH), np.float32)
-        values[: len(embeddings)] = np.frombuffer(b"".join(embeddings), np.uint8).reshape(-1, LENGTH)
-        logits = np.concatenate([block @ self._head for block in values.reshape(-1, 64, LENGTH)]) / 32
-        powers = np.exp(logits - logits.max(1, keepdims=True))
-        return (powers / powers.sum(1, keepdims=True))[: len(embeddings), :-1]
+def rolled(outputs: NDArray[Any], places: int) -> NDArray[Any]:
+    """Return outputs (..., labels + 1) in which each label has those of another one; none of the labels keeps its own."""
+    return np.concatenate([np.roll(outputs[..., :-1], places, -1), outputs[..., -1:]], -1)
 
 
-def stub() -> None:
-    """Let every bundle of this process have a backbone, and runs use `StubTagger`, without importing torch."""
-    module = ModuleType("tagger.inference.tagger")
-    vars(module)["Tagger"] = StubTagger
-    sys.modules[module.__name__] = module
-    StoredCard.eyes = "stub"  # type: ignore[assignment, method-assign]
+def two_heads(model: str, folder: Path) -> tuple[list[StoredCard], Fusion]:
+    """Write two copies of a bundle whose heads, and those of its adapter, give each label what another one should have.
 
-
-def two_heads(model: str, folder: Path) -> list[Path]:
-    """Write two copies of a bundle whose cards have other temperatures."""
-    stored = card.read(model)
-    bundles = []
+    Return their cards and the fusion of one.
+    """
+    start = bundle.load(model)
+    if start.fusion is None:
+        raise click.BadParameter(f"the bundle {start.model} has no backbone, and so no embeddings")
     for number in (1, 2):
-        bundle = folder / f"head{number}"
-        bundle.mkdir()
-        for file in stored.folder.iterdir():
-            if file.is_file():
-                (bundle / file.name).write_bytes(file.read_bytes())
-        values = json.loads((bundle / "card.json").read_text())
-        values["temperature"] *= 1 + 0.01 * number
-        (bundle / "card.json").write_text(json.dumps(values))
-        bundles.append(bundle)
-    return bundles
+        fusion, adapter = start.fusion, start.adapter
+        # The head alone decides: the small network and ImageNet's classes would keep the tags as they are.
+        alone = np.array([0, 0, 1], np.float32)
+        fusion = replace(fusion, weight=rolled(fusion.weight, number), bias=rolled(fusion.bias, number), exponents=alone)
+        if adapter is not None:
+            names = ("weight", "bias", "translation", "memory_probabilities")
+            adapter = replace(adapter, **{name: rolled(getattr(adapter, name), number) for name in names})
+        bundle.save(folder / f"head{number}", start.card, start.weights, adapter, start.backbone, fusion)
+    return [card.read(folder / f"head{number}") for number in (1, 2)], start.fusion
 
 
-def fill(place: Path, paths: Sequence[str], stored: StoredCard, length: int) -> None:
-    """Write a ledger in which each path has been scored by an earlier head, with a random embedding of `length` bytes."""
+def random_embeddings(fusion: Fusion, count: int) -> list[bytes]:
+    """Return embeddings of random probabilities of the small network, features and logits of ImageNet's classes."""
+    rng = np.random.default_rng(0)
+    small = rng.dirichlet(np.full(fusion.outputs, 0.2), count).astype(np.float32)
+    features = fusion.centre + fusion.spread * rng.standard_normal((count, len(fusion.centre)), np.float32)
+    logits = 2 * rng.standard_normal((count, IMAGENET_CLASSES), np.float32)
+    return [row.tobytes() for row in fusion.embed(small, features, logits, np.full(count, PLAIN, np.uint8))]
+
+
+def fill(place: Path, paths: Sequence[str], stored: StoredCard, embeddings: Sequence[bytes]) -> None:
+    """Write a ledger in which each path has been scored by an earlier head, with one of the embeddings."""
     labels = stored.card.labels
     key = ledger.RunKey("there", "tags.csv", "0", "earlier", "earlier", labels, 0.5, eyes=f"{stored.eyes}+g{VERSION}")
     with ledger.open_ledger(place) as memory:
         run = memory.begin(key)
-    rng = np.random.default_rng(0)
-    probabilities = rng.dirichlet(np.full(len(labels), 0.2), len(paths)).astype("<f4")
+    probabilities = np.random.default_rng(0).dirichlet(np.full(len(labels), 0.2), len(paths)).astype("<f4")
 
     def contents() -> Iterator[tuple[object, ...]]:
         for number, row in enumerate(probabilities):
@@ -106,19 +95,19 @@ def fill(place: Path, paths: Sequence[str], stored: StoredCard, length: int) -> 
 
     with closing(sqlite3.connect(place)) as sql, sql:
         sql.executemany("INSERT INTO contents VALUES (?, ?, ?, ?, ?, ?)", contents())
-        sql.executemany("INSERT INTO embeddings VALUES (?, 1, 1, ?)", ((at + 1, rng.bytes(length)) for at in range(len(paths))))
+        stored_embeddings = ((at + 1, embeddings[at % len(embeddings)]) for at in range(len(paths)))
+        sql.executemany("INSERT INTO embeddings VALUES (?, 1, 1, ?)", stored_embeddings)
         sql.executemany(
             "INSERT INTO items (id, key, size, mtime_ns, content, tries, run) VALUES (?, ?, ?, ?, ?, ?, ?)", items()
         )
 
 
-def night(source: Path, place: Path, model: Path, stubbed: bool) -> tuple[float, float, dict[str, Any]]:
+def night(source: Path, place: Path, model: Path) -> tuple[float, float, dict[str, Any]]:
     """Return seconds, megabytes and the report of one run in a process of its own, with its `processor` seconds."""
-    start = ["-c", STUBBED_COMMAND] if stubbed else ["-m", "tagger"]
     report = place.with_suffix(".json")
-    options = ["--out", place.with_suffix(".csv"), "--ledger", place, "--model", model, "--report", report, "--quiet"]
+    options = ["--out", place.with_suffix(".csv"), "--ledger", place, "--model", model, "--report", report]
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *start, "run", source, *options])
+    process = subprocess.Popen([sys.executable, "-m", "tagger", "run", source, *options, "--device", "cpu", "--quiet"])
     _, status, used = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
     if os.waitstatus_to_exitcode(status) != 0:
@@ -149,28 +138,22 @@ def main(photos: tuple[int, ...], runs: int, model: str) -> None:
     """Print the table."""
     print("| photos | start-up, s | whole run, s | beyond, s | beyond, CPU s | rows changed | memory, MB | bytes a photo |")
     print("|---|---|---|---|---|---|---|---|")
-    stubbed, length = not card.read(model).eyes, LENGTH
-    if stubbed:
-        StoredCard.eyes = "stub"  # type: ignore[assignment, method-assign]
-    else:
-        from tagger.inference.tagger import Tagger
-
-        length = Tagger(model, device="cpu").embedding_size
     for count in photos:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            heads = two_heads(model, folder)
+            heads, fusion = two_heads(model, folder)
+            embeddings = random_embeddings(fusion, DIFFERENT)
             catalogs = {folder / "one.ledger": folder / "one", folder / "tags.ledger": folder / "photos"}
             for (place, source), size in zip(catalogs.items(), (1, count), strict=True):
-                fill(place, make_files(source, size), card.read(heads[0]), length)
-                night(source, place, heads[0], stubbed)
+                fill(place, make_files(source, size), heads[0], embeddings)
+                night(source, place, heads[0].folder)
             without, with_embeddings = bytes_per_photo(folder / "tags.ledger", count)
             seconds: dict[Path, list[float]] = {place: [] for place in catalogs}
             processor: dict[Path, list[float]] = {place: [] for place in catalogs}
             memory, changed = [], []
             for number in range(runs):
                 for place, source in catalogs.items():
-                    taken, megabytes, report = night(source, place, heads[1 - number % 2], stubbed)
+                    taken, megabytes, report = night(source, place, heads[1 - number % 2].folder)
                     seconds[place].append(taken)
                     processor[place].append(report["processor"])
                     counts = report["counts"]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tagger.arrays import Classes, Float32s, Pixels
 from tagger.errors import BundleError
 from tagger.inference.device import ComputeDevice, inference_device
-from tagger.inference.fused import fused_probabilities, kinds_of
+from tagger.inference.fused import choice_probabilities, fused_probabilities, kinds_of
 from tagger.inference.onnx_backbone import OnnxBackbone
 from tagger.inference.onnx_network import OnnxNetwork
 from tagger.inference.regions import choose_region, impossible_labels
@@ -80,7 +80,9 @@ class Predictor:
         features = self._features_of(candidates)
         if len(candidates) == len(images):
             return features
-        return features.take(self._chosen(images, features.probabilities))
+        if self._fusion is None or features.embeddings is None:
+            return features.take(self._chosen(images, features.probabilities))
+        return features.take(self._chosen(images, choice_probabilities(self._fusion, features.embeddings)))
 
     def images_per_second(self, batches: Sequence[int], seconds: float = 0.5) -> dict[int, float]:
         """Return the small network's throughput in images per second for each batch size, the median over forward passes.

@@ -94,13 +94,21 @@ def load_published(state: Mapping[str, Tensor]) -> EfficientNetLite0:
         ValueError: tensors are missing, unknown or of another shape, as in Lite1 or another network.
     """
     network = EfficientNetLite0()
-    renamed = {_name_here(name): tensor.float() for name, tensor in state.items()}
-    try:
-        network.load_state_dict(renamed)
-    except RuntimeError as error:
-        raise ValueError(f"the weights are not those of EfficientNet-Lite0: {str(error).splitlines()[-1].strip()}") from error
+    renamed = {_name_here(name): tensor for name, tensor in state.items()}
+    expected = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    found = {name: tensor.shape for name, tensor in renamed.items()}
+    different = [name for name in expected | found if expected.get(name) != found.get(name) and not name.endswith(_COUNTER)]
+    if different:
+        raise ValueError(
+            f"the weights are not those of EfficientNet-Lite0: {len(different)} are missing, unknown or of another shape, such "
+            f"as {different[0]}"
+        )
+    network.load_state_dict({name: tensor.float() for name, tensor in renamed.items()})
     return network.eval()
 
+
+_COUNTER = ".num_batches_tracked"
+"""End of the names of counters of a training, which some files lack."""
 
 _LAYER_NAMES = {
     "_conv_stem": "stem.conv",
@@ -123,9 +131,10 @@ _BLOCK_LAYER_NAMES = {
 def _name_here(published: str) -> str:
     """Return this network's name of a published tensor."""
     layer, _, parameter = published.rpartition(".")
-    if not layer.startswith("_blocks."):
+    parts = layer.split(".")
+    if parts[0] != "_blocks" or len(parts) != 3:
         return f"{_LAYER_NAMES.get(layer, layer)}.{parameter}"
-    _, block, name = layer.split(".")
+    _, block, name = parts
     return f"blocks.{block}.{_BLOCK_LAYER_NAMES.get(name, name)}.{parameter}"
 
 

@@ -142,7 +142,7 @@ class Ledger:
 
         Those in which a bundle of the same eyes found no product count for this bundle at once, as it would find none either.
         """
-        if not self._key.eyes or self._query(queries.HAS_SAME_EYES).fetchone() is None:
+        if not self._key.eyes or self._query(queries.HAS_OTHERS).fetchone() is None:
             return 0, 0
         with self._transaction() as sql:
             found = sql.execute(queries.FIND_OUTDATED, self._parameters).rowcount

@@ -56,7 +56,8 @@ FIND_UNSCORED = """
 
 _OF_SAME_EYES = "IN (SELECT id FROM models WHERE eyes = :eyes)"
 
-HAS_SAME_EYES = "SELECT 1 FROM models WHERE eyes = :eyes AND id != :model"
+HAS_OTHERS = "SELECT 1 FROM models WHERE id != :model"
+"""Also a bundle without a backbone: after it, this bundle's own embeddings may be there from a run before."""
 
 _OUTDATED = "model != :model AND truncated <= :allow_truncated"
 

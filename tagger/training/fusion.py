@@ -4,6 +4,7 @@ import hashlib
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -61,6 +62,9 @@ decisions may use, and on the calibration photos."""
 NONE_WEIGHT = (0.5, 0.5, 0.3)
 """Weights of their log-odds of none of the labels."""
 
+PICTURES_PER_NOTE = 5_120
+"""Pictures between two notes on the progress; they come in hundreds."""
+
 CALIBRATION_IS_EASIER = 0.75
 """Errors allowed on the calibration pictures for each error allowed on photos, which are harder."""
 
@@ -103,7 +107,7 @@ def train_fusion(settings: FusionSettings, notify: Callable[[str], None] = lambd
             runner,
             settings.seed,
             calibration,
-            lambda done: None,
+            partial(_notify_of_progress, notify),
         )
         for part, calibration in ((images, False), (held_out, True))
     )
@@ -122,6 +126,12 @@ def train_fusion(settings: FusionSettings, notify: Callable[[str], None] = lambd
         versions={"fmtag": version("fmtag"), "numpy": np.__version__, "python": platform.python_version()},
     )
     return bundle.save(settings.out, card, start.weights, backbone=backbone, fusion=fusion)
+
+
+def _notify_of_progress(notify: Callable[[str], None], done: int) -> None:
+    """Say now and then how many pictures are done, as all of them take minutes."""
+    if done % PICTURES_PER_NOTE == 0:
+        notify(f"{done:,} pictures")
 
 
 def _check_start(start: bundle.Bundle) -> None:

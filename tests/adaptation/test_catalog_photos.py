@@ -85,7 +85,7 @@ def test_product_images_are_kept_for_fine_tuning_alone(folder: Path, photo_bundl
     """Only with `deep` the product images stay in memory, as uint8 (n, 1, 28, 28)."""
     predictor = Predictor(bundle.load(str(photo_bundle)), "cpu")
     settings = AdaptSettings(str(folder), "mine")
-    assert read_catalog(settings, None, predictor, lambda *_: None)[0].products == ()
+    assert not read_catalog(settings, None, predictor, lambda *_: None)[0].products
     pixels = read_catalog(replace(settings, deep=True), None, predictor, lambda *_: None)[0].pixels
     assert (pixels.shape, pixels.dtype) == ((12, 1, 28, 28), np.uint8)
     assert len(np.unique(pixels.reshape(12, -1), axis=0)) == 12

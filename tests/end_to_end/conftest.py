@@ -1,9 +1,12 @@
 """Fixtures of the end-to-end tests: the small catalog of the runs' tests, and a larger one."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from helpers import write_photos
+from helpers import ROOT, Call, write_photos
 from run_helpers import age, write_shop
 
 
@@ -19,6 +22,26 @@ def large_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_photos(tmp_path_factory.mktemp("large") / "shop", 400, (60, 80))
     age(*folder.iterdir())
     return folder
+
+
+@pytest.fixture
+def without_torch(tmp_path: Path) -> Call:
+    """Run Python where importing torch or torchvision raises an error, and return what it printed."""
+    for package in ("torch", "torchvision"):
+        (tmp_path / "stubs" / package).mkdir(parents=True)
+        # Not an ImportError, which a package that only offers support for torch would take as its absence.
+        (tmp_path / "stubs" / package / "__init__.py").write_text(f"raise RuntimeError('{package} was imported')")
+    path = os.pathsep.join(filter(None, (str(tmp_path / "stubs"), str(ROOT), os.environ.get("PYTHONPATH"))))
+
+    def run(*arguments: str | Path, codes: tuple[int, ...] = (0,)) -> str:
+        done = subprocess.run(
+            [sys.executable, *map(str, arguments)], env=os.environ | {"PYTHONPATH": path}, capture_output=True, timeout=300
+        )
+        assert "was imported" not in done.stderr.decode()
+        assert done.returncode in codes, done.stderr.decode()
+        return done.stdout.decode()
+
+    return run
 
 
 @pytest.fixture(scope="module", autouse=True)

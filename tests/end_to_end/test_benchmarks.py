@@ -228,12 +228,14 @@ def test_runs_without_changes_are_timed(small_bundle: Path) -> None:
     assert re.search(r"\| 30 \| 50 \| \d+\.\d\d \| \d+\.\d\d \| -?\d+\.\d\d \| -?\d+ \| \d+ \|", done.stdout)
 
 
-def test_another_head_is_timed(small_bundle: Path) -> None:
+def test_another_head_is_timed(fused_bundle: Path, small_bundle: Path) -> None:
     """The command gives a row for each number of photos, all of which were re-tagged from embeddings and none read."""
-    command = [sys.executable, "-m", "benchmarks.speed.retag", "--photos", "30", "--runs", "1", "--model", small_bundle]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    command = [sys.executable, "-m", "benchmarks.speed.retag", "--photos", "30", "--runs", "1", "--model"]
+    done = subprocess.run([*command, fused_bundle], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert re.search(r"\| 30 (\| -?\d+\.\d\d ){4}\| \d+ \| \d+ \| \d+ \+ \d+ \|", done.stdout)
+    refused = subprocess.run([*command, small_bundle], capture_output=True, text=True, timeout=300)
+    assert "has no backbone" in refused.stderr
 
 
 # Accuracy ----------------------------------------------------------------------------------------------------------

@@ -203,8 +203,9 @@ def test_weights_of_another_network_are_refused(copy: Path, tmp_path: Path) -> N
 def test_saving_a_shipped_bundle_keeps_its_weights(name: str, tmp_path: Path) -> None:
     """A shipped bundle, loaded and saved, has the same weights byte for byte; saved once more, the same card too."""
     loaded = load(ROOT / "weights" / name)
-    first = save(tmp_path / "first", loaded.card, loaded.network(), loaded.adapter)
-    second = save(tmp_path / "second", first.card, first.network(), first.adapter)
+    parts = (loaded.adapter, loaded.backbone, loaded.fusion)
+    first = save(tmp_path / "first", loaded.card, loaded.network(), *parts)
+    second = save(tmp_path / "second", first.card, first.network(), first.adapter, first.backbone, first.fusion)
     contents = [
         weights_of(folder).read_bytes() for folder in (ROOT / "weights" / name, tmp_path / "first", tmp_path / "second")
     ]

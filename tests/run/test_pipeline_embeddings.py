@@ -116,12 +116,15 @@ def test_another_backbone_reads_every_photo(night: Night, tmp_path: Path, fresh_
 def test_embeddings_outlive_a_bundle_without_any(
     night: Night, small_bundle: Path, second: str, tmp_path: Path, fresh_rows: Rows, tags: Callable[[], bytes]
 ) -> None:
-    """A night with a bundle that has no backbone reads every photo, and the night after it none."""
+    """A night with a bundle that has no backbone reads every photo, and the night after it none, with the first bundle too."""
     plain = str(with_other_head(small_bundle, tmp_path / PLAIN))
     night()
     without = night(model=plain)
     assert (without.scored, without.retagged) == (8, 0)
     assert tags() == fresh_rows(model=plain)
+    assert night().retagged == 9
+    assert tags() == fresh_rows()
+    assert night(model=plain).scored == 8
     assert night(model=second).retagged == 9
     assert tags() == fresh_rows(model=second)
 
