@@ -110,8 +110,11 @@ class Photos:
         """Return the pictures of one way of cutting, from the cache or cut now."""
         return photo_set(self._cache / f"{self.name}-{name}", self._photos, extract)
 
-    def decided(self, pictures: PictureSet, probabilities: Floats) -> "Scores":
-        """Return the scores of the photos from probabilities (pictures, labels + 1), of the chosen part of each."""
+    def decided(self, pictures: PictureSet, probabilities: Floats, choice: Floats) -> "Scores":
+        """Return the scores of the photos from probabilities (pictures, labels + 1), of the chosen part of each.
+
+        `choice` (pictures, labels or more) are the probabilities that the part is chosen by.
+        """
         rows = pictures.rows
         owners = np.array([row["photo"] for row in rows])
         predicted, confidence = np.full(len(self.classes), -1), np.zeros(len(self.classes))
@@ -123,7 +126,7 @@ class Photos:
             best = 0
             if len(mine) > 1:
                 names = [rows[row]["region"] for row in mine]
-                best = choose_region(names, [rows[row]["prior"] for row in mine], probabilities[mine], GROUPS)
+                best = choose_region(names, [rows[row]["prior"] for row in mine], choice[mine], GROUPS)
             labels = probabilities[mine[best], :NONE]
             predicted[photo], confidence[photo], chosen[photo] = int(labels.argmax()), float(labels.max()), mine[best]
         return Scores(self, predicted, confidence, chosen)
