@@ -47,7 +47,7 @@ from tagger.arrays import Float32s
 from tagger.data.fashion_mnist import load_fashion_mnist
 from tagger.data.labels import GROUPS, NONE
 from tagger.data.splits import validation_split
-from tagger.inference.fused import fused_probabilities
+from tagger.inference.fused import choice_probabilities, fused_probabilities
 from tagger.inference.predictor import Predictor
 from tagger.models import bundle
 from tagger.models.efficientnet import averaged
@@ -59,15 +59,16 @@ SMALL = "catalog-small"
 """Bundle of the small network."""
 
 EXPONENTS = (
+    (0.5, 0.7, 0.2),
+    (0.5, 0.7, 0.35),
+    (0.5, 0.7, 0.5),
+    (0.5, 0.7, 0.7),
+    (0.5, 0.7, 1.0),
+    (0.3, 0.7, 0.7),
+    (0.7, 0.7, 0.7),
+    (0.5, 0.35, 0.7),
+    (0.5, 1.0, 0.7),
     (0.3, 0.5, 0.3),
-    (0.3, 0.5, 0.5),
-    (0.3, 0.5, 0.7),
-    (0.3, 0.5, 1.0),
-    (0.15, 0.5, 0.7),
-    (0.5, 0.5, 0.7),
-    (0.3, 0.25, 0.7),
-    (0.3, 0.75, 0.7),
-    (0.5, 0.5, 0.5),
     (1.0, 1.0, 1.0),
 )
 """Weights of the logarithms of the small network, ImageNet's classes and the head that are compared."""
@@ -150,15 +151,16 @@ class Inputs:
 Seen = Mapping[str, tuple[PictureSet, Evidence]]
 
 
-def probabilities(fusion: Fusion, pictures: PictureSet, evidence: Evidence) -> Float32s:
-    """Return a fusion's probabilities of pictures (n, labels + 1)."""
-    return fused_probabilities(fusion, fusion.embed(*evidence, kinds_of(pictures)), GROUPS)
+def predicted(fusion: Fusion, pictures: PictureSet, evidence: Evidence) -> tuple[Float32s, Float32s]:
+    """Return a fusion's probabilities of pictures (n, labels + 1), and those that parts of a person are chosen by."""
+    embeddings = fusion.embed(*evidence, kinds_of(pictures))
+    return fused_probabilities(fusion, embeddings, GROUPS), choice_probabilities(fusion, embeddings)
 
 
 def scores_of(inputs: Inputs, fusion: Fusion, seen: Seen) -> dict[str, Scores]:
     """Return the scores of each folder."""
     return {
-        name: inputs.photos[name].decided(pictures, probabilities(fusion, pictures, evidence))
+        name: inputs.photos[name].decided(pictures, *predicted(fusion, pictures, evidence))
         for name, (pictures, evidence) in seen.items()
     }
 
@@ -176,7 +178,10 @@ def row(title: str, inputs: Inputs, fusion: Fusion, seen: Seen) -> list[str]:
 def of_witnesses(inputs: Inputs) -> Iterator[list[str]]:
     """Yield rows for the small network, ImageNet's classes and the head, alone and together."""
     seen, fusion = inputs.seen(), inputs.fusion(inputs.lite0)
-    small = {name: inputs.photos[name].decided(pictures, evidence.small) for name, (pictures, evidence) in seen.items()}
+    small = {
+        name: inputs.photos[name].decided(pictures, evidence.small, evidence.small)
+        for name, (pictures, evidence) in seen.items()
+    }
     yield [f"small network as in `{SMALL}`", *cells(small)]
     names = ("small network", "ImageNet's classes", "head")
     for mask in ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 1, 1)):
@@ -249,7 +254,7 @@ def of_lessons(inputs: Inputs) -> Iterator[list[str]]:
     without: dict[str, AbstractContextManager[object]] = {
         "without staged ones": patch.object(training, "STAGED_WEIGHT", 0.0),
         "without painted ones": patch.object(training, "PAINTED_WEIGHT", 0.0),
-        "painted ones with the weight of photos": patch.object(training, "PAINTED_WEIGHT", 1.0),
+        "painted ones with a third of the weight": patch.object(training, "PAINTED_WEIGHT", training.PAINTED_WEIGHT / 3),
         "without photos, staged or not": patch.object(training, "_weights", _weights_of_painted),
         "photos alone": patch.multiple(training, STAGED_WEIGHT=0.0, PAINTED_WEIGHT=0.0),
     }
@@ -282,8 +287,9 @@ def of_asking(inputs: Inputs) -> Iterator[list[str]]:
         scores, asked = {}, {}
         for name, (pictures, evidence) in seen.items():
             unsure = evidence.small[:, :NONE].max(1) < limit
-            both = np.where(unsure[:, None], probabilities(fusion, pictures, evidence), evidence.small)
-            scores[name], asked[name] = inputs.photos[name].decided(pictures, both), float(unsure.mean())
+            fused, choice = predicted(fusion, pictures, evidence)
+            both = np.where(unsure[:, None], fused, evidence.small)
+            scores[name], asked[name] = inputs.photos[name].decided(pictures, both, choice), float(unsure.mean())
         title = "always (shipped)" if limit > 1 else f"below {limit}"
         shares = ", ".join(f"{asked[name]:.2f}" for name in seen)
         found = [f"{title}: {shares}", *cells(scores)]

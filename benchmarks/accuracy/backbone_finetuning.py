@@ -69,7 +69,7 @@ def fine_tuned(
     total = 0.0
     for step in range(begun, steps):
         rows, flipped = _drawn(weights, BATCH, step)
-        logits = head(_features(network, _batch(crops, rows, flipped)))
+        logits = head(network.features(_batch(crops, rows, flipped)))
         loss = functional.cross_entropy(logits, torch.from_numpy(classes[rows]))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -90,7 +90,7 @@ def _fit_head(head: nn.Linear, network: EfficientNetLite0, crops: Pixels, classe
     rows, flipped = _drawn(weights, HEAD_PICTURES, -1)
     with torch.no_grad():
         batches = [slice(start, start + BATCH) for start in range(0, len(rows), BATCH)]
-        features = torch.cat([_features(network, _batch(crops, rows[batch], flipped[batch])) for batch in batches]).numpy()
+        features = torch.cat([network.features(_batch(crops, rows[batch], flipped[batch])) for batch in batches]).numpy()
     centre, spread = features.mean(0), features.std(0) + 0.05 * features.std()
     offset = np.zeros((len(rows), head.out_features), np.float32)
     standard = ((features - centre) / spread).astype(np.float32)
@@ -99,11 +99,6 @@ def _fit_head(head: nn.Linear, network: EfficientNetLite0, crops: Pixels, classe
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(scaled.T))
         head.bias.copy_(torch.from_numpy(bias - centre @ scaled))
-
-
-def _features(network: EfficientNetLite0, batch: Tensor) -> Tensor:
-    """Return the average of the last feature maps alone, float (n, 1280)."""
-    return network.features(batch)[:, : network.classifier.in_features]
 
 
 def _drawn(weights: Floats, count: int, step: int) -> tuple[Classes, Classes]:

@@ -81,7 +81,7 @@ def lite0(backbone: Path, side: int = 224) -> Callable[[], bytes]:
     """Return what makes the graph of a file of EfficientNet-Lite0, for pictures of a side in pixels."""
 
     def graph() -> bytes:
-        with patch.multiple(efficientnet_graph, SIDE=side, MIDDLE_ROWS=_rows_at(side)):
+        with patch.object(efficientnet_graph, "SIDE", side):
             return read_backbone(backbone).graph()
 
     return graph
@@ -92,25 +92,10 @@ def larger(name: str, file: Path, side: int = 224) -> Callable[[], bytes]:
 
     def graph() -> bytes:
         stages = STAGES[name]
-        middle, channels = sum(stage.blocks for stage in stages[:5]) - 1, stages[4].channels
-        size = efficientnet_graph.LAST_CHANNELS + channels * len(efficientnet_graph.MIDDLE_ROWS)
-        layout: dict[str, Any] = {
-            "STAGES": stages,
-            "MIDDLE_BLOCK": middle,
-            "FEATURES": size,
-            "SIDE": side,
-            "MIDDLE_ROWS": _rows_at(side),
-        }
-        with patch.multiple(efficientnet_graph, **layout), patch.multiple(efficientnet, STAGES=stages, MIDDLE_BLOCK=middle):
+        with patch.multiple(efficientnet_graph, STAGES=stages, SIDE=side), patch.object(efficientnet, "STAGES", stages):
             return graph_of(published(file))
 
     return graph
-
-
-def _rows_at(side: int) -> tuple[tuple[int, int], ...]:
-    """Return the rows of the middle maps that are averaged, for pictures of a side in pixels."""
-    scale = side / efficientnet_graph.SIDE
-    return tuple((round(first * scale), round(end * scale)) for first, end in efficientnet_graph.MIDDLE_ROWS)
 
 
 def published(file: Path) -> EfficientNetLite0:

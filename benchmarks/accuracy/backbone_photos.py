@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-import cv2
 import numpy as np
 
 from benchmarks.accuracy.backbone_cache import PictureSet, photo_set
@@ -73,18 +72,14 @@ def small_parts(photo: Photo) -> Sequence[ProductImage]:
 
 
 def box_of_photo(pixels: Pixels, mask: Pixels, excluded: Pixels | None = None) -> Pixels:
-    """Crop the product's box as `colour.colour_crop` does, but with everything that the photo shows around it."""
-    everything = np.zeros_like(mask)
-    x, y, width, height = cv2.boundingRect(mask)
-    everything[y : y + height, x : x + width] = 255
-    with patch.object(colour, "EDGE", 1.0):
-        return colour.colour_crop(pixels, everything)
+    """Crop the product's box as `colour.colour_crop` does; within `uncut`, with everything that the photo shows around it."""
+    return colour.colour_crop(pixels, mask)
 
 
 @contextmanager
 def uncut() -> Iterator[None]:
-    """Show the backbone the plain box of the photo."""
-    with patch.object(product, "colour_crop", box_of_photo):
+    """Show the backbone the plain box of the photo: a rim around the mask that is as wide as the box keeps all of it."""
+    with patch.object(product, "colour_crop", box_of_photo), patch.object(colour, "EDGE", 2.0):
         yield
 
 
@@ -115,8 +110,11 @@ class Photos:
         """Return the pictures of one way of cutting, from the cache or cut now."""
         return photo_set(self._cache / f"{self.name}-{name}", self._photos, extract)
 
-    def decided(self, pictures: PictureSet, probabilities: Floats) -> "Scores":
-        """Return the scores of the photos from probabilities (pictures, labels + 1), of the chosen part of each."""
+    def decided(self, pictures: PictureSet, probabilities: Floats, choice: Floats) -> "Scores":
+        """Return the scores of the photos from probabilities (pictures, labels + 1), of the chosen part of each.
+
+        `choice` (pictures, labels or more) are the probabilities that the part is chosen by.
+        """
         rows = pictures.rows
         owners = np.array([row["photo"] for row in rows])
         predicted, confidence = np.full(len(self.classes), -1), np.zeros(len(self.classes))
@@ -128,7 +126,7 @@ class Photos:
             best = 0
             if len(mine) > 1:
                 names = [rows[row]["region"] for row in mine]
-                best = choose_region(names, [rows[row]["prior"] for row in mine], probabilities[mine], GROUPS)
+                best = choose_region(names, [rows[row]["prior"] for row in mine], choice[mine], GROUPS)
             labels = probabilities[mine[best], :NONE]
             predicted[photo], confidence[photo], chosen[photo] = int(labels.argmax()), float(labels.max()), mine[best]
         return Scores(self, predicted, confidence, chosen)
