@@ -100,7 +100,7 @@ def retrain(invocation: Invocation, /, **options: Any) -> None:
 
     The bundle is calibrated on held-out images and measured on the test set; metrics.json, history.csv and report/report.html
     are written beside it. A bundle in the folder is replaced only by one that is not worse. With labelled photos as --data,
-    the command is an alias of `fmtag finetune`. With --backbone only the fusion is learnt, in minutes.
+    the command is an alias of `fmtag finetune`. With --backbone only the fusion is fitted, in minutes.
     """
     from tagger.cli.retrain_options import RetrainOptions, resolve, resolve_fusion
     from tagger.cli.training_output import print_epoch, report_training

@@ -22,12 +22,14 @@ from tagger.inference.onnx_backbone import OnnxBackbone
 from tagger.inference.onnx_network import OnnxNetwork
 from tagger.inference.regions import choose_region, impossible_labels
 from tagger.inference.settings import BATCH_SIZE
-from tagger.models.adapter import NEIGHBOURS, embed_maps
+from tagger.inference.threads import in_threads, one_blas_thread
+from tagger.models.adapter import NEIGHBOURS, PREDICTED, embed_maps
 from tagger.models.bundle import Bundle
 from tagger.models.fusion import Embeddings
 from tagger.models.imagenet import IMAGENET_CLASSES
 from tagger.models.neighbours import Neighbours, nearest
 from tagger.models.network_graph import GRAPH_FAMILIES
+from tagger.photos.loader import available_processors
 from tagger.records import ProductImage
 from tagger.settings import Device
 
@@ -101,15 +103,17 @@ class Predictor:
 
     def _adapted(self, probabilities: Float32s, maps: Float32s) -> NDArray[np.float32]:
         """Return the probabilities of the labels, float32 (n, labels), by the adapter where there is one."""
-        predicted = [probabilities[:0, :-1] if self._adapter is None else np.zeros((0, len(self._card.labels)), np.float32)]
-        for start in range(0, len(probabilities), BATCH_SIZE):
-            block = slice(start, start + BATCH_SIZE)
-            if self._adapter is None:
-                predicted.append(probabilities[block, :-1])
-            else:
-                adapted = self._adapter.predict(probabilities[block], maps[block], self._card.adapter_temperature)
-                predicted.append(adapted[:, :-1])
-        return np.concatenate(predicted)
+        adapter, temperature = self._adapter, self._card.adapter_temperature
+        if adapter is None:
+            return np.ascontiguousarray(probabilities[:, :-1])
+
+        def predict(block: slice) -> Float32s:
+            return adapter.predict(probabilities[block], maps[block], temperature)[:, :-1]
+
+        blocks = [slice(start, start + PREDICTED) for start in range(0, len(probabilities), PREDICTED)]
+        with one_blas_thread():
+            parts = in_threads(predict, blocks, available_processors())
+        return np.concatenate([np.zeros((0, len(self._card.labels)), np.float32), *parts])
 
     def _features_of(self, images: Sequence[ProductImage]) -> "Features":
         """Return the features of n images, each a single part of a photo."""

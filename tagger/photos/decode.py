@@ -25,8 +25,8 @@ from tagger.records import Content, Failed, Photo
 SIDE = 400
 """Longer side of a decoded photo at least, in pixels, where the file has as many; it is less than twice this.
 
-Twice the side of the picture that a backbone sees, as products rarely fill their photo. Photos are only ever shrunk by whole
-numbers here, and resampled once more to what each network needs: twice would blur them."""
+Twice the side of the picture that a backbone sees, as products rarely fill their photo. Photos are only ever shrunk by powers
+of two here, and resampled once more to what each network needs: twice would blur them."""
 
 MAX_PIXELS = 89_478_485
 """Photos whose header announces more pixels than this are not decoded; it is the number above which Pillow warns."""
@@ -205,9 +205,12 @@ def _fitted_size(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _reduced(image: Image.Image) -> Image.Image:
-    """Shrink an image by the largest whole number that leaves `SIDE` pixels, weighing colours by their alpha."""
-    factor = max(image.size) // SIDE
-    return image.reduce(factor) if factor > 1 else image
+    """Shrink an image by the largest power of two that leaves `SIDE` pixels, weighing colours by their alpha.
+
+    Powers of two, as libjpeg's scales are: an image in memory gets the size that its file is decoded at.
+    """
+    times = max(image.size) // SIDE
+    return image.reduce(1 << (times.bit_length() - 1)) if times > 1 else image
 
 
 def _orientation(image: Image.Image) -> int:

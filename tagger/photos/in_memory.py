@@ -43,7 +43,7 @@ def load_image(image: Image.Image, allow_truncated: bool = False) -> ProductImag
 
 
 def decode_image(image: Image.Image, allow_truncated: bool = False) -> Photo | Failed:
-    """Return the photo of a PIL image with its longer side at most `decode.SIDE` pixels, or why it cannot be had.
+    """Return the photo of a PIL image with its longer side less than twice `decode.SIDE`, or why it cannot be had.
 
     EXIF orientation, transparency and 16 bits are handled as for files. An image that is opened but not loaded gives the very
     pixels of its file. One that is loaded may differ by rounding for JPEGs, which files are read from at reduced size.

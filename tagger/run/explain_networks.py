@@ -71,7 +71,8 @@ def networks_text(networks: Mapping[str, Any]) -> list[str]:
     for name, title in EXPERTS.items():
         if networks[name] is not None:
             before = ", before the shop's adapter" if name == "together" and networks["adapted"] else ""
-            lines.append(f"  {title}{before}: {_likeliest(networks[name])}")
+            rest = "its other classes" if name == "imagenet_classes" else NONE
+            lines.append(f"  {title}{before}: {_likeliest(networks[name], rest)}")
     return lines
 
 
@@ -96,6 +97,6 @@ def _find(fingerprint: str, folders: Iterable[Path]) -> Bundle:
     raise BundleError("The bundle that scored it is not among those that have a name; give its folder with --model.")
 
 
-def _likeliest(probabilities: Mapping[str, float]) -> str:
-    *known, none = probabilities.items()
-    return ", ".join(f"{label} {value:.4f}" for label, value in [*known[:MAX_SHOWN], none])
+def _likeliest(probabilities: Mapping[str, float], rest: str) -> str:
+    *known, (_, none) = probabilities.items()
+    return ", ".join(f"{label} {value:.4f}" for label, value in [*known[:MAX_SHOWN], (rest, none)])

@@ -7,7 +7,7 @@ from tagger.cli.finetune import finetune
 from tagger.cli.retrain import retrain
 from tagger.cli.training_options import augmentations
 
-ONLY_RETRAIN = {"--data", "--mix", "--photos", "--recipe", "--calibrated-by", "--start"}
+ONLY_RETRAIN = {"--data", "--mix", "--photos", "--recipe", "--calibrated-by", "--start", "--backbone"}
 """Options that do not apply to labelled photos, the source itself, and an older name of --from."""
 
 

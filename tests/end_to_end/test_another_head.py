@@ -16,6 +16,7 @@ from people import SKINS, Person, draw_figure
 from PIL import Image
 from run_helpers import age, query
 
+from benchmarks.speed.retag import two_heads
 from tagger.adaptation.adapt import adapt
 from tagger.adaptation.settings import AdaptSettings
 from tagger.run.pipeline import run
@@ -137,6 +138,20 @@ def test_an_adapted_bundle_opens_no_photo(
     assert known["networks"]["part"] in ("upper", "lower", "whole")
     assert known["networks"]["together"] == pytest.approx(known["probabilities"], abs=1e-4)
     assert known["embedded"]["run"] == 1
+
+
+def test_another_fusion_opens_no_photo(shop: Path, spoil: Spoil, fresh_rows: Callable[..., bytes], tmp_path: Path) -> None:
+    """Whatever the head answers, the part of a person that was embedded is the one that a new head's run would take."""
+    heads, _ = two_heads(MODEL, tmp_path)
+    expected = [fresh_rows(model=str(head.folder)) for head in heads]
+    assert len({*expected, fresh_rows(model=MODEL)}) == 3
+    out = tmp_path / "tags.csv"
+    run(RunSettings(str(shop), str(out), model=MODEL, top_k=10, device="cpu"))
+    spoil()
+    for head, rows in zip(heads, expected, strict=True):
+        done = run(RunSettings(str(shop), str(out), model=str(head.folder), top_k=10, device="cpu"))
+        assert (done.files_read, done.scored) == (len(BROKEN), 0)
+        assert out.read_bytes() == rows
 
 
 def test_a_night_with_the_small_bundle_keeps_the_embeddings(shop: Path, spoil: Spoil, tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 import threading
 import time
 
+import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from tagger.inference.threads import in_threads
+from tagger.inference.threads import in_threads, one_blas_thread
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4, 100])
@@ -35,3 +37,18 @@ def test_no_thread_stays() -> None:
     with pytest.raises(ZeroDivisionError):
         in_threads(lambda number: 1 // number, [3, 0, 1], 2)
     assert set(threading.enumerate()) <= before
+
+
+def test_matrix_products_stay_in_one_thread() -> None:
+    """Those of NumPy, while the block lasts; after it their number is as before, also after an error."""
+
+    def threads() -> set[int]:
+        np.ones((2, 2)) @ np.ones((2, 2))
+        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+    with threadpool_limits(2, "blas"):
+        with one_blas_thread():
+            assert threads() == {1}
+        with pytest.raises(ValueError, match="inside"), one_blas_thread():
+            raise ValueError("inside")
+        assert threads() == {2}

@@ -58,15 +58,15 @@ def test_half_transparency_is_mixed_with_white() -> None:
 
 def test_hidden_colour_does_not_bleed_when_shrunk() -> None:
     """The colour hidden under full transparency shows not even at the product's rim after shrinking."""
-    ys, xs = np.mgrid[0:600, 0:700]
-    pixels = np.zeros((600, 700, 4), np.uint8)
+    ys, xs = np.mgrid[0:1000, 0:1200]
+    pixels = np.zeros((1000, 1200, 4), np.uint8)
     pixels[:] = (255, 0, 0, 0)
-    pixels[(xs - 350) ** 2 + (ys - 300) ** 2 < 200**2] = (100, 100, 100, 255)
+    pixels[(xs - 600) ** 2 + (ys - 500) ** 2 < 300**2] = (100, 100, 100, 255)
     photo = photo_of(encoded(Image.fromarray(pixels), "PNG"))
-    assert (137, 160, 3) == photo.pixels.shape
+    assert (500, 600, 3) == photo.pixels.shape
     assert np.ptp(photo.pixels.astype(int), axis=2).max() <= 1
     assert_all(Photo(photo.pixels[:5]), WHITE)
-    assert_all(Photo(photo.pixels[60:70, 70:90]), (100, 100, 100))
+    assert_all(Photo(photo.pixels[240:260, 290:310]), (100, 100, 100))
 
 
 def test_palette_with_one_transparent_colour() -> None:

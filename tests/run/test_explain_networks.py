@@ -75,7 +75,8 @@ def test_the_text_has_a_line_for_each_network(
     assert code == 0
     for line, (name, title) in zip(lines[start + 1 :], EXPERTS.items(), strict=False):
         top = list(networks[name].items())[:3]
-        shown = ", ".join(f"{label} {value:.4f}" for label, value in [*top, (NONE, networks[name][NONE])])
+        rest = "its other classes" if name == "imagenet_classes" else NONE
+        shown = ", ".join(f"{label} {value:.4f}" for label, value in [*top, (rest, networks[name][NONE])])
         assert line == f"    {title}: {shown}"
     _, values, _ = command(*options, "--json")
     assert json.loads(values)["networks"] == networks
