@@ -61,10 +61,14 @@ def report(options: argparse.Namespace) -> Iterator[str]:
         "fine-tuning": (
             "Fine-tuning",
             "Two epochs of 8,000 of the pictures that the head learns from, at 160 pixels, AdamW 5e-5, normalizations frozen; "
-            "the head is fitted anew at 224 pixels.",
+            "the head is fitted anew at 224 pixels, in all rows to photos and every third staged and painted picture.",
             lambda: rows.of_fine_tuning(inputs),
         ),
-        "larger": ("Larger networks of the family", "The head is fitted anew.", lambda: rows.of_larger(inputs, larger)),
+        "larger": (
+            "Larger networks of the family",
+            "The head is fitted anew, to as many pictures as above.",
+            lambda: rows.of_larger(inputs, larger),
+        ),
     }
     yield "# What the backbone gives\n"
     yield f"`python -m benchmarks.accuracy.backbone {shlex.join(sys.argv[1:])}`\n"
