@@ -71,15 +71,22 @@ def small_parts(photo: Photo) -> Sequence[ProductImage]:
     return parts(Photo(product._shrunk(photo.pixels)))
 
 
-def box_of_photo(pixels: Pixels, mask: Pixels, excluded: Pixels | None = None) -> Pixels:
-    """Crop the product's box as `colour.colour_crop` does; within `uncut`, with everything that the photo shows around it."""
-    return colour.colour_crop(pixels, mask)
+def _box(pixels: Pixels, mask: Pixels, excluded: Pixels | None = None) -> Pixels:
+    """Crop the product's box with all that is in it, in place of `colour.cut_crop`."""
+    return colour.box_crop(pixels, mask)
 
 
 @contextmanager
 def uncut() -> Iterator[None]:
-    """Show the backbone the plain box of the photo: a rim around the mask that is as wide as the box keeps all of it."""
-    with patch.object(product, "colour_crop", box_of_photo), patch.object(colour, "EDGE", 2.0):
+    """Show the backbone the plain box of the photo, of people too."""
+    with patch.object(product, "cut_crop", _box), patch.object(product, "box_crop", _box):
+        yield
+
+
+@contextmanager
+def all_cut() -> Iterator[None]:
+    """Show the backbone products cut out, of those that nobody wears too."""
+    with patch.object(product, "box_crop", colour.cut_crop):
         yield
 
 

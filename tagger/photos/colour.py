@@ -1,4 +1,8 @@
-"""Make the picture that a backbone sees: the product's box in colour, 224x224 pixels, on an even ground."""
+"""Make the picture that a backbone sees: the product's box in colour, 224x224 pixels, filled up with an even ground.
+
+What the photo shows around a product in its box stays: masks bite off thin and pale parts, and a backbone pretrained on photos
+is more often right without their edges. A garment on a person is cut out, as the box holds the person too.
+"""
 
 import cv2
 import numpy as np
@@ -16,7 +20,20 @@ EDGE = 0.012
 """Width of the rim around the mask that is kept, as a share of the box: masks end inside soft edges."""
 
 
-def colour_crop(pixels: Pixels, mask: Pixels, excluded: Pixels | None = None) -> Pixels:
+def box_crop(pixels: Pixels, mask: Pixels) -> Pixels:
+    """Crop the product's box in colour, with what the photo shows in it around the product.
+
+    Args:
+        pixels: uint8 (h, w, 3) RGB.
+        mask: uint8 (h, w), not 0 on the product; not empty.
+
+    Returns:
+        uint8 (224, 224, 3) RGB: the box in the middle, its aspect ratio kept.
+    """
+    return _placed(pixels[_box(mask)], border_colour(pixels))
+
+
+def cut_crop(pixels: Pixels, mask: Pixels, excluded: Pixels | None = None) -> Pixels:
     """Crop the product in colour, with what is outside the mask replaced by the ground.
 
     Args:
@@ -27,17 +44,28 @@ def colour_crop(pixels: Pixels, mask: Pixels, excluded: Pixels | None = None) ->
     Returns:
         uint8 (224, 224, 3) RGB: the product in the middle, its aspect ratio kept.
     """
-    colour = border_colour(pixels)
-    x, y, width, height = cv2.boundingRect(mask)
-    margin = round(MARGIN * max(width, height))
-    rows = slice(max(0, y - margin), min(mask.shape[0], y + height + margin))
-    columns = slice(max(0, x - margin), min(mask.shape[1], x + width + margin))
-    crop, inside = pixels[rows, columns].copy(), mask[rows, columns]
+    box, colour = _box(mask), border_colour(pixels)
+    crop, inside = pixels[box].copy(), mask[box]
     rim = max(3, round(EDGE * max(inside.shape)) | 1)
     shown = np.asarray(cv2.dilate(inside, np.ones((rim, rim), np.uint8)), np.uint8)
     if excluded is not None:
-        shown &= ~excluded[rows, columns]
+        shown &= ~excluded[box]
     crop[shown == 0] = colour
+    return _placed(crop, colour)
+
+
+def _box(mask: Pixels) -> tuple[slice, slice]:
+    """Return the rows and columns of the mask's box with its margin."""
+    x, y, width, height = cv2.boundingRect(mask)
+    margin = round(MARGIN * max(width, height))
+    return (
+        slice(max(0, y - margin), min(mask.shape[0], y + height + margin)),
+        slice(max(0, x - margin), min(mask.shape[1], x + width + margin)),
+    )
+
+
+def _placed(crop: Pixels, colour: Pixels) -> Pixels:
+    """Return a crop resized and centred on a ground of one colour, uint8 (224, 224, 3)."""
     scale = FILL * COLOUR_SIDE / max(crop.shape[:2])
     size = max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale))
     small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)

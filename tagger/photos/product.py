@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.arrays import Floats, Pixels
-from tagger.photos.colour import colour_crop
+from tagger.photos.colour import box_crop, cut_crop
 from tagger.photos.person import Person, find_person
 from tagger.photos.worn import Regions, worn_regions
 from tagger.records import Photo, ProductImage, Region, RegionName
@@ -104,6 +104,15 @@ def cut_product(photo: Photo) -> Product | None:
     return Product(_negative(scene.pixels, _fill_holes(mask)), worn=bool(scene.worn))
 
 
+def cut_in_colour(photo: Photo) -> Pixels | None:
+    """Cut the product out of a photo in colour, uint8 (224, 224, 3) on an even ground; None where nothing stands out.
+
+    A person's garments and the person stay together; for training on products that nobody wears.
+    """
+    scene = _find_product(photo)
+    return None if scene is None else cut_crop(scene.fine, scene.enlarged(_fill_holes(scene.mask)))
+
+
 @dataclass(frozen=True)
 class _Scene:
     """What stands out in a photo, at two resolutions."""
@@ -122,11 +131,12 @@ class _Scene:
     def region(self, name: RegionName, mask: Pixels, prior: float) -> Region:
         """Return both pictures of a part of the photo."""
         filled = _fill_holes(mask)
-        small = centred(_negative(self.pixels, filled))
-        excluded = self._enlarged(self.mask & ~filled) if self.worn else None
-        return Region(name, small, colour_crop(self.fine, self._enlarged(filled), excluded), prior)
+        small, enlarged = centred(_negative(self.pixels, filled)), self.enlarged(filled)
+        if not self.worn:
+            return Region(name, small, box_crop(self.fine, enlarged), prior)
+        return Region(name, small, cut_crop(self.fine, enlarged, self.enlarged(self.mask & ~filled)), prior)
 
-    def _enlarged(self, mask: Pixels) -> Pixels:
+    def enlarged(self, mask: Pixels) -> Pixels:
         """Return a mask at the resolution of `fine`."""
         height, width = self.fine.shape[:2]
         if mask.shape == (height, width):

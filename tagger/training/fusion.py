@@ -35,7 +35,7 @@ from tagger.photos.product import VERSION
 from tagger.training.fusion_pictures import Pictures, collect_pictures
 from tagger.training.fusion_settings import FusionSettings
 
-STORED_FEATURES = 240
+STORED_FEATURES = 160
 """d, the number of principal components that an embedding holds."""
 
 WHITENING = 0.25
@@ -50,10 +50,10 @@ MAX_ROWS_OF_COMPONENTS = 6_000
 STAGED_WEIGHT, PAINTED_WEIGHT = 1.0, 1.0
 """Weights of a class of staged and of painted pictures in the head, where the same class of photos weighs 1."""
 
-STRENGTH = 1e-3
+STRENGTH = 3e-4
 """Strength of the head's L2 regularisation."""
 
-EXPONENTS = (0.5, 0.7, 0.7)
+EXPONENTS = (0.5, 0.7, 0.5)
 """Weights of the logarithms of the small network, ImageNet's classes and the head.
 
 These, the weights and the strength above, and the three factors below were chosen on the half of two shops' photos that

@@ -23,7 +23,7 @@ from tagger.inference.onnx_backbone import OnnxBackbone
 from tagger.inference.predictor import Predictor
 from tagger.photos.decode import decode
 from tagger.photos.loader import available_processors
-from tagger.photos.product import centred, extract_product
+from tagger.photos.product import centred, cut_in_colour, extract_product
 from tagger.records import Failed, ProductImage
 from tagger.synthesis.bags import draw_bag
 from tagger.synthesis.colour import paint, restage
@@ -134,30 +134,35 @@ def _looked_at(
 
 
 def _photo_pictures(photos: Sequence[ClothingPhoto], staged: int, seed: int) -> Iterator[_Picture]:
-    """Yield the product of each photo that can be read, and after it the pictures staged anew from it."""
-    for number, (photo, image) in enumerate(zip(photos, _products_of(photos), strict=True)):
-        if image is None or image.colour is None:
+    """Yield the product of each photo that can be read, in its box and cut out, and the pictures staged anew from the cut."""
+    for number, (photo, product) in enumerate(zip(photos, _products_of(photos), strict=True)):
+        if product is None:
             continue
+        image, cut = product
         yield _Picture(image, photo.label, "photo")
+        yield _Picture(replace(image, colour=cut), photo.label, "photo")
         rng = np.random.default_rng((seed, number))
         for _ in range(staged):
-            picture = restage(image.colour, rng)
+            picture = restage(cut, rng)
             yield _Picture(ProductImage(image.pixels, found=True, colour=picture), photo.label, "staged")
 
 
-def _products_of(photos: Sequence[ClothingPhoto]) -> Iterator[ProductImage | None]:
-    """Yield the product of each photo, or None, computed in threads, `_AT_ONCE` at a time."""
+def _products_of(photos: Sequence[ClothingPhoto]) -> Iterator[tuple[ProductImage, Pixels] | None]:
+    """Yield the product of each photo and its cut in colour, or None, computed in threads, `_AT_ONCE` at a time."""
     with ThreadPoolExecutor(available_processors(), "photos") as pool:
         for start in range(0, len(photos), _AT_ONCE):
             yield from pool.map(_product_of, photos[start : start + _AT_ONCE])
 
 
-def _product_of(photo: ClothingPhoto) -> ProductImage | None:
+def _product_of(photo: ClothingPhoto) -> tuple[ProductImage, Pixels] | None:
     decoded = decode(photo.file)
-    product = None if isinstance(decoded, Failed) else extract_product(decoded)
-    if product is None or not product.found or product.native:
+    if isinstance(decoded, Failed):
         return None
-    return replace(product, regions=())  # of a person, the one part that both networks are to look at
+    product = extract_product(decoded)
+    cut = cut_in_colour(decoded) if product.found and not product.worn and not product.native else product.colour
+    if not product.found or product.native or cut is None:
+        return None
+    return replace(product, regions=()), cut  # of a person, the one part that both networks are to look at
 
 
 def _painted_pictures(images: Pixels, labels: Classes, seed: int, share: float) -> Iterator[_Picture]:

@@ -49,9 +49,10 @@ def test_the_plain_box_keeps_what_surrounds_the_product() -> None:
     photo[100:200, 100:200] = np.random.default_rng(0).integers(0, 100, (100, 100, 3))
     mask = np.zeros((300, 300), np.uint8)
     np.fill_diagonal(mask[100:200, 100:200], 255)
-    cut = backbone_photos.colour.colour_crop(photo, mask)
-    with backbone_photos.uncut():
-        box = backbone_photos.product.colour_crop(photo, mask)
+    with backbone_photos.all_cut():
+        cut = backbone_photos.product.box_crop(photo, mask)
+        with backbone_photos.uncut():
+            box = backbone_photos.product.cut_crop(photo, mask)
     assert (cut < 150).mean() < 0.2
     assert (box < 150).mean() > 0.5
 

@@ -1,9 +1,9 @@
-"""The picture in colour shows the product in the middle of an even ground, and nothing of the person who wears it."""
+"""The picture in colour shows the product's box in the middle of an even ground, or the cut with nothing of who wears it."""
 
 import numpy as np
 import pytest
 
-from tagger.photos.colour import COLOUR_SIDE, FILL, colour_crop
+from tagger.photos.colour import COLOUR_SIDE, FILL, box_crop, cut_crop
 
 GROUND, RED = (240, 240, 235), (200, 30, 40)
 
@@ -23,7 +23,7 @@ def scene(top: int, bottom: int, left: int, right: int) -> tuple[np.ndarray, np.
 def test_the_product_is_in_the_middle_with_its_aspect_ratio(box: tuple[int, int, int, int]) -> None:
     """The product with its margin fills `FILL` of the longer side, is centred where the photo has room, and keeps its ratio."""
     pixels, mask = scene(*box)
-    picture = colour_crop(pixels, mask)
+    picture = cut_crop(pixels, mask)
     assert picture.shape == (COLOUR_SIDE, COLOUR_SIDE, 3)
     assert picture.dtype == np.uint8
     rows, columns = np.nonzero(np.abs(picture.astype(int) - RED).max(axis=2) < 60)
@@ -35,11 +35,23 @@ def test_the_product_is_in_the_middle_with_its_aspect_ratio(box: tuple[int, int,
         assert abs(columns.mean() - COLOUR_SIDE / 2) < 2
 
 
+def test_the_box_keeps_what_surrounds_the_product() -> None:
+    """Something beside the product but within its box stays in the box, at the place where the cut has the border's colour."""
+    pixels, mask = scene(50, 250, 60, 140)
+    mask[50:150, 100:140] = 0
+    pixels[60:140, 105:135] = (0, 90, 0)
+    box, cut = box_crop(pixels, mask), cut_crop(pixels, mask)
+    assert box.shape == cut.shape
+    green = (box.astype(int) - (0, 90, 0)).__abs__().max(axis=2) < 30
+    assert green.sum() > 2_000
+    assert np.abs(cut[green].astype(int) - GROUND).max(axis=1).mean() < 60
+
+
 def test_what_is_outside_the_mask_is_ground() -> None:
     """Something else beside the product is replaced by the border's colour, except in a narrow rim."""
     pixels, mask = scene(50, 250, 60, 120)
     pixels[50:250, 140:160] = (0, 0, 0)
-    picture = colour_crop(pixels, mask)
+    picture = cut_crop(pixels, mask)
     assert picture.min() >= 30
     assert tuple(picture[0, 0]) == GROUND
 
@@ -54,5 +66,5 @@ def test_the_rim_shows_nothing_of_the_person() -> None:
     def greenish(picture: np.ndarray) -> int:
         return int((picture[..., 1].astype(int) - picture[..., 0] > 5).sum())
 
-    assert greenish(colour_crop(pixels, mask)) > 0
-    assert greenish(colour_crop(pixels, mask, skin)) == 0
+    assert greenish(cut_crop(pixels, mask)) > 0
+    assert greenish(cut_crop(pixels, mask, skin)) == 0
