@@ -10,7 +10,7 @@ BENCHMARKS = ROOT / "benchmarks"
 
 README = BENCHMARKS / "README.md"
 
-BACKBONE = tuple(f"backbone_{name}" for name in ("cache", "finetuning", "floats", "networks", "photos"))
+BACKBONE = tuple(f"backbone_{name}" for name in ("cache", "finetuning", "floats", "networks", "photos", "rows"))
 """Parts of `benchmarks.accuracy.backbone`."""
 
 SHARED = ("__init__", "reporting", "plain_torchvision", *BACKBONE)
