@@ -78,11 +78,6 @@ def adapt(settings: AdaptSettings, progress: Callable[[int, int], None] = lambda
     )
     predictor = Predictor(parent, settings.device)
     catalog, unreadable = read_catalog(settings, table, predictor, progress)
-    if settings.deep and catalog.features.embeddings is not None:
-        raise TrainingError(
-            f"--deep fine-tunes a network for images of 28x28 alone, and {parent.model} has a backbone beside it; leave out "
-            "--deep, or give a bundle without a backbone with --from."
-        )
     reasons = check_catalog(catalog, settings)
     notes = [*(table.notes if table else ()), *unreadable_notes(unreadable, table), *reasons]
     result = AdaptationResult(len(catalog.items), notes=notes)

@@ -85,19 +85,10 @@ def test_no_module_but_that_of_fine_tuning_imports_torch() -> None:
     assert early == []
 
 
-def test_deep_is_refused_for_a_bundle_with_a_backbone(
-    catalog: Path, photo_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_deep_is_refused_for_a_bundle_with_a_backbone(catalog: Path, fused_bundle: Path, tmp_path: Path) -> None:
     """Fine-tuning changes the small network alone, so with a backbone it is refused before anything is written."""
-
-    def extract(predictor: Predictor, products: Sequence[ProductImage]) -> Features:
-        count = len(products)
-        packed = np.zeros((count, 4), np.uint8)
-        return Features(np.full((count, 11), 1 / 11, np.float32), np.zeros((count, WIDTH), np.float32), packed)
-
-    monkeypatch.setattr(Predictor, "extract", extract)
-    with pytest.raises(TrainingError, match="leave out --deep"):
-        adapt(AdaptSettings(str(catalog), str(tmp_path / "mine"), start=str(photo_bundle), deep=True))
+    with pytest.raises(TrainingError, match="leave --deep out"):
+        adapt(AdaptSettings(str(catalog), str(tmp_path / "mine"), start=str(fused_bundle), deep=True))
     assert not (tmp_path / "mine").exists()
 
 
