@@ -65,7 +65,7 @@ NONE_WEIGHT = (0.5, 0.5, 0.3)
 PICTURES_PER_NOTE = 5_120
 """Pictures between two notes on the progress; they come in hundreds."""
 
-CALIBRATION_IS_EASIER = 0.75
+CALIBRATION_IS_EASIER = 0.78
 """Errors allowed on the calibration pictures for each error allowed on photos, which are harder."""
 
 NONE_PRIOR = 0.2
