@@ -62,6 +62,13 @@ decisions may use, and on the calibration photos."""
 NONE_WEIGHT = (0.5, 0.5, 0.3)
 """Weights of their log-odds of none of the labels."""
 
+PUBLISHED = {
+    "network": "EfficientNet-Lite0, trained on ImageNet",
+    "origin": "TensorFlow's authors (tensorflow/tpu, efficientnet/lite); PyTorch conversion by ML Illustrated",
+    "licence": "Apache-2.0",
+}
+"""What the card says of the published backbone; of an ONNX file nothing is known."""
+
 PICTURES_PER_NOTE = 5_120
 """Pictures between two notes on the progress; they come in hundreds."""
 
@@ -149,9 +156,7 @@ def _recipe(settings: FusionSettings, start: bundle.Bundle, backbone: Backbone) 
         "backbone": {
             "file": settings.backbone.name,
             "sha256": hashlib.sha256(settings.backbone.read_bytes()).hexdigest(),
-            "network": "EfficientNet-Lite0, trained on ImageNet" if backbone.suffix == "safetensors" else "ONNX",
-            "origin": "TensorFlow's authors (tensorflow/tpu, efficientnet/lite); PyTorch conversion by ML Illustrated",
-            "licence": "Apache-2.0",
+            **(PUBLISHED if backbone.suffix == "safetensors" else {"network": "ONNX"}),
             "small": start.model,
             "seed": settings.seed,
         },

@@ -32,7 +32,7 @@ def test_a_bundle_is_written_and_measured(home: Path, photo_bundle: Path, tmp_pa
     out = tmp_path / "both"
     result = retrain(home, out, "--mix", "catalog", "--photos", home, "--from", photo_bundle, "--name", "mine", "--seed", "3")
     assert result.code == 0, result.err
-    assert "pictures to learn from, 36 to calibrate on" in result.err
+    assert "pictures to learn from, 54 to calibrate on" in result.err
     loaded = load(out)
     assert result.out.startswith(f"{loaded.model} is written to {out}: macro accuracy ")
     assert result.out.endswith(f" Measure it: fmtag evaluate PHOTOS --model {out}\n")

@@ -1,4 +1,4 @@
-"""The picture in colour shows the product's box in the middle of an even ground, or the cut with nothing of who wears it."""
+"""The picture in colour shows the product's box in the middle of an even ground, or the cut without who wears it."""
 
 import numpy as np
 import pytest

@@ -71,14 +71,13 @@ def test_the_bundle_says_what_it_is_made_of(trained: Bundle, settings: FusionSet
     card = trained.card
     assert ("both", start.card.labels, start.card.network) == (card.name, card.labels, card.network)
     origin = card.recipe["backbone"]
-    assert ("tiny.onnx", "ONNX", "Apache-2.0", start.model, 0) == (
-        *(origin[key] for key in ("file", "network", "licence", "small", "seed")),
-    )
+    assert ("tiny.onnx", "ONNX", start.model, 0) == (*(origin[key] for key in ("file", "network", "small", "seed")),)
+    assert not {"origin", "licence"} & origin.keys()  # nobody has told
     assert 64 == len(origin["sha256"]) == len(card.data["labels.csv"])
     assert card.threshold(0.95) == card.min_confidence
     assert card.precisions["0.8"] <= card.precisions["0.95"] <= card.precisions["0.99"]
     assert {"accuracy", "macro_accuracy", "calibration_error", "n"} == card.metrics["calibration"].keys()
-    assert card.metrics["calibration"]["n"] == 12
+    assert card.metrics["calibration"]["n"] == 24
     assert isinstance(trained.fusion, Fusion)
     assert trained.fingerprint == bundle.load(settings.out).fingerprint
 
@@ -161,13 +160,13 @@ def pictures(count: int = 400, features: int = 30, seed: int = 0) -> Pictures:
 
 
 def test_a_fusion_learns_to_tell_classes_apart() -> None:
-    """The head is right on other pictures than it has learnt from; an embedding holds all features, up to 240."""
+    """The head is right on other pictures than it has learnt from; an embedding holds all features, up to 160."""
     fusion, other = fit_fusion(pictures()), pictures(seed=1)
     packed = fusion.embed(other.small, other.features, other.logits, np.zeros(len(other), np.uint8))
     assert (fusion.head(packed).argmax(1) == other.classes).mean() > 0.9
     assert (30, 30) == fusion.projection.shape
     wide = fit_fusion(pictures(features=300))
-    assert ((300, 240), 287) == (wide.projection.shape, wide.size)
+    assert ((300, 160), 207) == (wide.projection.shape, wide.size)
     assert np.array_equal(wide.projection, wide.projection.astype(np.float16))
 
 
