@@ -39,6 +39,10 @@ table does not name, pseudo-labels beside labelled photos cost more than they gi
 STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 """Strengths of the head's L2 regularisation that cross-validation chooses from."""
 
+STRENGTHS_BESIDE_MEANS = (3e-4, 1e-3, 3e-3)
+"""Those for a bundle with a backbone. In its features the best strength hardly depends on the shop, so that a wide choice only
+follows the noise of few labels."""
+
 DEFAULT_STRENGTH = 1e-3
 """Strength where cross-validation is not possible, or has not been done yet."""
 
