@@ -565,8 +565,8 @@ PARTS: Mapping[str, Sequence[tuple[ModuleType, str, Any]]] = {
     "everything": (),
     "no class means": ((class_means, "ROUNDS", 0),),
     "the prior with its full weight": ((fit, "PRIOR_WEIGHT", 1.0),),
-    "pseudo-labels for all labels with few photos": ((fit, "FEW_BESIDE_MEANS", fit.PSEUDO_LABELS),),
-    "no head": ((fit, "STRENGTHS", (1e6,)), (cross_validation, "STRENGTHS", (1e6,))),
+    "pseudo-labels for labels without photos alone": ((fit, "SURE_BESIDE_MEANS", 2.0),),
+    "no head": ((cross_validation, "STRENGTHS_BESIDE_MEANS", (1e6,)),),
     "no label spreading, no memory": ((label_spreading, "KERNEL_WIDTH", 1e-4), (adapter, "WIDTH", 1e-4)),
 }
 """Parts of the adaptation of a bundle with a backbone, and the constants that switch each off."""

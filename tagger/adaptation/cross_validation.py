@@ -8,7 +8,14 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from tagger.adaptation.examples import LabelledExamples
-from tagger.adaptation.fit import STRENGTHS, balanced_subset, fit_adapter, fit_heads, head_probabilities
+from tagger.adaptation.fit import (
+    STRENGTHS,
+    STRENGTHS_BESIDE_MEANS,
+    balanced_subset,
+    fit_adapter,
+    fit_heads,
+    head_probabilities,
+)
 from tagger.arrays import Classes, Float32s, softmax
 from tagger.inference.predictor import Features
 from tagger.metrics.calibration import fit_temperature
@@ -76,16 +83,17 @@ def _best_strength(features_of_folds: Sequence[Features], examples: LabelledExam
     """Return the strength of regularisation whose heads alone have the lowest out-of-fold loss."""
     used = np.zeros(len(examples.photos), bool)
     used[balanced_subset(examples.classes, MAX_STRENGTH_EXAMPLES)] = True
-    probabilities: list[list[Float32s]] = [[] for _ in STRENGTHS]
+    strengths = STRENGTHS if features_of_folds[0].embeddings is None else STRENGTHS_BESIDE_MEANS
+    probabilities: list[list[Float32s]] = [[] for _ in strengths]
     truth = []
     for features, left_out in zip(features_of_folds, folds, strict=True):
         rest = examples.take(np.setdiff1d(np.flatnonzero(used), left_out))
         validation = examples.take(left_out[used[left_out]])
         truth.append(validation.classes)
-        for of_strength, adapter in zip(probabilities, fit_heads(features, rest, STRENGTHS), strict=True):
+        for of_strength, adapter in zip(probabilities, fit_heads(features, rest, strengths), strict=True):
             of_strength.append(head_probabilities(adapter, features, validation.photos))
     losses = [_loss(np.concatenate(of_strength), np.concatenate(truth)) for of_strength in probabilities]
-    return STRENGTHS[losses.index(min(losses))]
+    return strengths[losses.index(min(losses))]
 
 
 def _loss(probabilities: Float32s, truth: Classes) -> float:

@@ -32,12 +32,16 @@ PSEUDO_LABELS, PSEUDO_LABEL_CONFIDENCE = 20, 0.8
 """Pseudo-labels: a label of the bundle with fewer labelled photos than this is filled up with photos to which the network gives
 it with at least this probability. Without them nothing would keep the labels in place that the table does not name."""
 
-FEW_BESIDE_MEANS = 1
-"""For a bundle with a backbone: labels with fewer labelled photos are filled up. Where class means hold the labels that the
-table does not name, pseudo-labels beside labelled photos cost more than they give."""
+SURE_BESIDE_MEANS = 0.9
+"""For a bundle with a backbone: the least probability of pseudo-labels for a label that has some labelled photos. Class means
+hold such a label already, so that a wrong pseudo-label costs more than a right one gives."""
 
 STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 """Strengths of the head's L2 regularisation that cross-validation chooses from."""
+
+STRENGTHS_BESIDE_MEANS = (3e-4, 1e-3, 3e-3)
+"""Those for a bundle with a backbone. In its features the best strength hardly depends on the shop, so that a wide choice only
+follows the noise of few labels."""
 
 DEFAULT_STRENGTH = 1e-3
 """Strength where cross-validation is not possible, or has not been done yet."""
@@ -172,8 +176,8 @@ def fit_heads(features: Features, examples: LabelledExamples, strengths: Sequenc
     The head is a softmax over the labels, and where photos are labelled as none of them, a logistic regression of that.
     """
     adapter = _start(features, examples)
-    few = PSEUDO_LABELS if features.embeddings is None else FEW_BESIDE_MEANS
-    photos, classes = with_pseudo_labels(features.probabilities, examples, few)
+    sure = PSEUDO_LABEL_CONFIDENCE if features.embeddings is None else SURE_BESIDE_MEANS
+    photos, classes = with_pseudo_labels(features.probabilities, examples, sure)
     embeddings = adapter.embed(features.maps, photos)
     blocks = [slice(start, start + BLOCK) for start in range(0, len(photos), BLOCK)]
     scores = np.concatenate([adapter.scores(features.probabilities[photos[block]], embeddings[block]) for block in blocks])
@@ -193,20 +197,22 @@ def fit_heads(features: Features, examples: LabelledExamples, strengths: Sequenc
 
 
 def with_pseudo_labels(
-    probabilities: Float32s, examples: LabelledExamples, few: int = PSEUDO_LABELS
+    probabilities: Float32s, examples: LabelledExamples, sure: float = PSEUDO_LABEL_CONFIDENCE
 ) -> tuple[Classes, Classes]:
     """Return the indices and classes of the labelled photos, and of pseudo-labelled ones for labels that have few.
 
-    Labels with fewer labelled photos than `few` are filled up to `PSEUDO_LABELS`.
+    Labels with fewer labelled photos are filled up to `PSEUDO_LABELS`; if they have any, with photos of a probability of at
+    least `sure`.
     """
     photos, classes = [examples.photos], [examples.classes]
     unlabelled = np.setdiff1d(np.arange(len(probabilities)), examples.photos)
     for label, known in enumerate(examples.known):
-        wanted = PSEUDO_LABELS - int((examples.classes == label).sum())
-        if known >= 0 and wanted > PSEUDO_LABELS - few and len(unlabelled):
+        labelled = int((examples.classes == label).sum())
+        wanted = PSEUDO_LABELS - labelled
+        if known >= 0 and wanted > 0 and len(unlabelled):
             confidence = probabilities[unlabelled, known]
             order = np.argsort(-confidence, kind="stable")
-            order = order[confidence[order] >= PSEUDO_LABEL_CONFIDENCE]
+            order = order[confidence[order] >= (sure if labelled else PSEUDO_LABEL_CONFIDENCE)]
             # Evenly spaced: the less confident ones tell more of where the label ends than the most confident.
             chosen = unlabelled[order[np.linspace(0, len(order) - 1, min(wanted, len(order))).astype(int)]]
             photos.append(chosen)

@@ -90,9 +90,14 @@ def test_only_bundles_with_a_backbone_have_class_means() -> None:
     assert fit_adapter(beside).prior_weight[0] == 1  # without labels nothing shows that the network is too sure
 
 
-def test_pseudo_labels_are_for_labels_without_a_photo() -> None:
-    """With `few` of 1 a label that has a labelled photo gets no pseudo-labels, and one without is filled up."""
+def test_pseudo_labels_beside_labelled_photos_are_surer() -> None:
+    """A label with a labelled photo is filled up with photos of the probability `sure` or more, one without as ever."""
     probabilities = confident([0] * 40 + [1] * 40)
-    photos, labels = with_pseudo_labels(probabilities, examples_on([0], [0], ("a", "b"), (0, 1)), few=1)
+    unsure = probabilities.copy()
+    unsure[10] = [0.85, 0.05, 0.05, 0.05]
+    examples = examples_on([0], [0], ("a", "b"), (0, 1))
+    photos, labels = with_pseudo_labels(unsure[:12], examples, sure=0.8)
+    assert 10 in photos[labels == 0]
+    assert 10 not in with_pseudo_labels(unsure[:12], examples, sure=0.86)[0]
+    labels = with_pseudo_labels(probabilities, examples, sure=2)[1]
     assert np.bincount(labels).tolist() == [1, 20]
-    assert set(photos[1:].tolist()) <= set(range(40, 80))

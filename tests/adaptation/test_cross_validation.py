@@ -7,7 +7,7 @@ from adaptation_helpers import confident, examples_on, maps_of
 from tagger.adaptation import cross_validation
 from tagger.adaptation.cross_validation import cross_validate
 from tagger.adaptation.examples import LabelledExamples
-from tagger.adaptation.fit import STRENGTHS, fit_adapter
+from tagger.adaptation.fit import STRENGTHS, STRENGTHS_BESIDE_MEANS, fit_adapter
 from tagger.arrays import Classes
 from tagger.inference.predictor import Features
 
@@ -92,6 +92,16 @@ def test_the_strength_fits_how_much_the_examples_tell() -> None:
         assert validation is not None
         strengths.append(validation.strength)
     assert strengths[0] < strengths[1] == STRENGTHS[-1]
+
+
+def test_fewer_strengths_beside_a_backbone() -> None:
+    """Labels that tell nothing, regularised as strongly as possible, get the greatest of a backbone's own strengths."""
+    rng = np.random.default_rng(0)
+    kinds, noise = rng.integers(0, 2, 60).tolist(), rng.integers(0, 2, 60).tolist()
+    features = Features(np.full((60, 3), 1 / 3, np.float32), maps_of(kinds, noise=0.3), np.zeros((60, 4), np.uint8))
+    validation = cross_validate(lambda left_out: features, examples_on(range(60), noise, ("a", "b"), (-1, -1)))
+    assert validation is not None
+    assert validation.strength == STRENGTHS_BESIDE_MEANS[-1] < STRENGTHS[-1]
 
 
 def test_many_examples_are_sampled_for_the_strength(monkeypatch: pytest.MonkeyPatch) -> None:
