@@ -46,7 +46,7 @@ def collected(home: Path, predictor: Predictor, backbone: OnnxBackbone, calibrat
 
 
 def test_photos_are_of_the_right_senders(home: Path, predictor: Predictor, backbone: OnnxBackbone) -> None:
-    """Each photo is there in its box and cut out, and to learn from three times staged anew; photos to report on, here no files, are not."""
+    """Each photo is there in its box and cut out, and to learn from three times staged anew; those to report on are not."""
     for calibration, photos, staged in ((False, LEARNING, STAGED), (True, CALIBRATING, 0)):
         pictures = collected(home, predictor, backbone, calibration)
         plain = ~pictures.painted & ~pictures.staged
