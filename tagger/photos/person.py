@@ -55,6 +55,10 @@ SHOULDERS_BELOW, MAX_LEAN = (0.6, 2.0), 1.1
 SHOULDERS_APART, FAINT_SHOULDERS_APART = (0.8, 3.6), (1.4, 3.0)
 """Distance between the shoulders, in face widths; less in profile."""
 
+MAX_GAP_ABOVE = 0.02
+"""Greatest gap above a person without a face, as a share of the photo's height: a head that is not seen is cut off by the upper
+edge. Other photos are spared the network of the body, the dearest step of all, where no face is found."""
+
 FACES_ACROSS = 5.0, 3.4
 """Widths of a person from hand to hand, in faces, that are assumed where no face is seen."""
 
@@ -153,6 +157,8 @@ def find_person(pixels: Pixels, box: Box) -> Person | None:
 def _find_without_face(pixels: Pixels, box: Box) -> Person | None:
     """Find a person whose face is not seen, assumed to begin at the neck; None where no shoulders and arms are seen."""
     x, y, width, _ = box
+    if y > MAX_GAP_ABOVE * len(pixels):
+        return None
     sizes = [width / faces for faces in FACES_ACROSS]
     first = find_body(pixels, _body_square(x + width / 2, y - sizes[0] / 2, sizes[0]))
     if not _has_arms(first, box):

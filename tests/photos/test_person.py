@@ -118,12 +118,12 @@ def body_of(presence: float, shoulders: float = 50, apart: float = 38, nose: flo
     return Body(points, np.full(33, seen, np.float32), presence)
 
 
-def accepted(monkeypatch: pytest.MonkeyPatch, face: Face, *bodies: Body) -> person.Person | None:
-    """Find a person where the networks return this face and, one after the other, these bodies."""
+def accepted(monkeypatch: pytest.MonkeyPatch, face: Face, *bodies: Body, height: int = 600) -> person.Person | None:
+    """Find a person, 10 pixels below the edge of a photo, where the networks return this face and these bodies in turn."""
     rest = list(bodies)
     monkeypatch.setattr(person, "find_face", lambda pixels, square: face)
     monkeypatch.setattr(person, "find_body", lambda pixels, square: rest.pop(0) if len(rest) > 1 else rest[0])
-    return find_person(np.zeros((170, 120, 3), np.uint8), BOX)
+    return find_person(np.zeros((height, 120, 3), np.uint8), BOX)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +158,15 @@ def test_arms_alone_show_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not one.has_face
     assert one.face.width == pytest.approx(30 / person.SHOULDERS_PER_FACE)
     assert one.chin == pytest.approx(30 - person.CHIN_ABOVE * one.face.height)
+
+
+def test_a_person_without_a_face_begins_at_the_upper_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below a gap there is no head that the photo cuts off, and the network of the body is not run at all."""
+    bodies = body_of(0.999, apart=30, shoulders=30), body_of(0.999, apart=30, shoulders=30)
+    assert accepted(monkeypatch, face_of(0.1), *bodies, height=520) is not None
+    monkeypatch.setattr(person, "find_body", lambda pixels, square: pytest.fail("run"))
+    monkeypatch.setattr(person, "find_face", lambda pixels, square: face_of(0.1))
+    assert find_person(np.zeros((480, 120, 3), np.uint8), BOX) is None
 
 
 @pytest.mark.parametrize(
