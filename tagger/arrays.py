@@ -62,11 +62,11 @@ class ExactMatrix:
         self._limit = largest_entry
         self._row_step = _grid_step(largest_entry)
         self._step = _grid_step(float(np.abs(matrix).max(initial=0)))
-        self._whole = np.rint(matrix / np.float64(self._step))
+        self._whole = np.rint(matrix.astype(np.float64) / self._step)
 
     def product(self, rows: Float32s) -> Float32s:
         """Return the product, float32 (n, k), with rows, float32 (n, d), whose entries are cut to the largest one."""
-        whole = np.rint(rows.clip(-self._limit, self._limit) / np.float64(self._row_step))
+        whole = np.rint(rows.clip(-self._limit, self._limit).astype(np.float64) / self._row_step)
         return np.asarray((whole @ self._whole) * (self._row_step * self._step), np.float32)
 
 
