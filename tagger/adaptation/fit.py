@@ -12,15 +12,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from tagger.adaptation.class_means import with_class_means
 from tagger.adaptation.examples import LabelledExamples
 from tagger.adaptation.label_spreading import SELF_WEIGHT, spread_labels
-from tagger.arrays import Classes, Float32s, softmax
+from tagger.arrays import Classes, Float32s
 from tagger.inference.predictor import Features
 from tagger.models.adapter import BLOCK, MIN_PROBABILITY, ShopAdapter, apply_temperature, centre_and_spread
+from tagger.models.softmax_regression import fit_softmax_regression
 
 CAUTIOUS_SELF_WEIGHT = 2.0
 """Weight of a photo's own probabilities in label spreading where neighbours are unreliable."""
@@ -221,28 +220,6 @@ def with_pseudo_labels(
 
 
 def _fit_softmax_regression(inputs: Float32s, offset: Float32s, classes: Classes, strength: float) -> tuple[Float32s, Float32s]:
-    """Return the weights (d, c) and biases (c,) of a multinomial logistic regression with an offset.
-
-    Minimises, for inputs (n, d), logits (n, c) that are added as offset, and classes (n,), the mean over the classes that occur
-    of the cross-entropy, plus `strength` times the squared weights and biases. L-BFGS (Liu and Nocedal 1989).
-    """
-    count, (d, outputs) = len(inputs), (inputs.shape[1], offset.shape[1])
-    sample_weights = 1 / np.bincount(classes, minlength=outputs)[classes]
-    # Normalised, so that the same strength regularises as much whatever the number of classes.
-    sample_weights = (sample_weights / sample_weights.sum()).astype(np.float32)
-    rows = np.arange(count)
-
-    def loss_and_gradient(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        parameters = flat.astype(np.float32).reshape(d + 1, outputs)
-        probabilities = softmax(offset + inputs @ parameters[:-1] + parameters[-1])
-        chosen = np.maximum(probabilities[rows, classes], np.finfo(np.float32).tiny)
-        loss = -float(sample_weights @ np.log(chosen)) + strength * float(flat @ flat)
-        probabilities[rows, classes] -= 1
-        errors = probabilities * sample_weights[:, None]
-        gradient = np.concatenate([inputs.T @ errors, errors.sum(0, keepdims=True)])
-        return loss, gradient.ravel().astype(np.float64) + 2 * strength * flat
-
-    start = np.zeros((d + 1) * outputs)
-    solution = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options=STOPPING).x
-    parameters = solution.astype(np.float32).reshape(d + 1, outputs)
-    return parameters[:-1], parameters[-1]
+    """Return the weights (d, c) and biases (c,) of a multinomial logistic regression in which every class weighs the same."""
+    weights = 1 / np.bincount(classes, minlength=offset.shape[1])[classes]
+    return fit_softmax_regression(inputs, classes, weights, offset, strength, STOPPING)

@@ -204,7 +204,7 @@ def _backbone(stored: StoredCard) -> Backbone | None:
         return None
     suffix = Path(file.file).suffix
     if suffix == ".onnx":
-        return Backbone.of_onnx(read_onnx(stored.folder / file.file, file.sha256))
+        return Backbone(read_onnx(stored.folder / file.file, file.sha256), "onnx")
     content = (stored.folder / file.file).read_bytes()
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise ValueError("the sha256 of the backbone is not the one on the card")

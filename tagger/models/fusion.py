@@ -174,13 +174,24 @@ class Fusion:
 
     def probabilities(self, embeddings: Embeddings) -> Float32s:
         """Return calibrated probabilities, float32 (n, S + 1); rows sum to 1, and the last column is none of the labels."""
-        known = softmax(self.label_logits(embeddings) / self.temperature)
-        none = (1 / (1 + np.exp(-(self.none_scores(embeddings) + self.none_bias))))[:, None]
+        opinions = self._opinions(embeddings)
+        known = softmax(self._label_logits(*opinions) / self.temperature)
+        none = (1 / (1 + np.exp(-(self._none_scores(*opinions) + self.none_bias))))[:, None]
         return np.asarray(np.concatenate([(1 - none) * known, none], 1), np.float32)
 
     def label_logits(self, embeddings: Embeddings) -> Float32s:
         """Return the weighted sum of the three logarithms of each label, float32 (n, S), not yet divided by the temperature."""
-        small, seen, head = self.small(embeddings), self.imagenet(embeddings), self.head(embeddings)
+        return self._label_logits(*self._opinions(embeddings))
+
+    def none_scores(self, embeddings: Embeddings) -> Float32s:
+        """Return the log-odds of none of the labels, float32 (n,), without their bias."""
+        return self._none_scores(*self._opinions(embeddings))
+
+    def _opinions(self, embeddings: Embeddings) -> tuple[Float32s, Float32s, Float32s]:
+        """Return what the small network, ImageNet's classes (as logarithms) and the head say, float32 (n, S + 1) each."""
+        return self.small(embeddings), self.imagenet(embeddings), self.head(embeddings)
+
+    def _label_logits(self, small: Float32s, seen: Float32s, head: Float32s) -> Float32s:
         return np.asarray(
             self.exponents[0] * np.log(small[:, :-1].clip(_LEAST_PROBABILITY))
             + self.exponents[1] * seen[:, :-1]
@@ -188,9 +199,7 @@ class Fusion:
             np.float32,
         )
 
-    def none_scores(self, embeddings: Embeddings) -> Float32s:
-        """Return the log-odds of none of the labels, float32 (n,), without their bias."""
-        small, seen, head = self.small(embeddings), self.imagenet(embeddings), self.head(embeddings)
+    def _none_scores(self, small: Float32s, seen: Float32s, head: Float32s) -> Float32s:
         odds = _log_odds(small[:, -1]), -_log_odds(np.exp(seen[:, -1])), _log_odds(head[:, -1])
         # A sum of three in a fixed order: a matrix product may choose its own.
         return np.asarray(sum(one * weight for one, weight in zip(odds, self.none_weight, strict=True)), np.float32)

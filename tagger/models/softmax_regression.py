@@ -1,17 +1,25 @@
 """Fit a multinomial logistic regression: the linear heads of the fusion and of a shop's adapter."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from tagger.arrays import Classes, Float32s, Floats, softmax
 
-STOPPING = {"maxiter": 100, "maxfun": 200}
-"""When the optimizer stops; the regularised loss has hardly changed by then."""
+STOPPING = MappingProxyType({"maxiter": 100, "maxfun": 200})
+"""Where the optimizer stops unless told otherwise; the regularised loss has hardly changed by then."""
 
 
 def fit_softmax_regression(
-    inputs: Float32s, classes: Classes, weights: Floats, offset: Float32s, strength: float
+    inputs: Float32s,
+    classes: Classes,
+    weights: Floats,
+    offset: Float32s,
+    strength: float,
+    stopping: Mapping[str, float] = STOPPING,
 ) -> tuple[Float32s, Float32s]:
     """Return the weights (d, c) and biases (c,) of a multinomial logistic regression with an offset.
 
@@ -24,6 +32,7 @@ def fit_softmax_regression(
         weights: of the samples (n,); their sum does not matter.
         offset: logits that are added (n, c).
         strength: of the regularisation.
+        stopping: where the optimizer stops, as options of SciPy's L-BFGS-B.
     """
     d, outputs = inputs.shape[1], offset.shape[1]
     # Normalised, so that the same strength regularises as much whatever the number of samples.
@@ -41,6 +50,6 @@ def fit_softmax_regression(
         return loss, gradient.ravel().astype(np.float64) + 2 * strength * flat
 
     start = np.zeros((d + 1) * outputs)
-    solution = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options=STOPPING).x
+    solution = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", options=dict(stopping)).x
     parameters = solution.astype(np.float32).reshape(d + 1, outputs)
     return parameters[:-1], parameters[-1]

@@ -16,6 +16,7 @@ import numpy as np
 
 from tagger.arrays import Floats, Pixels
 from tagger.errors import BundleError
+from tagger.onnx_session import open_session
 
 FACE_SIDE, POSE_SIDE = 192, 256
 """Sides in pixels of the images that the two networks take."""
@@ -151,12 +152,7 @@ def _open(name: str) -> Any:
     Raises:
         BundleError: if it is another one than was converted.
     """
-    import onnxruntime  # imported late: a run whose photos show nothing like a person does without it
-
     content = Path(__file__).with_name(f"{name}.onnx").read_bytes()
     if hashlib.sha256(content).hexdigest() != SHA256[name]:
         raise BundleError(f"{name}.onnx, which finds people, is not the file that belongs to this fmtag; install fmtag again.")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return open_session(content)
