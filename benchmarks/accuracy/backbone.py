@@ -54,7 +54,7 @@ def report(options: argparse.Namespace) -> Iterator[str]:
         "projections": ("How much of the features is stored", "The head is fitted anew.", lambda: rows.of_projections(inputs)),
         "asking": (
             "Asking the backbone only about photos that the small network is unsure of",
-            "Of packshots, on-model, other-products and home the shares that are asked about follow the limit on the small "
+            "Of packshots, on-model, other-products and home the shares that the backbone sees follow the limit on the small "
             "network's confidence.",
             lambda: rows.of_asking(inputs),
         ),

@@ -85,7 +85,7 @@ def uncut() -> Iterator[None]:
 
 @contextmanager
 def all_cut() -> Iterator[None]:
-    """Show the backbone products cut out, of those that nobody wears too."""
+    """Give the backbone the cut of every product, also where nobody wears it."""
     with patch.object(product, "box_crop", colour.cut_crop):
         yield
 

@@ -68,7 +68,7 @@ HEAD_WEIGHTS = (0.35, 0.5, 0.7)
 """Weights of the head's logarithm that are compared for each of them."""
 
 ASKED_BELOW = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.01)
-"""Confidences of the small network below which the backbone is asked."""
+"""Confidences of the small network below which the backbone is run."""
 
 AVERAGED = (0.25, 0.5)
 """Weights of the fine-tuned network in its average with the published one (WiSE-FT, arXiv 2109.01903)."""
@@ -242,7 +242,7 @@ def of_views(inputs: Inputs) -> Iterator[list[str]]:
 
 
 def plain_unless_worn(inputs: Inputs) -> Seen:
-    """Return what is said about the plain box of photos, and about the cut of people."""
+    """Return the outputs for the plain box of photos, and for the cut of people."""
     with uncut():
         box = inputs.seen(cut="box")
     mixed = {}
@@ -321,14 +321,14 @@ def of_asking(inputs: Inputs) -> Iterator[list[str]]:
     """Yield rows for asking the backbone only where the small network is unsure."""
     fusion, seen = inputs.fusion(inputs.lite0), inputs.seen()
     for limit in ASKED_BELOW:
-        scores, asked = {}, {}
+        scores, shares_run = {}, {}
         for name, (pictures, evidence) in seen.items():
             unsure = evidence.small[:, :NONE].max(1) < limit
             fused, choice = predicted(fusion, pictures, evidence)
             both = np.where(unsure[:, None], fused, evidence.small)
-            scores[name], asked[name] = inputs.photos[name].decided(pictures, both, choice), float(unsure.mean())
+            scores[name], shares_run[name] = inputs.photos[name].decided(pictures, both, choice), float(unsure.mean())
         title = "always (shipped)" if limit > 1 else f"below {limit}"
-        shares = ", ".join(f"{asked[name]:.2f}" for name in seen)
+        shares = ", ".join(f"{shares_run[name]:.2f}" for name in seen)
         found = [f"{title}: {shares}", *cells(scores)]
         print(" | ".join(found), flush=True)
         yield found
