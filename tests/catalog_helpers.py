@@ -12,6 +12,7 @@ from pyarrow import parquet
 
 from tagger.catalog.output import format_of, open_output
 from tagger.catalog.rows import output_columns, output_row
+from tagger.catalog.settings import SourceSettings
 from tagger.catalog.source import open_source
 from tagger.records import Item, Tag
 from tagger.settings import FORMATS
@@ -29,7 +30,7 @@ each_table = pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parq
 
 def items(source: Path | str, image_column: str | None = None) -> list[Item]:
     """Return all items of a source."""
-    return list(open_source(str(source), image_column).items)
+    return list(open_source(str(source), SourceSettings(image_column)).items)
 
 
 def reasons(found: list[Item]) -> list[str]:

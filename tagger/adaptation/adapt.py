@@ -72,7 +72,7 @@ def adapt(settings: AdaptSettings, progress: Callable[[int, int], None] = lambda
             "--deep out, or start from a bundle without one (--from catalog-small)."
         )
     table = (
-        read_label_table(settings.labels, settings.catalog, settings.image_column, settings.label_column)
+        read_label_table(settings.labels, settings.catalog, settings.reading, settings.label_column)
         if settings.labels
         else None
     )

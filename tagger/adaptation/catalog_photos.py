@@ -59,10 +59,10 @@ def read_catalog(
     """
     labelled = [row.item for row in table.photos.values()] if table else []
     known = set(table.photos) if table else set()
-    total = source.count_items(settings.catalog, settings.image_column)
+    total = source.count_items(settings.catalog, settings.reading)
     step = max(1.0, total / MOST_PHOTOS)
     sampled = {int(number * step) for number in range(min(total, MOST_PHOTOS))}
-    opened = source.open_source(settings.catalog, settings.image_column)
+    opened = source.open_source(settings.catalog, settings.reading)
     others = (
         item
         for number, item in enumerate(opened.items)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.settings import DEFAULT_MODEL, Device
 
 OtherLabels: TypeAlias = Literal["keep", "drop"]
@@ -21,7 +22,7 @@ class AdaptSettings:
     """Bundle to adapt."""
     labels: str | None = None
     """A table, a folder with one subfolder per class, or a corrected output of `fmtag run`."""
-    image_column: str | None = None
+    reading: SourceSettings = DEFAULT_READING
     label_column: str | None = None
     other_labels: OtherLabels | None = None
     """Whether the bundle's labels that the table does not name are kept; None keeps them if the table names any label of the

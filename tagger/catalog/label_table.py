@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tagger.catalog.columns import normalised
 from tagger.catalog.labelled import labelled_items, labels_location
+from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.errors import DatasetError
 from tagger.file_names import resolve_escaped
 from tagger.records import Item
@@ -39,7 +40,9 @@ class LabelTable:
     notes: list[str] = field(default_factory=list)
 
 
-def read_label_table(given: str, catalog: str, image_column: str | None = None, label_column: str | None = None) -> LabelTable:
+def read_label_table(
+    given: str, catalog: str, reading: SourceSettings = DEFAULT_READING, label_column: str | None = None
+) -> LabelTable:
     """Read the labelled photos of a table, of a folder with one subfolder per class, or of a corrected output of a run.
 
     Relative paths start from the catalog's folder if the file exists there, else from the table's. Rows without a label are
@@ -48,7 +51,7 @@ def read_label_table(given: str, catalog: str, image_column: str | None = None, 
     """
     rows: defaultdict[Path, list[LabelledPhoto]] = defaultdict(list)
     unusable: list[str] = []
-    for item in labelled_items(given, image_column, label_column):
+    for item in labelled_items(given, reading, label_column):
         label = str(item.columns["label"]).strip()
         if not label:
             continue

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tagger.catalog.columns import label_column as find_label_column
+from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.catalog.source import open_source
 from tagger.errors import DatasetError, SourceError
 from tagger.file_names import escape_surrogates
@@ -15,7 +16,7 @@ LABELS_FILE = "labels.csv"
 """A folder that holds a table of this name is labelled by it, instead of by its subfolders."""
 
 
-def labelled_items(given: str, image_column: str | None = None, label_column: str | None = None) -> Iterator[Item]:
+def labelled_items(given: str, reading: SourceSettings = DEFAULT_READING, label_column: str | None = None) -> Iterator[Item]:
     """Yield the labelled photos of a table with an image and a label column, or of a folder with one subfolder per class.
 
     The items' columns are `label`, `kind` and `group` (text, empty where the table lacks them) and `flagged` (whether the
@@ -23,13 +24,13 @@ def labelled_items(given: str, image_column: str | None = None, label_column: st
     """
     path = labels_location(given)
     if path.is_dir():
-        yield from _items_of_folder(given, path, image_column)
+        yield from _items_of_folder(given, path, reading)
     else:
-        yield from _items_of_table(given, path, image_column, label_column)
+        yield from _items_of_table(given, path, reading, label_column)
 
 
-def _items_of_table(given: str, path: Path, image_column: str | None, label_column: str | None) -> Iterator[Item]:
-    opened = open_source(str(path), image_column)
+def _items_of_table(given: str, path: Path, reading: SourceSettings, label_column: str | None) -> Iterator[Item]:
+    opened = open_source(str(path), reading)
     if not opened.columns:
         raise SourceError(
             f"{given} is a single photo without a label; give a folder with one subfolder per class, or a table with an "
@@ -48,8 +49,8 @@ def _items_of_table(given: str, path: Path, image_column: str | None, label_colu
         yield Item(item.path, item.file, {**texts, "flagged": flagged and of_a_run}, item.problem)
 
 
-def _items_of_folder(given: str, path: Path, image_column: str | None) -> Iterator[Item]:
-    for item in open_source(str(path), image_column).items:
+def _items_of_folder(given: str, path: Path, reading: SourceSettings) -> Iterator[Item]:
+    for item in open_source(str(path), reading).items:
         folder, slash, _ = item.path.partition("/")
         if not slash:
             raise DatasetError(
@@ -60,11 +61,11 @@ def _items_of_folder(given: str, path: Path, image_column: str | None) -> Iterat
         yield Item(item.path, item.file, columns, item.problem)
 
 
-def photo_files(sources: Iterable[str], image_column: str | None = None) -> Iterator[Path]:
+def photo_files(sources: Iterable[str], reading: SourceSettings = DEFAULT_READING) -> Iterator[Path]:
     """Yield the files of the photos of all sources; a source that cannot be read is passed over."""
     for given in sources:
         with suppress(SourceError):
-            items = open_source(str(labels_location(given)), image_column).items
+            items = open_source(str(labels_location(given)), reading).items
             yield from (Path(item.file) for item in items if item.file is not None)
 
 

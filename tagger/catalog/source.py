@@ -10,6 +10,7 @@ from typing import IO
 
 from tagger.catalog.folder import OnIgnored, walk_folder
 from tagger.catalog.items import Source, make_item
+from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.catalog.tables import read_table
 from tagger.errors import SourceError, reason_of
 from tagger.file_kinds import IMAGE_SUFFIXES, TABLE_SUFFIXES, check_photo
@@ -18,7 +19,7 @@ from tagger.records import Item
 
 def open_source(
     source: str,
-    image_column: str | None = None,
+    reading: SourceSettings = DEFAULT_READING,
     stdin: IO[bytes] | None = None,
     on_ignored: OnIgnored = lambda path, why: None,
 ) -> Source:
@@ -43,15 +44,15 @@ def open_source(
     except OSError as error:
         raise SourceError(f"{source} cannot be read: {reason_of(error)}.") from error
     if path.suffix.lower() in TABLE_SUFFIXES:
-        return read_table(path, image_column)
+        return read_table(path, reading)
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         check_photo(path)
     return Source(iter([Item(source, path)]), Path())
 
 
-def count_items(source: str, image_column: str | None = None) -> int:
+def count_items(source: str, reading: SourceSettings = DEFAULT_READING) -> int:
     """Return the number of items of a source."""
-    return sum(1 for _ in open_source(source, image_column).items)
+    return sum(1 for _ in open_source(source, reading).items)
 
 
 def _listed_items(stdin: IO[bytes]) -> Iterator[Item]:

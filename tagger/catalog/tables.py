@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tagger.catalog.columns import image_column
 from tagger.catalog.items import Source, make_item
+from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.errors import SourceError, reason_of
 from tagger.file_kinds import JSON, check_table, is_empty
 from tagger.records import Failed, Item
@@ -28,8 +29,8 @@ SPARE_COLUMNS = 64
 """Surplus cells that a row may have and still be a row, marked as `bad_row`; with more of them the table is damaged."""
 
 
-def read_table(path: Path, given_column: str | None = None) -> Source:
-    """Open a table by its suffix; `given_column` names its image column where that has no usual name.
+def read_table(path: Path, reading: SourceSettings = DEFAULT_READING) -> Source:
+    """Open a table by its suffix.
 
     Raises `SourceError` where it cannot be read, is of another kind than its suffix says, or its columns do not fit. Any
     error that reading the items meets later is a `SourceError` that names the table.
@@ -38,11 +39,11 @@ def read_table(path: Path, given_column: str | None = None) -> Source:
     try:
         check_table(path)
         if suffix == ".parquet":
-            opened = _read_parquet(path, given_column)
+            opened = _read_parquet(path, reading)
         elif suffix in (".jsonl", ".ndjson"):
-            opened = _read_json_lines(path, given_column)
+            opened = _read_json_lines(path, reading)
         else:
-            opened = _read_delimited(path, given_column)
+            opened = _read_delimited(path, reading)
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {reason_of(error)}.") from error
     return replace(opened, items=_with_named_errors(path, opened.items))
@@ -80,14 +81,14 @@ def separator_of(path: Path) -> str:
     return max(",;\t|", key=header.count)
 
 
-def _read_delimited(path: Path, given_column: str | None) -> Source:
+def _read_delimited(path: Path, reading: SourceSettings) -> Source:
     separator = separator_of(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             columns = next(csv.reader(file, delimiter=separator), [])
     except (UnicodeDecodeError, csv.Error) as error:
         raise damaged_table(path, error) from error
-    column = image_column(str(path), columns, given_column)
+    column = image_column(str(path), columns, reading.image_column)
     return Source(_delimited_items(path, separator, columns, column), path.parent, tuple(columns))
 
 
@@ -125,14 +126,14 @@ def _delimited_items(path: Path, separator: str, columns: list[str], column: str
 # JSON Lines --------------------------------------------------------------------------------------------------------
 
 
-def _read_json_lines(path: Path, given_column: str | None) -> Source:
+def _read_json_lines(path: Path, reading: SourceSettings) -> Source:
     columns: dict[str, None] = {}
     for value in _json_values(path):
         if isinstance(value, dict):
             columns.update(dict.fromkeys(value))
     if not columns and not is_empty(path):
         raise SourceError(f"{path} has no line that holds a JSON object; {JSON.remedy}.")
-    column = image_column(str(path), list(columns), given_column)
+    column = image_column(str(path), list(columns), reading.image_column)
     return Source(_json_items(path, tuple(columns), column), path.parent, tuple(columns))
 
 
@@ -162,7 +163,7 @@ def _json_items(path: Path, columns: tuple[str, ...], column: str) -> Iterator[I
 # Parquet -----------------------------------------------------------------------------------------------------------
 
 
-def _read_parquet(path: Path, given_column: str | None) -> Source:
+def _read_parquet(path: Path, reading: SourceSettings) -> Source:
     import pyarrow
     from pyarrow import parquet
 
@@ -171,7 +172,7 @@ def _read_parquet(path: Path, given_column: str | None) -> Source:
     except pyarrow.ArrowException as error:
         raise damaged_table(path, error) from error
     columns = file.schema_arrow.names
-    column = image_column(str(path), columns, given_column)
+    column = image_column(str(path), columns, reading.image_column)
 
     def items() -> Iterator[Item]:
         try:

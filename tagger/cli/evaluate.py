@@ -92,7 +92,7 @@ def evaluate(
     inputs = [Input("the source itself", labels_location(source)) for source in sources]
     inputs += [Input("a file of the bundle", file) for file in card.files_of(settings.model)]
     if sheet is not None and os.path.isfile(sheet):  # an older sheet may be replaced, a photo may not
-        inputs += [Input("one of the photos", file) for file in photo_files(sources, settings.image_column)]
+        inputs += [Input("one of the photos", file) for file in photo_files(sources, settings.reading)]
     check_output_paths(
         [
             Output("--report", folder, "images"),

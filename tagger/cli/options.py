@@ -1,14 +1,16 @@
 """Options that several commands share: decorators, parameter types, and what the entry point knows about the invocation."""
 
+import functools
 import math
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import click
 
+from tagger.catalog.settings import SourceSettings
 from tagger.settings import DEFAULT_MODEL, DEVICES
 from tagger.training.settings import TRAINING_DEVICES
 
@@ -112,7 +114,20 @@ with_workers = option(
     "--workers", type=click.IntRange(1, 256), help="Number of threads that read photos.  [default: the number of processors]"
 )
 
-with_image_column = option("--image-column", help="Column of image paths in a table.  [default: recognised by its name]")
+
+def with_source_reading(command: Command) -> Command:
+    """Add the options of how a source is read; the command gets them as one argument, `reading`."""
+
+    @functools.wraps(command)
+    def with_settings(*arguments: Any, **options: Any) -> Any:
+        reading = SourceSettings(**{field.name: options.pop(field.name) for field in fields(SourceSettings)})
+        return command(*arguments, reading=reading, **options)
+
+    return cast(Command, combined(*SOURCE_OPTIONS)(with_settings))
+
+
+SOURCE_OPTIONS = (option("--image-column", help="Column of image paths in a table.  [default: recognised by its name]"),)
+"""An option for each field of `SourceSettings`, in the order of the help text."""
 
 with_label_column = option("--label-column", help="Column of labels in a table.  [default: recognised by its name]")
 
@@ -134,7 +149,7 @@ with_device = option(
     help="Device to compute on; auto takes a GPU where there is one.",
 )
 
-with_photo_reading = combined(with_device, with_workers, with_image_column, with_debug)
+with_photo_reading = combined(with_device, with_workers, with_source_reading, with_debug)
 """Options of every command that reads photos and runs a network."""
 
 with_model = combined(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from tagger.catalog.settings import SourceSettings
 from tagger.data import fashion_mnist
 from tagger.settings import SMALL_MODEL, Device
 from tagger.training import recipe_file
@@ -59,7 +60,7 @@ class TrainingOptions:
     tolerance: float
     force: bool
     resume: bool
-    image_column: str | None
+    reading: SourceSettings
     label_column: str | None
     device: Device
     workers: int | None
@@ -223,7 +224,7 @@ def _settings(options: TrainingOptions, recipe: Recipe, start: str | None, data:
         pretrained=options.pretrained,
         tolerance=options.tolerance,
         force=options.force,
-        image_column=options.image_column,
+        reading=options.reading,
         label_column=options.label_column,
         workers=options.workers,
         device=options.device,

@@ -14,8 +14,8 @@ from tagger.cli.options import (
     combined,
     option,
     with_debug,
-    with_image_column,
     with_label_column,
+    with_source_reading,
     with_training_device,
     with_workers,
 )
@@ -134,5 +134,5 @@ with_replacement = combined(
     option("--resume", is_flag=True, help="Continue from the checkpoint in the folder."),
 )
 
-with_photos_and_device = combined(with_image_column, with_label_column, with_training_device, with_workers, with_debug)
+with_photos_and_device = combined(with_source_reading, with_label_column, with_training_device, with_workers, with_debug)
 """Options of how photos are read, and of the device."""

@@ -25,6 +25,7 @@ from tagger.catalog.label_table import (
     spelling_notes,
 )
 from tagger.catalog.labelled import labels_location
+from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.data.images import Images
 from tagger.errors import DatasetError
 from tagger.file_kinds import IMAGE_SUFFIXES
@@ -101,7 +102,7 @@ class PhotoDataset:
 def load_photo_dataset(
     source: str,
     known: Sequence[str] = (),
-    image_column: str | None = None,
+    reading: SourceSettings = DEFAULT_READING,
     label_column: str | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -115,7 +116,7 @@ def load_photo_dataset(
     Args:
         source: table or folder.
         known: labels of the bundle to start from; they come first, in their order and spelling.
-        image_column: column of the photos' paths; None to find it.
+        reading: how the source is read.
         label_column: column of the labels; None to find it.
         workers: threads that load photos; None for one per processor.
         progress: called with the number of photos loaded and in all.
@@ -125,7 +126,7 @@ def load_photo_dataset(
         SourceError: if the source cannot be read.
         DatasetError: if there are fewer than two labels with enough photos, or the validation or test split would be empty.
     """
-    table = read_label_table(source, source, image_column, label_column)
+    table = read_label_table(source, source, reading, label_column)
     notes = [*table.notes, *_empty_class_notes(source)]
     rows = _with_canonical_labels(list(table.photos.values()), known, notes)
     check(_frequent_labels(Counter(label for _, label in rows), known))

@@ -229,7 +229,7 @@ def _examples(given: str, name: str, tagger: Tagger, settings: EvaluateSettings)
     if _is_test_set(given):
         scored = _test_set(tagger, settings)
     else:
-        scored = tagger.score(labelled_items(given, settings.image_column, settings.label_column))
+        scored = tagger.score(labelled_items(given, settings.reading, settings.label_column))
     yield from _rows(scored, name, _folder_name(given), tagger)
 
 

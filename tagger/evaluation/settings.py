@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.settings import DEFAULT_MODEL, Device
 
 
@@ -22,7 +23,7 @@ class EvaluateSettings:
 
     sources: tuple[str, ...]
     """Labelled photos, or `fashion-mnist`; see `evaluate.evaluate`."""
-    image_column: str | None = None
+    reading: SourceSettings = DEFAULT_READING
     label_column: str | None = None
     model: str | Path = DEFAULT_MODEL
     device: Device = "auto"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
+from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.settings import DEFAULT_MODEL, Device, Format
 
 Only: TypeAlias = Literal["new", "changed", "flagged"]
@@ -21,8 +22,7 @@ class RunSettings:
     """Output file, or `-` for standard output."""
     format: Format | None = None
     """Of the output; None takes it from the suffix of `out`."""
-    image_column: str | None = None
-    """Column of a table that holds the images; None takes it from the column names."""
+    reading: SourceSettings = DEFAULT_READING
     top_k: int = 1
     """Number of tags per photo."""
     min_confidence: float | None = None

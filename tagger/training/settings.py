@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.settings import Device
 from tagger.training.recipe import NetworkName, Recipe
 
@@ -33,7 +34,7 @@ class TrainSettings:
     """Greatest loss of recall per class, 0..1, against the bundle that is replaced, on the held-out images."""
     force: bool = False
     """Whether to replace a bundle even where the new one regresses."""
-    image_column: str | None = None
+    reading: SourceSettings = DEFAULT_READING
     label_column: str | None = None
     workers: int | None = None
     device: Device = "auto"

@@ -11,6 +11,7 @@ from catalog_helpers import touch, write, write_table
 from pyarrow import parquet
 
 from tagger.catalog.labelled import labelled_items, labels_location, photo_files
+from tagger.catalog.settings import SourceSettings
 from tagger.errors import DatasetError, SourceError
 
 
@@ -52,7 +53,7 @@ def test_a_folders_own_table_labels_it(tmp_path: Path) -> None:
 def test_columns_may_be_given(tmp_path: Path) -> None:
     """The options name the image and the label column; a table without either is an error that names it."""
     table = write_table(tmp_path / "t.csv", ["path", "photo 2", "label", "truth"], [["a.jpg", "b.jpg", "Bag", "Coat"]])
-    ((item),) = labelled_items(str(table), "photo 2", "truth")
+    ((item),) = labelled_items(str(table), SourceSettings("photo 2"), "truth")
     assert (item.path, item.columns["label"]) == ("b.jpg", "Coat")
     bare = write_table(tmp_path / "bare.csv", ["path", "sku"], [["a.jpg", "1"]])
     with pytest.raises(SourceError, match=r"bare\.csv has no label column .* --label-column"):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from catalog_helpers import items, reasons, touch, write
 
+from tagger.catalog.settings import SourceSettings
 from tagger.catalog.source import count_items, open_source
 from tagger.errors import SourceError
 from tagger.records import Item
@@ -76,7 +77,7 @@ def test_items_are_counted(tmp_path: Path) -> None:
     """Every item counts, whether its file exists or not, and whatever is no item does not."""
     touch(tmp_path, "a.jpg", "sub/b.png", "notes.txt")
     assert count_items(str(tmp_path)) == 2
-    assert count_items(str(write(tmp_path / "t.csv", "image,photo\nx.jpg,a\n,b\n")), "photo") == 2
+    assert count_items(str(write(tmp_path / "t.csv", "image,photo\nx.jpg,a\n,b\n")), SourceSettings("photo")) == 2
 
 
 def test_a_path_that_the_system_refuses_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,8 +42,8 @@ def test_the_alias_drops_nothing() -> None:
         == own
     )
     assert (own.floor, own.tolerance, own.force, own.resume) == ("<floor>", "<tolerance>", "<force>", "<resume>")
-    assert (own.image_column, own.label_column, own.workers, own.device) == (
-        "<image_column>",
+    assert (own.reading, own.label_column, own.workers, own.device) == (
+        "<reading>",
         "<label_column>",
         "<workers>",
         "<device>",
