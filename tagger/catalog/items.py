@@ -2,11 +2,12 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tagger.catalog.settings import SourceSettings
 from tagger.file_names import resolve_escaped
 from tagger.records import Failed, Item
 
@@ -25,6 +26,22 @@ class Source:
     """Names of the table columns that every item carries; empty for folders, images and lists."""
     schema: "pyarrow.Schema | None" = None
     """Types of the columns; None unless the table is Parquet."""
+
+
+def row_items(
+    images: Sequence[object], cells: Mapping[str, object], folder: Path, reading: SourceSettings, problem: Failed | None = None
+) -> Iterator[Item]:
+    """Yield the items of one row of a table.
+
+    Args:
+        images: values of the row's image columns, the one that counts first; text, or what JSON Lines and Parquet hold.
+        cells: all cells of the row by column name.
+        folder: where relative paths start, the table's own.
+        reading: how the source is read.
+        problem: set where the row itself is damaged; it becomes one item.
+    """
+    text = images[0] if images and isinstance(images[0], str) else ""
+    yield make_item(text, folder / text, cells, problem)
 
 
 def make_item(path: str, file: Path, columns: Mapping[str, object], problem: Failed | None = None) -> Item:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tagger.catalog.columns import image_column
-from tagger.catalog.items import Source, make_item
+from tagger.catalog.items import Source, row_items
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.errors import SourceError, reason_of
 from tagger.file_kinds import JSON, check_table, is_empty
@@ -89,10 +89,10 @@ def _read_delimited(path: Path, reading: SourceSettings) -> Source:
     except (UnicodeDecodeError, csv.Error) as error:
         raise damaged_table(path, error) from error
     column = image_column(str(path), columns, reading.image_column)
-    return Source(_delimited_items(path, separator, columns, column), path.parent, tuple(columns))
+    return Source(_delimited_items(path, separator, columns, column, reading), path.parent, tuple(columns))
 
 
-def _delimited_items(path: Path, separator: str, columns: list[str], column: str) -> Iterator[Item]:
+def _delimited_items(path: Path, separator: str, columns: list[str], column: str, reading: SourceSettings) -> Iterator[Item]:
     """Yield the rows; all values stay text, so that an article number keeps its leading zeros."""
     import pandas as pd
 
@@ -116,7 +116,7 @@ def _delimited_items(path: Path, separator: str, columns: list[str], column: str
                     row = dict(zip(columns, cells, strict=False))
                     too_long = any(cells[len(columns) :])
                     problem = Failed("bad_row", f"{path}: a row with more cells than columns") if too_long else None
-                    yield make_item(row[column], path.parent / row[column], row, problem)
+                    yield from row_items([row[column]], row, path.parent, reading, problem)
     except pd.errors.EmptyDataError:
         return  # a header and nothing below it
     except (UnicodeDecodeError, pd.errors.ParserError) as error:
@@ -134,7 +134,7 @@ def _read_json_lines(path: Path, reading: SourceSettings) -> Source:
     if not columns and not is_empty(path):
         raise SourceError(f"{path} has no line that holds a JSON object; {JSON.remedy}.")
     column = image_column(str(path), list(columns), reading.image_column)
-    return Source(_json_items(path, tuple(columns), column), path.parent, tuple(columns))
+    return Source(_json_items(path, tuple(columns), column, reading), path.parent, tuple(columns))
 
 
 def _json_values(path: Path) -> Iterator[object]:
@@ -151,13 +151,13 @@ def _json_values(path: Path) -> Iterator[object]:
         raise damaged_table(path, error) from error
 
 
-def _json_items(path: Path, columns: tuple[str, ...], column: str) -> Iterator[Item]:
+def _json_items(path: Path, columns: tuple[str, ...], column: str, reading: SourceSettings) -> Iterator[Item]:
     for value in _json_values(path):
         if not isinstance(value, dict):
             problem = Failed("bad_row", f"{path}: a line that is not a JSON object")
             yield Item("", None, dict.fromkeys(columns), problem)
             continue
-        yield _typed_item(path, column, {name: value.get(name) for name in columns})
+        yield from _typed_items(path, column, {name: value.get(name) for name in columns}, reading)
 
 
 # Parquet -----------------------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def _read_parquet(path: Path, reading: SourceSettings) -> Source:
         try:
             for batch in file.iter_batches(batch_size=CHUNK_ROWS):
                 for row, fault in _parquet_rows(batch):
-                    yield _typed_item(path, column, row, fault)
+                    yield from _typed_items(path, column, row, reading, fault)
         except (pyarrow.ArrowException, OSError) as error:
             raise damaged_table(path, error) from error
 
@@ -207,15 +207,13 @@ def _parquet_rows(batch: "pyarrow.RecordBatch") -> Iterator[tuple[dict[str, obje
 # Cells with types --------------------------------------------------------------------------------------------------
 
 
-def _typed_item(path: Path, column: str, cells: dict[str, object], fault: str = "") -> Item:
-    """Return the item of a row of JSON Lines or Parquet; a cell nested too deep becomes None and the row a bad one."""
-    image = cells[column]
-    text = image if isinstance(image, str) else ""
+def _typed_items(path: Path, column: str, cells: dict[str, object], reading: SourceSettings, fault: str = "") -> Iterator[Item]:
+    """Yield the items of a row of JSON Lines or Parquet; a cell nested too deep becomes None and the row a bad one."""
     deep = [name for name, cell in cells.items() if isinstance(cell, dict | list | tuple) and _is_too_deep(cell)]
     if deep:
         fault = f"the value of {deep[0]!r} is nested more than {MAX_NESTING} levels deep"
     problem = Failed("bad_row", f"{path}: {fault}") if fault else None
-    return make_item(text, path.parent / text, cells | dict.fromkeys(deep), problem)
+    yield from row_items([cells[column]], cells | dict.fromkeys(deep), path.parent, reading, problem)
 
 
 def _is_too_deep(value: Any) -> bool:
