@@ -140,7 +140,7 @@ def test_whatever_a_reader_raises_names_the_table(
     def failing(*_: object) -> Item:
         raise error
 
-    monkeypatch.setattr(tables, "_typed_item", failing)
+    monkeypatch.setattr(tables, "_typed_items", failing)
     table = write(tmp_path / "list.jsonl", '{"image": "a.jpg"}\n')
     with pytest.raises(SourceError) as caught:
         items(table)
