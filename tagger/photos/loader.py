@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,10 @@ from tagger.errors import FmtagError, reason_of
 from tagger.photos.decode import decode_bytes, read
 from tagger.photos.product import extract_product
 from tagger.records import Content, Failed, Item, Photo, ProductImage, Result
+
+Argument = TypeVar("Argument")
+
+Value = TypeVar("Value")
 
 READ_AHEAD = 4
 """Photos per worker that are in progress or waiting to be taken: enough that no worker idles, few enough to bound memory."""
@@ -69,7 +74,7 @@ def load_photos(
 
     count = workers or available_processors()
     with ThreadPoolExecutor(count, "photos") as pool:
-        yield from _map_in_order(pool, load, items, READ_AHEAD * count)
+        yield from map_in_order(pool, load, items, READ_AHEAD * count)
 
 
 def _extract_or_fail(photo: Photo, name: str) -> ProductImage | Failed:
@@ -87,17 +92,17 @@ def available_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _map_in_order(
-    pool: ThreadPoolExecutor, load: Callable[[Item], LoadedPhoto], items: Iterable[Item], read_ahead: int
-) -> Iterator[LoadedPhoto]:
-    """Yield `load` of each item in their order, with at most `read_ahead` of them submitted and not yet yielded.
+def map_in_order(
+    pool: ThreadPoolExecutor, function: Callable[[Argument], Value], arguments: Iterable[Argument], read_ahead: int
+) -> Generator[Value, None, None]:
+    """Yield `function` of each argument in their order, with at most `read_ahead` of them submitted and not yet yielded.
 
-    `Executor.map` would submit all items at once, and keep all results that are not yet taken.
+    `Executor.map` would submit all arguments at once, and keep all results that are not yet taken.
     """
-    pending: deque[Future[LoadedPhoto]] = deque()
+    pending: deque[Future[Value]] = deque()
     try:
-        for item in items:
-            pending.append(pool.submit(load, item))
+        for argument in arguments:
+            pending.append(pool.submit(function, argument))
             if len(pending) >= read_ahead:
                 yield pending.popleft().result()
         while pending:
