@@ -47,7 +47,7 @@ def doctor(context: click.Context, /, **options: Any) -> int:
     All of the source is listed. Of the photos as many as the time allows are decoded, of the others the headers are read: a
     sample that is spread over the source. Nothing is written but --out.
 
-    Exit codes: 0 all that was looked at can be read; 1 the source as a whole cannot be read; 2 wrong usage; 3 some photos
+    Exit codes: 0 every photo that was opened can be read; 1 the source as a whole cannot be read; 2 wrong usage; 3 some photos
     would fail.
     """
     from tagger.catalog.output_paths import Input, Output, check_output_paths

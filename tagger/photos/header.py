@@ -1,5 +1,6 @@
 """Read what the header of a photo says: format, size in pixels and colour; no pixel is decoded."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from typing import IO, NamedTuple
@@ -27,6 +28,9 @@ _COLOURS = {
 _BITS = {"1": 1, "I": 32, "F": 32}
 """Bits per channel of Pillow's modes; all others have 8, but for `I;16` and its like."""
 
+_PREFIX = 16
+"""Bytes by which Pillow's readers tell whether a file is theirs."""
+
 _BITS_PER_SAMPLE = 258
 """Tag of TIFF 6.0, section 8."""
 
@@ -51,12 +55,15 @@ class PhotoHeader(NamedTuple):
 def read_header(file: IO[bytes]) -> PhotoHeader | None:
     """Return what the header of an open, seekable file says; None where it is no photo of a known format, or damaged."""
     start = file.read(START)
-    file.seek(0)
-    try:
-        with Image.open(file, formats=_formats()) as image:
+    for reader, accepts in _readers():
+        if accepts is not None and accepts(start[:_PREFIX]) is not True:
+            continue
+        file.seek(0)
+        # A damaged header makes a reader raise anything, and another reader's file too; `photos.decode` finds out which it is.
+        # Readers are called directly, as `Image.open` refuses photos by a number of pixels that is global to the process.
+        with suppress(Exception), reader(file, "") as image:
             return _described(image, start)
-    except Exception:  # whatever a damaged header makes a decoder raise: `photos.decode` finds out what is wrong
-        return PhotoHeader("HEIC", None, "") if is_heic(start) else None
+    return PhotoHeader("HEIC", None, "") if is_heic(start) else None
 
 
 def _described(image: Image.Image, start: bytes) -> PhotoHeader:
@@ -84,7 +91,7 @@ def _bits_per_channel(image: Image.Image, start: bytes) -> int:
 
 
 @cache
-def _formats() -> tuple[str, ...]:
-    """Return those of the formats that are decoded which this build of Pillow can read."""
+def _readers() -> tuple[tuple[Callable[..., Image.Image], Callable[[bytes], bool | str] | None], ...]:
+    """Return Pillow's readers of the formats that are decoded, each with the test of a file's first bytes."""
     Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)
+    return tuple((*Image.OPEN[name],) for name in FORMATS if name in Image.OPEN)
