@@ -56,13 +56,13 @@ def read_header(file: IO[bytes]) -> PhotoHeader | None:
     """Return what the header of an open, seekable file says; None where it is no photo of a known format, or damaged."""
     start = file.read(START)
     for reader, accepts in _readers():
-        if accepts is not None and accepts(start[:_PREFIX]) is not True:
-            continue
         file.seek(0)
         # A damaged header makes a reader raise anything, and another reader's file too; `photos.decode` finds out which it is.
         # Readers are called directly, as `Image.open` refuses photos by a number of pixels that is global to the process.
-        with suppress(Exception), reader(file, "") as image:
-            return _described(image, start)
+        with suppress(Exception):
+            if accepts is None or accepts(start[:_PREFIX]) is True:
+                with reader(file, "") as image:
+                    return _described(image, start)
     return PhotoHeader("HEIC", None, "") if is_heic(start) else None
 
 
