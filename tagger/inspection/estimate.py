@@ -27,8 +27,9 @@ class Estimate(NamedTuple):
 def estimate_run(inspection: Inspection, processors: int) -> Estimate:
     """Return the estimate; what was not looked at counts as the part that was."""
     listing = inspection.listing
-    files = listing.items - listing.without_image
-    readable = 1 - inspection.failed / inspection.looked_at if inspection.looked_at else 0.0
-    photos = max(0, round(files * readable) - inspection.duplicates)
+    looked_at = inspection.files_looked_at
+    readable = 1 - inspection.files_failed / looked_at if looked_at else 0.0
+    copies = sum(len(group) - 1 for group in inspection.duplicate_paths)
+    photos = max(0, round(len(listing.places) * readable) - copies)
     decoding = inspection.decode_seconds / inspection.timed if inspection.timed else DECODE_SECONDS
     return Estimate(photos, photos * (decoding + NETWORK_SECONDS) / processors, listing.items * LEDGER_BYTES)

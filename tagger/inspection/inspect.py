@@ -73,6 +73,9 @@ class Inspection:
     decode_seconds: float = 0.0
     """Processor time of decoding, of the files that `timed` counts."""
     timed: int = 0
+    files_looked_at: int = 0
+    """Different files that were opened, or are known to fail."""
+    files_failed: int = 0
     duplicates: int = 0
     """Items whose bytes are those of an earlier file."""
     duplicate_paths: list[list[str]] = field(default_factory=list)
@@ -184,6 +187,7 @@ class _Inspector:
         found, times = self._found, 1 + self._listing.repeats[number]
         self._done.add(number)
         found.looked_at += times
+        found.files_looked_at += 1
         if check.decoded:
             found.decoded += times
         if check.sha256:
@@ -191,6 +195,7 @@ class _Inspector:
         path = self._listing.paths[number]
         if check.failed is not None:
             self._failed.add(number)
+            found.files_failed += 1
             cause = cause_of(check.failed, self._listing.places[number], path)
             _add_fault(found, path, check.failed.reason, cause, times)
             return

@@ -11,8 +11,8 @@ PRODUCT_COLUMNS = (
 ).split()
 """Usual names of a column whose value photos of one product share, the likeliest first."""
 
-MAX_VALUES = 200_000
-"""Different values of a column that are counted; a column with more of them tells nothing that is worth its memory."""
+MAX_DISTINCT = 50_000
+"""Rows after which a column without a repeated value is taken for one that names photos, not products."""
 
 
 @dataclass(frozen=True)
@@ -36,23 +36,26 @@ class ColumnCounter:
 
     def __init__(self, columns: Sequence[str]) -> None:
         named = {normalised(name): name for name in reversed(columns)}
-        self._products = {column: Counter[str]() for name in PRODUCT_COLUMNS if (column := named.get(normalised(name)))}
+        self._products = {column: Counter[int]() for name in PRODUCT_COLUMNS if (column := named.get(normalised(name)))}
         self._label = next((named[name] for name in LABEL_COLUMNS if name in named), "")
         self._labels: Counter[str] = Counter()
 
     def add(self, cells: Mapping[str, object]) -> None:
         """Count the cells of a row; empty ones count as no value."""
-        for column, values in self._products.items():
+        for column, values in [*self._products.items()]:
             value = cells.get(column)
-            if value not in (None, "") and len(values) < MAX_VALUES:
-                values[str(value)] += 1
+            if value in (None, ""):
+                continue
+            values[hash(str(value))] += 1  # of a million texts the hashes take a third of the memory
+            if len(values) == MAX_DISTINCT == values.total():
+                del self._products[column]
         if self._label and (label := cells.get(self._label)) not in (None, ""):
             self._labels[str(label)] += 1
 
     def facts(self) -> ColumnFacts:
         """Return what was counted; of the columns that may name a product the likeliest one whose values repeat."""
         column = next((name for name, values in self._products.items() if values.total() > len(values)), "")
-        values = self._products.get(column, Counter[str]())
+        values = self._products.get(column, Counter[int]())
         label = self._label if self._labels else ""
         return ColumnFacts(
             column,

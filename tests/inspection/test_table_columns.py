@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import pytest
+
+from tagger.inspection import table_columns
 from tagger.inspection.table_columns import ColumnCounter, ColumnFacts
 
 
@@ -31,3 +34,12 @@ def test_labels_are_counted_most_frequent_first() -> None:
     found = counted(["image", "Label"], ["a", "Bag"], ["b", "Coat"], ["c", "Coat"], ["d", None])
     assert (found.label_column, [*found.labels.items()]) == ("Label", [("Coat", 2), ("Bag", 1)])
     assert counted(["image", "label"], ["a", ""]).label_column == ""
+
+
+def test_a_column_of_distinct_values_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An article number of each row names no product, and must not fill the memory of a large table."""
+    monkeypatch.setattr(table_columns, "MAX_DISTINCT", 3)
+    rows = [[str(number), str(number // 2)] for number in range(6)]
+    found = counted(["sku", "id"], *rows)
+    assert (found.product_column, found.products, found.rows_with_product) == ("id", 3, 6)
+    assert counted(["sku"], *[["1"], ["2"], ["3"], ["3"]]) == ColumnFacts()
