@@ -23,7 +23,7 @@ _BLOCK = 4_000_000
 
 
 def to_eight_bit(values: NDArray[Any], bits: int, declared: float | None = None, nodata: float | None = None) -> Pixels:
-    """Scale samples to uint8 of the same shape, from black = 0, or the least of signed samples, to white = 255.
+    """Scale samples to uint8 of the same shape, from black = 0 to white = 255.
 
     Args:
         values: integers or floats, (h, w) or (h, w, n).
@@ -39,10 +39,11 @@ def to_eight_bit(values: NDArray[Any], bits: int, declared: float | None = None,
         return values
     least, largest = _range(values, nodata)
     white = _white(values.dtype, bits, largest, declared)
-    # Signed samples from -1 to 1 or -32768 to 32767 are black at the least; a few negative ones are overshoot of a filter.
-    black = least if least < -white / 2 else 0.0
-    if black < 0:
-        white = max(largest, -black)
+    # Signed samples go from -1 to 1 or -32768 to 32767; slightly negative ones are the overshoot of a filter.
+    black = 0.0
+    if least < -white / 4:
+        white = max(white, -least)
+        black = -white
     scaled = np.empty(values.shape, np.uint8)
     rows = max(1, _BLOCK // max(1, values[:1].size))
     for top in range(0, len(values), rows):
@@ -62,13 +63,13 @@ def _scaled(values: NDArray[Any], black: float, white: float, nodata: float | No
 def _range(values: NDArray[Any], nodata: float | None) -> tuple[float, float]:
     """Return the least and the largest finite value that is not `nodata`; (0, 0) where there is none."""
     if values.dtype.kind != "f" and nodata is None:
-        return (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
-    counted = np.isfinite(values)
-    if nodata is not None:
-        counted &= values != nodata
-    if not counted.any():
-        return 0.0, 0.0
-    return float(values.min(where=counted, initial=np.inf)), float(values.max(where=counted, initial=-np.inf))
+        content = values
+    else:
+        counted = np.isfinite(values)
+        if nodata is not None:
+            counted &= values != nodata
+        content = values[counted]
+    return (float(content.min()), float(content.max())) if content.size else (0.0, 0.0)
 
 
 def _white(dtype: np.dtype[Any], bits: int, largest: float, declared: float | None) -> float:

@@ -36,8 +36,8 @@ def check_size(image: OpenedImage, max_pixels: int | None) -> None:
         if pixels > max_pixels:
             raise ImageFault("too_large", f"{width}x{height} pixels, more than --max-pixels {max_pixels}")
     elif pixels > MAX_PIXELS or image.memory > MAX_MEMORY:
-        limit = f"{MAX_MEMORY / 1e9:g} GB of memory" if pixels <= MAX_PIXELS else f"{MAX_PIXELS:,} pixels"
-        raise ImageFault("too_large", f"{width}x{height} pixels need more than {limit}; give --max-pixels {pixels} to read it")
+        limit = f" need more than {MAX_MEMORY / 1e9:g} GB of memory" if pixels <= MAX_PIXELS else f", more than {MAX_PIXELS:,}"
+        raise ImageFault("too_large", f"{width}x{height} pixels{limit}; give --max-pixels {pixels} to read it")
 
 
 @contextmanager

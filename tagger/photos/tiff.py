@@ -6,6 +6,7 @@ TIFF 6.0 and its supplements define the tags; `tiff_samples` turns what is store
 
 import logging
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -32,6 +33,7 @@ _STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType."""
 _UNCOMPRESSED, _OLD_JPEG, _JPEG = 1, 6, 7
+_DEFLATE = (8, 32946)
 _LOSSY = (_OLD_JPEG, _JPEG, 34892)
 _RAW_PHOTOMETRICS = (32803, 34892)
 """The colour filter of a sensor, and its linear values."""
@@ -176,7 +178,7 @@ def _samples(page: "TiffPage", content: bytes, lenient: bool) -> NDArray[Any]:
         except Exception as error:
             if lenient:
                 continue
-            raise _damage(error, page, content) from error
+            raise _damage(error, page, segment) from error
         if data is not None and not deep:  # of a volume the first slice
             part = data[0, : height - top, : width - left]
             samples[plane, top : top + part.shape[0], left : left + part.shape[1]] = part
@@ -219,19 +221,30 @@ def _row_bytes(page: "TiffPage") -> int:
     return (int(page.imagewidth) * samples * int(page.bitspersample) + 7) // 8
 
 
-def _damage(error: Exception, page: "TiffPage", content: bytes) -> Exception:
+def _damage(error: Exception, page: "TiffPage", segment: bytes) -> Exception:
     """Return why a strip cannot be decoded: its data end early, its kind is not read, or what the decoder says."""
     if isinstance(error, NotImplementedError):
         return ImageFault("unreadable", _unread(str(error)))
-    text = str(error)
-    early = "cannot be reshaped" in text or "Z_BUF_ERROR" in text or "premature" in text.lower()
+    early = "cannot be reshaped" in str(error) or (page.compression in _DEFLATE and _deflate_ends_early(segment))
     return ImageFault("truncated", "its data end early") if early else error
+
+
+def _deflate_ends_early(segment: bytes) -> bool:
+    """Return whether what is compressed is right as far as it goes, but lacks its end."""
+    unpacker = zlib.decompressobj()
+    try:
+        while segment and not unpacker.eof:
+            unpacker.decompress(segment, 1 << 20)
+            segment = unpacker.unconsumed_tail
+    except zlib.error:
+        return False
+    return not unpacker.eof
 
 
 def _old_jpeg(page: "TiffPage", content: bytes) -> Image.Image:
     """Return the JPEG that a TIFF of 1992 (compression 6) holds as a whole file."""
-    start, length = int(page.tags[_JPEG_START].value), int(page.tags.valueof(_JPEG_LENGTH) or len(content))
-    inner = content[start : start + length]
+    start, length = (int(np.ravel(page.tags.valueof(tag, 0))[0]) for tag in (_JPEG_START, _JPEG_LENGTH))
+    inner = content[start : start + length if length else None]
     if not inner.startswith(b"\xff\xd8"):
         raise ImageFault("unreadable", _unread("OJPEG compression"))
     return Image.open(BytesIO(inner), formats=["JPEG"])
