@@ -58,10 +58,11 @@ def load_photos(
     """
 
     def load(item: Item) -> LoadedPhoto:
-        if item.problem is not None or item.place is None:
+        holder = item.holder
+        if item.problem is not None or holder is None:
             return LoadedPhoto(item, item.problem or Failed("bad_row", "an item without a file"))
-        name = item.place.name if isinstance(item.place, EmbeddedPhoto) else str(item.place)
-        file_read = read_embedded(item.place) if isinstance(item.place, EmbeddedPhoto) else read(Path(item.place))
+        name = _name_of(holder)
+        file_read = _read(holder)
         if isinstance(file_read, Failed):
             return LoadedPhoto(item, file_read)
         encoded, content = file_read
@@ -73,6 +74,20 @@ def load_photos(
     count = workers or available_processors()
     with ThreadPoolExecutor(count, "photos") as pool:
         yield from _map_in_order(pool, load, items, READ_AHEAD * count)
+
+
+def decode_holder(holder: Path | EmbeddedPhoto) -> Photo | Failed:
+    """Decode the photo of a file or of a row of a table, as `decode.decode` does."""
+    found = _read(holder)
+    return found if isinstance(found, Failed) else decode_bytes(found[0], _name_of(holder))
+
+
+def _read(holder: Path | EmbeddedPhoto) -> tuple[bytes, Content] | Failed:
+    return read_embedded(holder) if isinstance(holder, EmbeddedPhoto) else read(holder)
+
+
+def _name_of(holder: Path | EmbeddedPhoto) -> str:
+    return holder.name if isinstance(holder, EmbeddedPhoto) else str(holder)
 
 
 def _extract_or_fail(photo: Photo, name: str) -> ProductImage | Failed:
