@@ -9,6 +9,8 @@ class SourceSettings:
 
     image_column: str | None = None
     """Column of a table that holds the images; None takes it from the column names."""
+    all_images: bool = False
+    """Whether each image of a table's row is an item of its own; else the first one counts."""
 
 
 DEFAULT_READING = SourceSettings()

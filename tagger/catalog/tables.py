@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tagger.catalog.columns import image_column
+from tagger.catalog.embedded_columns import EmbeddedColumns
 from tagger.catalog.items import Source, row_items
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
+from tagger.embedded_photos import open_table, rows_at_once
 from tagger.errors import SourceError, reason_of
 from tagger.file_kinds import JSON, check_table, is_empty
 from tagger.records import Failed, Item
@@ -157,7 +159,8 @@ def _json_items(path: Path, columns: tuple[str, ...], column: str, reading: Sour
             problem = Failed("bad_row", f"{path}: a line that is not a JSON object")
             yield Item("", None, dict.fromkeys(columns), problem)
             continue
-        yield from _typed_items(path, column, {name: value.get(name) for name in columns}, reading)
+        cells = {name: value.get(name) for name in columns}
+        yield from _typed_items(path, [cells[column]], cells, reading)
 
 
 # Parquet -----------------------------------------------------------------------------------------------------------
@@ -165,10 +168,9 @@ def _json_items(path: Path, columns: tuple[str, ...], column: str, reading: Sour
 
 def _read_parquet(path: Path, reading: SourceSettings) -> Source:
     import pyarrow
-    from pyarrow import parquet
 
     try:
-        file = parquet.ParquetFile(path)
+        file = open_table(str(path))
     except pyarrow.ArrowException as error:
         raise damaged_table(path, error) from error
     columns = file.schema_arrow.names
@@ -176,9 +178,11 @@ def _read_parquet(path: Path, reading: SourceSettings) -> Source:
 
     def items() -> Iterator[Item]:
         try:
-            for batch in file.iter_batches(batch_size=CHUNK_ROWS):
+            embedded = EmbeddedColumns(path, file, [column])
+            for batch in file.iter_batches(batch_size=rows_at_once(file, CHUNK_ROWS)):
                 for row, fault in _parquet_rows(batch):
-                    yield from _typed_items(path, column, row, reading, fault)
+                    images, cells = embedded.split(row)
+                    yield from _typed_items(path, images, cells, reading, fault)
         except (pyarrow.ArrowException, OSError) as error:
             raise damaged_table(path, error) from error
 
@@ -207,13 +211,15 @@ def _parquet_rows(batch: "pyarrow.RecordBatch") -> Iterator[tuple[dict[str, obje
 # Cells with types --------------------------------------------------------------------------------------------------
 
 
-def _typed_items(path: Path, column: str, cells: dict[str, object], reading: SourceSettings, fault: str = "") -> Iterator[Item]:
+def _typed_items(
+    path: Path, images: list[object], cells: dict[str, object], reading: SourceSettings, fault: str = ""
+) -> Iterator[Item]:
     """Yield the items of a row of JSON Lines or Parquet; a cell nested too deep becomes None and the row a bad one."""
     deep = [name for name, cell in cells.items() if isinstance(cell, dict | list | tuple) and _is_too_deep(cell)]
     if deep:
         fault = f"the value of {deep[0]!r} is nested more than {MAX_NESTING} levels deep"
     problem = Failed("bad_row", f"{path}: {fault}") if fault else None
-    yield from row_items([cells[column]], cells | dict.fromkeys(deep), path.parent, reading, problem)
+    yield from row_items(images, cells | dict.fromkeys(deep), path.parent, reading, problem)
 
 
 def _is_too_deep(value: Any) -> bool:

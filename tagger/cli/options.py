@@ -144,7 +144,10 @@ def with_source_reading(command: Command) -> Command:
     return cast(Command, combined(*SOURCE_OPTIONS)(with_settings))
 
 
-SOURCE_OPTIONS = (option("--image-column", help="Column of image paths in a table.  [default: recognised by its name]"),)
+SOURCE_OPTIONS = (
+    option("--image-column", help="Column of image paths in a table.  [default: recognised by its name]"),
+    option("--all-images", is_flag=True, help="Read each image of a table's row, a row each; else the first one counts."),
+)
 """An option for each field of `SourceSettings`, in the order of the help text."""
 
 with_label_column = option("--label-column", help="Column of labels in a table.  [default: recognised by its name]")

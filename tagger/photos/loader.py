@@ -6,16 +6,18 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tagger.embedded_photos import read_embedded
 from tagger.errors import FmtagError, reason_of
 from tagger.photos.decode import decode_bytes, read
 from tagger.photos.product import extract_product
 from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
-from tagger.records import Content, Failed, Item, Photo, ProductImage, Result
+from tagger.records import Content, EmbeddedPhoto, Failed, Item, Photo, ProductImage, Result
 
 Argument = TypeVar("Argument")
 
@@ -62,20 +64,36 @@ def load_photos(
     """
 
     def load(item: Item) -> LoadedPhoto:
-        if item.problem is not None or item.file is None:
+        holder = item.holder
+        if item.problem is not None or holder is None:
             return LoadedPhoto(item, item.problem or Failed("bad_row", "an item without a file"))
-        file_read = read(item.file)
+        name = _name_of(holder)
+        file_read = _read(holder)
         if isinstance(file_read, Failed):
             return LoadedPhoto(item, file_read)
         encoded, content = file_read
         if known(content.sha256):
             return LoadedPhoto(item, None, content)
-        photo = decode_bytes(encoded, str(item.file), decoding)
-        return LoadedPhoto(item, photo if isinstance(photo, Failed) else _extract_or_fail(photo, str(item.file)), content)
+        photo = decode_bytes(encoded, name, decoding)
+        return LoadedPhoto(item, photo if isinstance(photo, Failed) else _extract_or_fail(photo, name), content)
 
     count = workers or available_processors()
     with ThreadPoolExecutor(count, "photos") as pool:
         yield from map_in_order(pool, load, items, READ_AHEAD * count)
+
+
+def decode_holder(holder: Path | EmbeddedPhoto) -> Photo | Failed:
+    """Decode the photo of a file or of a row of a table, as `decode.decode` does."""
+    found = _read(holder)
+    return found if isinstance(found, Failed) else decode_bytes(found[0], _name_of(holder))
+
+
+def _read(holder: Path | EmbeddedPhoto) -> tuple[bytes, Content] | Failed:
+    return read_embedded(holder) if isinstance(holder, EmbeddedPhoto) else read(holder)
+
+
+def _name_of(holder: Path | EmbeddedPhoto) -> str:
+    return holder.name if isinstance(holder, EmbeddedPhoto) else str(holder)
 
 
 def _extract_or_fail(photo: Photo, name: str) -> ProductImage | Failed:
