@@ -9,6 +9,12 @@ class SourceSettings:
 
     image_column: str | None = None
     """Column of a table that holds the images; None takes it from the column names."""
+    exclude: tuple[str, ...] = ()
+    """Patterns by gitignore's rules of entries of a folder that are left out; one that begins with `!` is an exception."""
+    include: tuple[str, ...] = ()
+    """Patterns by gitignore's rules of the files of a folder that are read; without any all are."""
+    null_separated: bool = False
+    """Whether the paths on standard input end with NUL, as `find -print0` writes them, instead of a line break."""
 
 
 DEFAULT_READING = SourceSettings()

@@ -126,7 +126,24 @@ def with_source_reading(command: Command) -> Command:
     return cast(Command, combined(*SOURCE_OPTIONS)(with_settings))
 
 
-SOURCE_OPTIONS = (option("--image-column", help="Column of image paths in a table.  [default: recognised by its name]"),)
+SOURCE_OPTIONS = (
+    option("--image-column", help="Column of image paths in a table.  [default: recognised by its name]"),
+    option(
+        "--exclude",
+        multiple=True,
+        metavar="PATTERN",
+        help="Leave out what matches of a folder, by gitignore's rules, as '*-back.jpg' or old/; !PATTERN makes an exception. "
+        "May be repeated.",
+    ),
+    option(
+        "--include",
+        multiple=True,
+        metavar="PATTERN",
+        help="Read only the files of a folder that match, as '*-front.*' or women/, and that no --exclude matches. May be "
+        "repeated.",
+    ),
+    option("-0", "--null", "null_separated", is_flag=True, help="Paths on standard input end with NUL, as from find -print0."),
+)
 """An option for each field of `SourceSettings`, in the order of the help text."""
 
 with_label_column = option("--label-column", help="Column of labels in a table.  [default: recognised by its name]")

@@ -27,8 +27,8 @@ class RunSummary:
     """Photos with low confidence per reason."""
     failed: Counter[str] = field(default_factory=Counter)
     """Photos that could not be read per reason."""
-    ignored: int = 0
-    """Entries of the source that are not photos."""
+    ignored: Counter[str] = field(default_factory=Counter)
+    """Entries of the source that are not read as photos per reason."""
     settling: int = 0
     """Photos left out because their files are still being written."""
     files_read: int = 0
