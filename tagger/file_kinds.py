@@ -12,6 +12,12 @@ IMAGE_SUFFIXES = frozenset(
 )
 """Suffixes of the images of a folder, in any case; the format itself is told by the content when a photo is decoded."""
 
+RAW_SUFFIXES = frozenset(
+    "3fr arw cr2 cr3 crw dcr dcs dng drf eip erf fff gpr iiq k25 kdc mdc mef mos mrw nef nrw orf pef ptx pxn raf raw rw2 rwl "
+    "rwz sr2 srf srw x3f".split()
+)
+"""Suffixes of camera raws, without the dot; many of these files begin like a TIFF, of a small preview."""
+
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 """Suffixes of tables, in any case."""
 
@@ -30,6 +36,9 @@ PHOTO_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"GIF8", b"BM", b"II*\
 _JPEG_XL_STARTS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 _JPEG_2000_STARTS = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n")
 """The bare codestream, and the container."""
+
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
 
@@ -185,6 +194,15 @@ def is_photo(start: bytes) -> bool:
     if start.startswith(b"BM"):
         return len(start) >= 14 and start[6:10] == bytes(4)
     return is_photo_start(start)
+
+
+def is_camera_raw(start: bytes, name: str) -> bool:
+    """Return whether a file is a camera raw: by its first bytes, or like a TIFF with the suffix of a camera in its name."""
+    if start.startswith(_RAW_STARTS) or start[4:12] == b"ftypcrx " or start[6:14] == b"HEAPCCDR":
+        return True
+    if not start.startswith(_TIFF_STARTS):
+        return False
+    return start[8:10] == b"CR" or not RAW_SUFFIXES.isdisjoint(re.findall(r"\.([a-z0-9]+)", name.lower()))
 
 
 def kind_of(start: bytes, suffix: str = "") -> Kind:

@@ -11,6 +11,12 @@ class SourceSettings:
     """Column of a table that holds the images; None takes it from the column names."""
     all_images: bool = False
     """Whether each image of a table's row is an item of its own; else the first one counts."""
+    exclude: tuple[str, ...] = ()
+    """Patterns by gitignore's rules of entries of a folder that are left out; one that begins with `!` is an exception."""
+    include: tuple[str, ...] = ()
+    """Patterns by gitignore's rules of the files of a folder that are read; without any all are."""
+    null_separated: bool = False
+    """Whether the paths on standard input end with NUL, as `find -print0` writes them, instead of a line break."""
 
 
 DEFAULT_READING = SourceSettings()
