@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagger.catalog.columns import image_column
+from tagger.catalog.export_formats import image_columns
 from tagger.catalog.items import Source, row_items
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.errors import SourceError, reason_of
@@ -88,7 +88,7 @@ def _read_delimited(path: Path, reading: SourceSettings) -> Source:
             columns = next(csv.reader(file, delimiter=separator), [])
     except (UnicodeDecodeError, csv.Error) as error:
         raise damaged_table(path, error) from error
-    column = image_column(str(path), columns, reading.image_column)
+    column = image_columns(str(path), columns, reading).main
     return Source(_delimited_items(path, separator, columns, column, reading), path.parent, tuple(columns))
 
 
@@ -133,7 +133,7 @@ def _read_json_lines(path: Path, reading: SourceSettings) -> Source:
             columns.update(dict.fromkeys(value))
     if not columns and not is_empty(path):
         raise SourceError(f"{path} has no line that holds a JSON object; {JSON.remedy}.")
-    column = image_column(str(path), list(columns), reading.image_column)
+    column = image_columns(str(path), list(columns), reading).main
     return Source(_json_items(path, tuple(columns), column, reading), path.parent, tuple(columns))
 
 
@@ -172,7 +172,7 @@ def _read_parquet(path: Path, reading: SourceSettings) -> Source:
     except pyarrow.ArrowException as error:
         raise damaged_table(path, error) from error
     columns = file.schema_arrow.names
-    column = image_column(str(path), columns, reading.image_column)
+    column = image_columns(str(path), columns, reading).main
 
     def items() -> Iterator[Item]:
         try:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import click
 
-from tagger.catalog.settings import SourceSettings
+from tagger.catalog.settings import TABLE_FORMATS, SourceSettings
 from tagger.settings import DEFAULT_MODEL, DEVICES
 from tagger.training.settings import TRAINING_DEVICES
 
@@ -126,7 +126,16 @@ def with_source_reading(command: Command) -> Command:
     return cast(Command, combined(*SOURCE_OPTIONS)(with_settings))
 
 
-SOURCE_OPTIONS = (option("--image-column", help="Column of image paths in a table.  [default: recognised by its name]"),)
+SOURCE_OPTIONS = (
+    option("--image-column", help="Column of image paths in a table.  [default: recognised by its name]"),
+    option(
+        "--table-format",
+        type=click.Choice(TABLE_FORMATS),
+        default=SourceSettings.table_format,
+        show_default=True,
+        help="Shop system that a table was exported from: which columns hold images, and how a cell holds several.",
+    ),
+)
 """An option for each field of `SourceSettings`, in the order of the help text."""
 
 with_label_column = option("--label-column", help="Column of labels in a table.  [default: recognised by its name]")
