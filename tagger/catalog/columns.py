@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from tagger.errors import SourceError
 
 IMAGE_COLUMNS = (
-    "image image_path image_file image_filename image_src image_name product_image images image_url image_urls image_link "
-    "main_image primary_image photo photo_path photo_file photo_url photo_name photos picture picture_url picture_file pictures "
-    # German, French, Spanish and Portuguese, Italian, Dutch, Polish, Scandinavian, Czech, Hungarian, Turkish, Russian, Japanese
-    "bild bilder bilddatei bildname bildpfad bildurl produktbild produktbilder artikelbild hauptbild bild_1 foto fotos "
+    "image image_path image_file image_filename image_src image_name product_image path file_path file filename "
+    "file_name photo photo_path picture img img_path src "
+    "images image_url image_urls image_link main_image primary_image photos photo_file photo_url photo_name pictures "
+    "picture_url picture_file img_url img_src product_photo product_picture "
+    # German, French, Spanish and Portuguese, Italian, Dutch, Polish, Scandinavian, Czech, Hungarian, Turkish, and so on
+    "bild bilder bilddatei bildname bildpfad bild_url produktbild produktbilder artikelbild hauptbild foto fotos "
     "photographie visuel visuels image_principale url_image imagen imágenes imagenes imagem imagens immagine immagini "
     "fotografia afbeelding afbeeldingen zdjęcie zdjecie zdjęcia zdjecia obraz obrazek obrazy obrazki billede billeder bilde "
     "kuva kuvat obrázek obrázky kép képek görsel görseller resim изображение изображения фото 画像 图片 圖片 이미지 "
-    "path file_path file filename file_name dateiname datei pfad fichier archivo img img_path img_url img_src src"
+    "dateiname datei pfad fichier archivo"
 ).split()
 """Usual names of an image column, the likeliest first; case, spaces and underscores do not matter."""
 
@@ -61,14 +63,15 @@ def key_of(name: str) -> str:
 def unique_names(cells: Sequence[str]) -> list[str]:
     """Return the names of columns from a header's cells: without blanks and marks around them, each name once.
 
-    A further column of the same name is `name.2`, `name.3` and so on, as data frames call it.
+    A further column of the same name is `name.2`, `name.3` and so on, a further one without a name `column_5` by its place.
     """
     names = [cell.strip(" \t\r\n\v\f\0\xa0\ufeff\u200b") for cell in cells]
     taken, unique = set(names), set[str]()
     for at, name in enumerate(names):
         number = 2
         while names[at] in unique:
-            if (other := f"{name}.{number}") not in taken:
+            other = f"{name}.{number}" if name else f"column_{at + 1}" + ".2" * (number - 2)
+            if other not in taken:
                 names[at] = other
             number += 1
         unique.add(names[at])

@@ -4,7 +4,7 @@ No photo is opened: what lies in a file, or that it is missing, is found out whe
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -13,7 +13,7 @@ from tagger.catalog.items import Source, make_item
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.catalog.tables import read_table
 from tagger.errors import SourceError, reason_of
-from tagger.file_kinds import IMAGE_SUFFIXES, TABLE_SUFFIXES, check_photo
+from tagger.file_kinds import IMAGE_SUFFIXES, TABLE_SUFFIXES, begins_photo
 from tagger.records import Item
 
 
@@ -22,12 +22,13 @@ def open_source(
     reading: SourceSettings = DEFAULT_READING,
     stdin: IO[bytes] | None = None,
     on_ignored: OnIgnored = lambda path, why: None,
+    on_warning: Callable[[str], None] = lambda sentence: None,
 ) -> Source:
     """Open the folder, table, image, or, for `-`, the list of paths on `stdin`, that `source` names.
 
-    A table is told by its suffix, an image by its suffix or its content. Raises `SourceError` where `source` does not exist,
-    is neither, or is a table of another kind than its suffix says, without an image column or with two columns of one name.
-    An error met later, while the items are read, is a `SourceError` too.
+    An image is told by its suffix or its content, a table by its content. `on_warning` is called with a sentence about each
+    thing that had to be guessed. Raises `SourceError` where `source` does not exist, is neither, or is a table without an image
+    column. An error met later, while the items are read, is a `SourceError` too.
     """
     if source == "-":
         if stdin is None:
@@ -43,11 +44,13 @@ def open_source(
             raise SourceError(f"{source} is not a regular file; pipe a list of paths into: fmtag run -")
     except OSError as error:
         raise SourceError(f"{source} cannot be read: {reason_of(error)}.") from error
-    if path.suffix.lower() in TABLE_SUFFIXES:
-        return read_table(path, reading)
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
-        check_photo(path)
-    return Source(iter([Item(source, path)]), Path())
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES or (suffix not in TABLE_SUFFIXES and begins_photo(path)):
+        return Source(iter([Item(source, path)]), Path())
+    opened = read_table(path, reading)
+    for sentence in opened.notes:
+        on_warning(sentence)
+    return opened
 
 
 def count_items(source: str, reading: SourceSettings = DEFAULT_READING) -> int:

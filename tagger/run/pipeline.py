@@ -114,7 +114,7 @@ def _run(settings: RunSettings, stdin: IO[bytes] | None, callbacks: RunCallbacks
         callbacks.ignored(path, why)
 
     def open_catalog() -> Source:
-        return source.open_source(settings.source, settings.reading, stdin, ignored)
+        return source.open_source(settings.source, settings.reading, stdin, ignored, callbacks.warned)
 
     check_output_paths(outputs_of(settings), inputs_of(settings))
     format = output.format_of(settings.out, settings.format)
