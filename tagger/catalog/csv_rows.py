@@ -62,6 +62,8 @@ class Shape:
     """Index of the cell that holds the image."""
     names_have_suffixes: bool = True
     """Whether the images of the table are told by their suffixes or addresses."""
+    is_full: bool = False
+    """Whether rows have all their cells, also where those at their end are empty."""
 
 
 def is_image_name(text: str) -> bool:
@@ -96,7 +98,8 @@ class _Reader:
         separator, quote = dialect.separator, dialect.quote
         self._parser = csv.reader(self, delimiter=separator, quotechar=quote, strict=True)
         self._quoted_cell = re.compile(f"(^|{re.escape(separator)}){re.escape(quote)}")
-        self._open_cell = re.compile(f"(^|{re.escape(separator)}){re.escape(quote)}[^\r\n{re.escape(separator + quote)}]")
+        cell = f"{re.escape(quote)}[^{re.escape(quote)}\r\n]*{re.escape(quote)}"
+        self._all_quoted = re.compile(f"{cell}({re.escape(separator)}{cell})+[\r\n]*")
 
     def rows(self) -> Iterator[Row]:
         separator, quote = self._dialect.separator, self._dialect.quote
@@ -142,7 +145,7 @@ class _Reader:
                 cells = next(self._parser)
                 if len(self._row) > 1 and self._swallows_a_row():
                     return self._never_closed(number)
-                return Row(cells, number, self._fault_of_length(cells))
+                return Row(cells, number, self._fault_of_length(len(cells)))
             except (csv.Error, StopIteration):
                 pass
         return self._forgiven_row(number)
@@ -159,18 +162,26 @@ class _Reader:
             if line is None:
                 return self._never_closed(number)
             self._row.append(line)
-            if len(self._row) > MAX_FAULTY_LINES or self._looks_like_row(line) or self._opens_another_row(line):
+            if len(self._row) > MAX_FAULTY_LINES or self._looks_like_row(line):
                 return self._never_closed(number)
             parsed.add(line)
+            if parsed.opens_within:
+                return self._never_closed(number)
         if len(self._row) > 1 and self._swallows_a_row():
             return self._never_closed(number)
         fits = self._shape is None or len(parsed.cells) == self._shape.width
-        fault = OUT_OF_PLACE if parsed.faults and not fits else self._fault_of_length(parsed.cells)
+        fault = OUT_OF_PLACE if parsed.faults and not fits else self._fault_of_length(len(parsed.cells))
         return Row(parsed.cells, number, fault)
 
-    def _fault_of_length(self, cells: list[str]) -> str:
-        """Return the fault of a row over several lines that ends before its image: its quotes hold more than a cell."""
-        return OUT_OF_PLACE if self._shape and len(self._row) > 1 and len(cells) <= self._shape.image else ""
+    def _fault_of_length(self, length: int) -> str:
+        """Return the fault of a row of another length than the table's: its quotes may hold more or less than a cell."""
+        shape = self._shape
+        if shape is None or length == shape.width:
+            return ""
+        several = len(self._row) > 1
+        ends_early = several and length <= shape.image
+        odd = several or self._row[0].count(self._dialect.quote) % 2 == 1
+        return OUT_OF_PLACE if ends_early or (odd and (length > shape.width or shape.is_full)) else ""
 
     def _never_closed(self, number: int) -> Row:
         """Return the first line of the row as a row with a fault, and put the others back."""
@@ -191,18 +202,10 @@ class _Reader:
         if not self._quoted_cell.search(line):
             return False
         try:
-            return self._fits(next(csv.reader([line], delimiter=self._dialect.separator, quotechar=self._dialect.quote, strict=True)))
+            cells = next(csv.reader([line], delimiter=self._dialect.separator, quotechar=self._dialect.quote, strict=True))
         except (csv.Error, StopIteration):
             return False
-
-    def _opens_another_row(self, line: str) -> bool:
-        """Return whether a line is a whole row with a quote that is never closed either."""
-        shape = self._shape
-        if shape is None or shape.width < 2 or not self._open_cell.search(line):
-            return False
-        parsed = _Cells(self._dialect)
-        parsed.add(line)
-        return self._fits(parsed.closed())
+        return self._fits(cells) or (len(cells) == shape.width and self._all_quoted.fullmatch(line) is not None)
 
     def _swallows_a_row(self) -> bool:
         """Return whether the first and the last line of a cell over several lines are both rows if quotes are taken as text."""
@@ -223,19 +226,24 @@ class _Reader:
             if image:
                 return is_image_name(image) and not all(map(is_image_name, others))
         elif image:
-            return self._ends_like_a_row() and not re.search(r"[\s<>]", image)
+            own = self._image_of_first_line()
+            return own is not None and _form(own) == _form(image)
         # A variant without an image of its own: as many cells, and the first one of the same form.
         first = self._row[0].split(self._dialect.separator)[0]
         return shape.width >= 6 and bool(cells[0].strip()) and _form(cells[0]) == _form(first)
 
     def _ends_like_a_row(self) -> bool:
+        image = self._image_of_first_line()
+        shape = self._shape
+        assert shape is not None
+        return image is not None and (is_image_name(image) if shape.names_have_suffixes else bool(image))
+
+    def _image_of_first_line(self) -> str | None:
+        """Return the image of the row's first line, counted from its end, as if no quote were there; None if it is too short."""
         shape = self._shape
         assert shape is not None
         cells = self._row[0].rstrip("\r\n").split(self._dialect.separator)
-        if len(cells) < shape.width:
-            return False
-        image = cells[shape.image - shape.width].strip(" \t\"'")
-        return is_image_name(image) if shape.names_have_suffixes else bool(image)
+        return cells[shape.image - shape.width].strip(" \t\"'") if len(cells) >= shape.width else None
 
 
 class _Cells:
@@ -250,11 +258,18 @@ class _Cells:
         self.faults = 0
         """Quotes within a cell that are neither doubled nor escaped."""
         self.is_open = False
+        self.opens_within = False
+        """Whether the open cell has a quote, not on its first line, where another cell would begin."""
         self._parts: list[str] = []
+        self._lines = 0
+        self._starts_quoted = False
 
     def add(self, line: str) -> None:
         """Parse a line that begins the row, or goes on in its open cell."""
         at = 0
+        self._lines += 1
+        if self._lines == 1:
+            self._starts_quoted = line.startswith(self._quote)
         while True:
             if not self.is_open:
                 opening = self._opening.match(line, at)
@@ -295,6 +310,8 @@ class _Cells:
                 return found, closing.end()
             else:
                 self.faults += 1
+                begins = line[found - 1] == self._separator if found else self._starts_quoted
+                self.opens_within = self.opens_within or (begins and self._lines > 1)
                 at = found + 1
         return len(line), -1
 

@@ -54,7 +54,7 @@ def find_layout(sample: str, is_header: IsHeader) -> Layout | None:
         at, fit = chosen
         below = rows[at + 1 :]
         lines = below[0].line - 1 if below else _lines(sample)
-        faults = sum(_is_odd(row) for row in below) / max(1, len(below))
+        faults = sum(map(_is_odd, below))
         layout = Layout(dialect, rows[at].cells, lines, [row.cells for row in below])
         found.append((-round(fit, 2), faults, len(found), layout))
     return min(found)[-1] if found else _find_by_lines(sample, is_header)
@@ -99,7 +99,8 @@ def choose_header(rows: Sequence[Sequence[str]], is_header: IsHeader) -> tuple[i
 def shape_of(layout: Layout, width: int, image: int) -> Shape:
     """Return what a row of a table looks like, from the rows of its layout."""
     images = [cells[image] for cells in layout.sample if image < len(cells) and cells[image].strip()]
-    return Shape(width, image, sum(map(is_image_name, images)) >= 0.5 * len(images))
+    named = sum(map(is_image_name, images)) >= 0.5 * len(images)
+    return Shape(width, image, named, sum(len(cells) >= width for cells in layout.sample) >= 0.9 * len(layout.sample))
 
 
 def without_empty_end(cells: Sequence[str]) -> Sequence[str]:
