@@ -18,12 +18,12 @@ RAW_SUFFIXES = frozenset(
 )
 """Suffixes of camera raws, without the dot; many of these files begin like a TIFF, of a small preview."""
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
-"""Suffixes of tables, in any case."""
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".jsonl", ".ndjson", ".json", ".parquet")
+"""Usual suffixes of tables, in any case; which kind of table a file is, is told by its content."""
 
 READ = (
     "fmtag reads folders, photos (JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF, HEIC, JPEG XL, JPEG 2000, JPEG-LS) and tables "
-    f"({' '.join(TABLE_SUFFIXES)}, all but Parquet in UTF-8)"
+    f"({' '.join(TABLE_SUFFIXES)}; text also compressed)"
 )
 """The last sentence of an error about a file that cannot be a source."""
 
@@ -52,17 +52,17 @@ class Kind(NamedTuple):
     """What to do so that fmtag can read the content."""
 
 
-PARQUET = Kind("a Parquet table", "let its name end in .parquet")
+PARQUET = Kind("a Parquet table", "export it again")
 EMPTY = Kind("an empty file", "export or copy it again")
 TEXT = Kind(
     "a text file",
-    "let the name of a table end in .csv, .tsv or .jsonl, or pipe a list of paths into: fmtag run -",
+    "a table needs a line of column names, one of them of images, and a list one path per line",
 )
 UNKNOWN = Kind("a file of an unknown kind", "convert a picture to JPEG or PNG, export a table as CSV")
 JSON = Kind("a JSON document", "write one object a line (JSON Lines, .jsonl), or export it as CSV")
-UTF16 = Kind("UTF-16 text", "export it as CSV in UTF-8")
+UTF16 = Kind("UTF-16 text", "a table needs a line of column names, one of them of images")
 
-_SPREADSHEET = Kind("a spreadsheet", "export it as CSV (UTF-8)")
+_SPREADSHEET = Kind("a spreadsheet", "save it as .xlsx or export it as CSV (UTF-8)")
 _ARCHIVE = Kind("an archive", "unpack it and give the folder")
 _COMPRESSED = Kind("a compressed file", "decompress it first")
 _CONVERT = "convert it to JPEG or PNG"
@@ -124,31 +124,9 @@ _STARTS = (
 _SHEET_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".ods", ".numbers")
 
 
-def check_photo(path: Path) -> None:
-    """Raise `SourceError` unless the content of the file is that of a photo."""
-    start = _start(path)
-    if not is_photo(start):
-        kind = kind_of(start, path.suffix)
-        raise SourceError(f"{path} is {kind.name}, not a photo; {kind.remedy}. {READ}.")
-
-
-def check_table(path: Path) -> None:
-    """Raise `SourceError` where the first bytes of a file show another kind than the table that its suffix names."""
-    start, suffix = _start(path), path.suffix.lower()
-    if is_photo(start):
-        raise SourceError(f"{path} is a photo, not a table; let its name end as that of a photo. {READ}.")
-    kind, parquet, lines = kind_of(start, suffix), suffix == ".parquet", suffix in (".jsonl", ".ndjson")
-    fits = kind is PARQUET if parquet else kind in (TEXT, EMPTY) or (kind is JSON and lines)
-    nul = b"\0" in start.split(b"\n", 1)[0]  # in the names of columns: UTF-16 without a byte order mark
-    if not parquet and (kind is UTF16 or (kind is UNKNOWN and nul)):
-        raise SourceError(f"{path} is not UTF-8 text; export the table again as UTF-8 {suffix.lstrip('.')}.")
-    if not fits and kind is not UNKNOWN:  # an unknown kind may be a table with a fault, which its reader describes better
-        raise SourceError(f"{path} is {kind.name}, not the table that its name says; {kind.remedy}. {READ}.")
-
-
-def is_empty(path: Path) -> bool:
-    """Return whether the first `START` bytes of a file are only spaces and line breaks."""
-    return kind_of(_start(path)) is EMPTY
+def begins_photo(path: Path) -> bool:
+    """Return whether the content of a file is that of a photo; raises `SourceError` where it cannot be read."""
+    return is_photo(_start(path))
 
 
 def _start(path: Path) -> bytes:
@@ -244,7 +222,7 @@ def _markup_kind(start: bytes) -> Kind:
     if re.match(rb"<(!doctype\s+html|html|head|body|table)\b", lowered) or b"<html" in lowered:
         return _PAGE
     if re.match(rb"<(\?xml|!doctype|!--)", lowered):
-        return Kind("an XML or HTML document", "export it as CSV (UTF-8)")
+        return Kind("an XML or HTML document", "open it in a spreadsheet and save it as .xlsx or CSV")
     return TEXT if _is_text(start) else UNKNOWN
 
 

@@ -31,6 +31,8 @@ class Source:
     """Names of the table columns that every item carries; empty for folders, images and lists."""
     schema: "pyarrow.Schema | None" = None
     """Types of the columns; None unless the table is Parquet."""
+    notes: tuple[str, ...] = ()
+    """Sentences on how the source was understood that a user should know, as a guessed encoding."""
 
 
 def with_image(items: Iterable[Item]) -> Iterator[Item]:

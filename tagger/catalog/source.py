@@ -12,7 +12,7 @@ from tagger.catalog.path_list import listed_items
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.catalog.tables import read_table
 from tagger.errors import SourceError, reason_of
-from tagger.file_kinds import IMAGE_SUFFIXES, TABLE_SUFFIXES, check_photo
+from tagger.file_kinds import IMAGE_SUFFIXES, TABLE_SUFFIXES, begins_photo
 from tagger.records import Item
 
 
@@ -25,10 +25,10 @@ def open_source(
 ) -> Source:
     """Open the folder, table, image, or, for `-`, the list of paths on `stdin`, that `source` names.
 
-    A table is told by its suffix, an image by its suffix or its content. Raises `SourceError` where `source` does not exist,
-    is neither, or is a table of another kind than its suffix says, without an image column or with two columns of one name,
-    and where a setting does not apply to this kind of source. An error met later, while the items are read, is a `SourceError`
-    too.
+    An image is told by its suffix or its content, a table by its content. `on_warning` is called with a sentence about each
+    thing that had to be guessed. Raises `SourceError` where `source` does not exist, is neither, or is a table without an image
+    column, and where a setting does not apply to this kind of source. An error met later, while the items are read, is a
+    `SourceError` too.
     """
     if source == "-":
         _refuse_patterns(reading, "the list on standard input")
@@ -46,11 +46,13 @@ def open_source(
     except OSError as error:
         raise SourceError(f"{source} cannot be read: {reason_of(error)}.") from error
     _refuse_patterns(reading, f"the file {source}")
-    if path.suffix.lower() in TABLE_SUFFIXES:
-        return settled(read_table(path, reading), lambda: read_table(path, reading).items)
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
-        check_photo(path)
-    return Source(iter([Item(source, path)]), Path())
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES or (suffix not in TABLE_SUFFIXES and begins_photo(path)):
+        return Source(iter([Item(source, path)]), Path())
+    opened = settled(read_table(path, reading), lambda: read_table(path, reading).items)
+    for sentence in opened.notes:
+        on_warning(sentence)
+    return opened
 
 
 def count_items(source: str, reading: SourceSettings = DEFAULT_READING) -> int:

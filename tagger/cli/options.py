@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import click
 
-from tagger.catalog.settings import SourceSettings
+from tagger.catalog.settings import TABLE_FORMATS, SourceSettings
 from tagger.photos.settings import DecodeSettings
 from tagger.settings import DEFAULT_MODEL, DEVICES
 from tagger.training.settings import TRAINING_DEVICES
@@ -146,6 +146,13 @@ def with_source_reading(command: Command) -> Command:
 
 SOURCE_OPTIONS = (
     option("--image-column", help="Column of image paths in a table.  [default: recognised by its name]"),
+    option(
+        "--table-format",
+        type=click.Choice(TABLE_FORMATS),
+        default=SourceSettings.table_format,
+        show_default=True,
+        help="Shop system that a table was exported from: which columns hold images, and how a cell holds several.",
+    ),
     option("--all-images", is_flag=True, help="Read each image of a table's row, a row each; else the first one counts."),
     option(
         "--exclude",
