@@ -109,6 +109,14 @@ def image_columns(table: str, columns: Sequence[str], reading: SourceSettings = 
     return found
 
 
+def facts_of(columns: Sequence[str], images: ImageColumns, reading: SourceSettings) -> tuple[tuple[str, str], ...]:
+    """Return whose export a table is, where that is known, and its image columns, name and text each, for `Source.facts`."""
+    name = recognised_format(columns) if reading.table_format == "auto" else reading.table_format
+    export = (("export of", name),) if name in EXPORT_FORMATS else ()
+    further = (("further image columns", ", ".join(images.further)),) if images.further else ()
+    return (*export, ("image column", images.main), *further)
+
+
 def find_image_columns(columns: Sequence[str], reading: SourceSettings = DEFAULT_READING) -> ImageColumns | None:
     """Return the columns of a table that hold images; None where there is no such column."""
     name = recognised_format(columns) if reading.table_format == "auto" else reading.table_format

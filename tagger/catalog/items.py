@@ -33,6 +33,8 @@ class Source:
     """Types of the columns; None unless the table is Parquet."""
     notes: tuple[str, ...] = ()
     """Sentences on how the source was understood that a user should know, as a guessed encoding."""
+    facts: tuple[tuple[str, str], ...] = ()
+    """What was found out about a table, name and text each: encoding, separator, header line, image columns."""
 
 
 def with_image(items: Iterable[Item]) -> Iterator[Item]:

@@ -3,6 +3,7 @@
 No photo is opened whose name says that it is one: what lies in it, or that it is missing, is found out when it is decoded.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
@@ -55,6 +56,16 @@ def open_source(
     return opened
 
 
+def nothing_to_read(source: str, ignored: Mapping[str, int], only_rows: bool = False) -> SourceError:
+    """Return the error of a source without photos, with entries that are left out or rows without an image."""
+    if only_rows:
+        return SourceError(f"{source} holds no photos, only rows without an image; nothing was written.")
+    if source == "-":
+        return SourceError("Standard input holds no paths; nothing was written.")
+    reasons = ", ".join(f"{count:,} {why}" for why, count in sorted(ignored.items(), key=lambda one: -one[1]))
+    return SourceError(f"{source} holds no photos ({reasons or 'no other entries either'}); nothing was written.")
+
+
 def count_items(source: str, reading: SourceSettings = DEFAULT_READING) -> int:
     """Return the number of items of a source that have an image."""
     return sum(1 for _ in with_image(open_source(source, reading).items))
@@ -64,7 +75,7 @@ def _open_list(stdin: IO[bytes] | None, reading: SourceSettings, on_warning: OnW
     if stdin is None:
         raise SourceError(
             "The source is - (paths on standard input), but standard input is closed, or this is another command than "
-            "fmtag run, the only one that reads it; give a folder or a table."
+            "fmtag run and fmtag doctor, which read it; give a folder or a table."
         )
     if stdin.isatty():
         on_warning("Paths are read from this terminal, one a line; Ctrl-D ends the list.")

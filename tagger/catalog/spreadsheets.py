@@ -12,7 +12,7 @@ from typing import Any
 
 from tagger.catalog.columns import ImageColumns, unique_names
 from tagger.catalog.dialect import HEADER_ROWS, SAMPLE_ROWS, IsHeader, choose_header, without_empty_end
-from tagger.catalog.export_formats import find_image_columns, image_columns
+from tagger.catalog.export_formats import facts_of, find_image_columns, image_columns
 from tagger.catalog.items import Source, row_items
 from tagger.catalog.settings import SourceSettings
 from tagger.errors import SourceError
@@ -47,7 +47,8 @@ def read_workbook(path: Path, reading: SourceSettings) -> Source:
     pictures = [cells[columns.index(images.main)] for cells in sample[at + 1 :] if columns.index(images.main) < len(cells)]
     if not any(cell.strip() and not cell.startswith("#") for cell in pictures) and _has_pictures(path):
         notes.append(f"{path} has pictures inside its cells, which are not read; give a column of file names.")
-    return Source(_items(path, title, at + 1, columns, images, reading), path.parent, columns, notes=tuple(notes))
+    facts = (("sheet", title), *facts_of(columns, images, reading))
+    return Source(_items(path, title, at + 1, columns, images, reading), path.parent, columns, notes=tuple(notes), facts=facts)
 
 
 def workbook_rows(path: Path, is_header: IsHeader) -> tuple[list[str], Iterator[list[str]]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tagger.catalog.columns import ImageColumns
 from tagger.catalog.compressed import DAMAGE
 from tagger.catalog.embedded_columns import EmbeddedColumns
-from tagger.catalog.export_formats import image_columns
+from tagger.catalog.export_formats import facts_of, image_columns
 from tagger.catalog.items import Source, row_items
 from tagger.catalog.json_rows import json_columns, json_rows
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
@@ -69,7 +69,8 @@ def _read_json(path: Path, reading: SourceSettings) -> Source:
     except (*DAMAGE, UnicodeError) as error:
         raise damaged_table(path, error) from error
     images = image_columns(str(path), columns, reading)
-    return Source(_json_items(path, columns, images, reading), path.parent, columns, notes=(note,) if note else ())
+    facts = facts_of(columns, images, reading)
+    return Source(_json_items(path, columns, images, reading), path.parent, columns, notes=(note,) if note else (), facts=facts)
 
 
 def _json_items(path: Path, columns: tuple[str, ...], images: ImageColumns, reading: SourceSettings) -> Iterator[Item]:
@@ -108,7 +109,8 @@ def _read_parquet(path: Path, reading: SourceSettings) -> Source:
         except (pyarrow.ArrowException, OSError) as error:
             raise damaged_table(path, error) from error
 
-    return Source(items(), path.parent, tuple(columns), file.schema_arrow)
+    facts = facts_of(columns, images, reading)
+    return Source(items(), path.parent, tuple(columns), file.schema_arrow, facts=facts)
 
 
 def _parquet_rows(batch: "pyarrow.RecordBatch") -> Iterator[tuple[dict[str, object], str]]:

@@ -9,11 +9,13 @@ from tagger.catalog.columns import ImageColumns, unique_names
 from tagger.catalog.csv_rows import BLANKS, Dialect, Row, Shape, is_image_name, read_rows
 from tagger.catalog.dialect import SAMPLE, IsHeader, Layout, find_headless, find_layout, shape_of, without_empty_end
 from tagger.catalog.encoding import Encoding, open_text
-from tagger.catalog.export_formats import find_image_columns, image_columns
+from tagger.catalog.export_formats import facts_of, find_image_columns, image_columns
 from tagger.catalog.items import Source, row_items
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.catalog.table_kinds import text_encoding
 from tagger.records import Failed, Item
+
+_SEPARATOR_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 
 def read_text_table(path: Path, reading: SourceSettings) -> Source:
@@ -33,14 +35,17 @@ def read_text_table(path: Path, reading: SourceSettings) -> Source:
             raise AssertionError
         layout, at = headless
         if len(layout.sample[0]) == 1:
-            return Source(_listed_items(path, encoding, layout), path.parent, notes=tuple(notes))
+            facts = _facts(encoding, layout)[:1]
+            return Source(_listed_items(path, encoding, layout), path.parent, notes=tuple(notes), facts=facts)
         layout = layout._replace(header=[f"column_{number}" for number in range(1, len(layout.sample[0]) + 1)])
         columns, images = tuple(layout.header), ImageColumns(f"column_{at + 1}")
         notes.append(f"{path} has no line of column names; its images are taken from column {at + 1}.")
     else:
         columns = _column_names(path, encoding, layout)
         images = image_columns(str(path), columns, reading)
-    return Source(_items(path, encoding, layout, columns, images, reading), path.parent, columns, notes=tuple(notes))
+    facts = (*_facts(encoding, layout), *facts_of(columns, images, reading))
+    items = _items(path, encoding, layout, columns, images, reading)
+    return Source(items, path.parent, columns, notes=tuple(notes), facts=facts)
 
 
 def text_rows(path: Path, is_header: IsHeader) -> tuple[list[str], Iterator[Row]]:
@@ -48,6 +53,13 @@ def text_rows(path: Path, is_header: IsHeader) -> tuple[list[str], Iterator[Row]
     encoding = text_encoding(path)
     layout = find_layout(_sample(path, encoding), is_header)
     return (layout.header, _rows(path, encoding, layout, None)) if layout is not None else ([], iter(()))
+
+
+def _facts(encoding: Encoding, layout: Layout) -> tuple[tuple[str, str], ...]:
+    """Return encoding, separator and header line for `Source.facts`."""
+    separator = _SEPARATOR_NAMES.get(layout.dialect.separator, repr(layout.dialect.separator))
+    header = f"line {layout.lines}" if layout.header and layout.lines else "none"
+    return (("encoding", encoding.name), ("separator", separator), ("column names", header))
 
 
 # Columns -------------------------------------------------------------------------------------------------------------

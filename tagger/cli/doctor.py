@@ -14,10 +14,11 @@ from rich.text import Text
 
 from tagger.catalog.settings import SourceSettings
 from tagger.cli.exit_codes import EXIT_FAILED_PHOTOS
-from tagger.cli.options import Finite, option, with_debug, with_source_reading, with_workers
+from tagger.cli.options import Finite, option, with_debug, with_decoding, with_source_reading, with_workers
 from tagger.cli.terminal import Terminal, say
 from tagger.escaping import for_json
 from tagger.files import as_json, write_file
+from tagger.photos.settings import DecodeSettings
 
 if TYPE_CHECKING:
     from tagger.inspection.report import Section
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     help="Time to look at photos; the source is always listed to its end.",
 )
 @with_workers
+@with_decoding
 @with_source_reading
 @with_debug
 @click.pass_context
@@ -62,7 +64,7 @@ def doctor(context: click.Context, /, **options: Any) -> int:
     check_output_paths([Output("--out", settings.out)], inputs)
     try:
         with progress_bar("photos") as progressed:
-            inspection = inspect_source(settings, sys.stdin.buffer, progressed)
+            inspection = inspect_source(settings, getattr(sys.stdin, "buffer", None), progressed)
     except SourceError as error:
         _write(settings.out, error_values(settings.source, str(error)))
         raise
@@ -76,8 +78,8 @@ def doctor(context: click.Context, /, **options: Any) -> int:
 
 
 def _run_command(context: click.Context, source: str) -> str:
-    """Return the run on the same source, with the same options of how it is read, quoted for a shell."""
-    reading = {field.name for field in fields(SourceSettings)}
+    """Return the run on the same source, with the same options of what is read, quoted for a shell."""
+    reading = {field.name for kind in (SourceSettings, DecodeSettings) for field in fields(kind)}
     words = ["fmtag", "run", source, "--out", "tags.csv"]
     for parameter in context.command.params:
         value = context.params.get(str(parameter.name))

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from tagger.inspection.environment import Environment
 from tagger.inspection.inspect import Inspection
+from tagger.inspection.left_out import pictures_left_out
 from tagger.inspection.remedies import extras_in, install_command, is_address
 
 MOST = 5
@@ -32,10 +33,6 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "bad_row": (
         "{} row cannot be used ({}): mend it, or export the table again.",
         "{} rows cannot be used (the first is {}): mend them, or export the table again.",
-    ),
-    "left_out": (
-        "{} file that is left out holds a photo ({}): give its name the suffix of a photo.",
-        "{} files that are left out hold photos (the first is {}): give their names the suffix of a photo.",
     ),
     "tiny": (
         "{} photo is smaller than 100 pixels ({}): take a larger one if there is any, as its tag is unsure.",
@@ -78,12 +75,11 @@ def _failures(inspection: Inspection) -> Iterator[tuple[int, str]]:
 
 
 def _left_out(inspection: Inspection) -> Iterator[str]:
-    photos, pictures = inspection.left_out.photos, inspection.left_out.pictures
-    if photos.count:
-        yield _sentence("left_out", photos.count, photos.examples[0])
-    if pictures:
-        names = ", ".join(f"{count:,} {suffix}" for suffix, count in pictures.most_common(3))
-        yield f"Pictures of kinds that are not read are left out ({names}): export them as JPEG or PNG."
+    kinds = pictures_left_out(inspection.listing.ignored_paths)
+    if kinds:
+        names = ", ".join(f"{noted.count:,} {kind}" for kind, noted in sorted(kinds.items(), key=lambda one: -one[1].count))
+        first = next(iter(kinds.values())).examples[0]
+        yield f"Pictures are left out ({names}; the first is {first}): export or rename those that belong to the catalog."
 
 
 def _improvements(inspection: Inspection, environment: Environment) -> Iterator[str]:

@@ -7,31 +7,33 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+from tagger.inspection.listing import Place
 from tagger.inspection.photo_checks import until
 from tagger.photos.loader import READ_AHEAD, map_in_order
+from tagger.records import EmbeddedPhoto
 
 PROBE = 4096
 """Bytes that are read from the middle and from the end of a file before it is read as a whole."""
 
 
 def find_duplicates(
-    places: Sequence[str], sizes: Mapping[int, int], hashes: Mapping[int, bytes], workers: int, deadline: float
+    places: Sequence[Place], sizes: Mapping[int, int], hashes: Mapping[int, bytes], workers: int, deadline: float
 ) -> tuple[list[list[int]], bool]:
     """Return groups of files with the same bytes, and whether all files were compared before the deadline.
 
     Args:
-        places: where the files lie.
-        sizes: bytes per file, by its index in `places`; only these files are compared.
+        places: where the photos lie.
+        sizes: bytes per file, by its index in `places`; only these files are compared with each other.
         hashes: sha256 of the files that were read as a whole, by index.
         workers: number of threads.
         deadline: time of `time.monotonic` after which no further file is read.
 
-    Files that cannot be read have no duplicate.
+    Files that cannot be read have no duplicate. Photos in the rows of a table are compared by the digest that they come with.
     """
 
     def read_all(numbers: Sequence[int], read: Callable[[str], bytes]) -> dict[int, bytes]:
         with ThreadPoolExecutor(workers, "inspection") as pool:
-            one = lambda number: (number, read(places[number]))  # noqa: E731 (a name for one line)
+            one = lambda number: (number, read(str(places[number])))  # noqa: E731 (a name for one line)
             with closing(map_in_order(pool, one, until(deadline, numbers), READ_AHEAD * workers)) as found:
                 return {number: key for number, key in found if key}
 
@@ -41,7 +43,8 @@ def find_duplicates(
     known = {number: hashes[number] for number in alike if number in hashes}
     unknown = [number for number in alike if number not in known]
     known |= read_all(unknown, _sha256)
-    return sorted(_repeated(known.items())), len(probes) == len(candidates) and len(known) == len(alike)
+    embedded = _repeated((number, place.digest) for number, place in enumerate(places) if isinstance(place, EmbeddedPhoto))
+    return sorted([*_repeated(known.items()), *embedded]), len(probes) == len(candidates) and len(known) == len(alike)
 
 
 def _repeated(keys: Iterable[tuple[int, Hashable]]) -> list[list[int]]:

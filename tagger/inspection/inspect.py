@@ -9,17 +9,19 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import IO
 
+from tagger.catalog.source import nothing_to_read
 from tagger.inspection.duplicates import find_duplicates
-from tagger.inspection.left_out import LeftOut, look_at_left_out
-from tagger.inspection.listing import Listing, list_source
+from tagger.inspection.listing import Listing, Place, list_source
 from tagger.inspection.photo_checks import Check, check_all, check_header, check_pixels, spread, until
 from tagger.inspection.remedies import cause_of, is_address
 from tagger.inspection.settings import InspectionSettings
 from tagger.photos.header import PhotoHeader
 from tagger.photos.loader import available_processors
+from tagger.photos.settings import DecodeSettings
+from tagger.records import EmbeddedPhoto
 
-PIXELS_UNTIL, HEADERS_UNTIL, LEFT_OUT_UNTIL = 0.5, 0.75, 0.85
-"""Shares of the time after which no further pixels are decoded, no further headers and no files left out are read.
+PIXELS_UNTIL, HEADERS_UNTIL = 0.5, 0.8
+"""Shares of the time after which no further pixels are decoded, and no further headers are read.
 
 The rest is for duplicates. What a step does not need is left to the next one."""
 
@@ -81,7 +83,6 @@ class Inspection:
     duplicate_paths: list[list[str]] = field(default_factory=list)
     """Paths of the files with the same bytes, group by group."""
     duplicates_complete: bool = True
-    left_out: LeftOut = field(default_factory=LeftOut)
     seconds: float = 0.0
 
     @property
@@ -130,9 +131,12 @@ def inspect_source(
 
 
 def why_nothing(inspection: Inspection) -> str:
-    """Return the sentence with which a run refuses a source without items; empty where it has some."""
-    source, ignored = inspection.settings.source, len(inspection.listing.ignored_paths)
-    return "" if inspection.listing.items else f"{source} holds no photos ({ignored} other entries); nothing was written."
+    """Return the sentence with which a run refuses a source without photos; empty where it has some."""
+    listing = inspection.listing
+    if listing.items > listing.without_image:
+        return ""
+    ignored = {why: noted.count for why, noted in listing.ignored.items()}
+    return str(nothing_to_read(inspection.settings.source, ignored, only_rows=listing.items > 0))
 
 
 class _Inspector:
@@ -146,24 +150,21 @@ class _Inspector:
         self._sizes: dict[int, int] = {}
         self._hashes: dict[int, bytes] = {}
         self._failed: set[int] = set()
+        self._done: set[int] = set()
 
     def look(self, now: float, seconds: float) -> None:
-        """Look at the files for so many seconds from `now` on."""
+        """Look at the photos for so many seconds from `now` on."""
         self._stat_all()
-        order = self._existing_in_spread_order()
-        pixels = until(now + PIXELS_UNTIL * seconds, islice(order, self._found.settings.sample))
-        self._add_all(check_all(pixels, self._listing.places, self._workers, check_pixels))
-        # takewhile has taken the first number after the deadline, too; the order starts anew and knows what is done
-        headers = until(now + HEADERS_UNTIL * seconds, self._existing_in_spread_order())
-        self._add_all(check_all(headers, self._listing.places, self._workers, check_header))
-        ignored = self._listing.ignored_paths
-        self._found.left_out = look_at_left_out(self._listing.root, ignored, now + LEFT_OUT_UNTIL * seconds)
+        self._check(now + PIXELS_UNTIL * seconds, check_pixels, self._found.settings.sample)
+        self._check(now + HEADERS_UNTIL * seconds, check_header)
         self._find_duplicates(now + seconds)
 
     def _stat_all(self) -> None:
         """Get the size of every file; those that are missing are known to fail."""
-        self._done: set[int] = set()
         for number, place in enumerate(self._listing.places):
+            if isinstance(place, EmbeddedPhoto):
+                self._found.bytes += place.size
+                continue
             try:
                 found = os.stat(place)  # noqa: PTH116 (on plain names half the time)
                 regular = stat.S_ISREG(found.st_mode)
@@ -175,13 +176,19 @@ class _Inspector:
             else:
                 self._add(number, check_pixels(place))
 
-    def _existing_in_spread_order(self) -> Iterator[int]:
-        return (number for number in spread(len(self._listing.places)) if number not in self._done)
-
-    def _add_all(self, checks: Iterator[tuple[int, Check]]) -> None:
-        for number, check in checks:
-            self._add(number, check)
+    def _check(self, deadline: float, check: Callable[[Place, DecodeSettings], Check], most: int | None = None) -> None:
+        """Check photos that were not yet looked at, until a time and at most so many."""
+        numbers = islice(until(deadline, self._left()), most)
+        decoding = self._found.settings.decoding
+        for number, found in check_all(numbers, self._listing.places, self._workers, lambda place: check(place, decoding)):
+            self._add(number, found)
             self._progressed(self._found.looked_at, self._listing.items)
+
+    def _left(self) -> Iterator[int]:
+        """Yield the numbers of the photos that were not yet looked at: spread, but in their order where they are in a table."""
+        places = self._listing.places
+        order = range(len(places)) if any(isinstance(place, EmbeddedPhoto) for place in places) else spread(len(places))
+        return (number for number in order if number not in self._done)
 
     def _add(self, number: int, check: Check) -> None:
         found, times = self._found, 1 + self._listing.repeats[number]
@@ -196,19 +203,21 @@ class _Inspector:
         if check.failed is not None:
             self._failed.add(number)
             found.files_failed += 1
-            cause = cause_of(check.failed, self._listing.places[number], path)
+            place = self._listing.places[number]
+            cause = cause_of(check.failed, place.name if isinstance(place, EmbeddedPhoto) else place, path)
             _add_fault(found, path, check.failed.reason, cause, times)
             return
-        _add_header(found, path, check.header or PhotoHeader("other", None, ""), times)
+        if check.header is not None:
+            _add_header(found, path, check.header, times)
         if check.decoded:
             found.decode_seconds += check.seconds
             found.timed += 1
 
     def _find_duplicates(self, deadline: float) -> None:
+        places, repeats = self._listing.places, self._listing.repeats
         readable = {number: size for number, size in self._sizes.items() if number not in self._failed}
-        groups, complete = find_duplicates(self._listing.places, readable, self._hashes, self._workers, deadline)
-        paths, repeats = self._listing.paths, self._listing.repeats
-        self._found.duplicate_paths = [[paths[number] for number in group] for group in groups]
+        groups, complete = find_duplicates(places, readable, self._hashes, self._workers, deadline)
+        self._found.duplicate_paths = [[self._listing.paths[number] for number in group] for group in groups]
         self._found.duplicates = sum(1 + repeats[number] for group in groups for number in group[1:])
         self._found.duplicates_complete = complete
 

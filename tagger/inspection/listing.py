@@ -4,17 +4,19 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
+from tagger.catalog.addresses import is_by_name
 from tagger.catalog.items import Source
 from tagger.catalog.source import open_source
+from tagger.file_kinds import IMAGE_SUFFIXES, begins_photo
 from tagger.file_names import resolve_escaped
 from tagger.inspection.settings import InspectionSettings
 from tagger.inspection.table_columns import ColumnCounter, ColumnFacts
-from tagger.records import Failed, Item
+from tagger.records import NO_IMAGE, EmbeddedPhoto, Failed, Item
 
-WITHOUT_IMAGE: tuple[str, ...] = ("no_image",)
-"""Reasons of rows that have no image and are no failures."""
+Place: TypeAlias = str | EmbeddedPhoto
+"""What holds a photo: a file, or a row of a table."""
 
 EXAMPLES = 3
 """Paths that are named of each kind."""
@@ -46,7 +48,7 @@ class Listing:
     """Rows that a run writes."""
     paths: list[str] = field(default_factory=list)
     """Of each file the path as the source gives it first."""
-    places: list[str] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
     """Of each file where it lies."""
     repeats: Counter[int] = field(default_factory=Counter)
     """Further items of a file, by its index in `paths` and `places`."""
@@ -55,6 +57,10 @@ class Listing:
     without_image: int = 0
     respelled: Noted = field(default_factory=Noted)
     """Items whose file has another name than the path says."""
+    matched_addresses: int = 0
+    """Addresses, and paths of another computer, that were taken for a file beside the table by its name."""
+    warnings: list[str] = field(default_factory=list)
+    """Sentences that a run prints about the source."""
     not_utf8: Noted = field(default_factory=Noted)
     """Files whose name is not UTF-8."""
     ignored: dict[str, Noted] = field(default_factory=dict)
@@ -69,10 +75,16 @@ class Listing:
 def list_source(settings: InspectionSettings, stdin: IO[bytes] | None) -> Listing:
     """List the whole source; raises `SourceError` as a run does where it cannot be read."""
     ignored: list[tuple[str, str]] = []
-    opened = open_source(settings.source, settings.reading, stdin, lambda path, why: ignored.append((path, why)))
-    listing = Listing(kind_of_source(settings.source, opened), opened.root, opened.columns)
+    warnings: list[str] = []
+
+    def on_ignored(path: str, why: str) -> None:
+        ignored.append((path, why))
+
+    opened = open_source(settings.source, settings.reading, stdin, on_ignored, warnings.append)
+    kind = kind_of_source(settings.source, opened)
+    listing = Listing(kind, opened.root, opened.columns, warnings=warnings, facts=opened.facts)
     columns = ColumnCounter(opened.columns)
-    known: dict[str, int] = {}
+    known: dict[Place, int] = {}
     for item in opened.items:
         columns.add(item.columns)
         _add(listing, item, known)
@@ -89,28 +101,34 @@ def kind_of_source(source: str, opened: Source) -> str:
         return "list"
     if Path(source).is_dir():
         return "folder"
-    return "table" if opened.columns or opened.schema is not None else "image"
+    if opened.columns or opened.schema is not None:
+        return "table"
+    return "image" if Path(source).suffix.lower() in IMAGE_SUFFIXES or begins_photo(Path(source)) else "list"
 
 
-def _add(listing: Listing, item: Item, known: dict[str, int]) -> None:
+def _add(listing: Listing, item: Item, known: dict[Place, int]) -> None:
     listing.items += 1
     if not item.path.isascii() and _is_not_utf8(item.path):
         listing.not_utf8.add(item.path)
     if item.place is None or item.problem is not None:
         problem = item.problem or Failed("bad_row", f"{item.path}: no file")
-        if problem.reason in WITHOUT_IMAGE:
+        if problem.reason == NO_IMAGE:
             listing.without_image += 1
         else:
             listing.problems.append((item.path, problem))
         return
-    place = os.fspath(item.place)
+    place = item.place if isinstance(item.place, EmbeddedPhoto) else os.fspath(item.place)
     if place in known:
         listing.repeats[known[place]] += 1
         return
     known[place] = len(listing.places)
     listing.paths.append(item.path)
     listing.places.append(place)
-    if listing.kind != "folder" and not _is_spelled_so(listing.root, item.path, place):
+    if listing.kind in ("folder", "image") or isinstance(place, EmbeddedPhoto):
+        return
+    if is_by_name(item.path, place):
+        listing.matched_addresses += 1
+    elif not _is_spelled_so(listing.root, item.path, place):
         listing.respelled.add(item.path)
 
 

@@ -11,15 +11,21 @@ from math import gcd
 from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
 
-from tagger.photos.decode import decode_bytes, read
+from tagger.inspection.listing import Place
+from tagger.photos.containers import without_text_before
+from tagger.photos.decode import decode_bytes, size_of
 from tagger.photos.header import PhotoHeader, read_header
-from tagger.photos.loader import READ_AHEAD, map_in_order
-from tagger.records import Failed
+from tagger.photos.loader import READ_AHEAD, map_in_order, name_of, read_holder
+from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
+from tagger.records import EmbeddedPhoto, Failed
 
 Value = TypeVar("Value")
 
 _END_BYTES = 64
 """Bytes at the end of a file that hold the end marker of a whole one."""
+
+_LARGE = 50_000_000
+"""Pixels above which it depends on more than the header whether a photo is too large."""
 
 _END_MARKERS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
 
@@ -28,6 +34,7 @@ class Check(NamedTuple):
     """What was found out about one file."""
 
     header: PhotoHeader | None = None
+    """None where the photo fails."""
     failed: Failed | None = None
     decoded: bool = False
     """Whether its pixels were decoded, or a failure was found; otherwise its header alone was read."""
@@ -58,7 +65,7 @@ def until(deadline: float, values: Iterable[Value]) -> Iterator[Value]:
 
 
 def check_all(
-    numbers: Iterable[int], places: Sequence[str], workers: int, check: Callable[[str], Check]
+    numbers: Iterable[int], places: Sequence[Place], workers: int, check: Callable[[Place], Check]
 ) -> Iterator[tuple[int, Check]]:
     """Yield each of `numbers` with the check of that place, in threads and in their order."""
 
@@ -72,30 +79,42 @@ def check_all(
         yield from checks
 
 
-def check_pixels(place: str) -> Check:
-    """Read and decode a file as a run does."""
-    content = read(Path(place))
+def check_pixels(place: Place, decoding: DecodeSettings = DEFAULT_DECODING) -> Check:
+    """Read and decode a photo as a run does."""
+    holder = place if isinstance(place, EmbeddedPhoto) else Path(place)
+    content = read_holder(holder)
     if isinstance(content, Failed):
         return Check(failed=content, decoded=True)
     encoded, known = content
     started = time.thread_time()
-    photo = decode_bytes(encoded, place)
+    photo = decode_bytes(encoded, name_of(holder), decoding)
     seconds = time.thread_time() - started
-    failed = photo if isinstance(photo, Failed) else None
-    return Check(read_header(BytesIO(encoded)), failed, True, seconds, known.sha256)
+    if isinstance(photo, Failed):
+        return Check(None, photo, True, seconds, known.sha256)
+    header = read_header(BytesIO(without_text_before(encoded))) or PhotoHeader("other", None, "")
+    if header.size is None:
+        header = header._replace(size=size_of(encoded))
+    return Check(header, None, True, seconds, known.sha256)
 
 
-def check_header(place: str) -> Check:
+def check_header(place: Place, decoding: DecodeSettings = DEFAULT_DECODING) -> Check:
     """Read the header of a file; one whose header or end looks damaged is decoded, so that the reason is that of a run."""
+    if isinstance(place, EmbeddedPhoto):
+        return check_pixels(place, decoding)
     try:
         if not os.path.isfile(place):
-            return check_pixels(place)
+            return check_pixels(place, decoding)
         with open(place, "rb") as file:  # noqa: PTH123 (a million Paths take seconds)
             header = read_header(file)
-            whole = header is not None and header.size is not None and _ends_well(file, header)
+            whole = header is not None and _is_usual(header) and _ends_well(file, header)
     except (OSError, ValueError):
-        return check_pixels(place)
-    return Check(header) if whole else check_pixels(place)
+        return check_pixels(place, decoding)
+    return Check(header) if whole else check_pixels(place, decoding)
+
+
+def _is_usual(header: PhotoHeader) -> bool:
+    """Return whether a header leaves no doubt that its photo is read, unless its data is damaged."""
+    return header.size is not None and header.size[0] * header.size[1] <= _LARGE
 
 
 def _ends_well(file: IO[bytes], header: PhotoHeader) -> bool:

@@ -2,9 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
-from tagger.file_kinds import START, UNKNOWN, kind_of
 from tagger.records import Failed
 
 REMEDIES: Mapping[str, str] = {
@@ -34,16 +32,12 @@ def remedy_of(reason: str, cause: str) -> str:
 
 
 def cause_of(failed: Failed, *names: str) -> str:
-    """Return why a photo failed without what differs from file to file: `names` that the detail begins with, and numbers.
-
-    Of a file that is no image it names what it holds instead, where that is known.
-    """
+    """Return why a photo failed without what differs from file to file: `names` that the detail begins with, and numbers."""
     cause = failed.detail
     for name in (*names, *map(repr, names)):
         if name:
             cause = cause.removeprefix(f"{name}: ")
-    kind = _kind_of(names[0]) if failed.reason == "not_an_image" else ""
-    return kind or _NUMBER.sub("N", cause)
+    return _NUMBER.sub("N", cause)
 
 
 def is_address(cause: str) -> bool:
@@ -59,13 +53,3 @@ def extras_in(text: str) -> set[str]:
 def install_command(extras: set[str]) -> str:
     """Return the command that installs extras."""
     return "pip install " + " ".join(f"'{extra}'" for extra in sorted(extras))
-
-
-def _kind_of(place: str) -> str:
-    """Return what a file holds, such as "an XML or HTML document"; empty where that is unknown."""
-    try:
-        with Path(place).open("rb") as file:
-            kind = kind_of(file.read(START), Path(place).suffix)
-    except (OSError, ValueError):
-        return ""
-    return "" if kind is UNKNOWN else kind.name

@@ -1,5 +1,6 @@
 """Report an inspection: as JSON values for machines, and as sections of names and texts for people."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -7,8 +8,12 @@ from tagger.inspection.advice import advise
 from tagger.inspection.environment import Environment, describe_environment
 from tagger.inspection.estimate import Estimate, estimate_run
 from tagger.inspection.inspect import Inspection, why_nothing
+from tagger.inspection.left_out import pictures_left_out
 from tagger.inspection.listing import EXAMPLES, Noted
-from tagger.inspection.remedies import remedy_of
+from tagger.inspection.remedies import REMEDIES, remedy_of
+
+CAUSES = 4
+"""Causes of one reason that the text tells apart."""
 
 FORMAT = 1
 """Version of the report's keys."""
@@ -58,6 +63,7 @@ def as_values(report: Report) -> dict[str, Any]:
             "without_image": listing.without_image,
             "failed": dict(inspection.failed_by_reason()),
             "addresses": inspection.addresses,
+            "matched_addresses": listing.matched_addresses,
             "respelled": listing.respelled.count,
             "not_utf8": listing.not_utf8.count,
             "ignored": sum(noted.count for noted in listing.ignored.values()),
@@ -79,13 +85,11 @@ def as_values(report: Report) -> dict[str, Any]:
         "ignored": [
             {"why": why, "count": noted.count, "examples": noted.examples} for why, noted in sorted(listing.ignored.items())
         ],
-        "left_out": {
-            "checked": inspection.left_out.checked,
-            "complete": inspection.left_out.complete,
-            "photos": inspection.left_out.photos.count,
-            "photo_examples": inspection.left_out.photos.examples,
-            "pictures": dict(inspection.left_out.pictures),
+        "pictures_left_out": {
+            kind: {"count": noted.count, "examples": noted.examples}
+            for kind, noted in pictures_left_out(listing.ignored_paths).items()
         },
+        "warnings": listing.warnings,
         "duplicates": {"complete": inspection.duplicates_complete, "groups": inspection.duplicate_paths},
         "products": {"column": columns.product_column, "products": columns.products, "rows": columns.rows_with_product}
         if columns.product_column
@@ -117,6 +121,7 @@ def sections(report: Report) -> list[Section]:
         Section(f"Photos ({_extent(inspection)})", [*_photo_rows(inspection)]),
         Section("Photos that would fail", [*_failure_rows(inspection)]),
         Section("Left out", [*_left_out_rows(inspection)]),
+        Section("Warnings", [(str(number), sentence) for number, sentence in enumerate(inspection.listing.warnings, 1)]),
         Section("Estimate and machine", [*_machine_rows(report)]),
         Section("What to do first", [(str(number), sentence) for number, sentence in enumerate(report.advice, 1)]),
         Section("Then run", [("command", report.command)]),
@@ -135,6 +140,11 @@ def _source_rows(inspection: Inspection) -> Iterator[tuple[str, str]]:
         yield "rows without an image", f"{listing.without_image:,}; they stay in the output, without a tag"
     if listing.items != len(listing.places) + listing.without_image + len(listing.problems):
         yield "different files", f"{len(listing.places):,}"
+    if listing.matched_addresses:
+        yield (
+            "addresses found by name",
+            f"{listing.matched_addresses:,}; each is taken for the file beside the table of its name",
+        )
     if listing.respelled.count:
         yield "found by another spelling", _with_examples(listing.respelled)
     if listing.not_utf8.count:
@@ -181,19 +191,25 @@ def _photo_rows(inspection: Inspection) -> Iterator[tuple[str, str]]:
 
 
 def _failure_rows(inspection: Inspection) -> Iterator[tuple[str, str]]:
+    shown: Counter[str] = Counter()
+    others: Counter[str] = Counter()
     for (reason, cause), fault in sorted(inspection.faults.items(), key=lambda one: -one[1].count):
+        shown[reason] += 1
+        if shown[reason] > CAUSES:
+            others[reason] += fault.count
+            continue
         examples = _with_examples(Noted(fault.count, [path or "(no path)" for path in fault.paths[:EXAMPLES]]))
-        yield reason, f"{examples}: {cause}. {remedy_of(reason, cause)}"
+        remedy = "" if "; " in cause else f" {remedy_of(reason, cause)}"  # many a cause names its own
+        yield reason, f"{examples}: {cause}.{remedy}"
+    for reason, count in others.items():
+        yield reason, f"{count:,} of other causes, which --out FILE.json lists. {REMEDIES.get(reason, '')}"
 
 
 def _left_out_rows(inspection: Inspection) -> Iterator[tuple[str, str]]:
     for why, noted in sorted(inspection.listing.ignored.items(), key=lambda one: -one[1].count):
         yield why, _with_examples(noted)
-    left_out = inspection.left_out
-    if left_out.photos.count:
-        yield "of these photos by content", _with_examples(left_out.photos)
-    if left_out.pictures:
-        yield "of these other pictures", _counts(left_out.pictures)
+    for kind, noted in pictures_left_out(inspection.listing.ignored_paths).items():
+        yield f"of these pictures, {kind}", _with_examples(noted)
 
 
 def _machine_rows(report: Report) -> Iterator[tuple[str, str]]:

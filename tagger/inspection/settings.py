@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
+from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
 
 SECONDS = 60.0
 """Time for an inspection, listing included, where the source is larger than what can be looked at within it."""
@@ -17,6 +18,7 @@ class InspectionSettings:
     out: str | None = None
     """JSON file for the whole report, `-` for standard output; None writes none."""
     reading: SourceSettings = DEFAULT_READING
+    decoding: DecodeSettings = DEFAULT_DECODING
     workers: int | None = None
     """Threads that read and decode photos; None takes one per processor."""
     sample: int | None = None

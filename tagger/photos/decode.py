@@ -115,6 +115,14 @@ def decode_bytes(content: bytes, name: str, settings: DecodeSettings = DEFAULT_D
     return Photo(rescued.pixels, truncated=True) if isinstance(rescued, Photo) else photo
 
 
+def size_of(content: bytes) -> tuple[int, int] | None:
+    """Return the (width, height) in pixels that the header of a photo says; None where it has no header that can be read."""
+    try:
+        return _open_image(without_text_before(content), lenient=False).size
+    except Exception:  # as for decoding
+        return None
+
+
 def decoding_fault(error: Exception) -> str:
     """Return why an image cannot be decoded: the decoder's words, or where it gives none the type of its error."""
     return str(error) or f"cannot be decoded ({type(error).__name__})"

@@ -7,8 +7,10 @@ from typing import IO, NamedTuple
 
 from PIL import Image
 
-from tagger.file_kinds import START, is_heic
+from tagger.file_kinds import START, is_heic, is_jpeg_xl
 from tagger.photos.decode import FORMATS
+from tagger.photos.png import is_png
+from tagger.photos.tiff import is_tiff
 
 _COLOURS = {
     "1": "black and white",
@@ -24,6 +26,15 @@ _COLOURS = {
     "HSV": "HSV",
 }
 """Colour by Pillow's mode; all other modes are RGB."""
+
+_OTHER_FORMATS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
+    ("HEIC", is_heic),
+    ("JPEG XL", is_jpeg_xl),
+    ("TIFF", is_tiff),
+    ("PNG", is_png),
+    ("JPEG", lambda start: start.startswith(b"\xff\xd8\xff")),
+)
+"""Formats of which Pillow does not read every file, with the test of the first bytes."""
 
 _BITS = {"1": 1, "I": 32, "F": 32}
 """Bits per channel of Pillow's modes; all others have 8, but for `I;16` and its like."""
@@ -53,7 +64,10 @@ class PhotoHeader(NamedTuple):
 
 
 def read_header(file: IO[bytes]) -> PhotoHeader | None:
-    """Return what the header of an open, seekable file says; None where it is no photo of a known format, or damaged."""
+    """Return what the header of an open, seekable file says; None where it does not begin as a photo does.
+
+    Where Pillow does not read the header, because of its format or of damage, the result has neither size nor colour.
+    """
     start = file.read(START)
     for reader, accepts in _readers():
         file.seek(0)
@@ -63,7 +77,8 @@ def read_header(file: IO[bytes]) -> PhotoHeader | None:
             if accepts is None or accepts(start[:_PREFIX]) is True:
                 with reader(file, "") as image:
                     return _described(image, start)
-    return PhotoHeader("HEIC", None, "") if is_heic(start) else None
+    name = next((name for name, is_format in _OTHER_FORMATS if is_format(start)), "")
+    return PhotoHeader(name, None, "") if name else None
 
 
 def _described(image: Image.Image, start: bytes) -> PhotoHeader:

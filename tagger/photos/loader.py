@@ -67,8 +67,8 @@ def load_photos(
         holder = item.holder
         if item.problem is not None or holder is None:
             return LoadedPhoto(item, item.problem or Failed("bad_row", "an item without a file"))
-        name = _name_of(holder)
-        file_read = _read(holder)
+        name = name_of(holder)
+        file_read = read_holder(holder)
         if isinstance(file_read, Failed):
             return LoadedPhoto(item, file_read)
         encoded, content = file_read
@@ -84,15 +84,17 @@ def load_photos(
 
 def decode_holder(holder: Path | EmbeddedPhoto) -> Photo | Failed:
     """Decode the photo of a file or of a row of a table, as `decode.decode` does."""
-    found = _read(holder)
-    return found if isinstance(found, Failed) else decode_bytes(found[0], _name_of(holder))
+    found = read_holder(holder)
+    return found if isinstance(found, Failed) else decode_bytes(found[0], name_of(holder))
 
 
-def _read(holder: Path | EmbeddedPhoto) -> tuple[bytes, Content] | Failed:
+def read_holder(holder: Path | EmbeddedPhoto) -> tuple[bytes, Content] | Failed:
+    """Read a file or the bytes in a row of a table, as `decode.read` does."""
     return read_embedded(holder) if isinstance(holder, EmbeddedPhoto) else read(holder)
 
 
-def _name_of(holder: Path | EmbeddedPhoto) -> str:
+def name_of(holder: Path | EmbeddedPhoto) -> str:
+    """Return what the photo is called in the detail of a failure."""
     return holder.name if isinstance(holder, EmbeddedPhoto) else str(holder)
 
 

@@ -162,7 +162,7 @@ def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None) -> None:
         with summary.timed("list"):
             total = ledger.list_files(_list_files(plan, catalog))
         if not ledger.has_photos():
-            raise SourceError(f"{settings.source} holds no photos, only rows without an image; nothing was written.")
+            raise source.nothing_to_read(settings.source, {}, only_rows=True)
         if summary.matched_addresses:
             matched = summary.matched_addresses
             plan.callbacks.noted(f"Addresses that mean a file beside the table, by the end of their names: {matched:,}.")
@@ -187,15 +187,8 @@ def _require_photos(catalog: Source, plan: _RunPlan) -> Source:
     """Return the same source; raise `SourceError` where it has no items."""
     first = next(catalog.items, None)
     if first is None:
-        raise SourceError(f"{_nothing_found(plan)}; nothing was written.")
+        raise source.nothing_to_read(plan.settings.source, plan.summary.ignored)
     return replace(catalog, items=chain([first], catalog.items))
-
-
-def _nothing_found(plan: _RunPlan) -> str:
-    if plan.settings.source == "-":
-        return "Standard input holds no paths"
-    reasons = ", ".join(f"{count:,} {why}" for why, count in plan.summary.ignored.most_common())
-    return f"{plan.settings.source} holds no photos ({reasons or 'no other entries either'})"
 
 
 def _run_key(plan: _RunPlan) -> RunKey:

@@ -98,10 +98,10 @@ def test_a_source_that_cannot_be_read_is_the_sentence_of_a_run(
 
 def test_what_is_left_out_is_told_even_of_a_folder_without_photos(cli: RunCli, tmp_path: Path) -> None:
     """That is why there are none."""
-    touch(tmp_path / "shop", "shirt.psd", "notes.txt")
+    touch(tmp_path / "shop", "logo.svg", "notes.txt")
     done = cli("doctor", tmp_path / "shop")
     assert done.code == 1
-    assert ".psd (1)" in done.out
+    assert "Pictures are left out (1 .svg; the first is logo.svg)" in done.out
     assert done.err.count("\n") == 1
 
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from tagger.catalog.content import NOT_A_PHOTO, PHOTOSHOP
 from tagger.inspection.advice import MOST, SENTENCES, advise
 from tagger.inspection.environment import describe_environment
 from tagger.inspection.inspect import Fault, Inspection
-from tagger.inspection.left_out import LeftOut
-from tagger.inspection.listing import Listing, Noted
+from tagger.inspection.listing import Listing
 from tagger.inspection.settings import InspectionSettings
 from tagger.inspection.table_columns import ColumnFacts
 from tagger.records import FAILED_REASONS
@@ -57,13 +57,17 @@ def test_sentences_are_few() -> None:
 
 
 def test_what_is_left_out_and_what_may_be_better() -> None:
-    """Photos without a suffix, pictures of other kinds, tiny photos, labels, and the machine."""
-    left_out = LeftOut(photos=Noted(2, ["shirt"]))
-    left_out.pictures[".psd"] = 3
-    found = inspection(left_out=left_out, tiny=["t.png"])
+    """Pictures of kinds that are not read, tiny photos, labels, and the machine."""
+    found = inspection(tiny=["t.png"])
+    found.listing.ignored_paths = [("a.psd", PHOTOSHOP), ("b.psd", PHOTOSHOP), ("c.svg", NOT_A_PHOTO)]
     found.listing.column_facts = ColumnFacts(label_column="category", labels={"Bag": 1})
     said = " ".join(advise(found, ENVIRONMENT._replace(writable=False)))
-    for part in ("2 files that are left out hold photos", "3 .psd", "1 photo is smaller", "may not be written", "'category'"):
+    for part in (
+        "Pictures are left out (2 Photoshop, 1 .svg; the first is a.psd)",
+        "1 photo is smaller",
+        "may not be written",
+        "'category'",
+    ):
         assert part in said
     low = advise(inspection(), ENVIRONMENT._replace(free_disk=5_000_000))
     assert low == ["Only 5 MB are free on this disk: the output and its ledger need room."]

@@ -90,7 +90,7 @@ def test_a_source_without_photos_is_the_error_of_a_run(tmp_path: Path) -> None:
     """The entries that are left out are counted in it."""
     found = inspected(touch(tmp_path, "a.txt"))
     assert found.complete
-    assert why_nothing(found) == f"{tmp_path} holds no photos (1 other entries); nothing was written."
+    assert why_nothing(found) == f"{tmp_path} holds no photos (1 not an image); nothing was written."
     draw_photo(1).save(tmp_path / "a.png")
     assert why_nothing(inspected(tmp_path)) == ""
 

@@ -1,28 +1,23 @@
-"""Photos among the files that are left out are found by their content."""
+"""Pictures among what is left out are told from other files."""
 
-import time
-from pathlib import Path
-
-from catalog_helpers import touch
-from helpers import draw_photo
-
-from tagger.inspection.left_out import look_at_left_out
+from tagger.catalog.content import CAMERA_RAW, LEFTOVER, NOT_A_PHOTO, PHOTOSHOP
+from tagger.catalog.selection import HIDDEN
+from tagger.inspection.left_out import pictures_left_out
 
 
-def test_photos_and_other_pictures_are_found(tmp_path: Path) -> None:
-    """Files that are left out on purpose are not looked at; a folder or a file that is gone is none."""
-    touch(tmp_path, "a.psd", "notes.txt", "sub/x")
-    draw_photo(1).save(tmp_path / "shirt", "JPEG")
-    draw_photo(1).save(tmp_path / ".hidden", "JPEG")
-    names = ["shirt", "a.psd", "notes.txt", "sub", "gone"]
-    ignored = [(name, "not an image") for name in names] + [(".hidden", "hidden"), ("shirt", "excluded by a pattern")]
-    found = look_at_left_out(tmp_path, ignored, time.monotonic() + 60)
-    assert (found.photos.count, found.photos.examples) == (1, ["shirt"])
-    assert dict(found.pictures) == {".psd": 1}
-    assert (found.checked, found.complete) == (5, True)
-
-
-def test_the_deadline_is_told(tmp_path: Path) -> None:
-    """What could not be looked at in time makes the result incomplete."""
-    found = look_at_left_out(tmp_path, [("a", "not an image")], time.monotonic() - 1)
-    assert (found.checked, found.complete) == (0, False)
+def test_pictures_are_told_by_reason_and_suffix() -> None:
+    """What a pattern or a hidden name leaves out was meant to be."""
+    ignored = [
+        ("a.nef", CAMERA_RAW),
+        ("b.psd", PHOTOSHOP),
+        ("c.jpg.bak", LEFTOVER),
+        ("d.SVG", NOT_A_PHOTO),
+        ("more/e.svg", NOT_A_PHOTO),
+        ("notes.txt", NOT_A_PHOTO),
+        (".f.svg", HIDDEN),
+        ("g.svg", "excluded by *.svg"),
+    ]
+    found = pictures_left_out(ignored)
+    assert {kind: noted.count for kind, noted in found.items()} == {CAMERA_RAW: 1, PHOTOSHOP: 1, LEFTOVER: 1, ".svg": 2}
+    assert found[".svg"].examples == ["d.SVG", "more/e.svg"]
+    assert pictures_left_out([]) == {}

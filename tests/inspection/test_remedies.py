@@ -1,7 +1,5 @@
 """Failures of one kind share their cause, and each has a remedy."""
 
-from pathlib import Path
-
 import pytest
 
 from tagger.inspection.remedies import ADDRESS_REMEDY, REMEDIES, cause_of, extras_in, install_command, is_address, remedy_of
@@ -26,14 +24,6 @@ def test_every_reason_has_a_remedy() -> None:
 def test_a_cause_names_no_file_and_no_number(failed: Failed, names: tuple[str, ...], cause: str) -> None:
     """So that a thousand files with one fault are one line."""
     assert cause_of(failed, *names) == cause
-
-
-def test_what_is_no_image_is_named(tmp_path: Path) -> None:
-    """The content of the file tells more than that it is none."""
-    (tmp_path / "a.jpg").write_text("<html>Error 404</html>")
-    place = str(tmp_path / "a.jpg")
-    assert cause_of(Failed("not_an_image", f"{place}: not an image"), place) == "an XML or HTML document"
-    assert cause_of(Failed("not_an_image", "gone: not an image"), "gone") == "not an image"
 
 
 def test_a_missing_extra_is_installed() -> None:

@@ -14,12 +14,12 @@ from tagger.inspection.report import Report, as_values, duration, error_values, 
 from tagger.inspection.settings import InspectionSettings
 
 KEYS = [
-    "format", "source", "error", "kind", "table", "complete", "seconds", "counts", "photos", "failures", "ignored", "left_out",
-    "duplicates", "products", "labels", "estimate", "environment", "advice", "command",
+    "format", "source", "error", "kind", "table", "complete", "seconds", "counts", "photos", "failures", "ignored",
+    "pictures_left_out", "warnings", "duplicates", "products", "labels", "estimate", "environment", "advice", "command",
 ]  # fmt: skip
 COUNTS = [
-    "items", "files", "looked_at", "decoded", "without_image", "failed", "addresses", "respelled", "not_utf8", "ignored",
-    "duplicates", "bytes",
+    "items", "files", "looked_at", "decoded", "without_image", "failed", "addresses", "matched_addresses", "respelled", "not_utf8",
+    "ignored", "duplicates", "bytes",
 ]  # fmt: skip
 
 

@@ -60,10 +60,24 @@ def test_several_frames_are_told() -> None:
     assert not found.frames
 
 
-@pytest.mark.parametrize("content", [b"", b"no photo", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n" + bytes(40)])
-def test_what_has_no_header_has_none(content: bytes) -> None:
-    """Text, and headers that end early."""
+@pytest.mark.parametrize("content", [b"", b"no photo", b"<html>", bytes(64)])
+def test_what_is_no_photo_has_no_header(content: bytes) -> None:
+    """Nothing is told of other files."""
     assert read_header(BytesIO(content)) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "format"),
+    [
+        (b"\xff\xd8\xff\xe0", "JPEG"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), "PNG"),
+        (b"II*\0\x08\0\0\0", "TIFF"),
+        (b"\xff\x0a\0", "JPEG XL"),
+    ],
+)
+def test_a_header_that_is_not_read_has_no_size(content: bytes, format: str) -> None:
+    """The first bytes tell the format; the rest is left to the decoder."""
+    assert read_header(BytesIO(content)) == PhotoHeader(format, None, "")
 
 
 def test_a_heic_photo_is_told_by_its_first_bytes() -> None:
