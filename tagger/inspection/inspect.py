@@ -13,12 +13,12 @@ from tagger.catalog.source import nothing_to_read
 from tagger.inspection.duplicates import find_duplicates
 from tagger.inspection.listing import Listing, Place, list_source
 from tagger.inspection.photo_checks import Check, check_all, check_header, check_pixels, spread, until
-from tagger.inspection.remedies import cause_of, is_address
+from tagger.inspection.remedies import cause_of, detail_of, is_address
 from tagger.inspection.settings import InspectionSettings
 from tagger.photos.header import PhotoHeader
 from tagger.photos.loader import available_processors
 from tagger.photos.settings import DecodeSettings
-from tagger.records import EmbeddedPhoto
+from tagger.records import EmbeddedPhoto, Failed
 
 PIXELS_UNTIL, HEADERS_UNTIL = 0.5, 0.8
 """Shares of the time after which no further pixels are decoded, and no further headers are read.
@@ -45,6 +45,8 @@ class Fault:
 
     count: int = 0
     paths: list[str] = field(default_factory=list)
+    detail: str = ""
+    """What a run says of the first of them, but for its name."""
 
 
 @dataclass
@@ -120,7 +122,7 @@ def inspect_source(
     listing = list_source(settings, stdin)
     inspection = Inspection(settings, listing)
     for path, problem in listing.problems:
-        _add_fault(inspection, path, problem.reason, cause_of(problem, path, settings.source))
+        _add_fault(inspection, path, problem, (path, settings.source))
         inspection.looked_at += 1
         inspection.decoded += 1
     now = time.monotonic()
@@ -149,7 +151,7 @@ class _Inspector:
         self._workers = inspection.settings.workers or available_processors()
         self._sizes: dict[int, int] = {}
         self._hashes: dict[int, bytes] = {}
-        self._failed: set[int] = set()
+        self._unread: set[int] = set()
         self._done: set[int] = set()
 
     def look(self, now: float, seconds: float) -> None:
@@ -201,11 +203,12 @@ class _Inspector:
             self._hashes[number] = check.sha256
         path = self._listing.paths[number]
         if check.failed is not None:
-            self._failed.add(number)
+            if not check.sha256:
+                self._unread.add(number)
             found.files_failed += 1
             place = self._listing.places[number]
-            cause = cause_of(check.failed, place.name if isinstance(place, EmbeddedPhoto) else place, path)
-            _add_fault(found, path, check.failed.reason, cause, times)
+            names = (place.name if isinstance(place, EmbeddedPhoto) else place, path)
+            _add_fault(found, path, check.failed, names, times)
             return
         if check.header is not None:
             _add_header(found, path, check.header, times)
@@ -215,18 +218,19 @@ class _Inspector:
 
     def _find_duplicates(self, deadline: float) -> None:
         places, repeats = self._listing.places, self._listing.repeats
-        readable = {number: size for number, size in self._sizes.items() if number not in self._failed}
-        groups, complete = find_duplicates(places, readable, self._hashes, self._workers, deadline)
+        read = {number: size for number, size in self._sizes.items() if number not in self._unread}
+        groups, complete = find_duplicates(places, read, self._hashes, self._workers, deadline)
         self._found.duplicate_paths = [[self._listing.paths[number] for number in group] for group in groups]
         self._found.duplicates = sum(1 + repeats[number] for group in groups for number in group[1:])
         self._found.duplicates_complete = complete
 
 
-def _add_fault(inspection: Inspection, path: str, reason: str, cause: str, times: int = 1) -> None:
-    causes = sum(known == reason for known, _ in inspection.faults)
-    if (reason, cause) not in inspection.faults and causes >= MAX_CAUSES:
-        cause = "various causes"
-    fault = inspection.faults.setdefault((reason, cause), Fault())
+def _add_fault(inspection: Inspection, path: str, failed: Failed, names: tuple[str, ...], times: int = 1) -> None:
+    detail = detail_of(failed, *names)
+    key = failed.reason, cause_of(detail)
+    if key not in inspection.faults and sum(reason == failed.reason for reason, _ in inspection.faults) >= MAX_CAUSES:
+        key = failed.reason, "various causes"
+    fault = inspection.faults.setdefault(key, Fault(detail=detail))
     fault.count += times
     fault.paths.append(path)
 

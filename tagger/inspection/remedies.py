@@ -31,13 +31,18 @@ def remedy_of(reason: str, cause: str) -> str:
     return REMEDIES.get(reason, "Look at the file or the row that is named.")
 
 
-def cause_of(failed: Failed, *names: str) -> str:
-    """Return why a photo failed without what differs from file to file: `names` that the detail begins with, and numbers."""
-    cause = failed.detail
+def detail_of(failed: Failed, *names: str) -> str:
+    """Return what a failure says of a photo without the `names` of its file and source that it begins with."""
+    detail = failed.detail
     for name in (*names, *map(repr, names)):
         if name:
-            cause = cause.removeprefix(f"{name}: ")
-    return _NUMBER.sub("N", cause)
+            detail = detail.removeprefix(f"{name}: ").removeprefix(f"{name}, ")
+    return detail
+
+
+def cause_of(detail: str) -> str:
+    """Return the detail of a failure without numbers, which differ from photo to photo."""
+    return _NUMBER.sub("N", detail)
 
 
 def is_address(cause: str) -> bool:

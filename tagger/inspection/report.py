@@ -79,7 +79,14 @@ def as_values(report: Report) -> dict[str, Any]:
             "tiny": inspection.tiny,
         },
         "failures": [
-            {"reason": reason, "cause": cause, "count": fault.count, "remedy": remedy_of(reason, cause), "paths": fault.paths}
+            {
+                "reason": reason,
+                "cause": cause,
+                "count": fault.count,
+                "remedy": remedy_of(reason, cause),
+                "first": fault.detail,
+                "paths": fault.paths,
+            }
             for (reason, cause), fault in inspection.faults.items()
         ],
         "ignored": [
@@ -200,7 +207,7 @@ def _failure_rows(inspection: Inspection) -> Iterator[tuple[str, str]]:
             continue
         examples = _with_examples(Noted(fault.count, [path or "(no path)" for path in fault.paths[:EXAMPLES]]))
         remedy = "" if "; " in cause else f" {remedy_of(reason, cause)}"  # many a cause names its own
-        yield reason, f"{examples}: {cause}.{remedy}"
+        yield reason, f"{examples}: {fault.detail if fault.count == 1 else cause}.{remedy}"
     for reason, count in others.items():
         yield reason, f"{count:,} of other causes, which --out FILE.json lists. {REMEDIES.get(reason, '')}"
 

@@ -2,7 +2,16 @@
 
 import pytest
 
-from tagger.inspection.remedies import ADDRESS_REMEDY, REMEDIES, cause_of, extras_in, install_command, is_address, remedy_of
+from tagger.inspection.remedies import (
+    ADDRESS_REMEDY,
+    REMEDIES,
+    cause_of,
+    detail_of,
+    extras_in,
+    install_command,
+    is_address,
+    remedy_of,
+)
 from tagger.records import FAILED_REASONS, Failed
 
 
@@ -13,17 +22,27 @@ def test_every_reason_has_a_remedy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failed", "names", "cause"),
+    ("failed", "names", "detail"),
     [
-        (Failed("truncated", "/a/b.jpg: 12 bytes are missing"), ("/a/b.jpg", "b.jpg"), "N bytes are missing"),
-        (Failed("too_large", "b.jpg: 10000x10000 pixels, more than 89,478,485"), ("b.jpg",), "N pixels, more than N"),
+        (Failed("truncated", "/a/b.jpg: 12 bytes are missing"), ("/a/b.jpg", "b.jpg"), "12 bytes are missing"),
+        (
+            Failed("too_large", "b.jpg: 10000x10000 pixels, more than 89,478,485"),
+            ("b.jpg",),
+            "10000x10000 pixels, more than 89,478,485",
+        ),
         (Failed("bad_row", "t.csv: a row with more cells than columns"), ("", "t.csv"), "a row with more cells than columns"),
         (Failed("bad_row", "'\\x00': a path that no file can have"), ("\0",), "a path that no file can have"),
     ],
 )
-def test_a_cause_names_no_file_and_no_number(failed: Failed, names: tuple[str, ...], cause: str) -> None:
+def test_a_detail_names_no_file(failed: Failed, names: tuple[str, ...], detail: str) -> None:
+    """The name of the file, its path and that of the table stand before it in the report."""
+    assert detail_of(failed, *names) == detail
+
+
+def test_a_cause_has_no_number() -> None:
     """So that a thousand files with one fault are one line."""
-    assert cause_of(failed, *names) == cause
+    assert cause_of("10000x10000 pixels, more than 89,478,485") == "N pixels, more than N"
+    assert cause_of("12 bytes are missing") == cause_of("345 bytes are missing")
 
 
 def test_a_missing_extra_is_installed() -> None:
