@@ -31,7 +31,12 @@ class Source:
 
 
 def row_items(
-    images: Sequence[object], cells: Mapping[str, object], folder: Path, reading: SourceSettings, problem: Failed | None = None
+    images: Sequence[object],
+    cells: Mapping[str, object],
+    folder: Path,
+    reading: SourceSettings,
+    problem: Failed | None = None,
+    separators: str = "",
 ) -> Iterator[Item]:
     """Yield the items of one row of a table.
 
@@ -41,6 +46,7 @@ def row_items(
         folder: where relative paths start, the table's own.
         reading: how the source is read.
         problem: set where the row itself is damaged; it becomes one item.
+        separators: characters that may separate several images in a cell; empty where a cell holds one.
     """
     text = images[0] if images and isinstance(images[0], str) else ""
     yield make_item(text, folder / text, cells, problem)
