@@ -1,6 +1,7 @@
 """`docs/inputs.md` names every format, table, reason and kind of entry that is left out, so that it stays true."""
 
 import re
+from dataclasses import fields
 from typing import get_args
 
 import pytest
@@ -8,15 +9,19 @@ from helpers import ROOT
 
 from tagger.catalog import content, selection
 from tagger.catalog.export_formats import EXPORT_FORMATS
-from tagger.catalog.settings import TABLE_FORMATS
+from tagger.catalog.settings import TABLE_FORMATS, SourceSettings
+from tagger.cli.run import run
 from tagger.file_kinds import IMAGE_SUFFIXES, TABLE_SUFFIXES
 from tagger.photos.decode import FORMATS
+from tagger.photos.settings import DecodeSettings
 from tagger.records import FAILED_REASONS, NoImage
 
 PAGE = (ROOT / "docs" / "inputs.md").read_text(encoding="utf-8")
 
 CODE = set(re.findall(r"`([^`\n]+)`", PAGE))
 """Whatever the page writes as code."""
+
+READING = {field.name for settings in (SourceSettings, DecodeSettings) for field in fields(settings)}
 
 NAMES = {"MPO": "MPO", "WEBP": "WebP", "DIB": ".dib", "JPEG2000": "JPEG 2000"}
 """Pillow's names of formats that the page writes otherwise."""

@@ -63,15 +63,16 @@ def key_of(name: str) -> str:
 def unique_names(cells: Sequence[str]) -> list[str]:
     """Return the names of columns from a header's cells: without blanks and marks around them, each name once.
 
-    A further column of the same name is `name.2`, `name.3` and so on, a further one without a name `column_5` by its place.
+    A further column of the same name is `name.2`, `name.3` and so on. One without a name is `column_5` by its place, but for
+    the first one, as data frames write their index without a name.
     """
     names = [cell.strip(" \t\r\n\v\f\0\xa0\ufeff\u200b") for cell in cells]
+    names = [name or (f"column_{at}" if at > 1 else "") for at, name in enumerate(names, 1)]
     taken, unique = set(names), set[str]()
     for at, name in enumerate(names):
         number = 2
         while names[at] in unique:
-            other = f"{name}.{number}" if name else f"column_{at + 1}" + ".2" * (number - 2)
-            if other not in taken:
+            if (other := f"{name}.{number}") not in taken:
                 names[at] = other
             number += 1
         unique.add(names[at])

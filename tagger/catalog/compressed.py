@@ -23,9 +23,9 @@ def open_bytes(path: Path) -> BinaryIO:
     if magic.startswith(b"\x1f\x8b"):
         return cast(BinaryIO, gzip.open(path))
     if magic.startswith(b"BZh"):
-        return bz2.open(path)
+        return cast(BinaryIO, bz2.open(path))
     if magic == b"\xfd7zXZ\0":
-        return lzma.open(path)
+        return cast(BinaryIO, lzma.open(path))
     if magic.startswith((_ZSTD, _LZ4)):
         import pyarrow  # has the codecs that Python's own library lacks before 3.14
 

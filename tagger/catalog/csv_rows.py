@@ -1,9 +1,9 @@
 """Read the rows of text with separators, so that a stray quote costs its own row and no other.
 
-Valid text (RFC 4180) is parsed by Python's csv, in C. Where that finds a quote out of place, or a cell over several lines that
-holds what looks like further rows of the table, the lines are parsed again by a rule that forgives more: a quote closes a cell only
-before a separator or a line end. A quote that is never closed makes its line a row with a fault; the lines after it are rows of
-their own.
+Valid text (RFC 4180) is parsed by Python's csv, in C. Where that finds a quote out of place, the lines are parsed again by a
+rule that forgives more: a quote closes a cell only before a separator or a line end. A quote that is never closed, or a cell
+over several lines that holds what looks like further rows, makes its first line a row with a fault; the lines after
+it are rows of their own.
 """
 
 import csv
@@ -28,7 +28,9 @@ NEVER_CLOSED = "a quote that is never closed"
 
 OUT_OF_PLACE = "quotes out of place"
 
-_IMAGE_NAME = re.compile(rf"({'|'.join(map(re.escape, sorted(IMAGE_SUFFIXES)))})[\s'\"]*(\?\S*)?$|^\s*https?://\S+$", re.IGNORECASE)
+_IMAGE_NAME = re.compile(
+    rf"({'|'.join(map(re.escape, sorted(IMAGE_SUFFIXES)))})[\s'\"]*(\?\S*)?$|^\s*https?://\S+$", re.IGNORECASE
+)
 
 
 class Dialect(NamedTuple):
@@ -213,7 +215,8 @@ class _Reader:
         if shape is None or shape.width < 2:
             return False
         last = self._row[-1].rstrip("\r\n").split(self._dialect.separator)
-        return self._ends_like_a_row() and self._fits(last)
+        begins = shape.names_have_suffixes and len(last) > shape.width and is_image_name(last[shape.image])
+        return self._ends_like_a_row() and (begins or self._fits(last))
 
     def _fits(self, cells: list[str]) -> bool:
         shape = self._shape
@@ -239,7 +242,7 @@ class _Reader:
         return image is not None and (is_image_name(image) if shape.names_have_suffixes else bool(image))
 
     def _image_of_first_line(self) -> str | None:
-        """Return the image of the row's first line, counted from its end, as if no quote were there; None if it is too short."""
+        """Return the image of the row's first line, counted from its end, with quotes as text; None if it is too short."""
         shape = self._shape
         assert shape is not None
         cells = self._row[0].rstrip("\r\n").split(self._dialect.separator)

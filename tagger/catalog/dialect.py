@@ -1,9 +1,9 @@
 """Find the header of a table and, of text, the characters that separate and quote its cells.
 
-The rule, over whole rows of the beginning and not over counted characters: a separator is right if with it one of the first rows
-is a header, which has an image column, and most rows below have no more cells than it has. Lines before the header (titles, blank
-lines, comments, `sep=;`) are left out. Where no row is such a header, rows that all have a photo's name in the same column are a
-table without one, and of lines with nothing but names, a list.
+The rule, over whole rows and not over counted characters: a separator is right if with it one of the first rows is a header,
+which has an image column, and most rows below have no more cells than it has. Lines before the header (titles, blank lines,
+comments, `sep=;`) are left out. Where no row is such a header, rows that all have a photo's name in the same column are a table
+without one; a table of one column is a list.
 """
 
 import io
@@ -45,7 +45,7 @@ class Layout(NamedTuple):
 
 def find_layout(sample: str, is_header: IsHeader) -> Layout | None:
     """Return the layout of a table from its first characters; None where no row is a header."""
-    found: list[tuple[float, float, float, Layout]] = []
+    found: list[tuple[float, int, int, int, Layout]] = []
     for dialect in _dialects(sample):
         rows = _sample_rows(sample, dialect)
         chosen = choose_header([row.cells for row in rows], is_header)
@@ -54,9 +54,9 @@ def find_layout(sample: str, is_header: IsHeader) -> Layout | None:
         at, fit = chosen
         below = rows[at + 1 :]
         lines = below[0].line - 1 if below else _lines(sample)
-        faults = sum(map(_is_odd, below))
+        faults = sum(map(_is_odd, rows[at:]))
         layout = Layout(dialect, rows[at].cells, lines, [row.cells for row in below])
-        found.append((-round(fit, 2), faults, len(found), layout))
+        found.append((-round(fit, 2), faults, at, len(found), layout))
     return min(found)[-1] if found else _find_by_lines(sample, is_header)
 
 
@@ -80,7 +80,7 @@ def find_headless(sample: str) -> tuple[Layout, int] | None:
 def choose_header(rows: Sequence[Sequence[str]], is_header: IsHeader) -> tuple[int, float] | None:
     """Return the index of the header among the first rows of a table, and the share 0..1 of rows below that it fits.
 
-    A row fits if it has no more cells than the header, empty ones at its end not counted. Returns None where no row is a header.
+    A row fits if it has no more cells than the header, empty ones at its end not counted. Returns None without a header.
     """
     best: tuple[int, float] | None = None
     for at, cells in enumerate(rows[:HEADER_ROWS]):
@@ -100,7 +100,7 @@ def shape_of(layout: Layout, width: int, image: int) -> Shape:
     """Return what a row of a table looks like, from the rows of its layout."""
     images = [cells[image] for cells in layout.sample if image < len(cells) and cells[image].strip()]
     named = sum(map(is_image_name, images)) >= 0.5 * len(images)
-    return Shape(width, image, named, sum(len(cells) >= width for cells in layout.sample) >= 0.9 * len(layout.sample))
+    return Shape(width, image, named, sum(len(cells) >= width for cells in layout.sample) >= 0.7 * len(layout.sample))
 
 
 def without_empty_end(cells: Sequence[str]) -> Sequence[str]:
@@ -118,7 +118,9 @@ def _dialects(sample: str) -> Iterator[Dialect]:
     """Yield the dialects that a sample may have, of equally good ones the likelier first."""
     declared = re.match(r'\ufeff?"?sep=(.)"?[ \t]*[\r\n]', sample, re.IGNORECASE)
     present = [separator for separator in SEPARATORS if separator in sample]
-    separators = [declared[1]] if declared else [*present, *([separator for separator in SEPARATORS if separator not in sample][:1])]
+    separators = (
+        [declared[1]] if declared else [*present, *([separator for separator in SEPARATORS if separator not in sample][:1])]
+    )
     for separator in separators:
         quote = _quote(sample, separator)
         yield Dialect(separator, quote)
@@ -133,13 +135,14 @@ def _dialects(sample: str) -> Iterator[Dialect]:
 
 
 def _quote(sample: str, separator: str) -> str:
-    """Return the quote of a sample: an apostrophe where it encloses the header's cells, or more than quotes do and in every row."""
+    """Return the quote of a sample: an apostrophe where it encloses the header's cells, or more cells than quotes do."""
     mark = re.escape(separator)
     first = next((line for line in sample.splitlines() if line.strip(BLANKS) and not line.startswith(("#", "sep="))), "")
     if re.fullmatch(f" *'[^']*' *(?:{mark} *'[^']*' *)*{mark}?", first):
         return "'"
     enclosed = {
-        quote: len(re.findall(f"(?m)(?:^|{mark}) *{quote}[^{quote}\r\n]*{quote}(?= *(?:{mark}|\r|$))", sample)) for quote in "\"'"
+        quote: len(re.findall(f"(?m)(?:^|{mark}) *{quote}[^{quote}\r\n]*{quote}(?= *(?:{mark}|\r|$))", sample))
+        for quote in "\"'"
     }
     return "'" if enclosed["'"] > enclosed['"'] and enclosed["'"] >= max(5, _lines(sample) - 1) else '"'
 
@@ -170,7 +173,7 @@ def _find_by_lines(sample: str, is_header: IsHeader) -> Layout | None:
 
 def _is_odd(row: Row) -> bool:
     """Return whether a row has quotes that its dialect does not explain."""
-    return bool(row.fault) or any('"' in cell[:1] + cell[-1:] or '\\"' in cell for cell in row.cells)
+    return bool(row.fault) or any(cell.strip()[:1] == '"' or cell.strip()[-1:] == '"' or '\\"' in cell for cell in row.cells)
 
 
 def _is_comment(cells: Sequence[str]) -> bool:

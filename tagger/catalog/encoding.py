@@ -1,8 +1,8 @@
 """Find the encoding of a text table, and open it as text.
 
-UTF-8 is checked over the whole file; a byte order mark, or zero bytes, tell UTF-16 and UTF-32. Only text that is none of these is
-guessed: chardet's statistics of languages rank the encodings that spreadsheets and shops write, and a ranking of ours corrects
-them, for words are few in a table. Cells are Unicode from here on.
+UTF-8 is checked over the whole file; a byte order mark, or zero bytes, tell UTF-16 and UTF-32. Only text that is none of these
+is guessed: chardet's statistics of languages rank the encodings that spreadsheets and shops write, and what no word looks like
+corrects the ranking, as words are few in a table. Cells are Unicode from here on.
 """
 
 import codecs
@@ -22,7 +22,6 @@ SAMPLE = 1 << 16
 """Bytes of words that are not ASCII from which an encoding is guessed."""
 
 _MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -34,9 +33,16 @@ _ENCODINGS = {
     **{"iso8859-2": 0.9, "koi8-r": 1.0, "cp850": 0.9, "cp852": 0.6, "cp437": 0.6, "cp866": 1.0, "mac-roman": 0.9},
     **{"cp932": 1.0, "euc_jis_2004": 1.0, "gb18030": 1.0, "big5hkscs": 1.0, "cp949": 1.0},
 }
-"""Encodings that are guessed, by chardet's names, each with a weight: how often tables have it, relative to chardet's opinion."""
+"""Encodings that are guessed, by chardet's names, each with the weight of its score: tables are most often in Windows-1252."""
 
-_NAMES = {"cp1252": "Windows-1252", "cp932": "Shift-JIS", "euc_jis_2004": "EUC-JP", "big5hkscs": "Big5", "cp949": "EUC-KR"}
+_NAMES = {
+    "cp1252": "Windows-1252",
+    "cp932": "Shift-JIS",
+    "euc_jis_2004": "EUC-JP",
+    "big5hkscs": "Big5",
+    "cp949": "EUC-KR",
+    "mac-roman": "Mac Roman",
+}
 
 # Letters of two scripts in one word, a symbol between small letters, a capital after a small letter, control characters: what
 # text looks like that is read in a wrong encoding.
@@ -53,7 +59,9 @@ def _decode_as_cp1252(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeDecodeError):
         raise error
     wrong = error.object[error.start : error.end]
-    return "".join(bytes([byte]).decode("cp1252" if byte not in b"\x81\x8d\x8f\x90\x9d" else "latin-1") for byte in wrong), error.end
+    return "".join(
+        bytes([byte]).decode("cp1252" if byte not in b"\x81\x8d\x8f\x90\x9d" else "latin-1") for byte in wrong
+    ), error.end
 
 
 codecs.register_error(_AS_CP1252, _decode_as_cp1252)
@@ -76,17 +84,16 @@ def find_encoding(path: Path) -> Encoding:
     """Return the encoding of a file, by reading it once; raises what `open_bytes` does."""
     with open_bytes(path) as file:
         start = file.read(4096)
-        for mark, name in _MARKS:
-            if start.startswith(mark):
-                return Encoding(name, _AS_CP1252 if name == "utf-8-sig" else "replace")
-        wide = _wide_encoding(start)
+        if start.startswith(codecs.BOM_UTF8):
+            return Encoding("utf-8-sig")
+        wide = wide_encoding(start)
         if wide is not None:
             return Encoding(wide, "replace")
         wrong, right, words = _count_utf8(_chunks(start, file))
     if not wrong:
         return Encoding("utf-8")
     if right > wrong:
-        return Encoding("utf-8", note=f"has {wrong:,} bytes that are not UTF-8; they are read as Windows-1252")
+        return Encoding("utf-8", note=f"has bytes that are not UTF-8 ({wrong:,}); they are read as Windows-1252")
     return guess_encoding(words)
 
 
@@ -118,7 +125,11 @@ def guess_encoding(words: bytes) -> Encoding:
 
 def guessed_encoding(name: str, others: tuple[str, ...] = ()) -> Encoding:
     """Return the encoding of a guess, with its note."""
-    return Encoding(name, others=others, note=f"is not UTF-8; it is read as {_NAMES.get(name, name.replace('cp12', 'Windows-12'))}")
+    return Encoding(name, others=others, note=f"is not UTF-8; it is read as {_shown(name)}")
+
+
+def _shown(name: str) -> str:
+    return _NAMES.get(name) or re.sub("^cp12", "Windows-12", name).replace("cp", "code page ").replace("iso", "ISO ")
 
 
 def _chunks(start: bytes, file: object) -> Iterator[bytes]:
@@ -128,7 +139,7 @@ def _chunks(start: bytes, file: object) -> Iterator[bytes]:
 
 
 def _count_utf8(chunks: Iterator[bytes]) -> tuple[int, int, bytes]:
-    """Return how many bytes are not UTF-8, how many characters are UTF-8 but not ASCII, and words with bytes that are not ASCII."""
+    """Return the numbers of bytes that are not UTF-8 and of characters that are, ASCII aside, and the words that have them."""
     decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
     wrong = right = size = 0
     words: dict[bytes, None] = {}
@@ -148,8 +159,11 @@ def _count_utf8(chunks: Iterator[bytes]) -> tuple[int, int, bytes]:
     return wrong, right, b"\n".join(words)
 
 
-def _wide_encoding(start: bytes) -> str | None:
-    """Return the encoding of UTF-16 or UTF-32 without a mark, which the zero bytes of its ASCII characters tell; else None."""
+def wide_encoding(start: bytes) -> str | None:
+    """Return the encoding of UTF-16 or UTF-32, told by a mark or by the zero bytes of ASCII characters; None for other text."""
+    for mark, name in _MARKS:
+        if start.startswith(mark):
+            return name
     zeros = [start[at::4].count(0) / max(1, len(start[at::4])) for at in range(4)]
     even, odd = (zeros[0] + zeros[2]) / 2, (zeros[1] + zeros[3]) / 2
     if len(start) >= 4 and min(zeros[1:]) > 0.9 and zeros[0] < 0.1:

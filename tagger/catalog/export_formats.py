@@ -52,7 +52,9 @@ EXPORT_FORMATS: dict[TableFormat, ExportFormat] = {
         ),
         further=(),
         separators=",",
-        recognised=_sets("ID, Type, SKU", "SKU, Published", "ID, SKU", "SKU, Name", "ID, Typ, Artikelnummer", "ID, UGS", "ID, Tipo"),
+        recognised=_sets(
+            "ID, Type, SKU", "SKU, Published", "ID, SKU", "SKU, Name", "ID, Typ, Artikelnummer", "ID, UGS", "ID, Tipo"
+        ),
     ),
     # Magento 2's product export, and Magento 1's with its one image per row (_media_image).
     "magento": ExportFormat(
@@ -74,7 +76,9 @@ EXPORT_FORMATS: dict[TableFormat, ExportFormat] = {
         image=("Image URLs (x,y,z...)", "Image URLs", "URL des images (x,y,z...)", "Bild-URLs (x,y,z...)"),
         further=(),
         separators=",",
-        recognised=_sets("Image URLs (x,y,z...)", "URL des images (x,y,z...)", "Bild-URLs (x,y,z...)", "Product ID", "Reference #"),
+        recognised=_sets(
+            "Image URLs (x,y,z...)", "URL des images (x,y,z...)", "Bild-URLs (x,y,z...)", "Product ID", "Reference #"
+        ),
     ),
 }
 """The exports that fmtag knows, in the order in which they are tried."""

@@ -26,7 +26,7 @@ def json_columns(path: Path) -> tuple[tuple[str, ...], str]:
         if isinstance(value, dict):
             columns.update(dict.fromkeys(value))
     if not columns and not empty:
-        raise SourceError(f"{path} has no line that holds a JSON object; {JSON.remedy}.")
+        raise SourceError(f"{path} is a JSON document that has no line that holds a JSON object; {JSON.remedy}.")
     encoding = text_encoding(path)
     return tuple(columns), f"{path} {encoding.note}." if encoding.note else ""
 

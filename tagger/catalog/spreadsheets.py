@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,12 @@ def read_workbook(path: Path, reading: SourceSettings) -> Source:
     if more:
         others = ", ".join(repr(name) for name, *_ in more)
         notes.append(f"{path}: the sheet {title!r} is read; other sheets with an image column are not: {others}.")
-    pictures = [cells[columns.index(images.main)] for cells in sample[at + 1 :] if columns.index(images.main) < len(cells)]
-    if not any(cell.strip() and not cell.startswith("#") for cell in pictures) and _has_pictures(path):
+    column = columns.index(images.main)
+    unnamed = [number for number, cells in enumerate(sample) if number > at and any(cells) and not _names_image(cells, column)]
+    if unnamed and len(unnamed) == sum(map(any, sample[at + 1 :])) and _has_pictures(path):
         notes.append(f"{path} has pictures inside its cells, which are not read; give a column of file names.")
+    elif unnamed and _has_formulas(path, title, unnamed, column):
+        notes.append(f"{path} has images as formulas without stored results; open it in a spreadsheet and save it.")
     facts = (("sheet", title), *facts_of(columns, images, reading))
     return Source(_items(path, title, at + 1, columns, images, reading), path.parent, columns, notes=tuple(notes), facts=facts)
 
@@ -65,8 +69,8 @@ def workbook_rows(path: Path, is_header: IsHeader) -> tuple[list[str], Iterator[
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Give the workbook; whatever openpyxl raises becomes a `SourceError`."""
+def _opened(path: Path, values: bool = True) -> Iterator[Any]:
+    """Give the workbook, with the stored values of formulas or the formulas; what openpyxl raises becomes a `SourceError`."""
     try:
         import openpyxl
     except ImportError as error:
@@ -75,9 +79,10 @@ def _opened(path: Path) -> Iterator[Any]:
         ) from error
     book = None
     try:
-        with _quiet():
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
-        yield book
+        with path.open("rb") as file:  # by its name openpyxl would refuse a workbook that is called .csv
+            with _quiet():
+                book = openpyxl.load_workbook(file, read_only=True, data_only=values, keep_links=False)
+            yield book
     except (SourceError, OSError, GeneratorExit):
         raise
     except Exception as error:  # zipfile's, XML parsers' and whatever a damaged file makes openpyxl stumble over
@@ -117,7 +122,9 @@ def _no_image_column(path: Path, book: Any, reading: SourceSettings) -> SourceEr
     names: list[str] = []
     for sheet in book.worksheets:
         rows = (cells for _, cells in islice(_sheet_rows(sheet), HEADER_ROWS))
-        names = names or next(([name for name in unique_names(cells) if name] for cells in rows if sum(map(bool, cells)) > 1), [])
+        names = names or next(
+            ([name for name in unique_names(cells) if name] for cells in rows if sum(map(bool, cells)) > 1), []
+        )
     if _has_pictures(path):
         return SourceError(f"{path} has pictures inside its sheets, which are not read; give a column of file names.")
     try:
@@ -125,6 +132,20 @@ def _no_image_column(path: Path, book: Any, reading: SourceSettings) -> SourceEr
     except SourceError as error:
         return error
     return SourceError(f"{path} has no sheet with an image column; name one with --image-column.")
+
+
+def _names_image(cells: Sequence[str], column: int) -> bool:
+    """Return whether a row's image cell holds a text; a picture placed in it is an error value to programs that lack such."""
+    return column < len(cells) and bool(cells[column].strip()) and not cells[column].startswith("#")
+
+
+def _has_formulas(path: Path, title: str, rows: Sequence[int], column: int) -> bool:
+    """Return whether any of the cells of a column is a formula."""
+    with _opened(path, values=False) as book, _quiet():
+        sheet = book[title]
+        sheet.reset_dimensions()
+        cells = dict(zip(range(rows[-1] + 1), sheet.iter_rows(), strict=False))
+        return any(str(cells[number][column].value).startswith("=") for number in rows if column < len(cells.get(number, ())))
 
 
 def _has_pictures(path: Path) -> bool:
@@ -141,7 +162,7 @@ def _items(
 ) -> Iterator[Item]:
     for cells in islice(_rows(path, title), first, None):
         row = dict(zip(columns, [*cells, *[""] * (len(columns) - len(cells))], strict=False))
-        yield from row_items(images.images(row), row, path.parent, reading, separators=images.separators)
+        yield from row_items(images.images(row), row, path.parent, reading, None, images.separators)
 
 
 def _rows(path: Path, title: str) -> Iterator[list[str]]:
@@ -192,7 +213,7 @@ def cell_text(cell: Any) -> str:
 
 
 def _number_text(value: float, number_format: str) -> str:
-    """Return a number in the simple formats that identifiers and prices have: `00000`, `0.00`, `#,##0.00`, `0%`; else in full."""
+    """Return a number in the formats that identifiers and prices have (`00000`, `0.00`, `#,##0.00`, `0%`), else in full."""
     form = number_format.split(";")[0].strip()
     if re.fullmatch("0{2,}", form):
         return f"{value:0{len(form) + (value < 0)}.0f}"
@@ -201,5 +222,4 @@ def _number_text(value: float, number_format: str) -> str:
         return f"{scaled:.{len(decimals[1] or '')}f}{decimals[2]}"
     if isinstance(value, int):
         return str(value)
-    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e21 else f"{value:.15g}"
-
+    return f"{Decimal(repr(value)):.0f}" if value.is_integer() and abs(value) < 1e21 else f"{value:.15g}"

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from tagger.catalog.compressed import DAMAGE, is_compressed, open_bytes
-from tagger.catalog.encoding import Encoding, find_encoding
+from tagger.catalog.encoding import Encoding, find_encoding, wide_encoding
 from tagger.errors import SourceError, reason_of
-from tagger.file_kinds import EMPTY, JSON, PARQUET, READ, START, TEXT, UNKNOWN, UTF16, Kind, is_photo, kind_of
+from tagger.file_kinds import EMPTY, JSON, PARQUET, READ, START, TEXT, UNKNOWN, Kind, is_photo, kind_of
 
 TableKind: TypeAlias = Literal["text", "json", "workbook", "parquet"]
 
-ENCRYPTED = Kind("a spreadsheet of an old format (.xls) or one with a password", "save it as .xlsx without a password, or as CSV")
+ENCRYPTED = Kind(
+    "a spreadsheet of an old format (.xls) or one with a password", "save it as .xlsx without a password, or as CSV"
+)
 
 MAX_CONTROLS = 0.02
 """Share of control characters in the beginning of a text; noise has an eighth."""
@@ -26,6 +28,10 @@ def table_kind(path: Path) -> TableKind:
     start, packed = _starts(path)
     if is_photo(start):
         raise SourceError(f"{path} is a photo, not a table; let its name end as that of a photo. {READ}.")
+    if (wide := wide_encoding(start)) is not None:
+        text = start[: len(start) // 4 * 4].decode(wide, "replace")
+        # Noise has characters that no text has: replaced ones, those of private use, and those beyond the usual 65,536.
+        start = re.sub("[\ufffd\ue000-\uf8ff\U00010000-\U0010ffff]", "\x02", text).encode("utf-8", "replace")
     kind = kind_of(start, path.suffix)
     if kind is PARQUET and not packed:
         return "parquet"
@@ -35,7 +41,7 @@ def table_kind(path: Path) -> TableKind:
         kind = ENCRYPTED
     if kind is JSON:
         return "json"
-    if kind in (TEXT, UTF16, EMPTY) or (kind is UNKNOWN and not _is_noise(start)):
+    if kind in (TEXT, EMPTY) or (kind is UNKNOWN and not _is_noise(start)):
         return "text"
     if packed and kind is PARQUET:
         kind = Kind("a compressed Parquet table", "decompress it first")
@@ -78,7 +84,7 @@ def _is_workbook(path: Path) -> bool:
 
 
 def _is_noise(start: bytes) -> bool:
-    controls = len(re.findall(rb"[\x01-\x08\x0e-\x19\x1c-\x1f]", start))
+    controls = len(re.findall(rb"[\x02-\x08\x0e-\x19]", start))
     return controls > MAX_CONTROLS * len(start) or start.count(0) > 0.8 * len(start)
 
 
@@ -88,4 +94,3 @@ def _damaged(path: Path, error: Exception) -> SourceError:
 
 def _unreadable(path: Path, error: OSError) -> SourceError:
     return SourceError(f"{path} cannot be read: {reason_of(error)}.")
-

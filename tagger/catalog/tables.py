@@ -33,8 +33,8 @@ MAX_NESTING = 100
 def read_table(path: Path, reading: SourceSettings = DEFAULT_READING) -> Source:
     """Open a table; its kind is told by its content.
 
-    Raises `SourceError` where it cannot be read, is of a kind that fmtag does not read, or its columns do not fit. Any error that
-    reading the items meets later is a `SourceError` that names the table.
+    Raises `SourceError` where it cannot be read, is of a kind that fmtag does not read, or its columns do not fit. Any error
+    that reading the items meets later is a `SourceError` that names the table.
     """
     readers = {"text": read_text_table, "json": _read_json, "workbook": read_workbook, "parquet": _read_parquet}
     try:
