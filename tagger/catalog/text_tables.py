@@ -66,8 +66,8 @@ def _facts(table: _Table, reading: SourceSettings) -> tuple[tuple[str, str], ...
         return (encoding,)
     separator = _SEPARATOR_NAMES.get(layout.dialect.separator, repr(layout.dialect.separator))
     header = f"line {layout.lines}" if layout.lines else "none"
-    found = (encoding, ("separator", separator), ("column names", header))
-    return (*found, *facts_of(table.columns, table.images, reading))
+    separated = (("separator", separator),) if len(table.columns) > 1 else ()
+    return (encoding, *separated, ("column names", header), *facts_of(table.columns, table.images, reading))
 
 
 # Columns -------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from tagger.inspection.environment import Environment
 from tagger.inspection.inspect import Inspection
 from tagger.inspection.left_out import pictures_left_out
+from tagger.inspection.listing import shortened
 from tagger.inspection.remedies import extras_in, install_command, is_address
 
 MOST = 5
@@ -71,7 +72,7 @@ def _failures(inspection: Inspection) -> Iterator[tuple[int, str]]:
     if needed:
         yield needing, _sentence("extra", needing, ", ".join(sorted(needed)), install_command(needed))
     for reason, (count, first) in others.items():
-        yield count, _sentence(reason, count, first or "without a path")
+        yield count, _sentence(reason, count, shortened(first) or "without a path")
 
 
 def _left_out(inspection: Inspection) -> Iterator[str]:
@@ -84,7 +85,7 @@ def _left_out(inspection: Inspection) -> Iterator[str]:
 
 def _improvements(inspection: Inspection, environment: Environment) -> Iterator[str]:
     if inspection.tiny:
-        yield _sentence("tiny", len(inspection.tiny), inspection.tiny[0])
+        yield _sentence("tiny", len(inspection.tiny), shortened(inspection.tiny[0]))
     if not environment.writable:
         yield "This folder may not be written: give --out a file elsewhere."
     if environment.free_disk is not None and environment.free_disk < MIN_DISK:

@@ -21,6 +21,9 @@ Place: TypeAlias = str | EmbeddedPhoto
 EXAMPLES = 3
 """Paths that are named of each kind."""
 
+MAX_SHOWN = 120
+"""Characters of a path that the text of a report names as a whole."""
+
 
 @dataclass
 class Noted:
@@ -34,6 +37,11 @@ class Noted:
         self.count += count
         if len(self.examples) < EXAMPLES:
             self.examples.append(path)
+
+
+def shortened(path: str) -> str:
+    """Return a path as the text of a report names it: its middle is left out where it is long, as that of `data:` addresses."""
+    return path if len(path) <= MAX_SHOWN else f"{path[: MAX_SHOWN // 2]}...{path[-MAX_SHOWN // 3 :]}"
 
 
 @dataclass

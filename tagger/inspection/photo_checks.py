@@ -92,7 +92,7 @@ def check_pixels(place: Place, decoding: DecodeSettings = DEFAULT_DECODING) -> C
     if isinstance(photo, Failed):
         return Check(None, photo, True, seconds, known.sha256)
     header = read_header(BytesIO(without_text_before(encoded))) or PhotoHeader("other", None, "")
-    if header.size is None:
+    if header.size is None or header.frames:
         header = header._replace(size=size_of(encoded))
     return Check(header, None, True, seconds, known.sha256)
 
@@ -114,7 +114,9 @@ def check_header(place: Place, decoding: DecodeSettings = DEFAULT_DECODING) -> C
 
 def _is_usual(header: PhotoHeader) -> bool:
     """Return whether a header leaves no doubt that its photo is read, unless its data is damaged."""
-    return header.size is not None and header.size[0] * header.size[1] <= _LARGE
+    if header.size is None or (header.format == "TIFF" and header.frames):  # the first page may be a preview
+        return False
+    return header.size[0] * header.size[1] <= _LARGE
 
 
 def _ends_well(file: IO[bytes], header: PhotoHeader) -> bool:

@@ -9,7 +9,7 @@ from tagger.inspection.environment import Environment, describe_environment
 from tagger.inspection.estimate import Estimate, estimate_run
 from tagger.inspection.inspect import Inspection, why_nothing
 from tagger.inspection.left_out import pictures_left_out
-from tagger.inspection.listing import EXAMPLES, Noted
+from tagger.inspection.listing import EXAMPLES, Noted, shortened
 from tagger.inspection.remedies import REMEDIES, remedy_of
 
 CAUSES = 4
@@ -262,7 +262,7 @@ def _plural(count: int, noun: str) -> str:
 
 def _with_examples(noted: Noted) -> str:
     more = ", ..." if noted.count > len(noted.examples) else ""
-    return f"{noted.count:,} ({', '.join(noted.examples)}{more})" if noted.examples else f"{noted.count:,}"
+    return f"{noted.count:,} ({', '.join(map(shortened, noted.examples))}{more})" if noted.examples else f"{noted.count:,}"
 
 
 def _few(names: tuple[str, ...], most: int) -> str:

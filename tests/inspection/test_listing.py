@@ -9,7 +9,7 @@ import pytest
 from catalog_helpers import touch, write
 
 from tagger.errors import SourceError
-from tagger.inspection.listing import EXAMPLES, Listing, Noted, list_source
+from tagger.inspection.listing import EXAMPLES, MAX_SHOWN, Listing, Noted, list_source, shortened
 from tagger.inspection.settings import InspectionSettings
 
 
@@ -59,6 +59,12 @@ def test_few_examples_are_kept() -> None:
     for number in range(10):
         noted.add(str(number), 2)
     assert noted == Noted(20, [str(number) for number in range(EXAMPLES)])
+
+
+def test_long_paths_are_shortened() -> None:
+    """The bytes of an image in place of its path would fill the screen."""
+    assert shortened("a" * MAX_SHOWN) == "a" * MAX_SHOWN
+    assert shortened("data:" + "a" * 10_000 + ".jpg") == "data:" + "a" * 55 + "..." + "a" * 36 + ".jpg"
 
 
 def test_a_source_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:

@@ -64,3 +64,12 @@ def test_checks_come_in_their_order() -> None:
     numbers = [*spread(50)]
     places = [f"/nowhere/{number}" for number in range(50)]
     assert [number for number, _ in check_all(numbers, places, 4, check_pixels)] == numbers
+
+
+def test_a_tiff_with_pages_has_the_size_of_its_full_page(tmp_path: Path) -> None:
+    """A preview may come first; the decoder chooses the page, so such a file is decoded."""
+    draw_photo(1, (12, 16)).save(tmp_path / "a.tif", save_all=True, append_images=[draw_photo(1)])
+    for check in (check_pixels, check_header):
+        found = check(str(tmp_path / "a.tif"))
+        assert found.header is not None
+        assert (found.header.size, found.decoded) == ((240, 320), True)
