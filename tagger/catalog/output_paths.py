@@ -8,7 +8,9 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from tagger.errors import OutputError, reason_of
 from tagger.file_kinds import IMAGE_SUFFIXES, START, is_photo
+from tagger.file_replacement import must_be_overwritten, why_not_overwritable
 from tagger.files import why_unwritable
+from tagger.streams import descriptor_of, is_standard_output, is_stream, why_stream_unwritable
 
 Kind: TypeAlias = Literal["file", "image", "folder", "images"]
 """A file, an image file, a folder, or a folder that image files are written into."""
@@ -68,21 +70,22 @@ def fashion_mnist_files(folder: Path | None) -> list[Input]:
 def _refusal(output: Output, taken: dict[Key, str], folders: list[str], written: dict[Key, str]) -> str:
     """Return why an output is refused; empty where it is not."""
     option, given = output.option, output.path or ""
-    if given == "-":
-        if "-" in written:
-            return f"{written['-']} and {option} cannot both be standard output; give {option} a file."
-        return ""
+    name = _named(given)
     if sentence := _unwritable(output):
         return sentence
-    if _is_device(given):
-        return ""  # a device keeps nothing that could be lost
-    for name in (taken.get(key) for key in _keys(given)):
-        if name:
-            return f"{given} is {name} and would be replaced; give {option} another name."
-    for other in (written.get(key) for key in _keys(given, spelling=False)):
+    for other in (taken.get(key) for key in _keys(given)):
         if other:
-            return f"{given} is what {other} names and would be replaced; give {option} another name."
-    return _on_a_photo(output, folders)
+            return f"{name} is {other} and would be replaced; give {option} another name."
+    for other in (written.get(key) for key in _keys(given, spelling=False)):
+        if other and is_standard_output(given):
+            return f"{other} and {option} cannot both be standard output; give {option} a file."
+        if other:
+            return f"{name} is what {other} names and would be replaced; give {option} another name."
+    return "" if is_stream(given) else _on_a_photo(output, folders)
+
+
+def _named(path: str | Path) -> str:
+    return "standard output" if path == "-" else str(path)
 
 
 def _on_a_photo(output: Output, folders: list[str]) -> str:
@@ -102,49 +105,65 @@ def _on_a_photo(output: Output, folders: list[str]) -> str:
 def _unwritable(output: Output) -> str:
     """Return why the system would refuse to write an output; empty where it would not, as far as is known beforehand."""
     option, given = output.option, str(output.path) or "."
-    try:
-        found = Path(given).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        found = None
-    except (OSError, ValueError) as error:
-        return f"{given} cannot be written ({reason_of(error)}); give {option} another place."
     if output.kind in ("folder", "images"):
-        why = why_unwritable(Path(given))
+        why = _why_no_path(given) or why_unwritable(Path(given))
         return f"{why}; give {option} another place." if why else ""
-    if found is not None and stat.S_ISDIR(found.st_mode):
+    if why := _why_no_path(given):
+        return f"{why}; give {option} another place."
+    if is_stream(given):
+        why = why_stream_unwritable(given)
+        return f"{_named(given)} cannot be written: {why}; give {option} another place." if why else ""
+    if os.path.isdir(given):
         return f"{given} cannot be written: it is a folder; give {option} the name of a file."
-    if found is not None and not stat.S_ISREG(found.st_mode):
-        return "" if os.access(given, os.W_OK) else f"{given} may not be written; give {option} another place."
-    folder = Path(os.path.realpath(given)).parent
+    if given.endswith(os.sep):
+        return f"{given} cannot be written: it ends as the name of a folder does; give {option} the name of a file."
+    real = Path(os.path.realpath(given))
+    folder = real.parent
     if not os.path.lexists(folder):
         return f"{given} cannot be written: there is no folder {folder}; make it first, or give {option} another place."
     if not folder.is_dir():
         return f"{given} cannot be written: {folder} is no folder; give {option} another place."
+    if must_be_overwritten(real):
+        why = why_not_overwritable(real)
+        return f"{given} cannot be written: {why}; give {option} another place." if why else ""
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"{given} cannot be written: the folder {folder} may not be written; give {option} another place."
     return ""
 
 
-def _is_device(path: str | Path) -> bool:
-    return os.path.exists(path) and not os.path.isfile(path) and not Path(path).is_dir()
+def _why_no_path(given: str) -> str:
+    """Return why the system refuses a path altogether, such as a name that is too long; empty where it may be written."""
+    if descriptor_of(given) is not None:
+        return ""
+    try:
+        Path(given).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (OSError, ValueError) as error:
+        return f"{given} cannot be written ({reason_of(error)})"
+    return ""
 
 
 def _keys(path: str | Path, spelling: bool = True) -> list[Key]:
     """Return the keys that two paths to one file share: the resolved path, and for an existing file device and inode.
 
     Without `spelling`, names that differ only in case are one: on many file systems they are, which a file that does not
-    exist yet cannot tell.
+    exist yet cannot tell. A device has none, as it keeps nothing that could be lost.
     """
-    if path == "-":
-        return ["-"]
     try:
-        real = os.path.realpath(path)
-        keys: list[Key] = [real if spelling else real.casefold()]
-        found = Path(real).stat()
+        if (descriptor := descriptor_of(path)) is not None:
+            keys: list[Key] = [f"descriptor {descriptor}"]
+            found = os.fstat(descriptor)
+        else:
+            real = os.path.realpath(path)
+            keys = [real if spelling else real.casefold()]
+            found = os.stat(real)
     except FileNotFoundError:
         return keys
-    except (OSError, ValueError):
+    except (OSError, ValueError, OverflowError):
         return []
+    if stat.S_ISCHR(found.st_mode):
+        return keys if is_standard_output(path) else []
     return [*keys, (found.st_dev, found.st_ino)]
 
 

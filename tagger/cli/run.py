@@ -82,6 +82,7 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: Log
 
     settings = RunSettings(format=format_, **options)
     summary, signals = RunSummary(), SignalGuard()
+    stdin = None if sys.stdin is None else sys.stdin.buffer  # schedulers may close it
     with Progress(log_format, quiet) as progress:
         callbacks = pipeline.RunCallbacks(
             ignored=progress.ignored if list_ignored else lambda path, why: None,
@@ -94,7 +95,7 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: Log
         )
         try:
             with signals.listening(), write_report_after(settings, summary, progress.warned):
-                pipeline.run(settings, sys.stdin.buffer, callbacks, summary)
+                pipeline.run(settings, stdin, callbacks, summary)
         except Interrupted as stop:
             progress.interrupted(summary)
             return EXIT_SIGNAL + stop.signal

@@ -38,6 +38,7 @@ from tagger.run.paths import inputs_of, ledger_path, outputs_of
 from tagger.run.settings import RunSettings
 from tagger.run.summary import RunSummary
 from tagger.settings import Format
+from tagger.streams import is_stream
 
 if TYPE_CHECKING:
     from tagger.inference.tagger import Tagger
@@ -152,7 +153,8 @@ def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None) -> None:
     with open_ledger(path) as ledger, ExitStack() as outputs:
         summary.run = ledger.begin(_run_key(plan))
         columns = output_columns(catalog.columns, min(settings.top_k, len(plan.stored.card.labels)))
-        opened = output.open_output(settings.out, plan.format, columns, summary.model, catalog.schema, settings.excel)
+        form, warned = plan.format, plan.callbacks.warned
+        opened = output.open_output(settings.out, form, columns, summary.model, catalog.schema, settings.excel, warned)
         writer = outputs.enter_context(opened)
         plan.callbacks.started(summary)
         with summary.timed("list"):
@@ -165,6 +167,8 @@ def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None) -> None:
             _refuse_loss(plan, totals)
             _count(plan, ledger, totals)
             _write_rows(plan, ledger, writer, columns)
+            if is_stream(settings.out):
+                outputs.close()  # its reader may wait for the end before it reads the changes
             if settings.changes is not None:
                 _write_changes(settings.changes, summary.model, ledger)
             end.enter_context(plan.callbacks.ignore())
