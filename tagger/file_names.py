@@ -1,4 +1,4 @@
-"""Write file names that are not UTF-8 into tables and JSON that are, find the files again, and fit names to the system's length.
+"""Write file names that are not UTF-8 into tables and JSON that are, find them again, and shorten names to what fits.
 
 Python holds the bytes of such a name that are not UTF-8 as lone surrogates (PEP 383), which UTF-8 cannot encode.
 """

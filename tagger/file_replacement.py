@@ -14,24 +14,34 @@ KEPT_ATTRIBUTES = ("user.", "system.posix_acl_access", "security.selinux", "secu
 """Extended attributes, by the start of their names, that belong to a file rather than to its content."""
 
 _CANNOT_BE_REPLACED = {errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES}
-"""Of a mounted file, as containers have them, and of one that another user has in a folder such as /tmp."""
+"""Errors of a file that can only be overwritten, where that was not known beforehand."""
 
 
 def must_be_overwritten(path: Path) -> bool:
-    """Return whether a file can only be overwritten where it is: no other file can be made beside it or take its name."""
-    return path.is_file() and (is_mount_point(path) or not os.access(path.parent, os.W_OK | os.X_OK))
+    """Return whether a file can only be overwritten where it is: no other file can be made beside it, or take its name."""
+    if not path.is_file():
+        return False
+    return is_mount_point(path) or not os.access(path.parent, os.W_OK | os.X_OK) or _is_kept_by_sticky_folder(path)
 
 
 def why_not_overwritable(path: Path) -> str:
     """Return why such a file cannot be overwritten, as the end of a sentence; empty where it can."""
     if not os.access(path, os.W_OK):
-        kind = "mounted" if is_mount_point(path) else f"in the folder {path.parent}, which may not be written"
-        return f"it is {kind}, so it can only be overwritten, which it may not be"
+        kind = "mounted" if is_mount_point(path) else f"in the folder {path.parent}, where it may not be replaced"
+        return f"it is {kind}, and it may not be overwritten either"
     try:
         tempfile.gettempdir()
     except OSError:
         return "it can only be overwritten, and there is no folder for a temporary file; set TMPDIR"
     return ""
+
+
+def _is_kept_by_sticky_folder(path: Path) -> bool:
+    """Return whether a file is another user's in a folder such as /tmp, where each replaces only files of their own."""
+    if sys.platform == "win32":
+        return False
+    folder = path.parent.stat()
+    return bool(folder.st_mode & stat.S_ISVTX) and os.geteuid() not in (0, folder.st_uid, path.stat().st_uid)
 
 
 def is_mount_point(path: Path) -> bool:

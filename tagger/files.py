@@ -133,11 +133,11 @@ def atomic_write(path: Path, waiting: Callable[[], None] = lambda: None) -> Iter
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path = Path(os.path.realpath(path))
     if must_be_overwritten(path):
-        with tempfile.TemporaryFile() as file:
-            yield file
-            file.flush()
-            file.seek(0)
-            overwrite(path, file)
+        with tempfile.TemporaryFile() as whole:
+            yield whole
+            whole.flush()
+            whole.seek(0)
+            overwrite(path, whole)
         return
     temporary, file = _create_temporary(path)
     try:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tagger.errors import OutputError, reason_of
 
@@ -84,8 +84,8 @@ def _wait_until_writable(descriptor: int) -> None:
 def standard_streams() -> Iterator[None]:
     """Make the standard streams safe to use during the block.
 
-    - The null device takes the place of closed ones, so that no file of this process gets their descriptors, which libraries in C
-      print to. `sys.stdin` stays None then; what is printed is dropped.
+    - The null device takes the place of closed ones, so that no file of this process gets their descriptors, which libraries
+      in C print to. `sys.stdin` stays None then; what is printed is dropped.
     - Characters that a stream's encoding lacks are written as Python escapes them.
     - An error of standard output is an `OutputError`, except for `BrokenPipeError`: its reader has seen enough.
     - Messages that standard error does not take are dropped: a full disk under a log must not cost the work.
@@ -157,14 +157,13 @@ def descriptor_of(path: str | Path) -> int | None:
     """
     if str(path) == "-":
         return STDOUT
-    place = os.fspath(path)
+    place = Path(path)
     for _ in range(MAX_LINKS):
         try:
-            folder = os.path.realpath(os.path.dirname(place) or os.curdir)
-            name = os.path.basename(place)
-            if re.fullmatch(rf"/dev/fd|/proc/{os.getpid()}(/task/\d+)?/fd", folder) and name.isdecimal():
-                return int(name)
-            place = os.path.join(folder, os.readlink(os.path.join(folder, name)))
+            folder = os.path.realpath(place.parent)
+            if re.fullmatch(rf"/dev/fd|/proc/{os.getpid()}(/task/\d+)?/fd", folder) and place.name.isdecimal():
+                return int(place.name)
+            place = Path(folder, Path(folder, place.name).readlink())
         except (OSError, ValueError):
             return None
     return None
@@ -175,7 +174,7 @@ def is_stream(path: str | Path) -> bool:
     if descriptor_of(path) is not None:
         return True
     try:
-        mode = os.stat(path).st_mode
+        mode = Path(path).stat().st_mode
     except (OSError, ValueError):
         return False
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
@@ -210,7 +209,7 @@ def why_stream_unwritable(path: str | Path) -> str:
     """
     if (descriptor := descriptor_of(path)) is not None:
         return why_closed(descriptor)
-    mode = os.stat(path).st_mode
+    mode = Path(path).stat().st_mode
     if stat.S_ISSOCK(mode) or stat.S_ISBLK(mode):
         return "it is a socket" if stat.S_ISSOCK(mode) else "it is a disk"
     if not os.access(path, os.W_OK):
@@ -224,7 +223,7 @@ def why_stream_unwritable(path: str | Path) -> str:
 
 
 @contextmanager
-def open_stream(path: str | Path, waiting: Callable[[], None] = lambda: None) -> Iterator[io.BufferedWriter]:
+def open_stream(path: str | Path, waiting: Callable[[], None] = lambda: None) -> Iterator[IO[bytes]]:
     """Open a pipe, device or descriptor for writing; `waiting` is called before it waits for the reader of a named pipe.
 
     Raises `OSError` where it cannot be written.
@@ -245,7 +244,7 @@ def open_stream(path: str | Path, waiting: Callable[[], None] = lambda: None) ->
 
 
 @contextmanager
-def _buffered(descriptor: int) -> Iterator[io.BufferedWriter]:
+def _buffered(descriptor: int) -> Iterator[IO[bytes]]:
     writer = DescriptorWriter(descriptor, _raise)
     file = io.BufferedWriter(writer)
     try:
@@ -263,7 +262,7 @@ def _open_for_writing(path: str | Path, waiting: Callable[[], None]) -> int:
     try:
         handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
-        if error.errno != errno.ENXIO or not stat.S_ISFIFO(os.stat(path).st_mode):
+        if error.errno != errno.ENXIO or not stat.S_ISFIFO(Path(path).stat().st_mode):
             raise
         waiting()
         return os.open(path, flags)

@@ -96,5 +96,6 @@ def _opened(out: str, waiting: Callable[[str], None]) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
     else:
-        with atomic_write(Path(out), lambda: waiting(f"{out} is a pipe that nothing reads yet; waiting for its reader.")) as file:
+        sentence = f"{out} is a pipe that nothing reads yet; waiting for its reader."
+        with atomic_write(Path(out), lambda: waiting(sentence)) as file:
             yield file

@@ -105,15 +105,19 @@ def _on_a_photo(output: Output, folders: list[str]) -> str:
 def _unwritable(output: Output) -> str:
     """Return why the system would refuse to write an output; empty where it would not, as far as is known beforehand."""
     option, given = output.option, str(output.path) or "."
-    if output.kind in ("folder", "images"):
-        why = _why_no_path(given) or why_unwritable(Path(given))
-        return f"{why}; give {option} another place." if why else ""
-    if why := _why_no_path(given):
-        return f"{why}; give {option} another place."
-    if is_stream(given):
+    if is_stream(given) and output.kind not in ("folder", "images"):
         why = why_stream_unwritable(given)
         return f"{_named(given)} cannot be written: {why}; give {option} another place." if why else ""
-    if os.path.isdir(given):
+    try:
+        found = Path(given).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        found = None
+    except (OSError, ValueError) as error:
+        return f"{given} cannot be written ({reason_of(error)}); give {option} another place."
+    if output.kind in ("folder", "images"):
+        why = why_unwritable(Path(given))
+        return f"{why}; give {option} another place." if why else ""
+    if found is not None and stat.S_ISDIR(found.st_mode):
         return f"{given} cannot be written: it is a folder; give {option} the name of a file."
     if given.endswith(os.sep):
         return f"{given} cannot be written: it ends as the name of a folder does; give {option} the name of a file."
@@ -131,19 +135,6 @@ def _unwritable(output: Output) -> str:
     return ""
 
 
-def _why_no_path(given: str) -> str:
-    """Return why the system refuses a path altogether, such as a name that is too long; empty where it may be written."""
-    if descriptor_of(given) is not None:
-        return ""
-    try:
-        Path(given).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
-    except (OSError, ValueError) as error:
-        return f"{given} cannot be written ({reason_of(error)})"
-    return ""
-
-
 def _keys(path: str | Path, spelling: bool = True) -> list[Key]:
     """Return the keys that two paths to one file share: the resolved path, and for an existing file device and inode.
 
@@ -157,7 +148,7 @@ def _keys(path: str | Path, spelling: bool = True) -> list[Key]:
         else:
             real = os.path.realpath(path)
             keys = [real if spelling else real.casefold()]
-            found = os.stat(real)
+            found = Path(real).stat()
     except FileNotFoundError:
         return keys
     except (OSError, ValueError, OverflowError):
