@@ -12,8 +12,8 @@ from tagger.file_replacement import must_be_overwritten, why_not_overwritable
 from tagger.files import why_unwritable
 from tagger.streams import descriptor_of, is_standard_output, is_stream, why_stream_unwritable
 
-Kind: TypeAlias = Literal["file", "image", "folder", "images"]
-"""A file, an image file, a folder, or a folder that image files are written into."""
+Kind: TypeAlias = Literal["file", "image", "database", "folder", "images"]
+"""A file, an image file, one that is read again, as a ledger is, a folder, or a folder that image files are written into."""
 
 Key: TypeAlias = str | tuple[int, int]
 """Identifies a file: a resolved path, or device and inode number."""
@@ -85,7 +85,7 @@ def _refusal(output: Output, taken: dict[Key, str], folders: list[str], written:
 
 
 def _named(path: str | Path) -> str:
-    return "standard output" if path == "-" else str(path)
+    return "standard output" if str(path) == "-" else str(path)
 
 
 def _on_a_photo(output: Output, folders: list[str]) -> str:
@@ -95,9 +95,9 @@ def _on_a_photo(output: Output, folders: list[str]) -> str:
     image = os.path.splitext(real)[1].lower() in IMAGE_SUFFIXES
     if inside and output.kind == "images":
         return f"{output.path} lies in {inside[0]}, whose images are all read as photos; give {output.option} another folder."
-    if output.kind in ("file", "image") and image and inside:
+    if output.kind not in ("folder", "images") and image and inside:
         return f"{output.path} lies among the photos of {inside[0]}; give {output.option} a file elsewhere."
-    if output.kind == "file" and os.path.isfile(real) and (image or _holds_image(real)):
+    if output.kind in ("file", "database") and os.path.isfile(real) and (image or _holds_image(real)):
         return f"{output.path} is a picture and would be replaced; give {output.option} another name."
     return ""
 
@@ -105,6 +105,8 @@ def _on_a_photo(output: Output, folders: list[str]) -> str:
 def _unwritable(output: Output) -> str:
     """Return why the system would refuse to write an output; empty where it would not, as far as is known beforehand."""
     option, given = output.option, str(output.path) or "."
+    if is_stream(given) and output.kind == "database":
+        return f"{_named(given)} is no file that keeps what is written; give {option} another one."
     if is_stream(given) and output.kind not in ("folder", "images"):
         why = why_stream_unwritable(given)
         return f"{_named(given)} cannot be written: {why}; give {option} another place." if why else ""

@@ -10,6 +10,7 @@ from rich.text import Text
 from tagger.cli.options import OUTPUT_FILE, Invocation, option, with_fashion_mnist, with_label_column, with_model
 from tagger.cli.terminal import Terminal, results_console
 from tagger.evaluation.settings import EvaluateSettings
+from tagger.streams import is_stream
 
 FILE_SUFFIXES = frozenset(
     ".bmp .csv .doc .docx .gif .htm .html .jpeg .jpg .json .jsonl .markdown .odt .parquet .pdf .png .rst .svg .tex .tsv .txt "
@@ -36,7 +37,7 @@ class ReportPath(click.Path):
 
 
 def _is_markdown(report: Path) -> bool:
-    return report.suffix.lower() == ".md"
+    return report.suffix.lower() == ".md" or is_stream(report)
 
 
 @click.command()

@@ -33,16 +33,12 @@ class OutputFile(click.Path):
         super().__init__(dir_okay=False, allow_dash=True)
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Path:
-        """Return the path, `/dev/stdout` for `-`; one that ends as that of a folder is wrong usage."""
+        """Return the path; one that ends as that of a folder is wrong usage."""
         text = os.fsdecode(super().convert(value, parameter, context))
-        if text == "-" and os.path.exists(STDOUT_PATH):
-            return STDOUT_PATH
         if text.endswith(os.sep):
             self.fail(f"{text} ends as the name of a folder does; give the name of a file.", parameter, context)
         return Path(text)
 
-
-STDOUT_PATH = Path("/dev/stdout")
 
 OUTPUT_FILE = OutputFile()
 

@@ -93,7 +93,7 @@ def outputs_of(settings: RunSettings) -> list[Output]:
     return [
         Output("--out", settings.out),
         Output("--changes", settings.changes),
-        *(Output("--ledger", file) for file in (path, *side_files)),
+        *(Output("--ledger", file, "database") for file in (path, *side_files)),
         Output("--debug-garments", settings.debug_garments, "images"),
         Output("--report", settings.report),
     ]

@@ -101,7 +101,7 @@ def tune(
     path = settings.study or _study_beside(settings.out)
     checkpoint, lock = (Path(f"{path}{end}") for end in (CHECKPOINT_SUFFIX, ".lock"))
     check_output_paths(
-        [Output("--out", settings.out), *(Output("--study", file) for file in (path, checkpoint, lock))],
+        [Output("--out", settings.out), *(Output("--study", file, "database") for file in (path, checkpoint, lock))],
         [
             *(Input("a file of a teacher", file) for name in settings.teachers for file in files_of(name)),
             *fashion_mnist_files(settings.data),
