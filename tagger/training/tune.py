@@ -98,7 +98,7 @@ def tune(
     interruption. Raises `TuningError` where the study cannot be continued, `LockedError` where another search uses it, and
     `TrainingError` where the unchanged recipe cannot be trained or a teacher has other labels.
     """
-    path = settings.study or _study_beside(settings.out)
+    path = settings.study or study_beside(settings.out)
     checkpoint, lock = (Path(f"{path}{end}") for end in (CHECKPOINT_SUFFIX, ".lock"))
     check_output_paths(
         [Output("--out", settings.out), *(Output("--study", file, "database") for file in (path, checkpoint, lock))],
@@ -153,7 +153,7 @@ def _objective(training: Images, validation: Images, teachers: Sequence[bundle.B
     return objective
 
 
-def _study_beside(out: Path) -> Path:
+def study_beside(out: Path) -> Path:
     """Return the study's file beside a recipe file; raises `TuningError` where that is standard output or the like."""
     if is_stream(out):
         raise TuningError(f"{out} is no file that the trials could be kept beside; give --study FILE.sqlite, too.")
