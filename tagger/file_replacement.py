@@ -45,12 +45,11 @@ def _is_kept_by_sticky_folder(path: Path) -> bool:
 
 
 def is_mount_point(path: Path) -> bool:
-    """Return whether a file is mounted, alone or with its folder being on another file system."""
+    """Return whether a file is mounted, as the system's table of mounts tells on Linux; False elsewhere."""
     try:
-        if path.stat().st_dev != path.parent.stat().st_dev:
-            return True
-        # A bind mount may be of the same file system. Blanks in names are written as in \040.
+        # Not by the numbers of devices: a bind mount may be of the same one, and in an overlay files have others than folders.
         name = os.fsencode(os.path.realpath(path))
+        # Blanks in names are written as in \040.
         for letter in b"\\ \t\n":
             name = name.replace(bytes([letter]), b"\\%03o" % letter)
         return any(line.split(b" ")[4] == name for line in Path("/proc/self/mountinfo").read_bytes().splitlines())
@@ -92,7 +91,8 @@ def copy_attributes(path: Path, handle: int, temporary: Path) -> None:
         for owner, group in ((old.st_uid, -1), (-1, old.st_gid)):
             with suppress(OSError):
                 os.fchown(handle, owner, group)
-    os.chmod(handle if os.chmod in os.supports_fd else temporary, stat.S_IMODE(old.st_mode))  # noqa: PTH101 (a handle)
+    with suppress(OSError):  # some file systems have permissions of their own
+        os.chmod(handle if os.chmod in os.supports_fd else temporary, stat.S_IMODE(old.st_mode))  # noqa: PTH101 (a handle)
     if sys.platform == "linux":
         with suppress(OSError):
             for name in os.listxattr(path):

@@ -21,10 +21,13 @@ from tagger.file_replacement import must_be_overwritten, overwrite, replace, tem
 from tagger.streams import is_stream, open_stream
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file, or replace it as a whole; raises `OutputError` where it cannot be written."""
+def write_file(path: Path, content: bytes, waiting: Callable[[], None] = lambda: None) -> None:
+    """Write a file, or replace it as a whole; raises `OutputError` where it cannot be written.
+
+    `waiting` is called where the reader of a named pipe is waited for.
+    """
     try:
-        with atomic_write(path) as file:
+        with atomic_write(path, waiting) as file:
             file.write(content)
     except OSError as error:
         raise OutputError(f"{path} cannot be written ({reason_of(error)}).") from error
@@ -213,8 +216,14 @@ def _prefix(path: Path) -> str:
 
 def _sync_folder(folder: Path) -> None:
     if os.name == "posix":  # Windows cannot open folders
-        handle = os.open(folder, os.O_RDONLY)
+        try:
+            handle = os.open(folder, os.O_RDONLY)
+        except PermissionError:
+            return  # a folder that may be written, but not be listed
         try:
             os.fsync(handle)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # of file systems that do not sync folders
+                raise
         finally:
             os.close(handle)

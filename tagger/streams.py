@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from tagger.errors import OutputError, reason_of
 
-STDOUT, STDERR = 1, 2
+STDIN, STDOUT, STDERR = 0, 1, 2
 
 MAX_LINKS = 40
 """Links that are followed from a path; the system, too, gives up after so many."""
@@ -64,16 +64,49 @@ class DescriptorWriter(io.RawIOBase):
             try:
                 left = left[os.write(self._descriptor, left) :]
             except BlockingIOError:
-                _wait_until_writable(self._descriptor)
+                _wait_for(self._descriptor, selectors.EVENT_WRITE)
             except OSError as error:
                 self._failed = True
                 self._on_error(error)
         return size
 
 
-def _wait_until_writable(descriptor: int) -> None:
+class DescriptorReader(io.RawIOBase):
+    """An unbuffered file over a descriptor, which stays open: waits where the system would not, rather than end there."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.name = "<stdin>" if descriptor == STDIN else descriptor
+        self.mode = "rb"
+        self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        """Return whether the descriptor is a terminal."""
+        return os.isatty(self._descriptor)
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read at most as many bytes as `buffer` has, and return their number; 0 at the end."""
+        view = memoryview(buffer).cast("B")
+        while True:
+            try:
+                read = os.read(self._descriptor, len(view))
+            except BlockingIOError:
+                _wait_for(self._descriptor, selectors.EVENT_READ)
+            else:
+                view[: len(read)] = read
+                return len(read)
+
+
+def _wait_for(descriptor: int, event: int) -> None:
     with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_WRITE)
+        selector.register(descriptor, event)
         selector.select()
 
 
@@ -86,12 +119,14 @@ def standard_streams() -> Iterator[None]:
 
     - The null device takes the place of closed ones, so that no file of this process gets their descriptors, which libraries
       in C print to. `sys.stdin` stays None then; what is printed is dropped.
+    - Standard input and output that do not wait, as other programs may leave them, are waited for.
     - Characters that a stream's encoding lacks are written as Python escapes them.
     - An error of standard output is an `OutputError`, except for `BrokenPipeError`: its reader has seen enough.
     - Messages that standard error does not take are dropped: a full disk under a log must not cost the work.
     """
     before = sys.stdin, sys.stdout, sys.stderr
     _fill_closed_descriptors()
+    sys.stdin = _input_stream(sys.stdin)
     sys.stdout = _text_stream(sys.stdout, STDOUT, _raise_as_output_error)
     sys.stderr = _text_stream(sys.stderr, STDERR, lambda error: None)
     try:
@@ -108,6 +143,12 @@ def _fill_closed_descriptors() -> None:
             # Always the lowest free one, which is this. Standard output is opened for reading, as a mark that it is closed.
             flags = os.O_WRONLY if descriptor == STDERR else os.O_RDONLY
             os.set_inheritable(os.open(os.devnull, flags), True)
+
+
+def _input_stream(stream: Any) -> Any:
+    if os.name != "posix" or not isinstance(stream, io.TextIOWrapper) or not _is_over(stream, STDIN):
+        return stream
+    return io.TextIOWrapper(io.BufferedReader(DescriptorReader(STDIN)), stream.encoding, stream.errors)
 
 
 def _text_stream(stream: Any, descriptor: int, on_error: OnError) -> Any:
@@ -222,6 +263,11 @@ def why_stream_unwritable(path: str | Path) -> str:
     return ""
 
 
+def waiting_for_reader(path: str | Path) -> str:
+    """Return a sentence for the time until a named pipe has a reader."""
+    return f"{path} is a pipe that nothing reads yet; waiting for its reader."
+
+
 @contextmanager
 def open_stream(path: str | Path, waiting: Callable[[], None] = lambda: None) -> Iterator[IO[bytes]]:
     """Open a pipe, device or descriptor for writing; `waiting` is called before it waits for the reader of a named pipe.
@@ -254,7 +300,7 @@ def _buffered(descriptor: int) -> Iterator[IO[bytes]]:
         writer.drop()  # the rest of an output that is not whole is of no use
         raise
     finally:
-        file.detach()
+        file.close()  # the writer, not its descriptor
 
 
 def _open_for_writing(path: str | Path, waiting: Callable[[], None]) -> int:

@@ -12,7 +12,7 @@ from tagger.catalog.writers import RowWriter, make_writer
 from tagger.errors import OutputError, reason_of
 from tagger.files import atomic_write
 from tagger.settings import FORMATS, Format
-from tagger.streams import is_standard_output, is_stream
+from tagger.streams import is_standard_output, is_stream, waiting_for_reader
 
 if TYPE_CHECKING:
     import pyarrow
@@ -96,6 +96,5 @@ def _opened(out: str, waiting: Callable[[str], None]) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
     else:
-        sentence = f"{out} is a pipe that nothing reads yet; waiting for its reader."
-        with atomic_write(Path(out), lambda: waiting(sentence)) as file:
+        with atomic_write(Path(out), lambda: waiting(waiting_for_reader(out))) as file:
             yield file

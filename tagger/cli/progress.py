@@ -19,6 +19,7 @@ from tagger.escaping import for_json, for_terminal
 from tagger.records import Failed
 from tagger.run.report import counts
 from tagger.run.summary import RunSummary
+from tagger.streams import is_standard_output
 
 SECONDS_BETWEEN_LINES = 30.0
 
@@ -92,7 +93,7 @@ class Progress:
         rate = summary.photos / summary.seconds if summary.seconds else 0.0
         settling = f" {summary.settling:,} left out as they settle." if summary.settling else ""
         ignored = f" {summary.ignored:,} other entries ignored." if summary.ignored else ""
-        where = "" if out == "-" else f" Written to {out}."
+        where = "" if is_standard_output(out) else f" Written to {out}."
         self._log(
             f"{summary.photos:,} photos = {summary.tagged:,} tagged{_counted(summary.flagged, 'flagged')}"
             f"{_counted(summary.failed, 'failed')}; {_changes(summary)}; "

@@ -169,7 +169,7 @@ def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None) -> None:
             if is_stream(settings.out):
                 outputs.close()  # its reader may wait for the end before it reads the changes
             if settings.changes is not None:
-                _write_changes(settings.changes, summary.model, ledger)
+                _write_changes(plan, settings.changes, ledger)
             end.enter_context(plan.callbacks.ignore())
             outputs.close()
 
@@ -352,9 +352,9 @@ def _write_rows(plan: _RunPlan, ledger: Ledger, writer: RowWriter, columns: Mapp
         writer.write(output_row(item, plan.tag_of(row.result), summary.model, columns, row.duplicate_of))
 
 
-def _write_changes(out: str, model: str, ledger: Ledger) -> None:
-    columns = dict.fromkeys(Event._fields)
-    with output.open_output(out, output.format_of(out), columns, model) as writer:
+def _write_changes(plan: _RunPlan, out: str, ledger: Ledger) -> None:
+    columns, form = dict.fromkeys(Event._fields), output.format_of(out)
+    with output.open_output(out, form, columns, plan.summary.model, waiting=plan.callbacks.warned) as writer:
         for event in ledger.events():
             flags = {"low_confidence": event.low_confidence, "low_confidence_before": event.low_confidence_before}
             writer.write(event._asdict() | {name: flag and flag == "true" for name, flag in flags.items()})
