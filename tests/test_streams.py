@@ -1,11 +1,9 @@
-"""Standard streams and descriptors: what is closed, full, gone or would block costs no work, and is a sentence."""
+"""Streams are told from files by their paths, and written to their end or not at all."""
 
 import errno
 import io
 import os
 import stat
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,15 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tagger import streams
-from tagger.errors import OutputError
 from tagger.streams import (
-    DescriptorWriter,
     descriptor_of,
     is_standard_output,
     is_stream,
     open_stream,
-    standard_streams,
     why_closed,
     why_stream_unwritable,
 )
@@ -39,9 +33,6 @@ def pipe() -> Iterator[tuple[int, int]]:
             os.close(end)
         except OSError:
             continue
-
-
-# Descriptors -------------------------------------------------------------------------------------------------------
 
 
 def test_a_full_pipe_is_waited_for(pipe: tuple[int, int]) -> None:
@@ -63,19 +54,6 @@ def test_a_full_pipe_is_waited_for(pipe: tuple[int, int]) -> None:
     os.close(writing)
     reader.join()
     assert got.getvalue() == content
-
-
-def test_after_an_error_the_rest_is_dropped(pipe: tuple[int, int]) -> None:
-    """The first error is told, and none follows where a buffer is flushed at the end."""
-    reading, writing = pipe
-    os.close(reading)
-    errors: list[OSError] = []
-    file = io.BufferedWriter(DescriptorWriter(writing, errors.append))
-    for _ in range(3):
-        file.write(b"x" * 20_000)
-    file.close()
-    assert [error.errno for error in errors] == [errno.EPIPE]
-    os.fstat(writing)
 
 
 def test_a_block_that_fails_writes_no_more(pipe: tuple[int, int]) -> None:
@@ -165,69 +143,3 @@ def test_the_reader_of_a_pipe_may_come_late(tmp_path: Path) -> None:
         file.write(b"changes")
     reader.join()
     assert got == [b"rows", b"changes"]
-
-
-# Standard streams --------------------------------------------------------------------------------------------------
-
-CLOSED = """
-import os, sys
-from tagger.streams import standard_streams, why_closed
-with standard_streams():
-    first = open(sys.argv[1], "w")
-    print("dropped")
-    sys.stderr.write("dropped")
-    os.write(2, b"dropped, of a library in C")
-    first.write(f"{first.fileno()} {sys.stdin} {why_closed(1)}")
-"""
-
-
-def test_closed_streams_are_filled(tmp_path: Path) -> None:
-    """No file of the process gets a standard descriptor, to which libraries print; what is printed is dropped."""
-    command = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", CLOSED, tmp_path / "first"]
-    assert subprocess.run(command, check=False).returncode == 0
-    descriptor, *others = (tmp_path / "first").read_text().split(" ", 2)
-    assert int(descriptor) > 2
-    assert others == ["None", "it is closed"]
-
-
-def test_standard_error_never_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk under a log, or a reader of it that is gone, is no error; the streams of before are back afterwards."""
-    with Path("/dev/full").open("w") as full:
-        monkeypatch.setattr(sys, "stderr", full)
-        monkeypatch.setattr(streams, "STDERR", full.fileno())
-        with standard_streams():
-            sys.stderr.write("a line\n")
-            sys.stderr.flush()
-            assert not sys.stderr.isatty()
-        assert sys.stderr is full
-
-
-def test_standard_output_fails_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its error names it, except where its reader has seen enough."""
-    with Path("/dev/full").open("w") as full:
-        monkeypatch.setattr(sys, "stdout", full)
-        monkeypatch.setattr(streams, "STDOUT", full.fileno())
-        with standard_streams():
-            sys.stdout.write("a line\n")
-            with pytest.raises(OutputError, match=r"Standard output cannot be written \(No space left on device\)"):
-                sys.stdout.flush()
-            sys.stdout.write("dropped\n")
-            sys.stdout.flush()
-    reading, writing = os.pipe()
-    os.close(reading)
-    with os.fdopen(writing, "w") as broken:
-        monkeypatch.setattr(sys, "stdout", broken)
-        monkeypatch.setattr(streams, "STDOUT", writing)
-        with standard_streams():
-            sys.stdout.write("a line\n")
-            with pytest.raises(BrokenPipeError):
-                sys.stdout.flush()
-
-
-def test_letters_that_a_stream_lacks_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Instead of an error in the middle of a table."""
-    with (tmp_path / "log").open("w", encoding="ascii") as log:
-        monkeypatch.setattr(sys, "stderr", log)
-        with standard_streams():
-            sys.stderr.write("Mäntel")
-    assert (tmp_path / "log").read_text() == "M\\xe4ntel"

@@ -21,7 +21,7 @@ from tagger.cli.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED
 from tagger.cli.options import Invocation
 from tagger.errors import FmtagError
 from tagger.escaping import for_json, for_terminal
-from tagger.streams import standard_streams
+from tagger.standard_streams import standard_streams
 
 COMMANDS = {
     "run": "Tag the photos of a folder, a table or a list.",

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from tagger.errors import OutputError
 from tagger.escaping import for_terminal
-from tagger.streams import STDOUT, is_standard_output, why_closed
+from tagger.standard_streams import STDOUT
+from tagger.streams import is_standard_output, why_closed
 
 
 def results_console(outputs: Iterable[Path | None]) -> "Terminal":

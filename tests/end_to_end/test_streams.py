@@ -112,13 +112,13 @@ def test_a_full_standard_output_is_a_sentence(shell: Shell) -> None:
     )
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(shell: Shell) -> None:
-    """`head` ends the command without a word, whatever it prints."""
-    many = "seq 3000"
-    done = shell(f"{many} | fmtag run - --out - --quiet | head -1; echo ${{PIPESTATUS[1]}}; fmtag --help | true")
+def test_a_reader_that_has_seen_enough_is_no_error(shell: Shell, tmp_path: Path) -> None:
+    """`head` ends the command without a word, whatever it prints; a report says that it was not finished."""
+    done = shell("seq 3000 | fmtag run - --out - --quiet --report r.json | head -1; echo ${PIPESTATUS[1]}; fmtag --help | true")
     assert done.stdout.splitlines()[1] == "1"
     assert done.stdout.startswith("path,tag,")
     assert done.stderr == ""
+    assert json.loads((tmp_path / "r.json").read_text())["status"] == "failed"
 
 
 # Outputs that are streams ------------------------------------------------------------------------------------------
