@@ -1,14 +1,14 @@
 """Escape untrusted text (file names, labels, names of bundles) for terminals, logs, JSON, HTML, Markdown and charts.
 
 Each text is escaped once, where it leaves the program. Characters that a terminal, a log or a page would act on are written as
-Python escapes them: control characters (C0, DEL and C1), line and paragraph separators, bidirectional overrides and isolates,
-and what UTF-8 or HTML cannot hold. Pure functions.
+Python escapes them: control characters (C0, DEL and C1), line and paragraph separators, bidirectional marks, overrides and
+isolates, and what UTF-8 or HTML cannot hold. Pure functions.
 """
 
 import html
 import re
 
-_CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
+_CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
 
 _UNSAFE = re.compile(f"[{_CONTROLS}]")
 

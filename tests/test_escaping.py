@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from tagger.data.labels import LABELS
 from tagger.escaping import code_for_markdown, for_chart, for_html, for_json, for_markdown, for_terminal
 
-CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What may not reach a terminal; line breaks are checked where they matter."""
 
 MARKDOWN = MarkdownIt("commonmark").enable("table")
@@ -58,6 +58,9 @@ def test_no_control_character_is_shown(text: str) -> None:
         ("\x1f", r"\x1f"),
         ("\x7f", r"\x7f"),
         ("\x9f", r"\x9f"),
+        ("\u061c", r"\u061c"),
+        ("\u200e", r"\u200e"),
+        ("\u200f", r"\u200f"),
         ("\u2028", r"\u2028"),
         ("\u202e", r"\u202e"),
         ("\u2066", r"\u2066"),

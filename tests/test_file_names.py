@@ -1,4 +1,4 @@
-"""File names that are not UTF-8 are escaped in tables and JSON, and lead to the same files when they are read back."""
+"""File names that are not UTF-8 are escaped in tables and JSON, and lead to the same files again; long ones fit."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tagger.catalog.source import open_source
-from tagger.file_names import escape_surrogates, resolve_escaped, unescape_surrogates
+from tagger.file_names import escape_surrogates, resolve_escaped, shortened, unescape_surrogates, with_ending
 from tagger.files import as_csv, as_json
 
 ODD = os.fsdecode(b"caf\xe9-\xff")
@@ -51,3 +51,20 @@ def test_a_table_finds_the_photos_beside_it(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_bytes(as_csv([("image",), *((name,) for name in names)]))
     files = [item.file for item in open_source(str(tmp_path / "table.csv")).items]
     assert files == [tmp_path / name for name in names]
+
+
+@pytest.mark.parametrize(
+    ("name", "length", "short"), [("abc", 3, "abc"), ("abc", 2, "ab"), ("aü", 2, "a"), ("😀", 3, ""), (ODD, 4, ODD[:4])]
+)
+def test_names_are_shortened_by_letters(name: str, length: int, short: str) -> None:
+    """A letter that takes several bytes is kept or dropped as a whole."""
+    assert shortened(name, length) == short
+
+
+def test_long_names_with_an_ending_stay_different() -> None:
+    """A name that fits is kept as it is; otherwise the end of it is its hash, the same in every run."""
+    assert with_ending("n" * 250, ".lock") == "n" * 250 + ".lock"
+    long = with_ending("n" * 251, ".lock")
+    assert long == "n" * 233 + "-64091ef053a17b18.lock"
+    assert len(os.fsencode(with_ending("茶" * 200, ".ledger", 247))) <= 247
+    assert with_ending("n" * 252, ".lock") != long

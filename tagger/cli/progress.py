@@ -19,6 +19,7 @@ from tagger.escaping import for_json, for_terminal
 from tagger.records import Failed
 from tagger.run.report import counts
 from tagger.run.summary import RunSummary
+from tagger.streams import is_standard_output
 
 SECONDS_BETWEEN_LINES = 30.0
 
@@ -98,7 +99,7 @@ class Progress:
         settling = f" {summary.settling:,} left out as they settle." if summary.settling else ""
         ignored = summary.ignored.total()
         ignored_entries = f" {ignored:,} other entries ignored ({_by_reason(summary.ignored)})." if ignored else ""
-        where = "" if out == "-" else f" Written to {out}."
+        where = "" if is_standard_output(out) else f" Written to {out}."
         self._log(
             f"{summary.photos:,} photos = {summary.tagged:,} tagged{_counted(summary.flagged, 'flagged')}"
             f"{_counted(summary.failed, 'failed')}{_without_image(summary)}; {_changes(summary)}; "

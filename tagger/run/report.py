@@ -14,6 +14,7 @@ from tagger.files import as_json, write_file
 from tagger.run.paths import inputs_of, ledger_path, outputs_of
 from tagger.run.settings import RunSettings
 from tagger.run.summary import RunSummary
+from tagger.streams import waiting_for_reader
 
 FORMAT = 1
 """Version of the report's keys."""
@@ -35,7 +36,7 @@ def write_report_after(
     def write_unfinished(status: str, why: str) -> None:
         if not refused:
             try:
-                _write(settings, summary, started, status, why)
+                _write(settings, summary, started, status, why, warned)
             except OutputError as error:
                 warned(f"There is no report of this run: {error}")
 
@@ -49,7 +50,10 @@ def write_report_after(
     except FmtagError as error:
         write_unfinished("failed", str(error))
         raise
-    _write(settings, summary, started, "done", "")
+    except BrokenPipeError:
+        write_unfinished("failed", "The reader of standard output ended before the rows did.")
+        raise
+    _write(settings, summary, started, "done", "", warned)
 
 
 def counts(summary: RunSummary) -> dict[str, Any]:
@@ -76,8 +80,11 @@ def counts(summary: RunSummary) -> dict[str, Any]:
     }
 
 
-def _write(settings: RunSettings, summary: RunSummary, started: datetime, status: str, why: str) -> None:
-    if settings.report is None:
+def _write(
+    settings: RunSettings, summary: RunSummary, started: datetime, status: str, why: str, warned: Callable[[str], None]
+) -> None:
+    report = settings.report
+    if report is None:
         return
     ledger = ledger_path(settings)
     content = {
@@ -96,4 +103,4 @@ def _write(settings: RunSettings, summary: RunSummary, started: datetime, status
         "counts": counts(summary),
         "failures": [{"path": path, "reason": failed.reason, "detail": failed.detail} for path, failed in summary.failures],
     }
-    write_file(settings.report, as_json(content))
+    write_file(report, as_json(content), lambda: warned(waiting_for_reader(report)))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -92,8 +93,27 @@ def test_devices_are_written_as_they_are() -> None:
     assert not Path(os.devnull).is_file()
 
 
+def test_a_pipe_without_a_reader_is_told(tmp_path: Path) -> None:
+    """In a sentence that names it, before it is waited for."""
+    out = tmp_path / "pipe"
+    os.mkfifo(out)
+    told: list[str] = []
+    reader = threading.Thread(target=lambda: told.append(out.read_text()))
+
+    def waiting(sentence: str) -> None:
+        told.append(sentence)
+        reader.start()
+
+    with open_output(str(out), format_of(str(out)), output_columns([], 1), MODEL, waiting=waiting):
+        pass
+    reader.join()
+    assert told[0] == f"{out} is a pipe that nothing reads yet; waiting for its reader."
+    assert told[1].startswith("path,tag,")
+
+
 def test_format_is_told_by_the_suffix() -> None:
-    """The suffix names the format in any case, a given format wins, and - is CSV."""
+    """The suffix names the format in any case, a given format wins, and - and devices are CSV."""
+    assert format_of(os.devnull) == format_of("/dev/stdout") == "csv"
     assert [format_of(f"t.{name}") for name in FORMATS] == list(FORMATS)
     assert format_of("T.JSON") == "json"
     assert format_of("t.txt", "jsonl") == "jsonl"

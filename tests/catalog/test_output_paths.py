@@ -79,6 +79,29 @@ def test_devices_take_any_number_of_outputs() -> None:
     assert not refused(Output("--out", os.devnull), Output("--report", os.devnull), Output("--chart", os.devnull, "image"))
 
 
+def test_standard_output_may_not_be_an_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that the shell appends the output to would be read to no end."""
+    table = tmp_path / "list.csv"
+    with table.open("ab") as file:
+        os.set_inheritable(file.fileno(), True)
+        given = f"/dev/fd/{file.fileno()}"
+        inputs = (Input("the source itself", table),)
+        assert refused(Output("--out", given), inputs=inputs) == {
+            "--out": f"{given} is the source itself and would be replaced; give --out another name."
+        }
+        assert list(refused(Output("--out", table), Output("--report", given))) == ["--report"]
+
+
+def test_a_ledger_keeps_what_is_written(tmp_path: Path) -> None:
+    """A device or a pipe does not, and none of them is opened."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("-", os.devnull, tmp_path / "pipe", "/dev/fd/63"):
+        assert "is no file that keeps what is written; give --ledger another one" in refused(
+            Output("--ledger", path, "database")
+        ).get("--ledger", "")
+    assert not refused(Output("--ledger", tmp_path / "new.ledger", "database"))
+
+
 # Photos ------------------------------------------------------------------------------------------------------------
 
 
@@ -137,6 +160,16 @@ def test_a_folder_that_may_not_be_written_is_known_at_once(
     ((_, sentence),) = refusals([Output("--out", tmp_path / path, kind)])
     assert f"{tmp_path / 'shut'} may not be written" in sentence
     assert "give --out another place" in sentence
+
+
+def test_a_file_in_a_shut_folder_is_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it may be written itself; nothing new can be made there."""
+    touch(tmp_path, "shut/old.csv", "shut/fixed.csv")
+    monkeypatch.setattr(os, "access", lambda place, mode: Path(place).name not in ("shut", "fixed.csv"))
+    found = refused(*(Output(f"--{name}", tmp_path / "shut" / f"{name}.csv") for name in ("old", "fixed", "new")))
+    assert "may not be overwritten either; give --fixed another place." in found["--fixed"]
+    assert "may not be written; give --new another place." in found["--new"]
+    assert list(found) == ["--fixed", "--new"]
 
 
 def test_a_path_that_the_system_refuses_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from helpers import RunCli, assert_one_sentence, csv_rows, run_cli
 
 from tagger.adaptation.settings import AdaptSettings
-from tagger.cli.options import Finite, Option, option
+from tagger.cli.options import OUTPUT_FILE, Finite, Option, option
 from tagger.models.registry import default_model
 
 
@@ -95,3 +95,18 @@ def test_variables_of_both_names(variables: dict[str, str], printed: str) -> Non
 def test_numbers_are_finite_and_in_range(value: str, code: int) -> None:
     """Neither nan nor an infinity lies in a range, although click's comparison lets both pass."""
     assert CliRunner().invoke(example, ["--share", value]).exit_code == code
+
+
+@pytest.mark.parametrize(("value", "code"), [("a.json", 0), ("-", 0), ("/dev/stdout", 0), ("a.json/", 2), (".", 2)])
+def test_an_output_is_the_name_of_a_file(value: str, code: int) -> None:
+    """Or `-`; one that ends as that of a folder would be taken for the file of that name."""
+
+    @click.command()
+    @option("--out", type=OUTPUT_FILE)
+    def command(out: Path) -> None:
+        click.echo(repr(out))
+
+    result = CliRunner().invoke(command, ["--out", value])
+    assert result.exit_code == code
+    if code == 0:
+        assert result.output.strip() == repr(Path(value))

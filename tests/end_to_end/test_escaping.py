@@ -21,7 +21,7 @@ from tagger.cli.main import main
 from tagger.escaping import for_terminal
 from tagger.models import bundle
 
-CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters that must not reach a terminal; line breaks are counted where they matter."""
 
 HOSTILE = (

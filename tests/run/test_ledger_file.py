@@ -11,7 +11,7 @@ import pytest
 from run_helpers import Night, query
 
 from tagger.errors import LedgerDamagedError, LedgerError, LockedError
-from tagger.run.ledger_file import connect, database_errors, exclusive, lock_path, set_aside
+from tagger.run.ledger_file import LONGEST_LEDGER_NAME, connect, database_errors, exclusive, lock_path, set_aside
 from tagger.run.pipeline import RunCallbacks, run
 from tagger.run.settings import RunSettings
 
@@ -67,6 +67,16 @@ def test_links_to_a_ledger_share_its_lock(tmp_path: Path) -> None:
     assert lock_path(tmp_path / "link.ledger").name == "t.ledger.lock"
     with exclusive(tmp_path / "link.ledger"), pytest.raises(LockedError), exclusive(tmp_path / "real" / "t.ledger"):
         pytest.fail("the block must not begin")
+
+
+def test_the_lock_of_a_long_name_fits(tmp_path: Path) -> None:
+    """It is another one for each ledger, and so is the name of a damaged ledger."""
+    paths = [tmp_path / f"{'n' * 245}{end}" for end in ("aaaaaaa", "b")]
+    locks = {lock_path(path).name for path in paths}
+    assert len(locks) == 2
+    assert max(map(len, locks)) == 255
+    paths[1].touch()
+    assert len(set_aside(paths[1]).name) == LONGEST_LEDGER_NAME
 
 
 def test_a_temporary_ledger_needs_no_lock() -> None:

@@ -12,11 +12,12 @@ from tune_helpers import data as data  # a fixture that is used by its name
 from tune_helpers import options_of, settings_for, study_of, timeless
 from tune_helpers import searched as searched
 
+from tagger.errors import TuningError
 from tagger.training import recipe_file
 from tagger.training import tune as tune_module
 from tagger.training.history import EpochMetrics
 from tagger.training.job import TrainingJob
-from tagger.training.tune import StudyResult, TrialMetrics, tune
+from tagger.training.tune import CHECKPOINT_SUFFIX, StudyResult, TrialMetrics, study_beside, tune
 
 WAITING = "in the third trial"
 
@@ -111,3 +112,11 @@ def test_the_sampler_continues_after_an_interruption(
     tune(stopped)
     assert study_of(tmp_path / "straight") == study_of(tmp_path / "stopped")
     assert recipe_file.read(straight.out) == recipe_file.read(stopped.out)
+
+
+def test_the_study_beside_a_recipe(tmp_path: Path) -> None:
+    """It has the recipe's name, shortened where its own files would not fit; beside standard output there is none."""
+    assert study_beside(tmp_path / "mine.json") == tmp_path / "mine.sqlite"
+    assert len(study_beside(tmp_path / f"{'n' * 250}.json").name) + len(CHECKPOINT_SUFFIX) == 255
+    with pytest.raises(TuningError, match=r"/dev/stdout is no file .* give --study FILE.sqlite, too\."):
+        study_beside(Path("/dev/stdout"))
