@@ -1,6 +1,5 @@
 """`fmtag doctor`: say what a run would read, leave out and refuse, before the first one."""
 
-import json
 import shlex
 import sys
 from collections.abc import Iterable
@@ -14,9 +13,8 @@ from rich.text import Text
 
 from tagger.catalog.settings import SourceSettings
 from tagger.cli.exit_codes import EXIT_FAILED_PHOTOS
-from tagger.cli.options import Finite, option, with_debug, with_decoding, with_source_reading, with_workers
-from tagger.cli.terminal import Terminal, say
-from tagger.escaping import for_json
+from tagger.cli.options import OUTPUT_FILE, Finite, option, with_debug, with_decoding, with_source_reading, with_workers
+from tagger.cli.terminal import Terminal, results_console, say
 from tagger.files import as_json, write_file
 from tagger.photos.settings import DecodeSettings
 
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("source")
-@option("--out", metavar="FILE.json", help="Write all of the report as JSON, or - for standard output in place of the text.")
+@option("--out", type=OUTPUT_FILE, metavar="FILE.json", help="Write all of the report as JSON; with - the text goes to stderr.")
 @option(
     "--sample", type=click.IntRange(min=0), metavar="N", help="Decode at most N photos.  [default: as many as the time allows]"
 )
@@ -60,6 +58,7 @@ def doctor(context: click.Context, /, **options: Any) -> int:
     from tagger.inspection.settings import InspectionSettings
 
     settings = InspectionSettings(**options)
+    console = results_console([settings.out])
     inputs = [] if settings.source == "-" else [Input("the source itself", settings.source)]
     check_output_paths([Output("--out", settings.out)], inputs)
     try:
@@ -70,8 +69,7 @@ def doctor(context: click.Context, /, **options: Any) -> int:
         raise
     report = make_report(inspection, _run_command(context, settings.source))
     _write(settings.out, as_values(report))
-    if settings.out != "-":
-        _print(sections(report))
+    _print(sections(report), console)
     if why := why_nothing(inspection):
         raise SourceError(why)
     return EXIT_FAILED_PHOTOS if inspection.failed else 0
@@ -90,30 +88,23 @@ def _run_command(context: click.Context, source: str) -> str:
     return shlex.join(words)
 
 
-def _write(out: str | None, values: dict[str, Any]) -> None:
-    if out == "-":
-        click.echo(for_json(json.dumps(values, indent=2)))
-    elif out is not None:
-        write_file(Path(out), as_json(values))
+def _write(out: Path | None, values: dict[str, Any]) -> None:
+    if out is not None:
+        write_file(out, as_json(values))
 
 
-def _is_terminal() -> bool:
-    return sys.stdout.isatty()
-
-
-def _print(parts: Iterable["Section"]) -> None:
+def _print(parts: Iterable["Section"], console: Terminal) -> None:
     """Print the sections as tables on a terminal, and otherwise as lines that begin with their names."""
-    terminal = Terminal(highlight=False) if _is_terminal() else None
     for title, rows in parts:
-        if terminal is None:
-            say(f"{title}:")
+        if not console.is_terminal:
+            say(f"{title}:", err=console.stderr)
             for name, text in rows:
-                say(f"  {name}: {text}")
+                say(f"  {name}: {text}", err=console.stderr)
             continue
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
         table.add_column(style="cyan", max_width=28)
         table.add_column(overflow="fold")
         for row in rows:
             table.add_row(*row)
-        terminal.print(Text(title, "bold"))
-        terminal.print(table)
+        console.print(Text(title, "bold"))
+        console.print(table)

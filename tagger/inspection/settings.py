@@ -1,6 +1,7 @@
 """Settings of `fmtag doctor`."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
@@ -15,7 +16,7 @@ class InspectionSettings:
 
     source: str
     """Folder, image or table, or `-` for paths on standard input."""
-    out: str | None = None
+    out: Path | None = None
     """JSON file for the whole report, `-` for standard output; None writes none."""
     reading: SourceSettings = DEFAULT_READING
     decoding: DecodeSettings = DEFAULT_DECODING

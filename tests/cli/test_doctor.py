@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from catalog_helpers import touch, write
-from helpers import RunCli, assert_one_sentence, draw_photo, run_cli, write_photos
+from helpers import Fmtag, RunCli, assert_one_sentence, draw_photo, run_cli, write_photos
 from run_helpers import write_shop
 
 
@@ -15,12 +15,6 @@ from run_helpers import write_shop
 def cli() -> RunCli:
     """Run the command line in this process."""
     return run_cli
-
-
-def values(cli: RunCli, *arguments: str | Path) -> dict[str, object]:
-    """Return the JSON of an inspection."""
-    found: dict[str, object] = json.loads(cli("doctor", *arguments, "--out", "-").out)
-    return found
 
 
 def test_a_good_folder_is_told_so(cli: RunCli, tmp_path: Path) -> None:
@@ -44,10 +38,12 @@ def test_failures_are_named_with_a_remedy(cli: RunCli, tmp_path: Path) -> None:
     assert json.loads(out.read_bytes())["complete"] is True
 
 
-def test_json_on_standard_output_is_one_document(cli: RunCli, tmp_path: Path) -> None:
-    """Nothing else is printed there."""
-    found = values(cli, write_shop(tmp_path / "shop"))
-    assert (found["format"], found["kind"]) == (1, "folder")
+def test_json_on_standard_output_is_one_document(fmtag: Fmtag, tmp_path: Path) -> None:
+    """The text goes to standard error."""
+    done = fmtag("doctor", write_shop(tmp_path / "shop"), "--out", "-")
+    assert done.returncode == 3
+    assert json.loads(done.stdout)["kind"] == "folder"
+    assert "Photos (all 10 decoded):" in done.stderr.splitlines()
 
 
 def test_options_of_reading_go_into_the_command(cli: RunCli, tmp_path: Path) -> None:
@@ -55,8 +51,9 @@ def test_options_of_reading_go_into_the_command(cli: RunCli, tmp_path: Path) -> 
     draw_photo(1).save(tmp_path / "a.png")
     table = write(tmp_path / "t.csv", "sku,front view\n1,a.png\n")
     assert_one_sentence(cli("doctor", table), 1, "no image column", "--image-column")
-    command = values(cli, table, "--image-column", "front view")["command"]
-    assert command == f"fmtag run {table} --out tags.csv --image-column 'front view'"
+    done = cli("doctor", table, "--image-column", "front view", "--max-pixels", "1000000")
+    expected = f"  command: fmtag run {table} --out tags.csv --max-pixels 1000000 --image-column 'front view'"
+    assert done.out.splitlines()[-1] == expected
 
 
 def test_paths_on_standard_input(cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,15 +119,15 @@ def test_names_are_escaped(cli: RunCli, tmp_path: Path) -> None:
     assert "\x1b" not in done.out
     for name in ("line\\nbreak.jpg", "\\x1b[31mred.jpg", "caf\\udce9.jpg", "evil\\n.txt"):
         assert name in done.out
-    assert len(json.loads(cli("doctor", shop, "--out", "-").out)["failures"][0]["paths"]) == 3
+    assert cli("doctor", shop, "--out", tmp_path / "report.json").code == 3
+    assert len(json.loads((tmp_path / "report.json").read_bytes())["failures"][0]["paths"]) == 3
 
 
 def test_tables_on_a_terminal(cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal gets the same sections in columns."""
-    from tagger.cli import doctor
-
     monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setattr(doctor, "_is_terminal", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
     done = cli("doctor", write_shop(tmp_path / "shop"))
     assert done.code == 3
     for title in ("Source", "Photos (all 10 decoded)", "Photos that would fail", "What to do first"):

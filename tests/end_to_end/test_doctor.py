@@ -116,9 +116,9 @@ def test_its_counts_are_those_of_a_run(name: str, tmp_path: Path, small_bundle: 
     run = run_cli("run", source, "--out", tmp_path / "tags.csv", "--model", small_bundle, "--report", report, *options)
     done_by_run = json.loads(report.read_bytes())
     for workers in ("1", "3"):
-        done = run_cli("doctor", source, "--out", "-", "--workers", workers, *options)
+        done = run_cli("doctor", source, "--out", tmp_path / "doctor.json", "--workers", workers, *options)
         assert done.code == run.code
-        said = json.loads(done.out)
+        said = json.loads((tmp_path / "doctor.json").read_bytes())
         assert said["complete"]
         counts, expected = said["counts"], done_by_run["counts"]
         assert counts["items"] == expected["photos"] + expected["without_image"]
