@@ -25,6 +25,23 @@ MAX_EPOCHS = 100_000
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
+
+class OutputFile(click.Path):
+    """A file to write, or `-` for standard output."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, allow_dash=True)
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Path:
+        """Return the path; one that ends as that of a folder is wrong usage."""
+        text = os.fsdecode(super().convert(value, parameter, context))
+        if text.endswith(os.sep):
+            self.fail(f"{text} ends as the name of a folder does; give the name of a file.", parameter, context)
+        return Path(text)
+
+
+OUTPUT_FILE = OutputFile()
+
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 PLACE = click.Path(path_type=Path)

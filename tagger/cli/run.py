@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tagger.cli.exit_codes import EXIT_FAILED_PHOTOS, EXIT_SIGNAL
-from tagger.cli.options import FILE, PLACE, Finite, LogFormat, note, option, with_model
+from tagger.cli.options import FILE, OUTPUT_FILE, PLACE, Finite, LogFormat, note, option, with_model
 from tagger.errors import Interrupted
 from tagger.run.settings import ONLY, RunSettings
 from tagger.settings import FORMATS, Format
@@ -46,7 +46,7 @@ from tagger.settings import FORMATS, Format
 )
 @option("--only", type=click.Choice(ONLY), multiple=True, help="Write only these rows; may be repeated.")
 @option("--changes", metavar="FILE", help="Write the rows that differ from the last run (.csv .json .jsonl .parquet).")
-@option("--report", type=FILE, metavar="FILE.json", help="Write counts, times, versions and every failure.")
+@option("--report", type=OUTPUT_FILE, metavar="FILE.json", help="Write counts, times, versions and every failure.")
 @option(
     "--wait",
     type=Finite(0),
@@ -82,6 +82,7 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: Log
 
     settings = RunSettings(format=format_, **options)
     summary, signals = RunSummary(), SignalGuard()
+    stdin = None if sys.stdin is None else sys.stdin.buffer  # schedulers may close it
     with Progress(log_format, quiet) as progress:
         callbacks = pipeline.RunCallbacks(
             ignored=progress.ignored if list_ignored else lambda path, why: None,
@@ -94,7 +95,7 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: Log
         )
         try:
             with signals.listening(), write_report_after(settings, summary, progress.warned):
-                pipeline.run(settings, sys.stdin.buffer, callbacks, summary)
+                pipeline.run(settings, stdin, callbacks, summary)
         except Interrupted as stop:
             progress.interrupted(summary)
             return EXIT_SIGNAL + stop.signal

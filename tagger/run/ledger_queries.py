@@ -20,6 +20,8 @@ ADD_DECISION = "INSERT OR IGNORE INTO decisions (model, min_confidence, names) V
 DECISION_ID = "SELECT id FROM decisions WHERE model = ? AND min_confidence = ? AND names = ?"
 
 RUNS = "SELECT id, finished, fresh, verify FROM runs ORDER BY id DESC"
+LAST_RUN = "SELECT source, out FROM runs ORDER BY finished IS NULL, id DESC LIMIT 1"
+"""The last finished one; while there is none, the last that was begun."""
 ADD_RUN = """
     INSERT INTO runs (started, pid, host, version, source, out, decision, fresh, verify) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """

@@ -32,12 +32,13 @@ from tagger.photos.loader import LoadedPhoto, attach_results, load_photos, produ
 from tagger.photos.product import VERSION
 from tagger.records import Failed, Item, ProductImage, Result, Tag
 from tagger.run.ledger import Ledger, open_ledger
-from tagger.run.ledger_file import exclusive, set_aside
+from tagger.run.ledger_file import set_aside
 from tagger.run.ledger_values import EARLIEST_NS, LATEST_NS, Cells, Event, ListedFile, RunKey, Totals, UnscoredPhoto
-from tagger.run.paths import inputs_of, ledger_path, outputs_of
+from tagger.run.paths import inputs_of, locked_ledger, outputs_of, source_key
 from tagger.run.settings import RunSettings
 from tagger.run.summary import RunSummary
 from tagger.settings import Format
+from tagger.streams import is_stream
 
 if TYPE_CHECKING:
     from tagger.inference.tagger import Tagger
@@ -120,13 +121,12 @@ def _run(settings: RunSettings, stdin: IO[bytes] | None, callbacks: RunCallbacks
     format = output.format_of(settings.out, settings.format)
     if settings.changes is not None:
         output.format_of(settings.changes)
-    path = ledger_path(settings)
     catalog, stored = open_catalog(), card.read(settings.model)
     threshold = stored.card.threshold(settings.precision) if settings.min_confidence is None else settings.min_confidence
     names = read_label_map(settings.label_map, stored.card.labels) if settings.label_map else {}
     plan = _RunPlan(settings, format, stored, threshold, names, callbacks, summary)
     catalog = _require_photos(catalog, plan)
-    with exclusive(path, settings.wait):
+    with locked_ledger(settings) as path:
         for file in (settings.out, settings.changes, settings.report):
             if file not in (None, "-"):
                 remove_leftovers(Path(str(file)))
@@ -152,7 +152,8 @@ def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None) -> None:
     with open_ledger(path) as ledger, ExitStack() as outputs:
         summary.run = ledger.begin(_run_key(plan))
         columns = output_columns(catalog.columns, min(settings.top_k, len(plan.stored.card.labels)))
-        opened = output.open_output(settings.out, plan.format, columns, summary.model, catalog.schema, settings.excel)
+        form, warned = plan.format, plan.callbacks.warned
+        opened = output.open_output(settings.out, form, columns, summary.model, catalog.schema, settings.excel, warned)
         writer = outputs.enter_context(opened)
         plan.callbacks.started(summary)
         with summary.timed("list"):
@@ -165,6 +166,8 @@ def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None) -> None:
             _refuse_loss(plan, totals)
             _count(plan, ledger, totals)
             _write_rows(plan, ledger, writer, columns)
+            if is_stream(settings.out):
+                outputs.close()  # its reader may wait for the end before it reads the changes
             if settings.changes is not None:
                 _write_changes(settings.changes, summary.model, ledger)
             end.enter_context(plan.callbacks.ignore())
@@ -186,7 +189,7 @@ def _require_photos(catalog: Source, plan: _RunPlan) -> Source:
 def _run_key(plan: _RunPlan) -> RunKey:
     settings, stored = plan.settings, plan.stored
     return RunKey(
-        source=settings.source if settings.source == "-" else str(Path(settings.source).resolve()),
+        source=source_key(settings.source),
         out=settings.out,
         version=version("fmtag"),
         model=stored.model,
