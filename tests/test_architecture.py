@@ -17,7 +17,7 @@ TESTS = ROOT / "tests"
 
 ORDER = (
     "errors arrays settings escaping file_names",
-    "records streams file_replacement files file_kinds lock signals metrics onnx_session",
+    "records streams file_replacement files file_kinds lock signals metrics onnx_session embedded_photos",
     "photos catalog",
     "models",
     "data",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tagger.adaptation.settings import AdaptSettings
 from tagger.catalog import source
+from tagger.catalog.items import with_image
 from tagger.catalog.label_table import LabelTable, count_and_examples
 from tagger.errors import DatasetError
 from tagger.inference.predictor import Features, Predictor, concatenate
@@ -65,7 +66,7 @@ def read_catalog(
     opened = source.open_source(settings.catalog, settings.reading)
     others = (
         item
-        for number, item in enumerate(opened.items)
+        for number, item in enumerate(with_image(opened.items))
         if number in sampled and not (item.file is not None and Path(os.path.realpath(item.file)) in known)
     )
     expected = len(labelled) + max(0, len(sampled) - len(labelled))

@@ -16,6 +16,8 @@ class SourceSettings:
     """Column of a table that holds the images; None takes it from the column names."""
     table_format: TableFormat = "auto"
     """Whose export a table is: which columns hold images, and what separates several images in a cell."""
+    all_images: bool = False
+    """Whether each image of a table's row is an item of its own; else the first one counts."""
 
 
 DEFAULT_READING = SourceSettings()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from tagger.catalog.folder import OnIgnored, walk_folder
-from tagger.catalog.items import Source, make_item
+from tagger.catalog.items import Source, make_item, settled, with_image
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.catalog.tables import read_table
 from tagger.errors import SourceError, reason_of
@@ -50,12 +50,12 @@ def open_source(
     opened = read_table(path, reading)
     for sentence in opened.notes:
         on_warning(sentence)
-    return opened
+    return settled(opened, lambda: read_table(path, reading).items)
 
 
 def count_items(source: str, reading: SourceSettings = DEFAULT_READING) -> int:
-    """Return the number of items of a source."""
-    return sum(1 for _ in open_source(source, reading).items)
+    """Return the number of items of a source that have an image."""
+    return sum(1 for _ in with_image(open_source(source, reading).items))
 
 
 def _listed_items(stdin: IO[bytes]) -> Iterator[Item]:

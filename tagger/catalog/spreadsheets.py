@@ -116,7 +116,9 @@ def _no_image_column(path: Path, book: Any, reading: SourceSettings) -> SourceEr
     names: list[str] = []
     for sheet in book.worksheets:
         rows = (cells for _, cells in islice(_sheet_rows(sheet), HEADER_ROWS))
-        names = names or next(([name for name in unique_names(cells) if name] for cells in rows if sum(map(bool, cells)) > 1), [])
+        names = names or next(
+            ([name for name in unique_names(cells) if name] for cells in rows if sum(map(bool, cells)) > 1), []
+        )
     if _has_pictures(path):
         return SourceError(f"{path} has pictures inside its sheets, which are not read; give a column of file names.")
     try:
@@ -140,7 +142,7 @@ def _items(
 ) -> Iterator[Item]:
     for cells in islice(_rows(path, title), first, None):
         row = dict(zip(columns, [*cells, *[""] * (len(columns) - len(cells))], strict=False))
-        yield from row_items(images.images(row), row, path.parent, reading)
+        yield from row_items(images.images(row), row, path.parent, reading, separators=images.separators)
 
 
 def _rows(path: Path, title: str) -> Iterator[list[str]]:
@@ -201,4 +203,3 @@ def _number_text(value: float, number_format: str) -> str:
     if isinstance(value, int):
         return str(value)
     return f"{value:.0f}" if value.is_integer() and abs(value) < 1e21 else f"{value:.15g}"
-

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tagger.catalog.columns import ImageColumns
 from tagger.catalog.compressed import DAMAGE
+from tagger.catalog.embedded_columns import EmbeddedColumns
 from tagger.catalog.export_formats import image_columns
 from tagger.catalog.items import Source, row_items
 from tagger.catalog.json_rows import json_columns, json_rows
@@ -15,6 +16,7 @@ from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.catalog.spreadsheets import read_workbook
 from tagger.catalog.table_kinds import table_kind
 from tagger.catalog.text_tables import read_text_table
+from tagger.embedded_photos import open_table, rows_at_once
 from tagger.errors import SourceError, reason_of
 from tagger.records import Failed, Item
 
@@ -76,7 +78,8 @@ def _json_items(path: Path, columns: tuple[str, ...], images: ImageColumns, read
             problem = Failed("bad_row", f"{path}: a line that is not a JSON object")
             yield Item("", None, dict.fromkeys(columns), problem)
             continue
-        yield from _typed_items(path, images, {name: value.get(name) for name in columns}, reading)
+        cells = {name: value.get(name) for name in columns}
+        yield from _typed_items(path, images.images(cells), images.separators, cells, reading)
 
 
 # Parquet -----------------------------------------------------------------------------------------------------------
@@ -84,10 +87,9 @@ def _json_items(path: Path, columns: tuple[str, ...], images: ImageColumns, read
 
 def _read_parquet(path: Path, reading: SourceSettings) -> Source:
     import pyarrow
-    from pyarrow import parquet
 
     try:
-        file = parquet.ParquetFile(path)
+        file = open_table(str(path))
     except pyarrow.ArrowException as error:
         raise damaged_table(path, error) from error
     columns = file.schema_arrow.names
@@ -98,9 +100,11 @@ def _read_parquet(path: Path, reading: SourceSettings) -> Source:
 
     def items() -> Iterator[Item]:
         try:
-            for batch in file.iter_batches(batch_size=CHUNK_ROWS):
+            embedded = EmbeddedColumns(path, file, [images.main, *images.further])
+            for batch in file.iter_batches(batch_size=rows_at_once(file, CHUNK_ROWS)):
                 for row, fault in _parquet_rows(batch):
-                    yield from _typed_items(path, images, row, reading, fault)
+                    values, cells = embedded.split(row)
+                    yield from _typed_items(path, values, images.separators, cells, reading, fault)
         except (pyarrow.ArrowException, OSError) as error:
             raise damaged_table(path, error) from error
 
@@ -130,14 +134,14 @@ def _parquet_rows(batch: "pyarrow.RecordBatch") -> Iterator[tuple[dict[str, obje
 
 
 def _typed_items(
-    path: Path, images: ImageColumns, cells: dict[str, object], reading: SourceSettings, fault: str = ""
+    path: Path, images: list[object], separators: str, cells: dict[str, object], reading: SourceSettings, fault: str = ""
 ) -> Iterator[Item]:
     """Yield the items of a row of JSON or Parquet; a cell nested too deep becomes None and the row a bad one."""
     deep = [name for name, cell in cells.items() if isinstance(cell, dict | list | tuple) and _is_too_deep(cell)]
     if deep:
         fault = f"the value of {deep[0]!r} is nested more than {MAX_NESTING} levels deep"
     problem = Failed("bad_row", f"{path}: {fault}") if fault else None
-    yield from row_items(images.images(cells), cells | dict.fromkeys(deep), path.parent, reading, problem)
+    yield from row_items(images, cells | dict.fromkeys(deep), path.parent, reading, problem, separators)
 
 
 def _is_too_deep(value: Any) -> bool:

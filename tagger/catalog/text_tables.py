@@ -1,12 +1,11 @@
 """Read tables of text with separators (CSV, TSV and the like, whatever they are called), and lists of paths."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from tagger.catalog.columns import ImageColumns, unique_names
-from tagger.catalog.csv_rows import BLANKS, Dialect, Row, Shape, is_image_name, read_rows
+from tagger.catalog.csv_rows import BLANKS, Row, Shape, read_rows
 from tagger.catalog.dialect import SAMPLE, IsHeader, Layout, find_headless, find_layout, shape_of, without_empty_end
 from tagger.catalog.encoding import Encoding, open_text
 from tagger.catalog.export_formats import find_image_columns, image_columns
@@ -98,7 +97,7 @@ def _items(
             fault = "more cells than columns"
         problem = Failed("bad_row", f"{path}, line {line}: {fault}") if fault else None
         row = dict(zip(columns, cells, strict=False))
-        yield from row_items(images.images(row), row, path.parent, reading, problem)
+        yield from row_items(images.images(row), row, path.parent, reading, problem, images.separators)
 
 
 def _listed_items(path: Path, encoding: Encoding, layout: Layout) -> Iterator[Item]:

@@ -152,6 +152,7 @@ SOURCE_OPTIONS = (
         show_default=True,
         help="Shop system that a table was exported from: which columns hold images, and how a cell holds several.",
     ),
+    option("--all-images", is_flag=True, help="Read each image of a table's row, a row each; else the first one counts."),
 )
 """An option for each field of `SourceSettings`, in the order of the help text."""
 

@@ -54,6 +54,11 @@ class Progress:
         """Log a problem that does not end the run."""
         self._log(f"Warning: {sentence}", event="warning", message=sentence)
 
+    def noted(self, sentence: str) -> None:
+        """Log what needs no action."""
+        if not self._quiet:
+            self._log(f"Note: {sentence}", event="note", message=sentence)
+
     def interrupted(self, summary: RunSummary) -> None:
         """Log that a signal has ended the run, and what is kept."""
         self._log(
@@ -95,7 +100,7 @@ class Progress:
         where = "" if out == "-" else f" Written to {out}."
         self._log(
             f"{summary.photos:,} photos = {summary.tagged:,} tagged{_counted(summary.flagged, 'flagged')}"
-            f"{_counted(summary.failed, 'failed')}; {_changes(summary)}; "
+            f"{_counted(summary.failed, 'failed')}{_without_image(summary)}; {_changes(summary)}; "
             f"{summary.seconds:.1f} s, {rate:.0f}/s, {summary.model}.{settling}{ignored}{where}",
             event="done",
             **counts(summary),
@@ -133,6 +138,11 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     finally:
         if bar is not None:
             bar.close()
+
+
+def _without_image(summary: RunSummary) -> str:
+    rows = summary.without_image
+    return f"; {rows:,} row{'s' * (rows != 1)} without an image" if rows else ""
 
 
 def _changes(summary: RunSummary) -> str:

@@ -88,6 +88,7 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: Log
             ignored=progress.ignored if list_ignored else lambda path, why: None,
             started=lambda summary: progress.started(summary, settings.source, settings.out),
             warned=progress.warned,
+            noted=progress.noted,
             failed=progress.failed,
             scored=progress.looked,
             defer=signals.defer,

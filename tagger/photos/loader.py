@@ -6,14 +6,16 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tagger.embedded_photos import read_embedded
 from tagger.errors import FmtagError, reason_of
 from tagger.photos.decode import decode_bytes, read
 from tagger.photos.product import extract_product
-from tagger.records import Content, Failed, Item, Photo, ProductImage, Result
+from tagger.records import Content, EmbeddedPhoto, Failed, Item, Photo, ProductImage, Result
 
 READ_AHEAD = 4
 """Photos per worker that are in progress or waiting to be taken: enough that no worker idles, few enough to bound memory."""
@@ -56,16 +58,17 @@ def load_photos(
     """
 
     def load(item: Item) -> LoadedPhoto:
-        if item.problem is not None or item.file is None:
+        if item.problem is not None or item.place is None:
             return LoadedPhoto(item, item.problem or Failed("bad_row", "an item without a file"))
-        file_read = read(item.file)
+        name = item.place.name if isinstance(item.place, EmbeddedPhoto) else str(item.place)
+        file_read = read_embedded(item.place) if isinstance(item.place, EmbeddedPhoto) else read(Path(item.place))
         if isinstance(file_read, Failed):
             return LoadedPhoto(item, file_read)
         encoded, content = file_read
         if known(content.sha256):
             return LoadedPhoto(item, None, content)
-        photo = decode_bytes(encoded, str(item.file), allow_truncated)
-        return LoadedPhoto(item, photo if isinstance(photo, Failed) else _extract_or_fail(photo, str(item.file)), content)
+        photo = decode_bytes(encoded, name, allow_truncated)
+        return LoadedPhoto(item, photo if isinstance(photo, Failed) else _extract_or_fail(photo, name), content)
 
     count = workers or available_processors()
     with ThreadPoolExecutor(count, "photos") as pool:

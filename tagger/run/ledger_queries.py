@@ -29,7 +29,7 @@ FINISH_RUN = "UPDATE runs SET finished = ? WHERE id = ?"
 
 # List its files ----------------------------------------------------------------------------------------------------
 
-_ADD_LISTED = "INSERT INTO listing (key, size, mtime_ns, left_out, failure, detail, columns) VALUES "
+_ADD_LISTED = "INSERT INTO listing (key, size, mtime_ns, left_out, failure, detail, columns, place) VALUES "
 _LISTED_VALUES = f"({', '.join('?' * len(ListedFile._fields))})"
 
 
@@ -105,7 +105,7 @@ FORGET_UNSCORED = "DELETE FROM unscored"
 UNSCORED_BATCH = """
     SELECT position, listing.key, listing.size, listing.mtime_ns, CASE
         WHEN items.failure IS NOT NULL AND items.size IS listing.size AND items.mtime_ns IS listing.mtime_ns
-        THEN tries - (items.run >= :first_run) ELSE 0 END
+        THEN tries - (items.run >= :first_run) ELSE 0 END, listing.detail, listing.place
     FROM unscored JOIN listing USING (position) LEFT JOIN items ON items.id = item
     WHERE position > :last ORDER BY position LIMIT :count
 """
@@ -201,7 +201,8 @@ CHANGE_COUNTS = "SELECT change, count(*) FROM events WHERE run = :run GROUP BY c
 FAILURES = """
     SELECT listing.key, coalesce(items.failure, listing.failure), coalesce(items.detail, listing.detail)
     FROM listing LEFT JOIN items ON items.id = item
-    WHERE NOT left_out AND (items.failure IS NOT NULL OR listing.failure IS NOT NULL) ORDER BY position
+    WHERE NOT left_out AND (items.failure IS NOT NULL OR listing.failure IS NOT NULL AND listing.failure != 'no_image')
+    ORDER BY position
 """
 
 EVENTS = """
@@ -225,10 +226,12 @@ TOTALS = f"""
                - (SELECT count(*) FROM events WHERE run = :run AND tag_before IS NULL)
 """
 
+HAS_PHOTOS = "SELECT EXISTS (SELECT 1 FROM listing WHERE failure IS NOT 'no_image')"
+
 _SELECTIONS = {
     "new": "item IN (SELECT item FROM events WHERE run = :run AND change = 'new')",
     "changed": "item IN (SELECT item FROM events WHERE run = :run AND change NOT IN ('new', 'vanished'))",
-    "flagged": "coalesce(items.low_confidence, 'true') = 'true'",
+    "flagged": "coalesce(items.low_confidence, 'true') = 'true' AND listing.failure IS NOT 'no_image'",
 }
 
 

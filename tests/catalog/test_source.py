@@ -46,7 +46,7 @@ def test_every_line_is_an_item_in_its_place() -> None:
     """An empty line, an address and a name that is not UTF-8 are items too."""
     found = listed(b"a.jpg\n\nhttps://x/b.jpg\ncaf\xe9.jpg\n")
     assert [os.fsencode(item.path) for item in found] == [b"a.jpg", b"", b"https://x/b.jpg", b"caf\xe9.jpg"]
-    assert reasons(found) == ["", "bad_row", "bad_row", ""]
+    assert reasons(found) == ["", "no_image", "bad_row", ""]
 
 
 def test_standard_input_is_read_lazily() -> None:

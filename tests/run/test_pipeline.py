@@ -106,7 +106,7 @@ def test_a_path_listed_twice_is_not_a_duplicate(night: Night, shop: Path, tmp_pa
         rows = rows_of(tmp_path / "tags.csv")
         assert [row["sku"] for row in rows] == ["1", "2", "3", "4"]
         assert len({(row["tag"], row["confidence"], row["duplicate_of"]) for row in rows if row["sku"] != "3"}) == 1
-        assert (summary.photos, summary.duplicates, summary.failed) == (4, 0, {"bad_row": 1})
+        assert (summary.photos, summary.without_image, summary.duplicates, summary.failed) == (3, 1, 0, {})
 
 
 def test_verify_finds_changes_that_keep_size_and_time(
