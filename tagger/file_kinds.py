@@ -11,6 +11,12 @@ IMAGE_SUFFIXES = frozenset(
 )
 """Suffixes of the images of a folder, in any case; the format itself is told by the content when a photo is decoded."""
 
+RAW_SUFFIXES = frozenset(
+    "3fr arw cr2 cr3 crw dcr dcs dng drf eip erf fff gpr iiq k25 kdc mdc mef mos mrw nef nrw orf pef ptx pxn raf raw rw2 rwl "
+    "rwz sr2 srf srw x3f".split()
+)
+"""Suffixes of camera raws, without the dot; many of these files begin like a TIFF, of a small preview."""
+
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".jsonl", ".ndjson", ".json", ".parquet")
 """Usual suffixes of tables, in any case; which kind of table a file is, is told by its content."""
 
@@ -25,6 +31,9 @@ START = 4096
 
 PHOTO_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 """First bytes of the formats that fmtag reads, but for HEIC and AVIF (`is_heif`); text may begin with three of them."""
+
+_RAW_STARTS = (b"FUJIFILMCCD-RAW", b"FOVb", b"\0MRM", b"IIRO", b"IIRS", b"MMOR", b"IIU\0")
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
@@ -101,7 +110,16 @@ def is_photo(start: bytes) -> bool:
         return start[:6] in (b"GIF87a", b"GIF89a")
     if start.startswith(b"BM"):
         return len(start) >= 14 and start[6:10] == bytes(4)
-    return start.startswith((*PHOTO_STARTS, b"II+\0", b"MM\0+")) or is_heif(start)
+    return start.startswith((*PHOTO_STARTS, *_TIFF_STARTS)) or is_heif(start)
+
+
+def is_camera_raw(start: bytes, name: str) -> bool:
+    """Return whether a file is a camera raw: by its first bytes, or like a TIFF with the suffix of a camera in its name."""
+    if start.startswith(_RAW_STARTS) or start[4:12] == b"ftypcrx " or start[6:14] == b"HEAPCCDR":
+        return True
+    if not start.startswith(_TIFF_STARTS):
+        return False
+    return start[8:10] == b"CR" or not RAW_SUFFIXES.isdisjoint(re.findall(r"\.([a-z0-9]+)", name.lower()))
 
 
 def kind_of(start: bytes, suffix: str = "") -> Kind:

@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tagger.catalog.columns import normalised
@@ -49,6 +49,8 @@ def read_label_table(
     passed over, and photos with two different labels left out. Raises `SourceError` or `DatasetError` where no photo is
     labelled.
     """
+    if given != catalog and labels_location(given).is_file():  # patterns are meant for the catalog
+        reading = replace(reading, include=(), exclude=())
     rows: defaultdict[Path, list[LabelledPhoto]] = defaultdict(list)
     unusable: list[str] = []
     for item in labelled_items(given, reading, label_column):

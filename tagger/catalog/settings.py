@@ -18,6 +18,12 @@ class SourceSettings:
     """Whose export a table is: which columns hold images, and what separates several images in a cell."""
     all_images: bool = False
     """Whether each image of a table's row is an item of its own; else the first one counts."""
+    exclude: tuple[str, ...] = ()
+    """Patterns by gitignore's rules of entries of a folder that are left out; one that begins with `!` is an exception."""
+    include: tuple[str, ...] = ()
+    """Patterns by gitignore's rules of the files of a folder that are read; without any all are."""
+    null_separated: bool = False
+    """Whether the paths on standard input end with NUL, as `find -print0` writes them, instead of a line break."""
 
 
 DEFAULT_READING = SourceSettings()

@@ -153,6 +153,21 @@ SOURCE_OPTIONS = (
         help="Shop system that a table was exported from: which columns hold images, and how a cell holds several.",
     ),
     option("--all-images", is_flag=True, help="Read each image of a table's row, a row each; else the first one counts."),
+    option(
+        "--exclude",
+        multiple=True,
+        metavar="PATTERN",
+        help="Leave out what matches of a folder, by gitignore's rules, as '*-back.jpg' or old/; !PATTERN makes an exception. "
+        "May be repeated.",
+    ),
+    option(
+        "--include",
+        multiple=True,
+        metavar="PATTERN",
+        help="Read only the files of a folder that match, as '*-front.*' or women/, and that no --exclude matches. May be "
+        "repeated.",
+    ),
+    option("-0", "--null", "null_separated", is_flag=True, help="Paths on standard input end with NUL, as from find -print0."),
 )
 """An option for each field of `SourceSettings`, in the order of the help text."""
 

@@ -27,7 +27,7 @@ from tagger.settings import FORMATS, Format
 )
 @option("--allow-truncated", is_flag=True, help="Tag truncated files too, always flagged and one at a time.")
 @option("--excel", is_flag=True, help="Write a CSV for spreadsheets: byte order mark, formulas escaped.")
-@option("--list-ignored", is_flag=True, help="List the entries of a folder that are not images.")
+@option("--list-ignored", is_flag=True, help="List the entries of a folder that are not read, and why.")
 @option("--debug-garments", type=PLACE, metavar="DIR", help="Write the network's input images as PNG files.")
 @option("--label-map", type=FILE, metavar="FILE.csv", help="Replace labels by other names: two columns, label and name.")
 @option(

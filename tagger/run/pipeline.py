@@ -115,7 +115,7 @@ def run(
 
 def _run(settings: RunSettings, stdin: IO[bytes] | None, callbacks: RunCallbacks, summary: RunSummary) -> None:
     def ignored(path: str, why: str) -> None:
-        summary.ignored += 1
+        summary.ignored[why] += 1
         callbacks.ignored(path, why)
 
     def open_catalog() -> Source:
@@ -191,9 +191,15 @@ def _require_photos(catalog: Source, plan: _RunPlan) -> Source:
     """Return the same source; raise `SourceError` where it has no items."""
     first = next(catalog.items, None)
     if first is None:
-        ignored = f"{plan.summary.ignored} other entries"
-        raise SourceError(f"{plan.settings.source} holds no photos ({ignored}); nothing was written.")
+        raise SourceError(f"{_nothing_found(plan)}; nothing was written.")
     return replace(catalog, items=chain([first], catalog.items))
+
+
+def _nothing_found(plan: _RunPlan) -> str:
+    if plan.settings.source == "-":
+        return "Standard input holds no paths"
+    reasons = ", ".join(f"{count:,} {why}" for why, count in plan.summary.ignored.most_common())
+    return f"{plan.settings.source} holds no photos ({reasons or 'no other entries either'})"
 
 
 def _run_key(plan: _RunPlan) -> RunKey:

@@ -32,8 +32,8 @@ class RunSummary:
     """Rows of the source's table that name no image; the output has them."""
     matched_addresses: int = 0
     """Addresses, and paths of another computer, that were taken for a file beside the table by its name."""
-    ignored: int = 0
-    """Entries of the source that are not photos."""
+    ignored: Counter[str] = field(default_factory=Counter)
+    """Entries of the source that are not read as photos per reason."""
     settling: int = 0
     """Photos left out because their files are still being written."""
     files_read: int = 0

@@ -98,7 +98,7 @@ def test_the_counts_of_a_run_reconcile(photos: Callable[[int], Path], small_bund
     assert summary.failed.total() == len(broken)
     assert summary.tagged == sum(row["low_confidence"] == "false" for row in rows)
     assert summary.flagged["not_recognised"] == 1
-    assert summary.ignored == 2
+    assert summary.ignored == {"hidden": 1, "not an image": 1}
     blank = next(row for row in rows if row["path"] == "blank.png")
     assert (blank["tag"], blank["low_confidence"], blank["reason"]) == ("", "true", "not_recognised")
 
