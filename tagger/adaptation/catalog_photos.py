@@ -74,7 +74,7 @@ def read_catalog(
     kept: list[ProductImage] = []
     unreadable: list[tuple[Item, Failed]] = []
     features: list[Features] = []
-    loaded = enumerate(load_photos(chain(labelled, others), settings.workers), 1)
+    loaded = enumerate(load_photos(chain(labelled, others), settings.workers, settings.decoding), 1)
     while batch := list(islice(loaded, PHOTOS_AT_ONCE)):
         products: list[ProductImage] = []
         for number, prepared in batch:

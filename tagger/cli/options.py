@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 import click
 
 from tagger.catalog.settings import TABLE_FORMATS, SourceSettings
+from tagger.photos.settings import DecodeSettings
 from tagger.settings import DEFAULT_MODEL, DEVICES
 from tagger.training.settings import TRAINING_DEVICES
 
@@ -132,6 +133,23 @@ with_workers = option(
 )
 
 
+def with_decoding(command: Command) -> Command:
+    """Add the options of how photos are decoded; the command gets them, with its own, as one argument, `decoding`."""
+
+    @functools.wraps(command)
+    def with_settings(*arguments: Any, **options: Any) -> Any:
+        named = [field.name for field in fields(DecodeSettings) if field.name in options]
+        return command(*arguments, decoding=DecodeSettings(**{name: options.pop(name) for name in named}), **options)
+
+    max_pixels = option(
+        "--max-pixels",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Fail photos with more pixels as too_large.  [default: as many as 1.25 GB of memory hold]",
+    )
+    return cast(Command, max_pixels(with_settings))
+
+
 def with_source_reading(command: Command) -> Command:
     """Add the options of how a source is read; the command gets them as one argument, `reading`."""
 
@@ -191,7 +209,7 @@ with_device = option(
     help="Device to compute on; auto takes a GPU where there is one.",
 )
 
-with_photo_reading = combined(with_device, with_workers, with_source_reading, with_debug)
+with_photo_reading = combined(with_device, with_workers, with_decoding, with_source_reading, with_debug)
 """Options of every command that reads photos and runs a network."""
 
 with_model = combined(

@@ -136,7 +136,13 @@ def evaluate_test_set(settings: EvaluateSettings) -> Evaluation:
 
 
 def _tagger(settings: EvaluateSettings) -> Tagger:
-    return Tagger(settings.model, device=settings.device, batch_size=settings.batch_size, workers=settings.workers)
+    return Tagger(
+        settings.model,
+        device=settings.device,
+        batch_size=settings.batch_size,
+        workers=settings.workers,
+        max_pixels=settings.decoding.max_pixels,
+    )
 
 
 def _evaluation(tagger: Tagger, sources: Mapping[str, Sequence[Example]]) -> Evaluation:

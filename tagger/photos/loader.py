@@ -15,6 +15,7 @@ from tagger.embedded_photos import read_embedded
 from tagger.errors import FmtagError, reason_of
 from tagger.photos.decode import decode_bytes, read
 from tagger.photos.product import extract_product
+from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
 from tagger.records import Content, EmbeddedPhoto, Failed, Item, Photo, ProductImage, Result
 
 READ_AHEAD = 4
@@ -43,7 +44,7 @@ class ScoredPhoto(LoadedPhoto):
 def load_photos(
     items: Iterable[Item],
     workers: int | None = None,
-    allow_truncated: bool = False,
+    decoding: DecodeSettings = DEFAULT_DECODING,
     known: Callable[[bytes], bool] = lambda sha256: False,
 ) -> Generator[LoadedPhoto, None, None]:
     """Load items in threads and yield them in their order, reading `READ_AHEAD` photos per worker ahead.
@@ -51,7 +52,7 @@ def load_photos(
     Args:
         items: taken one by one, as reading ahead requires.
         workers: number of threads; None for one per processor that this process may use.
-        allow_truncated: decode truncated files as far as they go, and mark them.
+        decoding: which truncated or large files are decoded.
         known: whether a result is stored for a file's sha256; such files are not decoded. It is called in the threads.
 
     A caller that stops early must close the generator, which waits for the threads, before it closes what `known` uses.
@@ -67,7 +68,7 @@ def load_photos(
         encoded, content = file_read
         if known(content.sha256):
             return LoadedPhoto(item, None, content)
-        photo = decode_bytes(encoded, name, allow_truncated)
+        photo = decode_bytes(encoded, name, decoding)
         return LoadedPhoto(item, photo if isinstance(photo, Failed) else _extract_or_fail(photo, name), content)
 
     count = workers or available_processors()

@@ -103,7 +103,16 @@ class Ledger:
             self._decision = self._decision_id(key)
             unfinished = self._oldest_unfinished_run(key)
             texts = (key.version, storable(key.source), storable(key.out))
-            values = (_now(), os.getpid(), socket.gethostname(), *texts, self._decision, key.fresh, key.verify)
+            values = (
+                _now(),
+                os.getpid(),
+                socket.gethostname(),
+                *texts,
+                self._decision,
+                key.fresh,
+                key.verify,
+                key.decoding.limits,
+            )
             self.run = int(sql.execute(queries.ADD_RUN, values).lastrowid or 0)
         with database_errors(self._name):
             self._sql.executescript(RUN_TABLES)
@@ -116,7 +125,8 @@ class Ledger:
             "decision": self._decision,
             "scored_since": first_run if key.fresh else 0,
             "read_since": first_run if key.fresh or key.verify else 0,
-            "allow_truncated": key.allow_truncated,
+            "allow_truncated": key.decoding.allow_truncated,
+            "decoding": key.decoding.limits,
             "give_up": key.give_up,
         }
         return self.run
@@ -199,7 +209,7 @@ class Ledger:
     def has_result(self, sha256: bytes) -> bool:
         """Return whether a result that counts for this run is stored for the bytes with this hash."""
         with database_errors(self._name), self._one_at_a_time:
-            values = (sha256, self._model, self._parameters["scored_since"], self._key.allow_truncated)
+            values = (sha256, self._model, self._parameters["scored_since"], self._key.decoding.allow_truncated)
             return self._sql.execute(queries.HAS_RESULT, values).fetchone() is not None
 
     def record(self, results: Iterable[tuple[UnscoredPhoto, Content | None, Result | None]]) -> None:

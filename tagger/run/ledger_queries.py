@@ -2,7 +2,7 @@
 
 Named parameters are those of `Ledger.begin`: `:run`, `:first_run` (the first of the unfinished runs that this one continues),
 `:model`, `:eyes`, `:decision`, `:scored_since` and `:read_since` (runs from which results and file times count),
-`:allow_truncated` and `:give_up`.
+`:allow_truncated`, `:decoding` (the limits of what is decoded) and `:give_up`.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,8 @@ RUNS = "SELECT id, finished, fresh, verify FROM runs ORDER BY id DESC"
 LAST_RUN = "SELECT source, out FROM runs ORDER BY finished IS NULL, id DESC LIMIT 1"
 """The last finished one; while there is none, the last that was begun."""
 ADD_RUN = """
-    INSERT INTO runs (started, pid, host, version, source, out, decision, fresh, verify) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO runs (started, pid, host, version, source, out, decision, fresh, verify, decoding)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 FINISH_RUN = "UPDATE runs SET finished = ? WHERE id = ?"
 
@@ -50,6 +51,7 @@ FIND_UNSCORED = """
         AND CASE WHEN items.failure IS NULL
             THEN model = :model AND contents.run >= :scored_since AND truncated <= :allow_truncated
             ELSE tries - (items.run >= :first_run) >= :give_up AND NOT (items.failure = 'truncated' AND :allow_truncated)
+                AND (SELECT decoding FROM runs WHERE id = items.run) IS :decoding
         END, 0)
     GROUP BY listing.key
 """

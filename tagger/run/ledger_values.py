@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
+from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
 from tagger.records import FAILED_REASONS, EmbeddedPhoto, FailedReason, NoImage, Result
 
 EARLIEST_NS, LATEST_NS = -(2**63), 2**63 - 1
@@ -31,7 +32,8 @@ class RunKey:
     other's bundles. Empty for a bundle without embeddings."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Names of labels in the output, by label."""
-    allow_truncated: bool = False
+    decoding: DecodeSettings = DEFAULT_DECODING
+    """Photos that failed under other limits than these are tried again, however often they have failed."""
     give_up: int = 7
     """Runs after which a photo that cannot be read is left alone until its file changes."""
     fresh: bool = False

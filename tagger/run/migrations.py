@@ -92,6 +92,10 @@ MIGRATIONS: tuple[str, ...] = (
         embedding BLOB NOT NULL
     );
     """,
+    """
+    -- What decided which files could be read: the version of the decoder and its limits. NULL in runs of before.
+    ALTER TABLE runs ADD COLUMN decoding TEXT;
+    """,
 )
 
 RUN_TABLES = """

@@ -214,7 +214,7 @@ def _run_key(plan: _RunPlan) -> RunKey:
         eyes=f"{stored.eyes}+g{VERSION}" if stored.eyes else "",
         min_confidence=plan.min_confidence,
         names=plan.names,
-        allow_truncated=settings.allow_truncated,
+        decoding=settings.decoding,
         give_up=settings.give_up,
         fresh=settings.fresh or settings.debug_garments is not None,  # only photos that are read have an image to write
         verify=settings.verify,
@@ -285,7 +285,7 @@ class _Scorer:
         ahead, batches = tee(self._ledger.unscored_batches(self._settings.batch_size))
         items = (self._item(photo) for batch in ahead for photo in batch)
         known = self._ledger.has_result
-        loading = load_photos(items, self._settings.workers, self._settings.allow_truncated, known)
+        loading = load_photos(items, self._settings.workers, self._settings.decoding, known)
         with closing(loading) as loaded:  # a loader thread that queries a closed ledger would crash the process
             for batch in batches:
                 with self._plan.callbacks.defer():

@@ -17,6 +17,7 @@ from run_helpers import LAST_YEAR, Night, age
 from tagger.errors import BundleError
 from tagger.models import card
 from tagger.models.config import NetworkConfig
+from tagger.photos.settings import DecodeSettings
 from tagger.run import pipeline
 from tagger.run.pipeline import RunCallbacks
 
@@ -142,8 +143,8 @@ def test_fresh_scores_everything_again(night: Night) -> None:
 def test_truncated_photos_follow_the_option(night: Night, fresh_rows: Callable[..., bytes], tmp_path: Path) -> None:
     """--allow-truncated changes only the row of the damaged photo, and without the option it is as before."""
     night()
-    assert night(allow_truncated=True).scored == 1
-    assert (tmp_path / "tags.csv").read_bytes() == fresh_rows(allow_truncated=True)
+    assert night(decoding=DecodeSettings(allow_truncated=True)).scored == 1
+    assert (tmp_path / "tags.csv").read_bytes() == fresh_rows(decoding=DecodeSettings(allow_truncated=True))
     assert night().failed == {"truncated": 1}
     assert (tmp_path / "tags.csv").read_bytes() == fresh_rows()
 
