@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +21,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from tagger.errors import reason_of
 from tagger.file_kinds import PHOTO_STARTS, is_heic, is_heif
+from tagger.photos import transparency
 from tagger.records import Content, Failed, Photo
 
 SIDE = 400
@@ -104,7 +106,7 @@ def decode_bytes(content: bytes, name: str, allow_truncated: bool = False) -> Ph
         return photo
     with _truncation_switch.lenient():
         rescued = _decode_strictly(content, name)
-    return Photo(rescued.pixels, truncated=True) if isinstance(rescued, Photo) else photo
+    return replace(rescued, truncated=True) if isinstance(rescued, Photo) else photo
 
 
 def decoding_fault(error: Exception) -> str:
@@ -160,7 +162,7 @@ def _decode_strictly(content: bytes, name: str) -> Photo | Failed:
         with _open_image(content) as image:
             if image.width * image.height > MAX_PIXELS:
                 return Failed("too_large", f"{name}: {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}")
-            return Photo(upright_pixels(image))
+            return upright_photo(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         return Failed("too_large", f"{name}: {error}")
     except UnidentifiedImageError:
@@ -185,17 +187,18 @@ def _open_image(content: bytes) -> Image.Image:
         return image
 
 
-def upright_pixels(image: Image.Image) -> np.ndarray:
-    """Decode an opened image to uint8 (h, w, 3) RGB, upright, with the longer side less than twice `SIDE`."""
+def upright_photo(image: Image.Image) -> Photo:
+    """Decode an opened image to a photo, upright, with the longer side less than twice `SIDE`."""
     # Affects JPEG alone, which libjpeg decodes at 1/2, 1/4 or 1/8 of its size, though no smaller than this.
     image.draft(None, _fitted_size(image.size))
     image.load()
     # Read after loading: Pillow turns TIFFs itself while loading, and then removes the tag.
     orientation = _orientation(image)
-    rgb = _reduced(_composite_on_white(_to_eight_bit(image)))
+    layers = transparency.flattened(_to_eight_bit(image), _reduced)
     if orientation in _TRANSPOSES:
-        rgb = rgb.transpose(_TRANSPOSES[orientation])
-    return np.asarray(rgb)
+        layers = [layer.transpose(_TRANSPOSES[orientation]) for layer in layers]
+    rgb, *alpha = map(np.asarray, layers)
+    return Photo(rgb, alpha=alpha[0] if alpha else None)
 
 
 def _fitted_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -234,18 +237,8 @@ def _to_eight_bit(image: Image.Image) -> Image.Image:
     white = max(nominal_white, float(values.max(where=np.isfinite(values), initial=0)))
     values = np.clip(np.nan_to_num(values, nan=0, posinf=white, neginf=0), 0, white)
     eight_bit = np.clip(values * (255 / white) + 0.5, 0, 255).astype(np.uint8)
-    if transparent is not None:
-        eight_bit[transparent] = 255
-    return Image.fromarray(eight_bit)
-
-
-def _composite_on_white(image: Image.Image) -> Image.Image:
-    """Convert an image to RGB with transparency composited on white, so that the colour under it never shows."""
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    rgba = _reduced(image.convert("RGBA"))
-    white = Image.new("RGBA", rgba.size, "white")
-    return Image.alpha_composite(white, rgba).convert("RGB")
+    grey = Image.fromarray(eight_bit)
+    return grey if transparent is None else Image.merge("LA", (grey, Image.fromarray(np.where(transparent, 0, 255).astype(np.uint8))))
 
 
 @cache

@@ -55,7 +55,7 @@ def decode_image(image: Image.Image, allow_truncated: bool = False) -> Photo | F
     try:
         if image.width * image.height > decode.MAX_PIXELS:
             return Failed("too_large", f"the image: {image.width}x{image.height} pixels, more than {decode.MAX_PIXELS:,}")
-        return Photo(decode.upright_pixels(image))
+        return decode.upright_photo(image)
     except Exception as error:  # a closed file, a damaged one, or an image without pixels
         return Failed("unreadable", f"the image: {decode.decoding_fault(error)}")
 
