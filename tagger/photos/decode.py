@@ -7,6 +7,7 @@ import hashlib
 import os
 import struct
 import time
+from dataclasses import replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from tagger.errors import reason_of
 from tagger.file_kinds import START, UNKNOWN, is_heic, is_jpeg_xl, is_photo_start, kind_of
+from tagger.photos import transparency
 from tagger.photos.codecs import is_jpeg_ls, open_jpeg_ls, open_jpeg_xl
 from tagger.photos.containers import is_truncated, without_text_before
 from tagger.photos.depth import to_eight_bit
@@ -112,7 +114,7 @@ def decode_bytes(content: bytes, name: str, settings: DecodeSettings = DEFAULT_D
         return photo
     with truncation_switch.lenient():
         rescued = _decode_once(content, name, settings.max_pixels, lenient=True)
-    return Photo(rescued.pixels, truncated=True) if isinstance(rescued, Photo) else photo
+    return replace(rescued, truncated=True) if isinstance(rescued, Photo) else photo
 
 
 def decoding_fault(error: Exception) -> str:
@@ -126,7 +128,7 @@ def _decode_once(content: bytes, name: str, max_pixels: int | None, lenient: boo
         opened = _open_image(content, lenient)
         check_size(opened, max_pixels)
         with taking_turns(opened.memory), opened.load() as image:
-            return Photo(upright_pixels(image))
+            return upright_photo(image)
     except ImageFault as fault:
         return Failed(fault.reason, f"{name}: {fault}")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -181,19 +183,17 @@ def _draft_scale(size: tuple[int, int]) -> int:
     return scale
 
 
-def upright_pixels(image: Image.Image) -> np.ndarray:
-    """Decode an opened image to uint8 (h, w, 3) RGB, upright, with the longer side less than twice `SIDE`."""
+def upright_photo(image: Image.Image) -> Photo:
+    """Decode an opened image to a photo, upright, with the longer side less than twice `SIDE`."""
     # Affects JPEG alone, which libjpeg decodes at 1/2, 1/4 or 1/8 of its size, though no smaller than this.
     image.draft(None, _fitted_size(image.size))
     image.load()
     orientation = _orientation(image)
-    image = _without_unset_alpha(_to_eight_bit(image))
-    if image.mode in ("RGB", "L") and not image.has_transparency_data:
-        image = _reduced(image)  # before it is copied; the result is the same
-    rgb = _reduced(_composite_on_white(image))
+    layers = transparency.flattened(_to_eight_bit(image), _reduced)
     if orientation in _TRANSPOSES:
-        rgb = rgb.transpose(_TRANSPOSES[orientation])
-    return np.asarray(rgb)
+        layers = [layer.transpose(_TRANSPOSES[orientation]) for layer in layers]
+    rgb, *alpha = map(np.asarray, layers)
+    return Photo(rgb, alpha=alpha[0] if alpha else None)
 
 
 def _fitted_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -231,26 +231,10 @@ def _to_eight_bit(image: Image.Image) -> Image.Image:
         values = np.maximum(values, 0).view(np.uint32)
     transparent = values == image.info["transparency"] if isinstance(image.info.get("transparency"), int) else None
     wide = image.mode == "I" and values.max(initial=0) > 65535
-    eight_bit = to_eight_bit(values, 32 if wide else 16)
-    if transparent is not None:
-        eight_bit[transparent] = 255
-    return Image.fromarray(eight_bit)
-
-
-def _without_unset_alpha(image: Image.Image) -> Image.Image:
-    """Return a bitmap without its alpha channel where that is 0 everywhere: many programs leave it unset."""
-    if image.format in ("BMP", "DIB") and image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0):
-        return image.convert("RGB")
-    return image
-
-
-def _composite_on_white(image: Image.Image) -> Image.Image:
-    """Convert an image to RGB with transparency composited on white, so that the colour under it never shows."""
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    rgba = _reduced(image.convert("RGBA"))
-    white = Image.new("RGBA", rgba.size, "white")
-    return Image.alpha_composite(white, rgba).convert("RGB")
+    grey = Image.fromarray(to_eight_bit(values, 32 if wide else 16))
+    if transparent is None:
+        return grey
+    return Image.merge("LA", (grey, Image.fromarray(np.where(transparent, 0, 255).astype(np.uint8))))
 
 
 @cache
