@@ -55,7 +55,7 @@ class Photo:
 
     pixels: Pixels
     truncated: bool = False
-    """Whether the file ended early, so that the decoder filled up the rest."""
+    """Whether the file ended early or was damaged inside, so that the decoder filled up the rest."""
 
 
 RegionName: TypeAlias = Literal["upper", "lower", "whole"]
@@ -83,7 +83,7 @@ class ProductImage:
     found: bool
     """Whether a product stands out from the background of the photo."""
     truncated: bool = False
-    """Whether the photo's file ended early."""
+    """Whether the photo's file ended early or was damaged inside."""
     worn: bool = False
     """Whether the product was cut out of a person who wears it."""
     native: bool = False

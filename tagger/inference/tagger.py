@@ -34,7 +34,7 @@ class Tagger:
             no `min_confidence`.
         batch_size: number of photos per batch; changes speed and memory, never a tag.
         workers: number of threads that read photos; None takes the number of processors.
-        allow_truncated: tag truncated files, always flagged, instead of failing them.
+        allow_truncated: tag truncated and damaged files, always flagged, instead of failing them.
 
     Raises:
         BundleError: the bundle is missing, damaged or from a newer fmtag, or its card has no such precision.

@@ -20,6 +20,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from tagger.errors import reason_of
 from tagger.file_kinds import PHOTO_STARTS, is_heic, is_heif
+from tagger.photos import jpeg
 from tagger.records import Content, Failed, Photo
 
 SIDE = 400
@@ -60,9 +61,9 @@ def decode(file: Path, allow_truncated: bool = False) -> Photo | Failed:
     """Decode an image file to a photo whose longer side is less than twice `SIDE`.
 
     The format is identified by the content, not by the suffix. EXIF orientation is applied, transparency is composited on
-    white, and of several frames the first is taken. A truncated file fails, or with `allow_truncated` is decoded as far as
-    it goes and marked as truncated. Nothing is raised, whatever the file holds; Pillow may issue warnings about damage,
-    subject to the caller's warning filters.
+    white, and of several frames the first is taken. A file that is truncated or damaged inside fails, or with
+    `allow_truncated` is decoded as far as it goes and marked as truncated. Nothing is raised, whatever the file holds; Pillow
+    may issue warnings about damage, subject to the caller's warning filters.
 
     Returns:
         The photo, uint8 (h, w, 3) RGB, or a `Failed` with the reason.
@@ -99,11 +100,11 @@ def read(file: Path) -> tuple[bytes, Content] | Failed:
 def decode_bytes(content: bytes, name: str, allow_truncated: bool = False) -> Photo | Failed:
     """Decode the bytes of an image file as `decode` does; `name` is the file's name in the detail of a failure."""
     with _truncation_switch.strict():
-        photo = _decode_strictly(content, name)
-    if not allow_truncated or isinstance(photo, Photo) or photo.reason != "truncated":
+        photo = _decode_as_switched(content, name, allow_truncated)
+    if not allow_truncated or isinstance(photo, Photo) or photo.reason not in ("truncated", "unreadable"):
         return photo
     with _truncation_switch.lenient():
-        rescued = _decode_strictly(content, name)
+        rescued = _decode_as_switched(content, name, allow_truncated)
     return Photo(rescued.pixels, truncated=True) if isinstance(rescued, Photo) else photo
 
 
@@ -154,13 +155,20 @@ class _TruncationSwitch:
 _truncation_switch = _TruncationSwitch()
 
 
-def _decode_strictly(content: bytes, name: str) -> Photo | Failed:
-    """Decode with the switch as it is set, and turn every exception into a `Failed`."""
+def _decode_as_switched(content: bytes, name: str, keep_damaged: bool) -> Photo | Failed:
+    """Decode with the switch as it is set, and turn every exception into a `Failed`.
+
+    `keep_damaged` is for the decoders that need no switch.
+    """
     try:
         with _open_image(content) as image:
             if image.width * image.height > MAX_PIXELS:
                 return Failed("too_large", f"{name}: {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}")
-            return Photo(upright_pixels(image))
+            decoded = jpeg.decode(content, name, image, _fitted_size(image.size), keep_damaged)
+            if isinstance(decoded, Photo):
+                pixels = _upright(_reduced(Image.fromarray(decoded.pixels)), _orientation(image))
+                return Photo(pixels, truncated=decoded.truncated)
+            return decoded or Photo(upright_pixels(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         return Failed("too_large", f"{name}: {error}")
     except UnidentifiedImageError:
@@ -175,6 +183,9 @@ def _open_image(content: bytes) -> Image.Image:
     try:
         return Image.open(BytesIO(content), formats=_readable_formats())
     except UnidentifiedImageError:
+        regular = jpeg.regular(content)
+        if regular is not None:
+            return Image.open(BytesIO(regular), formats=jpeg.FORMATS)
         heif_image = _heif_image_class()
         if heif_image is None or not is_heic(content):
             raise
@@ -192,10 +203,12 @@ def upright_pixels(image: Image.Image) -> np.ndarray:
     image.load()
     # Read after loading: Pillow turns TIFFs itself while loading, and then removes the tag.
     orientation = _orientation(image)
-    rgb = _reduced(_composite_on_white(_to_eight_bit(image)))
-    if orientation in _TRANSPOSES:
-        rgb = rgb.transpose(_TRANSPOSES[orientation])
-    return np.asarray(rgb)
+    return _upright(_reduced(_composite_on_white(_to_eight_bit(image))), orientation)
+
+
+def _upright(rgb: Image.Image, orientation: int) -> np.ndarray:
+    """Return an RGB image as an array, turned as its EXIF orientation says."""
+    return np.asarray(rgb.transpose(_TRANSPOSES[orientation]) if orientation in _TRANSPOSES else rgb)
 
 
 def _fitted_size(size: tuple[int, int]) -> tuple[int, int]:

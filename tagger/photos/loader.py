@@ -49,7 +49,7 @@ def load_photos(
     Args:
         items: taken one by one, as reading ahead requires.
         workers: number of threads; None for one per processor that this process may use.
-        allow_truncated: decode truncated files as far as they go, and mark them.
+        allow_truncated: decode truncated and damaged files as far as they go, and mark them.
         known: whether a result is stored for a file's sha256; such files are not decoded. It is called in the threads.
 
     A caller that stops early must close the generator, which waits for the threads, before it closes what `known` uses.
