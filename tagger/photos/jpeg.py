@@ -7,6 +7,7 @@ picture is put right before their data is decoded once more. Markers are those o
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import simplejpeg
@@ -27,6 +28,12 @@ PADDING = 32
 """Bytes of any value before the end marker that are taken for padding, as some cameras write it.
 
 Longer padding has to be of one value. A scan that lost data, or has another file's, rarely ends that near to the marker."""
+
+_READ_AHEAD = 10
+"""Bytes that libjpeg-turbo may have taken from the data, and does not count, when it comes to the surplus."""
+
+_HOLE = bytes(64)
+"""Zeros that more likely stand in place of lost data than for even ground, where there is a surplus, too."""
 
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 """The binding's names of Pillow's modes."""
@@ -65,8 +72,11 @@ def decode(
     """
     if image.format not in FORMATS or image.mode not in _SPACES:
         return None
+    frame = _frame(content)
+    if frame is None or frame.precision != 8:
+        return None
     # Lossless data has no scale: libjpeg-turbo 3.1 writes beyond the buffer where one is asked for.
-    scaled = image.size if _frame(content)[0] in _LOSSLESS else _scaled(image.size, fitted)
+    scaled = image.size if frame.code in _LOSSLESS else _scaled(image.size, fitted)
     stream = content
     pixels, warning = _attempt(stream, scaled, image.mode)
     if pixels is None:
@@ -102,14 +112,24 @@ def _scaled(size: tuple[int, int], fitted: tuple[int, int]) -> tuple[int, int]:
     return -(-size[0] // scale), -(-size[1] // scale)
 
 
-def _frame(content: bytes) -> tuple[int, int]:
-    """Return the marker that tells how the picture is coded, and its number of components; zeros where they are missing."""
+class _Frame(NamedTuple):
+    """The header that tells how a picture is coded."""
+
+    code: int
+    """Its marker."""
+    precision: int
+    """Bits of a value."""
+    components: int
+
+
+def _frame(content: bytes) -> _Frame | None:
+    """Return the frame header before the first scan; None where it is missing."""
     for code, start, end in _segments(content):
         if code in _FRAMES and end - start > 9 and end <= len(content):
-            return code, content[start + 9]
+            return _Frame(code, content[start + 4], content[start + 9])
         if code == _SCAN:
             break
-    return 0, 0
+    return None
 
 
 def _attempt(stream: bytes, size: tuple[int, int], mode: str) -> tuple[Pixels | None, str]:
@@ -140,7 +160,7 @@ def _is_read(content: bytes) -> bool:
         simplejpeg.decode_jpeg_header(content, strict=False)
     except (ValueError, KeyError):  # KeyError: a subsampling without a name
         return False
-    return all(content[start + 4] == 8 for code, start, _ in _segments(content) if code in _FRAMES)
+    return True
 
 
 def _damage(content: bytes, name: str, warning: str) -> Failed:
@@ -173,15 +193,15 @@ def regular(content: bytes) -> bytes | None:
     in the wrong places; a version or a colour transform that is not known; parameters of a scan that say nothing in sequential
     files; a few bytes between segments.
     """
-    if not content.startswith(START):
+    frame = _frame(content) if content.startswith(START) else None
+    if frame is None:
         return None
-    frame, components = _frame(content)
     parts, last, scans = [START], 2, 0
     for code, start, end in _segments(content):
         if start - last > _JUNK or scans:
             parts.append(content[last:start])
         last = end
-        if code not in _KNOWN or code == _END:
+        if code not in _KNOWN or code == _END or (scans and code in _FRAMES):
             break
         segment = content[start:end]
         if code == _ICC and segment[4:16] == b"ICC_PROFILE\0":
@@ -189,10 +209,10 @@ def regular(content: bytes) -> bytes | None:
         elif code == _JFIF and segment[4:9] == b"JFIF\0":
             segment = _with(segment, 9, b"\1")
         elif code == _ADOBE and segment[4:9] == b"Adobe" and segment[15:16] not in (b"\0", b"\1", b"\2"):
-            segment = _with(segment, 15, b"\2" if components == 4 else b"\1")
+            segment = _with(segment, 15, b"\2" if frame.components == 4 else b"\1")
         elif code == _SCAN:
             scans += 1
-            if frame in _SEQUENTIAL and len(segment) > 4:
+            if frame.code in _SEQUENTIAL and len(segment) > 4:
                 segment = _with(segment, 5 + 2 * segment[4], b"\x00\x3f\x00")
         parts.append(segment)
     else:
@@ -214,7 +234,15 @@ def _padding(stream: bytes, warning: str) -> int:
         return 0
     count, data = int(surplus[1]), stream[:-2]
     run = len(data) - len(data.rstrip(data[-1:]))
-    return count if count <= PADDING or count <= run <= count + 4 else 0
+    even = count <= run <= count + _READ_AHEAD
+    return count if even or (count <= PADDING and not _has_hole(data)) else 0
+
+
+def _has_hole(data: bytes) -> bool:
+    """Return whether zeros stand within the scan of a sequential picture; in progressive ones they are usual."""
+    frame = _frame(data)
+    scan = next((end for code, _, end in _segments(data) if code == _SCAN), len(data))
+    return frame is not None and frame.code in _SEQUENTIAL and data.find(_HOLE, scan) >= 0
 
 
 def _missing_scans(stream: bytes, name: str) -> Failed | None:
