@@ -83,7 +83,7 @@ class _Reader:
         self._ends = list(accumulate(self._file.metadata.row_group(group).num_rows for group in groups))
         self._column = ""
         self._batches: Iterator[pyarrow.RecordBatch] = iter(())
-        self._next = 0
+        self._next = self._end = 0
         self._kept: OrderedDict[int, pyarrow.Array] = OrderedDict()
 
     def read(self, photo: EmbeddedPhoto) -> bytes:
@@ -99,10 +99,11 @@ class _Reader:
             self._kept.clear()
             self._start(row)
         while (cell := self._kept_cell(row)) is None:
-            if not self._next <= row < self._end_of_group(self._next):
+            if not self._next <= row < self._end:
                 self._start(row)
             values = next(self._batches).column(0)
             self._kept[self._next] = values
+            self._kept.move_to_end(self._next)
             self._next += len(values)
             if len(self._kept) > KEPT_BATCHES:
                 self._kept.popitem(last=False)
@@ -117,9 +118,6 @@ class _Reader:
     def _start(self, row: int) -> None:
         """Go to the beginning of the row group that holds a row."""
         group = bisect_right(self._ends, row)
-        self._next = self._ends[group] - self._file.metadata.row_group(group).num_rows
+        self._end = self._ends[group]
+        self._next = self._end - self._file.metadata.row_group(group).num_rows
         self._batches = self._file.iter_batches(self._rows, row_groups=[group], columns=[self._column])
-
-    def _end_of_group(self, row: int) -> int:
-        group = bisect_right(self._ends, row)
-        return self._ends[group] if group < len(self._ends) else row

@@ -221,7 +221,7 @@ def _markup_kind(start: bytes) -> Kind:
     if re.match(rb"<(!doctype\s+html|html|head|body|table)\b", lowered) or b"<html" in lowered:
         return _PAGE
     if re.match(rb"<(\?xml|!doctype|!--)", lowered):
-        return Kind("an XML or HTML document", "export it as CSV (UTF-8)")
+        return Kind("an XML or HTML document", "open it in a spreadsheet and save it as .xlsx or CSV")
     return TEXT if _is_text(start) else UNKNOWN
 
 

@@ -70,6 +70,11 @@ class Item(NamedTuple):
         """`place` as a Path, None where no file is the photo; made on access, as a million Paths take seconds."""
         return None if self.place is None or isinstance(self.place, EmbeddedPhoto) else Path(self.place)
 
+    @property
+    def holder(self) -> "Path | EmbeddedPhoto | None":
+        """What holds the photo's bytes: its file, or a row of a table; None where none can be read."""
+        return self.place if isinstance(self.place, EmbeddedPhoto) else self.file
+
 
 @dataclass(frozen=True)
 class Photo:

@@ -22,7 +22,7 @@ ORDER = (
     "models",
     "data",
     "inference synthesis",
-    "run training adaptation",
+    "run training adaptation inspection",
     "evaluation",
     "cli",
     "__main__",

@@ -35,6 +35,9 @@ NO_IMAGE = frozenset(
 LONGEST_LITERAL = 100_000
 """Characters of a cell that is read as a list in JSON or Python."""
 
+MOST_IMAGES = 1_000
+"""Parts of a text cell above which it is no list of images."""
+
 MAX_DEPTH = 8
 """Levels of lists and objects in which an image is looked for."""
 
@@ -127,19 +130,30 @@ def _literal(text: str) -> list[object] | dict[str, object] | None:
 def split_images(text: str, separators: str, exists: Callable[[str], bool]) -> list[str]:
     """Split a cell at the separators that stand between images, and return the parts without blanks around them.
 
-    A comma or a semicolon may belong to a name or an address: it separates only after what is an image by its suffix or exists,
-    or before an address.
+    A comma or a semicolon may belong to a name or an address, so it separates only what are images by their suffixes or exist.
     """
     if not any(mark in text for mark in separators):
         return [text.strip()]
     pieces = re.split(f"([{re.escape(separators)}])", text)
-    images = [pieces[0]]
-    for mark, piece in zip(pieces[1::2], pieces[2::2], strict=True):
-        if mark not in IN_NAMES or _is_image(images[-1], exists) or is_address(piece) or not images[-1].strip():
-            images.append(piece)
+    names, marks = pieces[::2], pieces[1::2]
+    if len(names) > MOST_IMAGES:
+        return [text.strip()]
+    while len(names) > 1 and is_blank(names[-1]):
+        names.pop()
+    ends_in_image = _is_image(names[-1], exists)
+    images = [names[0]]
+    for mark, name in zip(marks, names[1:], strict=False):
+        before = images[-1]
+        if mark not in IN_NAMES or is_address(name) or not before.strip() or (ends_in_image and _is_whole(before, exists)):
+            images.append(name)
         else:
-            images[-1] += mark + piece
+            images[-1] += mark + name
     return [stripped for image in images if (stripped := image.strip())]
+
+
+def _is_whole(text: str, exists: Callable[[str], bool]) -> bool:
+    """Return whether an image ends here; an address with a query may go on."""
+    return _is_image(text, exists) and not (is_address(text) and "?" in text)
 
 
 def _is_image(text: str, exists: Callable[[str], bool]) -> bool:

@@ -48,7 +48,7 @@ def _items_of_table(given: str, path: Path, reading: SourceSettings, label_colum
         }
         flagged = str(item.columns.get("low_confidence", "")).casefold() == "true"
         texts = {name: _text(cell) for name, cell in cells.items()}
-        yield Item(item.path, item.file, {**texts, "flagged": flagged and of_a_run}, item.problem)
+        yield Item(item.path, item.place, {**texts, "flagged": flagged and of_a_run}, item.problem)
 
 
 def _items_of_folder(given: str, path: Path, reading: SourceSettings) -> Iterator[Item]:
@@ -60,7 +60,7 @@ def _items_of_folder(given: str, path: Path, reading: SourceSettings) -> Iterato
                 "or give a table with an image and a label column."
             )
         columns = {"label": escape_surrogates(folder), "kind": "", "group": "", "flagged": False}
-        yield Item(item.path, item.file, columns, item.problem)
+        yield Item(item.path, item.place, columns, item.problem)
 
 
 def photo_files(sources: Iterable[str], reading: SourceSettings = DEFAULT_READING) -> Iterator[Path]:

@@ -27,7 +27,8 @@ def open_source(
 
     An image is told by its suffix or its content, a table by its content. `on_warning` is called with a sentence about each
     thing that had to be guessed. Raises `SourceError` where `source` does not exist, is neither, or is a table without an image
-    column, and where a setting does not apply to this kind of source. An error met later, while the items are read, is a `SourceError` too.
+    column, and where a setting does not apply to this kind of source. An error met later, while the items are read, is a
+    `SourceError` too.
     """
     if source == "-":
         _refuse_patterns(reading, "the list on standard input")
@@ -48,10 +49,10 @@ def open_source(
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES or (suffix not in TABLE_SUFFIXES and begins_photo(path)):
         return Source(iter([Item(source, path)]), Path())
-    opened = read_table(path, reading)
+    opened = settled(read_table(path, reading), lambda: read_table(path, reading).items)
     for sentence in opened.notes:
         on_warning(sentence)
-    return settled(opened, lambda: read_table(path, reading).items)
+    return opened
 
 
 def count_items(source: str, reading: SourceSettings = DEFAULT_READING) -> int:

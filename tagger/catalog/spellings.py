@@ -27,7 +27,7 @@ _SPACE = re.compile(f"[{re.escape(_BLANKS)}]+")
 
 
 def clean(text: str) -> str:
-    """Return text without blanks, quotes, separators and invisible characters around it, nor the `=` of a spreadsheet's `="text"`."""
+    """Return text without blanks, quotes, separators and invisible characters around it, nor `=`, as in `="text"`."""
     return text.strip(_AROUND).removeprefix('="').strip(_AROUND)
 
 

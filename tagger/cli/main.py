@@ -25,6 +25,7 @@ from tagger.streams import standard_streams
 
 COMMANDS = {
     "run": "Tag the photos of a folder, a table or a list.",
+    "doctor": "Say what a run would read, leave out and refuse.",
     "explain": "Show what the ledger records about one photo.",
     "adapt": "Adapt a bundle to a shop's catalog, with or without labels.",
     "pick": "Choose the photos that are most worth labelling.",

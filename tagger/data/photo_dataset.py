@@ -265,5 +265,5 @@ def split_of(product: str) -> int:
 
 def split_as_csv(split: PhotoSplit) -> bytes:
     """Return a CSV of the photos' files, labels and products, as `fmtag evaluate` reads it."""
-    rows = ((photo.item.place, photo.label, photo.product) for photo in split.photos)
+    rows = ((photo.item.file or photo.item.path, photo.label, photo.product) for photo in split.photos)
     return as_csv([TEST_COLUMNS, *rows])

@@ -165,9 +165,8 @@ def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None) -> None:
         if not ledger.has_photos():
             raise SourceError(f"{settings.source} holds no photos, only rows without an image; nothing was written.")
         if summary.matched_addresses:
-            plan.callbacks.noted(
-                f"{summary.matched_addresses:,} addresses were taken for the files beside the table that have their names."
-            )
+            matched = summary.matched_addresses
+            plan.callbacks.noted(f"Addresses that mean a file beside the table, by the end of their names: {matched:,}.")
         scorer = _Scorer(plan, ledger, catalog.root, total)
         scorer.score_embeddings()
         scorer.score_all()
