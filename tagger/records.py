@@ -82,7 +82,10 @@ class Photo:
 
     pixels: Pixels
     truncated: bool = False
-    """Whether the file ended early, so that the decoder filled up the rest."""
+    """Whether the file ended early or was damaged inside, so that the decoder filled up the rest."""
+    alpha: Pixels | None = None
+    """uint8 (h, w), the size of `pixels`, 255 = opaque: the file's transparency, which `pixels` shows on white. None where it has
+    none, or the same nothing everywhere: all opaque or all transparent."""
 
 
 RegionName: TypeAlias = Literal["upper", "lower", "whole"]
@@ -110,7 +113,7 @@ class ProductImage:
     found: bool
     """Whether a product stands out from the background of the photo."""
     truncated: bool = False
-    """Whether the photo's file ended early."""
+    """Whether the photo's file ended early or was damaged inside."""
     worn: bool = False
     """Whether the product was cut out of a person who wears it."""
     native: bool = False

@@ -80,7 +80,7 @@ def _json_items(path: Path, columns: tuple[str, ...], images: ImageColumns, read
             yield Item("", None, dict.fromkeys(columns), problem)
             continue
         cells = {name: value.get(name) for name in columns}
-        yield from _typed_items(path, images, images.images(cells), cells, reading)
+        yield from _typed_items(path, images.images(cells), images.separators, cells, reading)
 
 
 # Parquet -----------------------------------------------------------------------------------------------------------
@@ -105,7 +105,7 @@ def _read_parquet(path: Path, reading: SourceSettings) -> Source:
             for batch in file.iter_batches(batch_size=rows_at_once(file, CHUNK_ROWS)):
                 for row, fault in _parquet_rows(batch):
                     values, cells = embedded.split(row)
-                    yield from _typed_items(path, images, values, cells, reading, fault)
+                    yield from _typed_items(path, values, images.separators, cells, reading, fault)
         except (pyarrow.ArrowException, OSError) as error:
             raise damaged_table(path, error) from error
 
@@ -136,19 +136,14 @@ def _parquet_rows(batch: "pyarrow.RecordBatch") -> Iterator[tuple[dict[str, obje
 
 
 def _typed_items(
-    path: Path,
-    columns: ImageColumns,
-    images: list[object],
-    cells: dict[str, object],
-    reading: SourceSettings,
-    fault: str = "",
+    path: Path, images: list[object], separators: str, cells: dict[str, object], reading: SourceSettings, fault: str = ""
 ) -> Iterator[Item]:
     """Yield the items of a row of JSON or Parquet; a cell nested too deep becomes None and the row a bad one."""
     deep = [name for name, cell in cells.items() if isinstance(cell, dict | list | tuple) and _is_too_deep(cell)]
     if deep:
         fault = f"the value of {deep[0]!r} is nested more than {MAX_NESTING} levels deep"
     problem = Failed("bad_row", f"{path}: {fault}") if fault else None
-    yield from row_items(images, cells | dict.fromkeys(deep), path.parent, reading, problem, columns.separators)
+    yield from row_items(images, cells | dict.fromkeys(deep), path.parent, reading, problem, separators)
 
 
 def _is_too_deep(value: Any) -> bool:

@@ -25,7 +25,7 @@ from tagger.settings import FORMATS, Format
     type=Finite(0, 1),
     help="Flag so many tags that this share of the others is correct, by the table in the bundle's card.",
 )
-@option("--allow-truncated", is_flag=True, help="Tag truncated files too, always flagged and one at a time.")
+@option("--allow-truncated", is_flag=True, help="Tag truncated and damaged files too, always flagged.")
 @option("--excel", is_flag=True, help="Write a CSV for spreadsheets: byte order mark, formulas escaped.")
 @option("--list-ignored", is_flag=True, help="List the entries of a folder that are not read, and why.")
 @option("--debug-garments", type=PLACE, metavar="DIR", help="Write the network's input images as PNG files.")

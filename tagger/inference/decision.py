@@ -31,7 +31,7 @@ def decide_tags(
         labels: in the order of the probabilities; equal probabilities rank in this order.
         groups: the group of each label.
         min_confidence: tags below this probability, 0..1, are flagged.
-        truncated: whether the photo's file ended early; its tag is always flagged.
+        truncated: whether the photo's file ended early or was damaged inside; its tag is always flagged.
     """
     values: list[float] = np.asarray(probabilities, np.float64).tolist()
     total = sum(values)  # NaN if one of them is

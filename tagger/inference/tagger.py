@@ -35,7 +35,7 @@ class Tagger:
             no `min_confidence`.
         batch_size: number of photos per batch; changes speed and memory, never a tag.
         workers: number of threads that read photos; None takes the number of processors.
-        allow_truncated: tag truncated files, always flagged, instead of failing them.
+        allow_truncated: tag truncated and damaged files, always flagged, instead of failing them.
         max_pixels: fail photos with more pixels; None allows as many as 1.25 GB of memory hold.
 
     Raises:

@@ -7,6 +7,8 @@ import hashlib
 import os
 import struct
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -15,8 +17,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from tagger.arrays import Pixels
 from tagger.errors import reason_of
 from tagger.file_kinds import START, UNKNOWN, is_heic, is_jpeg_xl, is_photo_start, kind_of
+from tagger.photos import jpeg, transparency
 from tagger.photos.codecs import is_jpeg_ls, open_jpeg_ls, open_jpeg_xl
 from tagger.photos.containers import is_truncated, without_text_before
 from tagger.photos.depth import to_eight_bit
@@ -67,9 +71,9 @@ def decode(file: Path, settings: DecodeSettings = DEFAULT_DECODING) -> Photo | F
     """Decode an image file to a photo whose longer side is less than twice `SIDE`.
 
     The format is identified by the content, not by the suffix. EXIF orientation is applied, transparency is composited on
-    white, and of several frames the first is taken. A truncated file fails, or where the settings allow it is decoded as far as
-    it goes and marked as truncated. Nothing is raised, whatever the file holds; Pillow may issue warnings about damage,
-    subject to the caller's warning filters.
+    white, and of several frames the first is taken. A file that is truncated or damaged inside fails, or where the settings allow
+    it is decoded as far as it goes and marked as truncated. Nothing is raised, whatever the file holds; Pillow may issue warnings
+    about damage, subject to the caller's warning filters.
 
     Returns:
         The photo, uint8 (h, w, 3) RGB, or a `Failed` with the reason.
@@ -107,12 +111,12 @@ def decode_bytes(content: bytes, name: str, settings: DecodeSettings = DEFAULT_D
     """Decode the bytes of an image file as `decode` does; `name` is the file's name in the detail of a failure."""
     content = without_text_before(content)
     with truncation_switch.strict():
-        photo = _decode_once(content, name, settings.max_pixels, lenient=False)
-    if not settings.allow_truncated or isinstance(photo, Photo) or photo.reason != "truncated":
+        photo = _decode_once(content, name, settings, lenient=False)
+    if not settings.allow_truncated or isinstance(photo, Photo) or photo.reason not in ("truncated", "unreadable"):
         return photo
     with truncation_switch.lenient():
-        rescued = _decode_once(content, name, settings.max_pixels, lenient=True)
-    return Photo(rescued.pixels, truncated=True) if isinstance(rescued, Photo) else photo
+        rescued = _decode_once(content, name, settings, lenient=True)
+    return replace(rescued, truncated=True) if isinstance(rescued, Photo) else photo
 
 
 def size_of(content: bytes) -> tuple[int, int] | None:
@@ -128,13 +132,20 @@ def decoding_fault(error: Exception) -> str:
     return str(error) or f"cannot be decoded ({type(error).__name__})"
 
 
-def _decode_once(content: bytes, name: str, max_pixels: int | None, lenient: bool) -> Photo | Failed:
-    """Decode with Pillow's switch as it is set, and turn every exception into a `Failed`."""
+def _decode_once(content: bytes, name: str, settings: DecodeSettings, lenient: bool) -> Photo | Failed:
+    """Decode with Pillow's switch as it is set, and turn every exception into a `Failed`.
+
+    JPEG needs no switch: damaged data is kept at once where the settings allow it.
+    """
     try:
         opened = _open_image(content, lenient)
-        check_size(opened, max_pixels)
+        check_size(opened, settings.max_pixels)
         with taking_turns(opened.memory), opened.load() as image:
-            return Photo(upright_pixels(image))
+            decoded = jpeg.decode(content, name, image, _fitted_size(image.size), settings.allow_truncated)
+            if isinstance(decoded, Photo):
+                (pixels,) = _upright([_reduced(Image.fromarray(decoded.pixels))], _orientation(image))
+                return replace(decoded, pixels=pixels)
+            return decoded or upright_photo(image)
     except ImageFault as fault:
         return Failed(fault.reason, f"{name}: {fault}")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -158,7 +169,13 @@ def _open_image(content: bytes, lenient: bool) -> OpenedImage:
         return open_jpeg_xl(content)
     if content.startswith(b"\xff\xd8") and is_jpeg_ls(content):
         return open_jpeg_ls(content)
-    image = _open_by_pillow(content)
+    try:
+        image = _open_by_pillow(content)
+    except UnidentifiedImageError:
+        regular = jpeg.regular(content)
+        if regular is None:
+            raise
+        image = _open_by_pillow(regular)
     scale = _draft_scale(image.size) if image.format in ("JPEG", "MPO") else 1
     return OpenedImage(image.size, pillow_memory(image, scale), lambda: image)
 
@@ -182,26 +199,27 @@ def _open_by_pillow(content: bytes) -> Image.Image:
 
 
 def _draft_scale(size: tuple[int, int]) -> int:
-    """Return the scale that `upright_pixels` has a JPEG decoded at: 1, 2, 4 or 8."""
+    """Return the scale that `upright_photo` has a JPEG decoded at: 1, 2, 4 or 8."""
     scale = 1
     while scale < JPEG_SCALE and max(size) >= 2 * scale * SIDE:
         scale *= 2
     return scale
 
 
-def upright_pixels(image: Image.Image) -> np.ndarray:
-    """Decode an opened image to uint8 (h, w, 3) RGB, upright, with the longer side less than twice `SIDE`."""
+def upright_photo(image: Image.Image) -> Photo:
+    """Decode an opened image to a photo, upright, with the longer side less than twice `SIDE`."""
     # Affects JPEG alone, which libjpeg decodes at 1/2, 1/4 or 1/8 of its size, though no smaller than this.
     image.draft(None, _fitted_size(image.size))
     image.load()
     orientation = _orientation(image)
-    image = _without_unset_alpha(_to_eight_bit(image))
-    if image.mode in ("RGB", "L") and not image.has_transparency_data:
-        image = _reduced(image)  # before it is copied; the result is the same
-    rgb = _reduced(_composite_on_white(image))
-    if orientation in _TRANSPOSES:
-        rgb = rgb.transpose(_TRANSPOSES[orientation])
-    return np.asarray(rgb)
+    rgb, *alpha = _upright(transparency.flattened(_to_eight_bit(image), _reduced), orientation)
+    return Photo(rgb, alpha=alpha[0] if alpha else None)
+
+
+def _upright(layers: Sequence[Image.Image], orientation: int) -> list[Pixels]:
+    """Return images as arrays, turned as their EXIF orientation says."""
+    turned = [layer.transpose(_TRANSPOSES[orientation]) for layer in layers] if orientation in _TRANSPOSES else layers
+    return [np.asarray(layer) for layer in turned]
 
 
 def _fitted_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -239,26 +257,10 @@ def _to_eight_bit(image: Image.Image) -> Image.Image:
         values = np.maximum(values, 0).view(np.uint32)
     transparent = values == image.info["transparency"] if isinstance(image.info.get("transparency"), int) else None
     wide = image.mode == "I" and values.max(initial=0) > 65535
-    eight_bit = to_eight_bit(values, 32 if wide else 16)
-    if transparent is not None:
-        eight_bit[transparent] = 255
-    return Image.fromarray(eight_bit)
-
-
-def _without_unset_alpha(image: Image.Image) -> Image.Image:
-    """Return a bitmap without its alpha channel where that is 0 everywhere: many programs leave it unset."""
-    if image.format in ("BMP", "DIB") and image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0):
-        return image.convert("RGB")
-    return image
-
-
-def _composite_on_white(image: Image.Image) -> Image.Image:
-    """Convert an image to RGB with transparency composited on white, so that the colour under it never shows."""
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    rgba = _reduced(image.convert("RGBA"))
-    white = Image.new("RGBA", rgba.size, "white")
-    return Image.alpha_composite(white, rgba).convert("RGB")
+    grey = Image.fromarray(to_eight_bit(values, 32 if wide else 16))
+    if transparent is None:
+        return grey
+    return Image.merge("LA", (grey, Image.fromarray(np.where(transparent, 0, 255).astype(np.uint8))))
 
 
 @cache

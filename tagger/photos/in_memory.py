@@ -57,7 +57,7 @@ def decode_image(image: Image.Image, settings: DecodeSettings = DEFAULT_DECODING
         return decode.decode_bytes(content, "the image", settings)
     try:
         check_size(OpenedImage(image.size, pillow_memory(image), lambda: image), settings.max_pixels)
-        return Photo(decode.upright_pixels(image))
+        return decode.upright_photo(image)
     except ImageFault as fault:
         return Failed(fault.reason, f"the image: {fault}")
     except Exception as error:  # a closed file, a damaged one, or an image without pixels

@@ -57,7 +57,7 @@ def load_photos(
     Args:
         items: taken one by one, as reading ahead requires.
         workers: number of threads; None for one per processor that this process may use.
-        decoding: which truncated or large files are decoded.
+        decoding: which truncated, damaged or large files are decoded.
         known: whether a result is stored for a file's sha256; such files are not decoded. It is called in the threads.
 
     A caller that stops early must close the generator, which waits for the threads, before it closes what `known` uses.

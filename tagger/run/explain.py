@@ -194,7 +194,7 @@ def _why(item: sqlite3.Row) -> str:
         case "not_recognised":
             return "flagged: it is more likely none of the labels than the most likely one"
         case "truncated" if item["tag"]:
-            return "flagged: its file ends early"
+            return "flagged: its file ends early or is damaged inside"
     return f"flagged: it could not be read ({item['reason']})"
 
 

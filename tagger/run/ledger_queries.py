@@ -50,7 +50,8 @@ FIND_UNSCORED = """
         items.size IS listing.size AND items.mtime_ns IS listing.mtime_ns AND items.run >= :read_since
         AND CASE WHEN items.failure IS NULL
             THEN model = :model AND contents.run >= :scored_since AND truncated <= :allow_truncated
-            ELSE tries - (items.run >= :first_run) >= :give_up AND NOT (items.failure = 'truncated' AND :allow_truncated)
+            ELSE tries - (items.run >= :first_run) >= :give_up
+                AND NOT (items.failure IN ('truncated', 'unreadable') AND :allow_truncated)
                 AND (SELECT decoding FROM runs WHERE id = items.run) IS :decoding
         END, 0)
     GROUP BY listing.key

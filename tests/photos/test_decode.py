@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import numpy as np
 import pytest
+import simplejpeg
 from image_files import (
     GREY,
     WHITE,
@@ -27,7 +28,8 @@ from image_files import (
     sample,
     without_adobe_marker,
 )
-from PIL import Image, ImageFile
+from numpy.typing import NDArray
+from PIL import Image
 
 from tagger.photos import decode as decode_module
 from tagger.photos.decode import COARSEST_CLOCK_NS, SIDE, decode, decode_bytes, read
@@ -219,16 +221,16 @@ def test_a_file_of_a_megabyte_is_read(tmp_path: Path) -> None:
 def test_jpeg_is_decoded_at_a_small_scale(full: tuple[int, int], scale: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A JPEG is decoded at the smallest scale that still has SIDE pixels, never in full for nothing."""
     decoded = []
-    load = ImageFile.ImageFile.load
+    decode_jpeg = simplejpeg.decode_jpeg
 
-    def noting(image: ImageFile.ImageFile) -> object:
-        access = load(image)
-        decoded.append(image.size)
-        return access
+    def noting(*arguments: object, **options: object) -> NDArray[np.uint8]:
+        pixels: NDArray[np.uint8] = decode_jpeg(*arguments, **options)
+        decoded.append(pixels.shape[1::-1])
+        return pixels
 
-    monkeypatch.setattr(ImageFile.ImageFile, "load", noting)
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", noting)
     photo = photo_of(encoded(quarters(*full), "JPEG", quality=95))
-    assert (math.ceil(full[0] / scale), math.ceil(full[1] / scale)) == decoded[0]
+    assert [(math.ceil(full[0] / scale), math.ceil(full[1] / scale))] == decoded
     assert max(full) / scale == max(photo.pixels.shape)
     assert_quarters(photo, tolerance=6)
 

@@ -88,7 +88,7 @@ def test_each_reason_has_its_sentence(night: Night, shop: Path, tmp_path: Path) 
     assert why("0000.jpg").startswith("flagged: its confidence 0.")
     assert why("0000.jpg").endswith("is below the threshold of 1.0000")
     assert why("blank.png") == "flagged: no product stands out from the background"
-    assert why("broken.jpg") == "flagged: its file ends early"
+    assert why("broken.jpg") == "flagged: its file ends early or is damaged inside"
     night(min_confidence=0.0)
     assert why("0000.jpg").startswith("not flagged: its confidence 0.")
     assert why("0000.jpg").endswith("reaches the threshold of 0.0000")

@@ -13,7 +13,7 @@ from run_helpers import LAST_YEAR, Night, query
 
 from tagger.errors import LedgerDamagedError
 from tagger.photos.settings import DecodeSettings
-from tagger.records import Content, Failed, Result
+from tagger.records import Content, Failed, FailedReason, Result
 from tagger.run.ledger import Ledger, open_ledger
 from tagger.run.ledger_values import Cells, ListedFile, RunKey
 
@@ -125,6 +125,15 @@ def test_a_failed_file_is_read_in_n_runs(tmp_path: Path, give_up: int) -> None:
     assert run(path, ["a"], failed, key, end=False) == ["a"]
     assert [run(path, ["a"], failed, key) for _ in range(give_up + 1)] == [["a"]] * give_up + [[]]
     assert run(path, ["a"], failed, RunKey(**{**vars(key), "decoding": DecodeSettings(allow_truncated=True)})) == ["a"]
+
+
+@pytest.mark.parametrize("reason", ["truncated", "unreadable"])
+def test_damaged_files_that_were_given_up_follow_the_option(tmp_path: Path, reason: FailedReason) -> None:
+    """A file that was given up is read again where damaged files are allowed, as it may be decoded in part."""
+    path, failed = tmp_path / "t.ledger", Result(Failed(reason, "a: damaged"))
+    key = RunKey(**{**vars(KEY), "give_up": 1})
+    assert [run(path, ["a"], failed, key) for _ in range(2)] == [["a"], []]
+    assert run(path, ["a"], failed, RunKey(**{**vars(key), "allow_truncated": True})) == ["a"]
 
 
 def test_a_truncated_photo_without_a_product_stays_truncated() -> None:

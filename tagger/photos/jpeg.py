@@ -1,0 +1,271 @@
+"""Decode JPEG data by libjpeg-turbo, and tell damage inside it by the decoder's own warnings.
+
+Pillow does not pass these warnings on: a file with a hole is decoded to a picture like any other. The binding `simplejpeg`
+raises the first of them. Most whole files give none; what cameras and programs do against the standard without harm to the
+picture is put right before their data is decoded once more. Markers are those of ITU-T T.81, table B.1.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import simplejpeg
+from PIL import Image
+
+from tagger.arrays import Pixels
+from tagger.records import Failed, Photo
+
+FORMATS = ("JPEG", "MPO")
+"""Pillow's names of the formats whose first picture `decode` reads."""
+
+REMEDY = "copy or export it again"
+
+START = b"\xff\xd8"
+"""First bytes of a JPEG file."""
+
+PADDING = 32
+"""Bytes of any value before the end marker that are taken for padding, as some cameras write it.
+
+Longer padding has to be of one value. A scan that lost data, or has another file's, rarely ends that near to the marker."""
+
+_READ_AHEAD = 10
+"""Bytes that libjpeg-turbo may have taken from the data, and does not count, when it comes to the surplus."""
+
+_HOLE = bytes(64)
+"""Zeros that more likely stand in place of lost data than for even ground, where there is a surplus, too."""
+
+_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
+"""The binding's names of Pillow's modes."""
+
+_END_MARKER = b"\xff\xd9"
+_END, _SCAN, _JFIF, _ICC, _ADOBE = 0xD9, 0xDA, 0xE0, 0xE2, 0xEE
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
+_LOSSLESS = frozenset((0xC3, 0xC7, 0xCB, 0xCF))
+_SEQUENTIAL = frozenset((0xC0, 0xC1, 0xC9))
+_KNOWN = frozenset((*_FRAMES, 0xC4, 0xCC, *range(0xDA, 0xF0), 0xFE))
+"""Markers that begin a segment with a length."""
+
+_NEXT_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
+"""A marker other than those without a segment: restarts, 0xff followed by a stuffed zero, and one for arithmetic codes."""
+_SURPLUS = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+_JUNK = 3
+"""Most bytes between two segments of a header that are left out, as decoders skip them; a segment is longer."""
+
+
+def decode(
+    content: bytes, name: str, image: Image.Image, fitted: tuple[int, int], keep_damaged: bool = False
+) -> Photo | Failed | None:
+    """Decode the first picture of a JPEG file at the least scale of libjpeg that is no smaller than `fitted`.
+
+    Args:
+        content: the file.
+        name: its name in the detail of a failure.
+        image: the same, opened by Pillow and not loaded; tells format, size, mode and whether inks are inverted.
+        fitted: (width, height) in pixels; the scale is 1, 1/2, 1/4 or 1/8, as Pillow's `draft` chooses it.
+        keep_damaged: whether to decode a damaged file as far as it goes, and mark it, in place of failing it.
+
+    Returns:
+        The photo, not turned upright; a failure, `truncated` where data lacks at the end, else `unreadable`; None for another
+        format, and for kinds of JPEG that the binding does not read.
+    """
+    if image.format not in FORMATS or image.mode not in _SPACES:
+        return None
+    frame = _frame(content)
+    if frame is None or frame.precision != 8:
+        return None
+    # Lossless data has no scale: libjpeg-turbo 3.1 writes beyond the buffer where one is asked for.
+    scaled = image.size if frame.code in _LOSSLESS else _scaled(image.size, fitted)
+    stream = content
+    pixels, warning = _attempt(stream, scaled, image.mode)
+    if pixels is None:
+        if not _is_read(content):
+            return None
+        stream = regular(content) or content
+        pixels, warning = _attempt(stream, scaled, image.mode)
+        padding = _padding(stream, warning)
+        if padding:
+            stream = stream[: -padding - 2] + _END_MARKER
+            pixels, warning = _attempt(stream, scaled, image.mode)
+    damage = _damage(content, name, warning) if pixels is None else _missing_scans(stream, name)
+    if damage is not None:
+        pixels = _decoded(stream, scaled, image.mode) if keep_damaged else None
+    if pixels is None:
+        return damage
+    return Photo(_rgb(pixels, image.mode, "adobe" in image.info), truncated=damage is not None)
+
+
+def _rgb(pixels: Pixels, mode: str, adobe: bool) -> Pixels:
+    """Convert pixels of a mode to RGB; Adobe's programs store inks inverted."""
+    if mode == "RGB":
+        return pixels
+    inks = 255 - pixels if mode == "CMYK" and adobe else pixels
+    height, width = pixels.shape[:2]
+    return np.asarray(Image.frombytes(mode, (width, height), inks.tobytes()).convert("RGB"))
+
+
+def _scaled(size: tuple[int, int], fitted: tuple[int, int]) -> tuple[int, int]:
+    """Return (width, height) at the least of the scales 1, 1/2, 1/4 and 1/8 that is no smaller than `fitted`."""
+    times = min(8, size[0] // fitted[0], size[1] // fitted[1])
+    scale = 1 << max(0, times.bit_length() - 1)
+    return -(-size[0] // scale), -(-size[1] // scale)
+
+
+class _Frame(NamedTuple):
+    """The header that tells how a picture is coded."""
+
+    code: int
+    """Its marker."""
+    precision: int
+    """Bits of a value."""
+    components: int
+
+
+def _frame(content: bytes) -> _Frame | None:
+    """Return the frame header before the first scan; None where it is missing."""
+    for code, start, end in _segments(content):
+        if code in _FRAMES and end - start > 9 and end <= len(content):
+            return _Frame(code, content[start + 4], content[start + 9])
+        if code == _SCAN:
+            break
+    return None
+
+
+def _attempt(stream: bytes, size: tuple[int, int], mode: str) -> tuple[Pixels | None, str]:
+    """Decode; return the pixels, or None and the decoder's first warning or its error."""
+    width, height = size
+    try:
+        pixels = simplejpeg.decode_jpeg(stream, _SPACES[mode], min_width=width, min_height=height, strict=True)
+    except ValueError as error:
+        return None, str(error)
+    if pixels.shape[:2] != (height, width):
+        return None, f"the picture has {pixels.shape[1]}x{pixels.shape[0]} pixels in place of {width}x{height}"
+    return pixels, ""
+
+
+def _decoded(stream: bytes, size: tuple[int, int], mode: str) -> Pixels | None:
+    """Decode in spite of warnings; None where an error ends it."""
+    width, height = size
+    try:
+        pixels: Pixels = simplejpeg.decode_jpeg(stream, _SPACES[mode], min_width=width, min_height=height, strict=False)
+    except ValueError:
+        return None
+    return pixels if pixels.shape[:2] == (height, width) else None
+
+
+def _is_read(content: bytes) -> bool:
+    """Return whether the binding reads the kind of JPEG that the header announces."""
+    try:
+        simplejpeg.decode_jpeg_header(content, strict=False)
+    except (ValueError, KeyError):  # KeyError: a subsampling without a name
+        return False
+    return True
+
+
+def _damage(content: bytes, name: str, warning: str) -> Failed:
+    """Return the damage that a warning tells."""
+    *_, (last, _, _) = ((_END, 0, 0), *_segments(content))
+    if last in _KNOWN or (last == _END and "premature end" in warning.lower()):
+        return Failed("truncated", f"{name}: its data ends before the picture is complete; {REMEDY}")
+    return Failed("unreadable", f"{name}: damaged inside ({warning.removeprefix('Corrupt JPEG data: ')}); {REMEDY}")
+
+
+def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield (marker, first byte, byte after the last) of each segment; the data of a scan follows its segment.
+
+    The last one is the end marker, or the first marker that no picture has there, such as the beginning of another.
+    """
+    end = 2
+    while marker := _NEXT_MARKER.search(content, end):
+        start, code = marker.start(), content[marker.end() - 1]
+        if code == _END or code not in _KNOWN:
+            yield code, start, marker.end()
+            return
+        end = marker.end() + max(2, int.from_bytes(content[marker.end() : marker.end() + 2], "big"))
+        yield code, start, end
+
+
+def regular(content: bytes) -> bytes | None:
+    """Return the picture's data without harmless oddities, of which a decoder warns; None where there is no scan.
+
+    Without them the first warning is that of damage. They are a missing end marker, also before further data; a profile cut
+    in the wrong places; a version or a colour transform that is not known; parameters of a scan that say nothing in sequential
+    files; a few bytes between segments.
+    """
+    frame = _frame(content) if content.startswith(START) else None
+    if frame is None:
+        return None
+    parts, last, scans = [START], 2, 0
+    for code, start, end in _segments(content):
+        if start - last > _JUNK or scans:
+            parts.append(content[last:start])
+        last = end
+        if code not in _KNOWN or code == _END or (scans and code in _FRAMES):
+            break
+        segment = content[start:end]
+        if code == _ICC and segment[4:16] == b"ICC_PROFILE\0":
+            segment = b""
+        elif code == _JFIF and segment[4:9] == b"JFIF\0":
+            segment = _with(segment, 9, b"\1")
+        elif code == _ADOBE and segment[4:9] == b"Adobe" and segment[15:16] not in (b"\0", b"\1", b"\2"):
+            segment = _with(segment, 15, b"\2" if frame.components == 4 else b"\1")
+        elif code == _SCAN:
+            scans += 1
+            if frame.code in _SEQUENTIAL and len(segment) > 4:
+                segment = _with(segment, 5 + 2 * segment[4], b"\x00\x3f\x00")
+        parts.append(segment)
+    else:
+        parts.append(content[last:])
+    return b"".join((*parts, _END_MARKER)) if scans else None
+
+
+def _with(segment: bytes, at: int, value: bytes) -> bytes:
+    return segment[:at] + value + segment[at + len(value) :]
+
+
+def _padding(stream: bytes, warning: str) -> int:
+    """Return how many bytes before the end marker are padding, and no data of the picture, according to a warning.
+
+    Zeros in place of lost data are decoded, too, as blocks without detail: then they begin before the surplus does.
+    """
+    surplus = _SURPLUS.search(warning)
+    if not surplus:
+        return 0
+    count, data = int(surplus[1]), stream[:-2]
+    run = len(data) - len(data.rstrip(data[-1:]))
+    even = count <= run <= count + _READ_AHEAD
+    return count if even or (count <= PADDING and not _has_hole(data)) else 0
+
+
+def _has_hole(data: bytes) -> bool:
+    """Return whether zeros stand within the scan of a sequential picture; in progressive ones they are usual."""
+    frame = _frame(data)
+    scan = next((end for code, _, end in _segments(data) if code == _SCAN), len(data))
+    return frame is not None and frame.code in _SEQUENTIAL and data.find(_HOLE, scan) >= 0
+
+
+def _missing_scans(stream: bytes, name: str) -> Failed | None:
+    """Return the damage of a file that ends after a scan, without the further ones that its picture needs.
+
+    Every component needs its 64 coefficients in full precision (T.81, G.1.1.1): no decoder warns where they are missing.
+    """
+    precision: dict[int, bytearray] = {}
+    progressive = False
+    for code, start, _ in _segments(stream):
+        if code in _FRAMES:
+            progressive = code in _PROGRESSIVE
+            count = stream[start + 9]
+            precision = {component: bytearray(b"\xff" * 64) for component in stream[start + 10 : start + 10 + 3 * count : 3]}
+        elif code == _SCAN:
+            count = stream[start + 4]
+            if not progressive and count == len(precision):
+                return None
+            parameters = stream[start + 5 + 2 * count : start + 8 + 2 * count]
+            first, last, bits = (parameters[0], parameters[1], parameters[2] & 15) if progressive else (0, 63, 0)
+            for component in stream[start + 5 : start + 5 + 2 * count : 2]:
+                if component in precision:
+                    precision[component][first : last + 1] = bytes([bits]) * (last + 1 - first)
+    if not any(any(bits) for bits in precision.values()):
+        return None
+    return Failed("truncated", f"{name}: the last passes over the picture are missing; {REMEDY}")
