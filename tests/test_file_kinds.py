@@ -15,9 +15,7 @@ from tagger.file_kinds import (
     TEXT,
     UNKNOWN,
     UTF16,
-    check_photo,
-    check_table,
-    is_empty,
+    begins_photo,
     is_heic,
     is_heif,
     is_photo,
@@ -111,47 +109,10 @@ def test_text_is_text_wherever_its_start_is_cut() -> None:
     assert kind_of(text[:1001] + b"a" * 100) is UNKNOWN
 
 
-def test_a_file_that_is_no_photo_is_refused(tmp_path: Path) -> None:
-    """The sentence has its kind, the remedy and what fmtag reads; a photo of any name passes."""
+def test_a_photo_is_told_by_the_beginning_of_its_file(tmp_path: Path) -> None:
+    """Whatever its name is; a file that cannot be read is an error of one sentence."""
     (tmp_path / "notes").write_text("sku,image\n")
-    with pytest.raises(SourceError, match=r"notes is a text file, not a photo; let the name .* fmtag reads folders, photos"):
-        check_photo(tmp_path / "notes")
     draw_photo(1, (20, 20)).save(tmp_path / "upload", "PNG")
-    check_photo(tmp_path / "upload")
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "problem"),
-    [
-        ("t.csv", b"path\n", ""),
-        ("t.csv", b"", ""),
-        ("t.CSV", b"PAR1", "is a Parquet table, not the table that its name says"),
-        ("t.parquet", b"PAR1", ""),
-        ("t.parquet", b"path\n", "is a text file, not the table that its name says"),
-        ("t.jsonl", b'{"path": 1}', ""),
-        ("t.csv", b'{"path": 1}', "is a JSON document, not the table that its name says"),
-        ("t.csv", b"p\0a\0t\0h\0\n\0", "is not UTF-8 text; export the table again as UTF-8 csv"),
-        ("t.tsv", "pfad\n".encode("utf-16"), "is not UTF-8 text; export the table again as UTF-8 tsv"),
-        ("t.csv", b"path\na\0b\n", ""),
-        ("t.csv", "größe\n".encode("latin-1"), ""),
-        ("t.csv", b"\xff\xd8\xff\xe0", "is a photo, not a table"),
-    ],
-)
-def test_a_table_is_checked_by_its_start(tmp_path: Path, name: str, content: bytes, problem: str) -> None:
-    """What is certainly another kind is refused; what may be a table with a fault is left to its reader."""
-    (tmp_path / name).write_bytes(content)
-    if not problem:
-        check_table(tmp_path / name)
-        return
-    with pytest.raises(SourceError) as caught:
-        check_table(tmp_path / name)
-    assert str(caught.value).startswith(f"{tmp_path / name} {problem}")
-
-
-def test_a_file_of_blanks_is_empty(tmp_path: Path) -> None:
-    """Spaces and line breaks are no content, as far as the start is read."""
-    (tmp_path / "a").write_bytes(b" \n" * START + b"x")
-    (tmp_path / "b").write_bytes(b" \nx")
-    assert (is_empty(tmp_path / "a"), is_empty(tmp_path / "b")) == (True, False)
+    assert (begins_photo(tmp_path / "notes"), begins_photo(tmp_path / "upload")) == (False, True)
     with pytest.raises(SourceError, match=r"none cannot be read: No such file or directory\.$"):
-        is_empty(tmp_path / "none")
+        begins_photo(tmp_path / "none")

@@ -8,7 +8,17 @@ import pytest
 from catalog_helpers import each_table, items, write, write_table
 from pyarrow import parquet
 
-from tagger.catalog.columns import IMAGE_COLUMNS, LABEL_COLUMNS, image_column, label_column, normalised
+from tagger.catalog.columns import (
+    IMAGE_COLUMNS,
+    LABEL_COLUMNS,
+    ImageColumns,
+    given_column,
+    label_column,
+    normalised,
+    numbered_image_columns,
+    unique_names,
+    usual_image_column,
+)
 from tagger.catalog.source import open_source
 from tagger.errors import SourceError
 
@@ -39,14 +49,6 @@ def test_a_table_without_image_column_names_its_columns(tmp_path: Path, suffix: 
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["t.csv", "t.tsv"])
-def test_duplicate_column_names_are_refused(tmp_path: Path, name: str) -> None:
-    """Two columns of one name are ambiguous: the error names them."""
-    table = write(tmp_path / name, "path,sku,sku\na.jpg,1,2\n".replace(",", "\t" if name == "t.tsv" else ","))
-    with pytest.raises(SourceError, match="more than one column named 'sku'"):
-        open_source(str(table))
-
-
 def test_duplicate_parquet_columns_are_refused(tmp_path: Path) -> None:
     """Parquet files too may have two columns of one name."""
     texts = pyarrow.array(["a.jpg"])
@@ -72,20 +74,41 @@ def test_the_likeliest_column_wins(names: list[str]) -> None:
         if normalised(likely) == normalised(unlikely):
             continue
         if names is IMAGE_COLUMNS:
-            assert image_column("t.csv", [unlikely, likely]) == likely
+            assert usual_image_column([unlikely, likely]) == likely
         else:
             assert label_column([unlikely, likely]) == likely
 
 
 def test_of_names_that_are_alike_the_first_column_is_taken() -> None:
     """`Image` and `image ` are one usual name; the table's order decides."""
-    assert image_column("t.csv", ["sku", "Image", "image "]) == "Image"
+    assert usual_image_column(["sku", "Image", "image "]) == "Image"
+    assert usual_image_column(["sku", "colour"]) is None
 
 
-def test_a_table_without_columns_is_empty() -> None:
-    """The error names the table."""
-    with pytest.raises(SourceError, match=r"^t\.csv is empty"):
-        image_column("t.csv", [])
+def test_a_column_may_be_given_in_another_spelling() -> None:
+    """The exact name wins; otherwise case and punctuation do not matter where only one column is alike."""
+    assert given_column(["Bild", "bild"], "bild") == "bild"
+    assert given_column(["sku", " Bild 2"], "bild_2") == " Bild 2"
+    assert given_column(["Bild", "BILD"], "bild") is None
+    assert given_column(["sku", "---"], "...") is None
+
+
+def test_names_become_unique_and_clean() -> None:
+    """Blanks and marks around a name go, a further column of a name gets a number, one without a name its place."""
+    assert unique_names([" sku", "\ufeffimage ", "a", "a", "a.2", "a"]) == ["sku", "image", "a", "a.3", "a.2", "a.4"]
+    assert unique_names(["", "image", "", " "]) == ["", "image", "column_3", "column_4"]
+
+
+def test_numbered_columns_are_in_the_order_of_their_numbers() -> None:
+    """`image_10` comes after `image_2`, in whatever place; a number in another name makes no image column."""
+    names = ["sku 1", "Image 10 URL", "image_2", "Bild 1", "image 1x1"]
+    assert numbered_image_columns(names) == ["Bild 1", "image_2", "Image 10 URL"]
+
+
+def test_a_row_has_its_images_in_order() -> None:
+    """The main column comes first; cells that mean no image are empty, values of other types stay."""
+    columns = ImageColumns("b", ("a", "c"), no_image=frozenset({"no_selection"}))
+    assert columns.images({"a": " no_selection ", "b": "x.jpg", "c": ["y.jpg"], "d": "z"}) == ["x.jpg", "", ["y.jpg"]]
 
 
 @pytest.mark.parametrize("name", ["T-shirt/top", "t shirt top", "T_SHIRT.TOP", "tshirttop"])

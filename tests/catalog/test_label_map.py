@@ -45,11 +45,21 @@ def test_a_map_that_does_not_fit_is_refused(tmp_path: Path, content: str, proble
     assert "a line for each of Bag, Coat, T-shirt/top" in str(caught.value)
 
 
-def test_a_map_in_another_encoding_is_refused(tmp_path: Path) -> None:
-    """A guessed encoding would change the names."""
-    content = "label,name\nBag,Tüte\n".encode("latin-1")
-    with pytest.raises(SourceError, match=r"map\.csv is not UTF-8 text"):
-        read_label_map(write(tmp_path / "map.csv", content), LABELS)
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_map_may_be_written_by_a_spreadsheet(tmp_path: Path, encoding: str) -> None:
+    """Encoding and separator are found as those of a table are."""
+    content = "label;name\r\nBag;Tüte für Mädchen\r\nCoat;Mäntel\r\nT-shirt/top;T-Shirt\r\n".encode(encoding)
+    assert read_label_map(write(tmp_path / "map.csv", content), LABELS)["Bag"] == "Tüte für Mädchen"
+
+
+def test_a_map_may_be_a_workbook(tmp_path: Path) -> None:
+    """The first sheet with two columns counts."""
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["label", "name"], ["Bag", "Tasche"], ["Coat", "Mantel"], ["T-shirt/top", "T-Shirt"]):
+        book.active.append(row)
+    book.save(tmp_path / "map.xlsx")
+    assert read_label_map(tmp_path / "map.xlsx", LABELS)["Coat"] == "Mantel"
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), OSError("Input/output error")])
@@ -59,6 +69,6 @@ def test_a_map_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pyte
     def failing(path: Path) -> None:
         raise error
 
-    monkeypatch.setattr(label_map, "check_table", failing)
+    monkeypatch.setattr(label_map, "table_kind", failing)
     with pytest.raises(SourceError, match=r"map\.csv cannot be read: Input/output error\.$"):
         read_label_map(tmp_path / "map.csv", LABELS)

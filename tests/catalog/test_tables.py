@@ -144,7 +144,7 @@ def test_whatever_a_reader_raises_names_the_table(
     table = write(tmp_path / "list.jsonl", '{"image": "a.jpg"}\n')
     with pytest.raises(SourceError) as caught:
         items(table)
-    assert str(caught.value) == f"{table} is damaged ({reason}); export the table again as UTF-8 jsonl."
+    assert str(caught.value) == f"{table} is damaged ({reason}); export the table again."
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), OSError("Input/output error")])
@@ -154,6 +154,6 @@ def test_a_table_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: py
     def failing(path: Path) -> None:
         raise error
 
-    monkeypatch.setattr(tables, "check_table", failing)
+    monkeypatch.setattr(tables, "table_kind", failing)
     with pytest.raises(SourceError, match=r"t\.csv cannot be read: Input/output error\.$"):
         read_table(tmp_path / "t.csv")
