@@ -21,8 +21,11 @@ MAX_CELL = 1 << 26
 MAX_FAULTY_LINES = 500
 """Lines of a row with a quote out of place; beyond them the quote counts as never closed."""
 
-BLANKS = " \t\r\n\0\x1a"
-"""Characters of a line that is no row: blanks, and what old systems fill up or end a file with."""
+BLANKS = " \t\r\n"
+"""Characters of a line that is no row."""
+
+END_OF_FILE = BLANKS + "\0\x1a"
+"""Characters of a last line without a line end that is no row: what old systems fill a file up with."""
 
 NEVER_CLOSED = "a quote that is never closed"
 
@@ -110,7 +113,7 @@ class _Reader:
                 yield self._quoted_row(line)
                 continue
             text = line.rstrip("\r\n")
-            if separator in text or text.strip(BLANKS):
+            if separator in text or text.strip(BLANKS if len(text) < len(line) else END_OF_FILE):
                 yield Row(text.split(separator), self._number)
 
     def _next_line(self) -> str | None:

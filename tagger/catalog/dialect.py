@@ -54,7 +54,8 @@ def find_layout(sample: str, is_header: IsHeader) -> Layout | None:
         at, fit = chosen
         below = rows[at + 1 :]
         lines = below[0].line - 1 if below else _lines(sample)
-        faults = sum(map(_is_odd, rows[at:]))
+        width = len(rows[at].cells)
+        faults = sum(_is_odd(row) or len(row.cells) > width for row in rows[at:])
         layout = Layout(dialect, rows[at].cells, lines, [row.cells for row in below])
         found.append((-round(fit, 2), faults, at, len(found), layout))
     return min(found)[-1] if found else _find_by_lines(sample, is_header)

@@ -16,8 +16,8 @@ ENCRYPTED = Kind(
     "a spreadsheet of an old format (.xls) or one with a password", "save it as .xlsx without a password, or as CSV"
 )
 
-MAX_CONTROLS = 0.02
-"""Share of control characters in the beginning of a text; noise has an eighth."""
+MAX_CONTROLS, FEW_CONTROLS = 0.02, 16
+"""Share of control characters in the beginning of a text, of which it may always have a few; noise has an eighth."""
 
 
 def table_kind(path: Path) -> TableKind:
@@ -30,8 +30,7 @@ def table_kind(path: Path) -> TableKind:
         raise SourceError(f"{path} is a photo, not a table; let its name end as that of a photo. {READ}.")
     if (wide := wide_encoding(start)) is not None:
         text = start[: len(start) // 4 * 4].decode(wide, "replace")
-        # Noise has characters that no text has: replaced ones, those of private use, and those beyond the usual 65,536.
-        start = re.sub("[\ufffd\ue000-\uf8ff\U00010000-\U0010ffff]", "\x02", text).encode("utf-8", "replace")
+        start = text.replace("\ufffd", "\x02").encode("utf-8", "replace")  # noise has half a surrogate here and there
     kind = kind_of(start, path.suffix)
     if kind is PARQUET and not packed:
         return "parquet"
@@ -85,7 +84,7 @@ def _is_workbook(path: Path) -> bool:
 
 def _is_noise(start: bytes) -> bool:
     controls = len(re.findall(rb"[\x02-\x08\x0e-\x19]", start))
-    return controls > MAX_CONTROLS * len(start) or start.count(0) > 0.8 * len(start)
+    return controls > max(FEW_CONTROLS, MAX_CONTROLS * len(start)) or start.count(0) > 0.8 * len(start)
 
 
 def _damaged(path: Path, error: Exception) -> SourceError:

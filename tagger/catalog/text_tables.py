@@ -80,7 +80,9 @@ def _sample(path: Path, encoding: Encoding) -> str:
 
 def _with_header(path: Path, encoding: Encoding, sample: str, reading: SourceSettings) -> _Table | None:
     def is_header(cells: Sequence[str]) -> bool:
-        return find_image_columns(unique_names(without_empty_end(cells)), reading) is not None
+        names = without_empty_end(cells)
+        is_comment = len(names) == 1 and names[0].lstrip().startswith("#")
+        return not is_comment and find_image_columns(unique_names(names), reading) is not None
 
     layout = find_layout(sample, is_header)
     if layout is None:
