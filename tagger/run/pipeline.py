@@ -183,10 +183,12 @@ def _require_photos(catalog: Source, plan: _RunPlan) -> Source:
 
 
 def _nothing_found(plan: _RunPlan) -> str:
+    reading = plan.settings.reading
     if plan.settings.source == "-":
         return "Standard input holds no paths"
     reasons = ", ".join(f"{count:,} {why}" for why, count in plan.summary.ignored.most_common())
-    return f"{plan.settings.source} holds no photos ({reasons or 'no other entries either'})"
+    both = "; what --exclude matches is left out although --include matches it" if reading.exclude and reading.include else ""
+    return f"{plan.settings.source} holds no photos ({reasons or 'no other entries either'}{both})"
 
 
 def _run_key(plan: _RunPlan) -> RunKey:
