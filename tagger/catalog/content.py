@@ -23,8 +23,8 @@ _LEFTOVER_NAME = re.compile(
 )
 """Names of copies that programs leave beside a photo, and of files that are still being written."""
 
-_VIDEO_THUMBNAIL = ".thm"
-"""Suffix of the JPEG that a camera writes beside a video."""
+_VIDEO_SUFFIXES = (".thm", ".mjpg", ".mjpeg")
+"""Suffixes of the JPEG that a camera writes beside a video, and of videos that are JPEGs in a row."""
 
 _KINDS = {
     CAMERA_RAW: ("camera raw", "camera raws"),
@@ -46,7 +46,7 @@ def why_no_photo(file: str, name: str) -> str:
         return CAMERA_RAW
     if start.startswith(b"8BPS"):
         return PHOTOSHOP
-    if not is_photo(start) or name.lower().endswith(_VIDEO_THUMBNAIL):
+    if not is_photo(start) or name.lower().endswith(_VIDEO_SUFFIXES):
         return NOT_A_PHOTO
     return LEFTOVER if _LEFTOVER_NAME.search(name) else ""
 

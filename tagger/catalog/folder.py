@@ -89,5 +89,9 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 def _is_named_as_photo(entry: "os.DirEntry[str]") -> bool:
     """Return whether a file, or a link, ends as a photo does: a broken link was meant to be one, a pipe is none."""
-    suffix = entry.name[entry.name.rfind(".") :].lower()
-    return suffix in IMAGE_SUFFIXES and (entry.is_file(follow_symlinks=False) or entry.is_symlink())
+    if entry.name[entry.name.rfind(".") :].lower() not in IMAGE_SUFFIXES:
+        return False
+    try:
+        return entry.is_file(follow_symlinks=False) or entry.is_symlink()
+    except OSError:  # what it is cannot be told: the row of an unreadable photo says so
+        return True

@@ -40,6 +40,7 @@ SYSTEM_FOLDERS = frozenset(
         "files_trashbin",  # Nextcloud
         "files_versions",
         "captureone",  # thumbnails and settings beside the photos of a session
+        "_vti_cnf",  # FrontPage: a text under the name of each photo
         "node_modules",
     }
 )

@@ -86,4 +86,6 @@ def _refuse_patterns(reading: SourceSettings, what: str) -> None:
     """Raise `SourceError` where patterns are given for a source that has a row for each of its items."""
     for option, patterns in (("--exclude", reading.exclude), ("--include", reading.include)):
         if patterns:
-            raise SourceError(f"{option} selects files of a folder, and the source is {what}; leave the option out.")
+            raise SourceError(
+                f"{option} selects files of a folder, and the source is {what}; leave the option out, or out of fmtag.toml."
+            )

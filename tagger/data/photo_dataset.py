@@ -9,13 +9,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tagger.catalog.folder import walk_folder
 from tagger.catalog.label_table import (
     NONE,
     LabelledPhoto,
@@ -28,7 +28,6 @@ from tagger.catalog.labelled import labels_location
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.data.images import Images
 from tagger.errors import DatasetError
-from tagger.file_kinds import IMAGE_SUFFIXES
 from tagger.files import as_csv, encode_text
 from tagger.models.side_files import TEST_COLUMNS
 from tagger.photos.loader import load_photos
@@ -130,7 +129,7 @@ def load_photo_dataset(
         DatasetError: if there are fewer than two labels with enough photos, or the validation or test split would be empty.
     """
     table = read_label_table(source, source, reading, label_column)
-    notes = [*table.notes, *_empty_class_notes(source)]
+    notes = [*table.notes, *_empty_class_notes(source, reading)]
     rows = _with_canonical_labels(list(table.photos.values()), known, notes)
     check(_frequent_labels(Counter(label for _, label in rows), known))
     photos = _load_product_photos(rows, workers, decoding, progress, notes)
@@ -138,21 +137,15 @@ def load_photo_dataset(
     return PhotoDataset(labels, *_split(source, [photo for photo in photos if photo.label in labels], labels, notes), notes)
 
 
-def _empty_class_notes(source: str) -> list[str]:
+def _empty_class_notes(source: str, reading: SourceSettings) -> list[str]:
     """Return a note on subfolders without a photo, where labels are subfolders."""
     folder = labels_location(source)
     if not folder.is_dir():
         return []
-    empty = [path.name for path in sorted(folder.iterdir()) if _is_class(path) and not any(map(_is_image, path.rglob("*")))]
+    left_out: set[str] = set()
+    labels = {item.path.partition("/")[0] for item in walk_folder(folder, lambda path, why: left_out.add(path), reading)}
+    empty = [path.name for path in sorted(folder.iterdir()) if path.is_dir() and path.name not in labels | left_out]
     return [count_and_examples("Subfolders without a photo, so no classes", empty)] if empty else []
-
-
-def _is_class(path: Path) -> bool:
-    return path.is_dir() and not path.name.startswith(".")
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def _with_canonical_labels(rows: Sequence[LabelledPhoto], known: Sequence[str], notes: list[str]) -> list[CanonicalPhoto]:

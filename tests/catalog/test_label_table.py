@@ -16,12 +16,22 @@ from tagger.catalog.label_table import (
     read_label_table,
     spelling_notes,
 )
-from tagger.errors import DatasetError
+from tagger.catalog.settings import SourceSettings
+from tagger.errors import DatasetError, SourceError
 
 
 def write_labels(path: Path, rows: list[list[str]]) -> str:
     """Write a CSV with paths and labels and return its path."""
     return str(write_table(path, ["path", "label"], rows))
+
+
+def test_patterns_are_for_the_catalog(tmp_path: Path) -> None:
+    """Patterns select files of the catalog's folder; its table of labels is read as a whole, and refused as a catalog itself."""
+    touch(tmp_path, "a.jpg", "b.jpg")
+    table, reading = write_labels(tmp_path / "t.csv", [["a.jpg", "Bag"], ["b.jpg", "Coat"]]), SourceSettings(exclude=("a*",))
+    assert len(read_label_table(table, str(tmp_path), reading).photos) == 2
+    with pytest.raises(SourceError, match="--exclude selects files of a folder"):
+        read_label_table(table, table, reading)
 
 
 def test_every_photo_is_read_once(tmp_path: Path) -> None:

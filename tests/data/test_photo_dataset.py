@@ -12,6 +12,7 @@ import torch
 from helpers import draw_photo
 from PIL import Image
 
+from tagger.catalog.settings import SourceSettings
 from tagger.data.photo_dataset import (
     MIN_PRODUCTS_TO_SPLIT,
     TEST,
@@ -215,6 +216,18 @@ def test_labels_are_checked_before_photos_are_opened(folder: Path) -> None:
     assert [] == progress
     load_photo_dataset(str(folder), progress=note)
     assert [(done, 2 * COUNT) for done in range(1, 2 * COUNT + 1)] == progress
+
+
+def test_folders_that_are_no_classes_are_not_noted(tmp_path: Path) -> None:
+    """A folder of the system, or an excluded one, is no class without photos; one whose photos have no suffix is a class."""
+    root = write_folder(tmp_path / "photos")
+    for name in ("@eaDir", "drafts"):
+        write_label(root / name, 1, 5000)
+    for photo in list((root / "hat").iterdir()):
+        photo.rename(photo.with_suffix(""))
+    dataset = load_photo_dataset(str(root), reading=SourceSettings(exclude=("drafts/",)))
+    assert ("hat", "scarf") == dataset.labels
+    assert [] == dataset.notes
 
 
 def test_one_label_is_refused_with_the_reason(tmp_path: Path) -> None:
