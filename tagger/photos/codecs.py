@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tagger.photos.containers import iso_boxes
+from tagger.photos.containers import is_truncated, iso_boxes
 from tagger.photos.depth import to_eight_bit
 from tagger.photos.opened import ImageFault, OpenedImage
 
@@ -39,6 +39,8 @@ def open_jpeg_ls(content: bytes) -> OpenedImage:
     def load() -> Image.Image:
         from imagecodecs import jpegls_decode
 
+        if is_truncated(content):  # the decoder takes seconds to say so
+            raise ImageFault("truncated", "its data end early")
         return _image(_decoded(jpegls_decode, content), bits)
 
     return OpenedImage((width, height), width * height * samples * (2 if bits > 8 else 1) * 2, load)

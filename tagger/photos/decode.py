@@ -25,7 +25,7 @@ from tagger.photos.codecs import is_jpeg_ls, open_jpeg_ls, open_jpeg_xl
 from tagger.photos.containers import is_truncated, without_text_before
 from tagger.photos.depth import to_eight_bit
 from tagger.photos.limits import JPEG_SCALE, check_size, pillow_memory, taking_turns
-from tagger.photos.opened import ImageFault, OpenedImage
+from tagger.photos.opened import ImageFault, OpenedImage, one_line
 from tagger.photos.png import is_png, open_png
 from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
 from tagger.photos.tiff import is_tiff, open_tiff
@@ -127,11 +127,6 @@ def size_of(content: bytes) -> tuple[int, int] | None:
         return None
 
 
-def decoding_fault(error: Exception) -> str:
-    """Return why an image cannot be decoded: the decoder's words, or where it gives none the type of its error."""
-    return str(error) or f"cannot be decoded ({type(error).__name__})"
-
-
 def _decode_once(content: bytes, name: str, settings: DecodeSettings, lenient: bool) -> Photo | Failed:
     """Decode with Pillow's switch as it is set, and turn every exception into a `Failed`.
 
@@ -156,7 +151,12 @@ def _decode_once(content: bytes, name: str, settings: DecodeSettings, lenient: b
         return _unidentified_failure(content, name)
     except Exception as error:  # a decoder may raise anything on damage: AssertionError, struct.error, SyntaxError, ...
         truncated = "truncated" in str(error) or isinstance(error, EOFError) or is_truncated(content)
-        return Failed("truncated" if truncated else "unreadable", f"{name}: {decoding_fault(error)}")
+        return Failed("truncated" if truncated else "unreadable", f"{name}: {_said_by_pillow(error)}")
+
+
+def _said_by_pillow(error: Exception) -> str:
+    """Return what a decoder says about damage; of WebP's, which says nothing, in other words."""
+    return "its container is damaged or cut" if "create decoder object" in str(error) else one_line(error)
 
 
 def _open_image(content: bytes, lenient: bool) -> OpenedImage:

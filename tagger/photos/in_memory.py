@@ -9,7 +9,7 @@ from PIL import Image, ImageFile
 from tagger.errors import reason_of
 from tagger.photos import decode
 from tagger.photos.limits import check_size, pillow_memory
-from tagger.photos.opened import ImageFault, OpenedImage
+from tagger.photos.opened import ImageFault, OpenedImage, one_line
 from tagger.photos.product import extract_product
 from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
 from tagger.records import Failed, Photo, ProductImage
@@ -61,7 +61,7 @@ def decode_image(image: Image.Image, settings: DecodeSettings = DEFAULT_DECODING
     except ImageFault as fault:
         return Failed(fault.reason, f"the image: {fault}")
     except Exception as error:  # a closed file, a damaged one, or an image without pixels
-        return Failed("unreadable", f"the image: {decode.decoding_fault(error)}")
+        return Failed("unreadable", f"the image: {one_line(error)}")
 
 
 def _unread_file(image: Image.Image) -> bytes | None:

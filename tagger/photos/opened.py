@@ -20,6 +20,11 @@ class OpenedImage:
     """Return the image; its pixels are decoded, or are decoded when the image is loaded. Raises anything on damage."""
 
 
+def one_line(error: Exception) -> str:
+    """Return what a decoder says about damage in one line, or where it says nothing the type of its error."""
+    return " ".join(str(error).split()) or f"cannot be decoded ({type(error).__name__})"
+
+
 class ImageFault(Exception):  # noqa: N818 - a value on its way to `Failed`, not an error of the program
     """A reason why a file's image cannot be had, in the words for the user."""
 

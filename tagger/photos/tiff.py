@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from tagger.photos.containers import tiff_directory_is_missing
-from tagger.photos.opened import ImageFault, OpenedImage
+from tagger.photos.opened import ImageFault, OpenedImage, one_line
 from tagger.photos.tiff_colours import colour_image, upsampled
 
 if TYPE_CHECKING:
@@ -34,6 +35,24 @@ _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType."""
 _UNCOMPRESSED, _OLD_JPEG, _JPEG = 1, 6, 7
 _DEFLATE = (8, 32946)
+_COMPRESSIONS = frozenset(
+    # None, fax, LZW, JPEG, deflate and PackBits of TIFF 6.0; JPEG 2000, LERC, LZMA, Zstandard, WebP and JPEG XL of later ones.
+    (
+        *range(1, 8),
+        *_DEFLATE,
+        32773,
+        33003,
+        33004,
+        33005,
+        34712,
+        34887,
+        34892,
+        *range(34925, 34928),
+        *range(50000, 50003),
+        52546,
+    )
+)
+"""Compressions that are read. imagecodecs knows more, among them PNG, whose library prints to standard error."""
 _LOSSY = (_OLD_JPEG, _JPEG, 34892)
 _RAW_PHOTOMETRICS = (32803, 34892)
 """The colour filter of a sensor, and its linear values."""
@@ -50,11 +69,11 @@ def open_tiff(content: bytes, lenient: bool = False) -> OpenedImage:
     """Read the directories of a TIFF and return its full page, to be decoded later.
 
     `lenient` decodes as many strips as there are; those that are missing stay black. Raises `ImageFault` for kinds that are
-    not read, on opening or on loading, and anything on damage.
+    not read and for damage, on opening or on loading.
     """
     if tiff_directory_is_missing(content):
         raise ImageFault("truncated", "the file ends before its directory does")
-    with _quiet():
+    with _quiet(), _damage_told():
         page = _full_page(_tiff_file(content))
         width, height = int(page.imagewidth), int(page.imagelength)
         if width < 1 or height < 1:
@@ -68,7 +87,7 @@ def open_tiff(content: bytes, lenient: bool = False) -> OpenedImage:
 
 def _load(page: "TiffPage", content: bytes, lenient: bool) -> Image.Image:
     """Decode the pixels of a page to a Pillow image of eight bits, which has the page's orientation."""
-    with _quiet():
+    with _quiet(), _damage_told():
         if page.compression == _OLD_JPEG and _JPEG_START in page.tags:
             return _old_jpeg(page, content)
         samples = _samples(page, content, lenient)
@@ -133,12 +152,12 @@ def _pages(tiff: "TiffFile") -> Iterator["TiffPage"]:
 
 def _check_kind(page: "TiffPage", content: bytes) -> None:
     """Raise `ImageFault` with what the page holds where that is not read."""
-    from tifffile import COMPRESSION, PHOTOMETRIC, TIFF
+    from tifffile import COMPRESSION, PHOTOMETRIC
 
     raw = _DNG_VERSION in page.parent.pages[0].tags or content[8:10] == b"CR"  # type: ignore[union-attr]
     if raw or page.photometric in _RAW_PHOTOMETRICS:
         raise ImageFault("unreadable", _RAW)
-    if page.compression != _UNCOMPRESSED and page.compression not in TIFF.DECOMPRESSORS:
+    if page.compression not in _COMPRESSIONS:
         raise ImageFault("unreadable", _unread(f"{_name(COMPRESSION, page.compression)} compression"))
     if page.dtype is None or page.dtype.kind not in "buif":
         bits = page.bitspersample
@@ -247,7 +266,18 @@ def _old_jpeg(page: "TiffPage", content: bytes) -> Image.Image:
     inner = content[start : start + length if length else None]
     if not inner.startswith(b"\xff\xd8"):
         raise ImageFault("unreadable", _unread("OJPEG compression"))
-    return Image.open(BytesIO(inner), formats=["JPEG"])
+    return JpegImageFile(BytesIO(inner))
+
+
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    """Turn whatever damaged tags or data raise into an `ImageFault`."""
+    try:
+        yield
+    except (ImageFault, MemoryError):
+        raise
+    except Exception as error:
+        raise ImageFault("unreadable", f"its directory or its data are damaged ({one_line(error)})") from error
 
 
 # Messages ----------------------------------------------------------------------------------------------------------

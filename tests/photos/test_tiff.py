@@ -14,7 +14,7 @@ from tagger.photos.decode import decode_bytes
 from tagger.photos.settings import DecodeSettings
 from tagger.records import Failed, Photo
 
-COMPRESSIONS = ("none", "lzw", "zlib", "deflate", "packbits", "zstd", "lzma", "jpeg", "webp", "jpegxl", "jpeg2000", "png")
+COMPRESSIONS = ("none", "lzw", "zlib", "deflate", "packbits", "zstd", "lzma", "jpeg", "webp", "jpegxl", "jpeg2000", "lerc")
 PREVIEW = np.full((16, 24, 3), 255, np.uint8)
 
 
@@ -137,6 +137,7 @@ def test_kinds_that_are_not_read_are_named() -> None:
     whole = tiff(RGB)
     sentences = {
         "JBIG compression": with_tag(whole, 259, 34661),
+        "PNG compression": tiff(RGB, compression="png"),
         "unknown (31000) compression": with_tag(whole, 259, 31000),
         "LOGLUV colours": with_tag(whole, 262, 32845),
         "1 samples per pixel": with_tag(tiff(GREY), 262, 2),
