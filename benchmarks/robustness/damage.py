@@ -8,8 +8,8 @@ tag that is not flagged and not its label. Some photos are so when whole: the co
 the tag of the whole file, most of them because the damage changed nothing that is seen.
 
 Whole files are the photos of all folders as they are, and re-encodings of them in turn, by Pillow and OpenCV, with what cameras
-and programs add. One is *called damaged* where it fails, or would be flagged as truncated with --allow-truncated. Files are
-read by the decoder of `fmtag run` and tagged by its bundle. The seed is fixed.
+and programs add. One is *called damaged* where it fails. Files are read by the decoder of `fmtag run` and tagged by its bundle.
+The seed is fixed.
 """
 
 import argparse
@@ -97,9 +97,8 @@ def count_whole(folders: Sequence[str], number: int) -> dict[str, Counter[str]]:
     again = [kind for kind, _ in zip(cycle(WHOLE.items()), range(number - len(files)), strict=False)]
     for (kind, encode), path in zip([*encodings, *again][:number], cycle(files), strict=False):
         content = path.read_bytes()
-        photo = decode_bytes(encode(content) if encode else content, str(path), allow_truncated=True)
-        truncated = "flagged as truncated" if not isinstance(photo, Failed) and photo.truncated else ""
-        counts[kind][photo.reason if isinstance(photo, Failed) else truncated] += 1
+        photo = decode_bytes(encode(content) if encode else content, str(path))
+        counts[kind][photo.reason if isinstance(photo, Failed) else ""] += 1
     return counts
 
 
