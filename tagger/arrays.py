@@ -22,6 +22,11 @@ Float32s: TypeAlias = NDArray[np.float32]
 """Floats that networks and adapters compute with."""
 
 
+def as_uint8(pixels: NDArray[Any]) -> Pixels:
+    """Narrow the type of what OpenCV computed from uint8; its stubs allow any dtype."""
+    return np.asarray(pixels, np.uint8)
+
+
 def softmax(logits: Floats) -> Float32s:
     """Return the softmax, float32, of each row of logits (n, classes); rows sum to 1."""
     exponentials = np.exp(logits - logits.max(1, keepdims=True))

@@ -1,6 +1,7 @@
 """Write files atomically: after a crash a file is the old one or the new one, never half of one."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -8,13 +9,16 @@ import re
 import secrets
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from tagger.errors import OutputError, reason_of
-from tagger.file_names import escape_surrogates
+from tagger.file_names import escape_surrogates, shortened
+from tagger.file_replacement import must_be_overwritten, overwrite, replace, temporary_mode
+from tagger.streams import is_stream, open_stream
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -113,28 +117,35 @@ else:
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+def atomic_write(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[IO[bytes]]:
     """Open a temporary file for writing that replaces `path` when the block ends well, and is removed when it fails.
 
-    File and folder are synced to the disk. A link stays a link, the old file's permissions are kept, and a device, pipe or
-    the like is written directly. Raises `OSError` where that cannot be done.
+    File and folder are synced to the disk. A link stays a link; the old file's owner, permissions and attributes are kept. A
+    file that cannot be replaced, such as a mounted one, is overwritten at the end. A descriptor such as `/dev/stdout`, a
+    device, pipe or the like is written directly; `waiting` is called where the reader of a named pipe is waited for. Raises
+    `OSError` where that cannot be done.
     """
-    if path.exists() and not path.is_file():
-        with path.open("wb") as device:
-            yield device
+    if is_stream(path):
+        with open_stream(path, waiting) as stream:
+            yield stream
         return
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path = Path(os.path.realpath(path))
+    if must_be_overwritten(path):
+        with tempfile.TemporaryFile() as whole:
+            yield whole
+            whole.flush()
+            whole.seek(0)
+            overwrite(path, whole)
+        return
     temporary, file = _create_temporary(path)
     try:
         try:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            if path.exists():
-                os.chmod(file.fileno() if os.chmod in os.supports_fd else temporary, _mode_of(path))  # noqa: PTH101 (a handle)
-            if sys.platform == "win32":
-                file.close()  # Windows renames no open file
-            os.replace(temporary, path)
+            replace(file, temporary, path)
         except BaseException:
             # On a full disk the last buffer cannot be written either: the first error is the one to report.
             with suppress(OSError):
@@ -149,6 +160,8 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 def remove_leftovers(path: Path) -> None:
     """Remove the temporary files of `path` that killed processes have left; those of running ones are locked, and stay."""
+    if is_stream(path):
+        return
     path = Path(os.path.realpath(path))
     left = re.compile(re.escape(_prefix(path)) + r"[0-9a-f]{16}\.tmp")
     with suppress(OSError):
@@ -172,7 +185,7 @@ def _remove_unlocked(file: Path) -> None:
 
 def _create_temporary(path: Path) -> tuple[Path, IO[bytes]]:
     """Create a locked file of an unpredictable name beside `path`; return its path and the open file."""
-    mode = _mode_of(path) & 0o777 if path.exists() else 0o666  # less the umask
+    mode = temporary_mode(path)
     while True:
         temporary = path.with_name(f"{_prefix(path)}{secrets.token_hex(8)}.tmp")
         handle = os.open(temporary, _CREATE, mode)
@@ -195,14 +208,7 @@ def _is_kept(handle: int) -> bool:
 
 
 def _prefix(path: Path) -> str:
-    name = path.name
-    while len(os.fsencode(name)) > _LONGEST_PREFIX:
-        name = name[:-1]
-    return f".{name}.fmtag-"
-
-
-def _mode_of(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
+    return f".{shortened(path.name, _LONGEST_PREFIX)}.fmtag-"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -15,7 +15,11 @@ FailedReason: TypeAlias = Literal["missing", "unreadable", "truncated", "too_lar
 FAILED_REASONS: tuple[FailedReason, ...] = get_args(FailedReason)
 """Why a photo could not be read."""
 
-Reason: TypeAlias = Literal["", "low_confidence", "not_recognised"] | FailedReason
+NoImage: TypeAlias = Literal["no_image"]
+NO_IMAGE: NoImage = "no_image"
+"""Why a row of a table has no tag where it names no image: not a failure, and not counted as a photo."""
+
+Reason: TypeAlias = Literal["", "low_confidence", "not_recognised"] | FailedReason | NoImage
 """Why a tag is flagged or missing; empty for a tag that is neither."""
 
 NO_COLUMNS: Mapping[str, object] = MappingProxyType({})
@@ -24,11 +28,29 @@ NO_COLUMNS: Mapping[str, object] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Failed:
-    """A photo that could not be read: a value in its own row, never an exception."""
+    """A photo that could not be read, or a row without one: a value in its own row, never an exception."""
 
-    reason: FailedReason
+    reason: FailedReason | NoImage
     detail: str
     """One sentence for the log."""
+
+
+class EmbeddedPhoto(NamedTuple):
+    """A photo whose bytes are in a Parquet table; `embedded_photos` reads them."""
+
+    name: str
+    """That it goes by in the output: the path that the table gives it, or `TABLE#ROW`."""
+    table: str
+    """Path of the table's file."""
+    row: int
+    """Number of its row, from 0."""
+    column: str
+    keys: tuple[str | int, ...]
+    """What leads from the cell to the bytes: keys of structures and indices of lists."""
+    size: int
+    """Bytes."""
+    digest: int
+    """First 8 bytes of their sha256, as `Content.mtime_ns` has them."""
 
 
 class Item(NamedTuple):
@@ -36,8 +58,8 @@ class Item(NamedTuple):
 
     path: str
     """As the source gave it; for a folder relative to it, with `/`."""
-    place: str | Path | None
-    """Where the file lies; None where no file can be opened."""
+    place: str | Path | EmbeddedPhoto | None
+    """Where the photo lies; None where none can be read."""
     columns: Mapping[str, object] = NO_COLUMNS
     """The cells of its table row by column name, unchanged."""
     problem: Failed | None = None
@@ -45,8 +67,13 @@ class Item(NamedTuple):
 
     @property
     def file(self) -> Path | None:
-        """`place` as a Path; made on access, as a million Paths take seconds."""
-        return None if self.place is None else Path(self.place)
+        """`place` as a Path, None where no file is the photo; made on access, as a million Paths take seconds."""
+        return None if self.place is None or isinstance(self.place, EmbeddedPhoto) else Path(self.place)
+
+    @property
+    def holder(self) -> "Path | EmbeddedPhoto | None":
+        """What holds the photo's bytes: its file, or a row of a table; None where none can be read."""
+        return self.place if isinstance(self.place, EmbeddedPhoto) else self.file
 
 
 @dataclass(frozen=True)
@@ -56,6 +83,9 @@ class Photo:
     pixels: Pixels
     truncated: bool = False
     """Whether the file ended early or was damaged inside, so that the decoder filled up the rest."""
+    alpha: Pixels | None = None
+    """uint8 (h, w), the size of `pixels`, 255 = opaque: the file's transparency, which `pixels` shows on white. None where it has
+    none, or the same nothing everywhere: all opaque or all transparent."""
 
 
 RegionName: TypeAlias = Literal["upper", "lower", "whole"]
@@ -104,7 +134,9 @@ class Content:
     size: int
     """Bytes."""
     mtime_ns: int | None
-    """Time of the last change, in nanoseconds since 1970; None where a later change could have the same time."""
+    """Time of the last change, in nanoseconds since 1970; None where a later change could have the same time.
+
+    A photo in a table has no time of its own: it is the first 8 bytes of its sha256."""
 
 
 @dataclass(frozen=True)

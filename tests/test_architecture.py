@@ -17,12 +17,12 @@ TESTS = ROOT / "tests"
 
 ORDER = (
     "errors arrays settings escaping file_names",
-    "records files file_kinds lock signals metrics onnx_session",
+    "records streams file_replacement files file_kinds lock signals metrics onnx_session embedded_photos",
     "photos catalog",
     "models",
     "data",
     "inference synthesis",
-    "run training adaptation",
+    "run training adaptation inspection",
     "evaluation",
     "cli",
     "__main__",

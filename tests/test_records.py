@@ -30,5 +30,6 @@ def test_reasons_are_those_of_the_output() -> None:
         "",
         "low_confidence",
         "not_recognised",
+        "no_image",
         *failed,
     }

@@ -1,7 +1,6 @@
 """Active learning: the photos of a catalog that are most worth labelling, by uncertainty and diversity."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -67,6 +66,6 @@ def write_picks(settings: AdaptSettings, count: int, progress: Callable[[int, in
         selected = select_photos(catalog.features, count)
         for photo in selected:
             item = catalog.items[photo]
-            path = str(Path(item.file or item.path).absolute())
+            path = item.path if item.file is None else str(item.file.absolute())
             writer.write({"path": path, "label": "", "tag": labels[int(tags[photo])], "confidence": float(confidences[photo])})
     return len(selected), len(catalog.items)

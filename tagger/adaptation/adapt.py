@@ -25,7 +25,7 @@ from tagger.adaptation.validation import (
     metrics_for_card,
     predicted_labels,
 )
-from tagger.catalog.label_table import LabelledPhoto, LabelTable, checksum, read_label_table
+from tagger.catalog.label_table import LabelledPhoto, LabelTable, checksum, photo_key, read_label_table
 from tagger.catalog.output_paths import Output, check_output_paths
 from tagger.errors import DatasetError, TrainingError
 from tagger.inference.predictor import Features, Predictor
@@ -103,7 +103,7 @@ def _examples(settings: AdaptSettings, parent: bundle.Bundle, catalog: CatalogPh
     """Return the labelled examples among the photos of the catalog."""
     labelled: list[tuple[int, LabelledPhoto]] = []
     for number, item in enumerate(catalog.items):
-        row = table.photos.get(Path(item.file)) if item.file is not None else None
+        row = table.photos.get(photo_key(item)) if item.place is not None else None
         if row is not None:
             labelled.append((number, row))
     if not labelled:

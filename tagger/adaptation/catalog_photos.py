@@ -1,17 +1,16 @@
 """The photos of a catalog as features, and whether the catalog suits adaptation."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagger.adaptation.settings import AdaptSettings
 from tagger.catalog import source
-from tagger.catalog.label_table import LabelTable, count_and_examples
+from tagger.catalog.items import with_image
+from tagger.catalog.label_table import LabelTable, count_and_examples, photo_key
 from tagger.errors import DatasetError
 from tagger.inference.predictor import Features, Predictor, concatenate
 from tagger.photos.loader import load_photos
@@ -65,15 +64,15 @@ def read_catalog(
     opened = source.open_source(settings.catalog, settings.reading)
     others = (
         item
-        for number, item in enumerate(opened.items)
-        if number in sampled and not (item.file is not None and Path(os.path.realpath(item.file)) in known)
+        for number, item in enumerate(with_image(opened.items))
+        if number in sampled and not (item.place is not None and photo_key(item) in known)
     )
     expected = len(labelled) + max(0, len(sampled) - len(labelled))
     items: list[Item] = []
     kept: list[ProductImage] = []
     unreadable: list[tuple[Item, Failed]] = []
     features: list[Features] = []
-    loaded = enumerate(load_photos(chain(labelled, others), settings.workers), 1)
+    loaded = enumerate(load_photos(chain(labelled, others), settings.workers, settings.decoding), 1)
     while batch := list(islice(loaded, PHOTOS_AT_ONCE)):
         products: list[ProductImage] = []
         for number, prepared in batch:
@@ -93,7 +92,7 @@ def read_catalog(
 
 def unreadable_notes(unreadable: Sequence[tuple[Item, Failed]], table: LabelTable | None) -> list[str]:
     """Return sentences on the photos that cannot be read, and on the labelled ones among them."""
-    labelled = [item.path for item, _ in unreadable if table and item.file is not None and Path(item.file) in table.photos]
+    labelled = [item.path for item, _ in unreadable if table and item.place is not None and photo_key(item) in table.photos]
     notes = [f"Photos that cannot be read, left out: {len(unreadable)}."] if unreadable else []
     return [*notes, count_and_examples("Labelled ones among them", labelled)] if labelled else notes
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
+from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
 from tagger.settings import DEFAULT_MODEL, Device
 
 OtherLabels: TypeAlias = Literal["keep", "drop"]
@@ -33,3 +34,4 @@ class AdaptSettings:
     """Whether to write the bundle even if its accuracy falls or the catalog is unsuitable."""
     device: Device = "auto"
     workers: int | None = None
+    decoding: DecodeSettings = DEFAULT_DECODING

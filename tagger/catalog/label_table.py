@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tagger.catalog.columns import normalised
@@ -12,7 +12,7 @@ from tagger.catalog.labelled import labelled_items, labels_location
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.errors import DatasetError
 from tagger.file_names import resolve_escaped
-from tagger.records import Item
+from tagger.records import EmbeddedPhoto, Item
 
 NONE = "-"
 """The label of photos that show none of the labels."""
@@ -34,7 +34,7 @@ class LabelledPhoto:
 
 @dataclass(frozen=True)
 class LabelTable:
-    """The labelled photos of a table or folder by their files, each once, and notes on the rows left out."""
+    """The labelled photos of a table or folder by their `photo_key`, each once, and notes on the rows left out."""
 
     photos: Mapping[Path, LabelledPhoto]
     notes: list[str] = field(default_factory=list)
@@ -49,18 +49,21 @@ def read_label_table(
     passed over, and photos with two different labels left out. Raises `SourceError` or `DatasetError` where no photo is
     labelled.
     """
+    if given != catalog and labels_location(given).is_file():  # patterns are meant for the catalog
+        reading = replace(reading, include=(), exclude=())
     rows: defaultdict[Path, list[LabelledPhoto]] = defaultdict(list)
     unusable: list[str] = []
     for item in labelled_items(given, reading, label_column):
         label = str(item.columns["label"]).strip()
         if not label:
             continue
-        if item.problem is not None or item.file is None:
+        if item.problem is not None or item.place is None:
             unusable.append(item.problem.detail if item.problem else item.path)
             continue
         file = _real_file(item, catalog)
         product = str(item.columns["group"])
-        rows[file].append(LabelledPhoto(Item(item.path, file), label, product, bool(item.columns.get("flagged"))))
+        place = item.place if isinstance(item.place, EmbeddedPhoto) else file
+        rows[file].append(LabelledPhoto(Item(item.path, place), label, product, bool(item.columns.get("flagged"))))
     notes = [count_and_examples("Rows that cannot be used", unusable)] if unusable else []
     conflicting = {file for file, row in rows.items() if len({normalised(one.label) or one.label for one in row}) > 1}
     if conflicting:
@@ -86,8 +89,15 @@ def _files(folder: Path) -> Iterator[str]:
 def _real_file(item: Item, catalog: str) -> Path:
     """Return the file of a row: an output of a run names photos within the catalog, wherever that output lies."""
     within = resolve_escaped(Path(catalog, item.path))
-    file = within if Path(catalog).is_dir() and os.path.isfile(within) else item.file
-    return Path(os.path.realpath(file or item.path))
+    is_within = not isinstance(item.place, EmbeddedPhoto) and Path(catalog).is_dir() and os.path.isfile(within)
+    return photo_key(Item(item.path, within) if is_within else item)
+
+
+def photo_key(item: Item) -> Path:
+    """Return what tells the photo of an item from others: its real file, or below that of a table its row and column."""
+    if isinstance(item.place, EmbeddedPhoto):
+        return Path(os.path.realpath(item.place.table), str(item.place.row), item.place.column, *map(str, item.place.keys))
+    return Path(os.path.realpath(item.place or item.path))
 
 
 # Spellings ---------------------------------------------------------------------------------------------------------

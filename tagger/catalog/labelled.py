@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tagger.catalog.columns import label_column as find_label_column
+from tagger.catalog.items import with_image
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.catalog.source import open_source
 from tagger.errors import DatasetError, SourceError
@@ -19,6 +20,7 @@ LABELS_FILE = "labels.csv"
 def labelled_items(given: str, reading: SourceSettings = DEFAULT_READING, label_column: str | None = None) -> Iterator[Item]:
     """Yield the labelled photos of a table with an image and a label column, or of a folder with one subfolder per class.
 
+    Rows of a table without an image are passed over, as they show nothing that could be labelled.
     The items' columns are `label`, `kind` and `group` (text, empty where the table lacks them) and `flagged` (whether the
     row comes from an output of a run that flagged it). Raises `SourceError` or `DatasetError` where the source is neither.
     """
@@ -38,7 +40,7 @@ def _items_of_table(given: str, path: Path, reading: SourceSettings, label_colum
         )
     column = find_label_column(opened.columns, label_column, str(path))
     of_a_run = "group_confidence" in opened.columns  # an output's `group` is a group of labels, not of photos
-    for item in opened.items:
+    for item in with_image(opened.items):
         cells = {
             "label": item.columns[column],
             "kind": item.columns.get("kind"),
@@ -46,7 +48,7 @@ def _items_of_table(given: str, path: Path, reading: SourceSettings, label_colum
         }
         flagged = str(item.columns.get("low_confidence", "")).casefold() == "true"
         texts = {name: _text(cell) for name, cell in cells.items()}
-        yield Item(item.path, item.file, {**texts, "flagged": flagged and of_a_run}, item.problem)
+        yield Item(item.path, item.place, {**texts, "flagged": flagged and of_a_run}, item.problem)
 
 
 def _items_of_folder(given: str, path: Path, reading: SourceSettings) -> Iterator[Item]:
@@ -58,7 +60,7 @@ def _items_of_folder(given: str, path: Path, reading: SourceSettings) -> Iterato
                 "or give a table with an image and a label column."
             )
         columns = {"label": escape_surrogates(folder), "kind": "", "group": "", "flagged": False}
-        yield Item(item.path, item.file, columns, item.problem)
+        yield Item(item.path, item.place, columns, item.problem)
 
 
 def photo_files(sources: Iterable[str], reading: SourceSettings = DEFAULT_READING) -> Iterator[Path]:

@@ -2,7 +2,7 @@
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -12,22 +12,23 @@ from tagger.catalog.writers import RowWriter, make_writer
 from tagger.errors import OutputError, reason_of
 from tagger.files import atomic_write
 from tagger.settings import FORMATS, Format
+from tagger.streams import is_standard_output, is_stream
 
 if TYPE_CHECKING:
     import pyarrow
 
 
 def format_of(out: str, given: Format | None = None) -> Format:
-    """Return the format of an output: `given`, or the one that the suffix names, or CSV for `-` (standard output).
+    """Return the format of an output: `given`, or the one that the suffix names, or CSV for `-`, a pipe or a device.
 
     Raises `OutputError` for a suffix that names none.
     """
     if given is not None:
         return given
-    if out == "-":
-        return "csv"
     suffix = Path(out).suffix.lower().lstrip(".")
     if suffix not in FORMATS:
+        if is_stream(out):
+            return "csv"
         known = ", ".join(f".{name}" for name in FORMATS)
         raise OutputError(f"{out}: its suffix names no format that fmtag writes ({known}); rename it or give --format.")
     return suffix
@@ -41,16 +42,17 @@ def open_output(
     model: str,
     schema: "pyarrow.Schema | None" = None,
     excel: bool = False,
+    waiting: Callable[[str], None] = lambda sentence: None,
 ) -> Iterator[RowWriter]:
     """Open `out` and yield the writer of its rows; the file is replaced when the block ends well and else unchanged.
 
     `schema` holds the types of the source's columns for Parquet. `excel` escapes CSV cells that a spreadsheet would run as
-    a formula, and writes the byte order mark. Raises `OutputError` where `out` cannot be written; errors of the block
-    itself pass unchanged.
+    a formula, and writes the byte order mark. `waiting` gets a sentence where the reader of a named pipe is waited for.
+    Raises `OutputError` where `out` cannot be written; errors of the block itself pass unchanged.
     """
     with ExitStack() as stack:
         with _naming_output(out):
-            file = stack.enter_context(_opened(out))
+            file = stack.enter_context(_opened(out, waiting))
         writer = make_writer(_OutputFile(file, out), format, columns, model, schema, excel)
         yield writer
         writer.close()
@@ -60,13 +62,15 @@ def open_output(
 
 @contextmanager
 def _naming_output(out: str) -> Iterator[None]:
-    """Turn the operating system's errors into an `OutputError`; a reader that has closed the pipe is the caller's matter."""
+    """Turn the operating system's errors into an `OutputError`, except where the reader of standard output has seen enough."""
     try:
         yield
-    except BrokenPipeError:
-        raise
     except OSError as error:
-        raise OutputError(f"{out} cannot be written ({reason_of(error)}); nothing was changed there.") from error
+        if isinstance(error, BrokenPipeError) and is_standard_output(out):
+            raise
+        name = "Standard output" if out == "-" else out
+        kept = "" if is_stream(out) else "; nothing was changed there"
+        raise OutputError(f"{name} cannot be written ({reason_of(error)}){kept}.") from error
 
 
 class _OutputFile(io.RawIOBase):
@@ -87,10 +91,11 @@ class _OutputFile(io.RawIOBase):
 
 
 @contextmanager
-def _opened(out: str) -> Iterator[IO[bytes]]:
+def _opened(out: str, waiting: Callable[[str], None]) -> Iterator[IO[bytes]]:
     if out == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
     else:
-        with atomic_write(Path(out)) as file:
+        sentence = f"{out} is a pipe that nothing reads yet; waiting for its reader."
+        with atomic_write(Path(out), lambda: waiting(sentence)) as file:
             yield file

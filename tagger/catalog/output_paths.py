@@ -8,10 +8,12 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from tagger.errors import OutputError, reason_of
 from tagger.file_kinds import IMAGE_SUFFIXES, START, is_photo
+from tagger.file_replacement import must_be_overwritten, why_not_overwritable
 from tagger.files import why_unwritable
+from tagger.streams import descriptor_of, is_standard_output, is_stream, why_stream_unwritable
 
-Kind: TypeAlias = Literal["file", "image", "folder", "images"]
-"""A file, an image file, a folder, or a folder that image files are written into."""
+Kind: TypeAlias = Literal["file", "image", "database", "folder", "images"]
+"""A file, an image file, one that is read again, as a ledger is, a folder, or a folder that image files are written into."""
 
 Key: TypeAlias = str | tuple[int, int]
 """Identifies a file: a resolved path, or device and inode number."""
@@ -68,21 +70,22 @@ def fashion_mnist_files(folder: Path | None) -> list[Input]:
 def _refusal(output: Output, taken: dict[Key, str], folders: list[str], written: dict[Key, str]) -> str:
     """Return why an output is refused; empty where it is not."""
     option, given = output.option, output.path or ""
-    if given == "-":
-        if "-" in written:
-            return f"{written['-']} and {option} cannot both be standard output; give {option} a file."
-        return ""
+    name = _named(given)
     if sentence := _unwritable(output):
         return sentence
-    if _is_device(given):
-        return ""  # a device keeps nothing that could be lost
-    for name in (taken.get(key) for key in _keys(given)):
-        if name:
-            return f"{given} is {name} and would be replaced; give {option} another name."
-    for other in (written.get(key) for key in _keys(given, spelling=False)):
+    for other in (taken.get(key) for key in _keys(given)):
         if other:
-            return f"{given} is what {other} names and would be replaced; give {option} another name."
-    return _on_a_photo(output, folders)
+            return f"{name} is {other} and would be replaced; give {option} another name."
+    for other in (written.get(key) for key in _keys(given, spelling=False)):
+        if other and is_standard_output(given):
+            return f"{other} and {option} cannot both be standard output; give {option} a file."
+        if other:
+            return f"{name} is what {other} names and would be replaced; give {option} another name."
+    return "" if is_stream(given) else _on_a_photo(output, folders)
+
+
+def _named(path: str | Path) -> str:
+    return "standard output" if str(path) == "-" else str(path)
 
 
 def _on_a_photo(output: Output, folders: list[str]) -> str:
@@ -92,9 +95,9 @@ def _on_a_photo(output: Output, folders: list[str]) -> str:
     image = os.path.splitext(real)[1].lower() in IMAGE_SUFFIXES
     if inside and output.kind == "images":
         return f"{output.path} lies in {inside[0]}, whose images are all read as photos; give {output.option} another folder."
-    if output.kind in ("file", "image") and image and inside:
+    if output.kind not in ("folder", "images") and image and inside:
         return f"{output.path} lies among the photos of {inside[0]}; give {output.option} a file elsewhere."
-    if output.kind == "file" and os.path.isfile(real) and (image or _holds_image(real)):
+    if output.kind in ("file", "database") and os.path.isfile(real) and (image or _holds_image(real)):
         return f"{output.path} is a picture and would be replaced; give {output.option} another name."
     return ""
 
@@ -102,6 +105,11 @@ def _on_a_photo(output: Output, folders: list[str]) -> str:
 def _unwritable(output: Output) -> str:
     """Return why the system would refuse to write an output; empty where it would not, as far as is known beforehand."""
     option, given = output.option, str(output.path) or "."
+    if is_stream(given) and output.kind == "database":
+        return f"{_named(given)} is no file that keeps what is written; give {option} another one."
+    if is_stream(given) and output.kind not in ("folder", "images"):
+        why = why_stream_unwritable(given)
+        return f"{_named(given)} cannot be written: {why}; give {option} another place." if why else ""
     try:
         found = Path(given).stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -113,38 +121,42 @@ def _unwritable(output: Output) -> str:
         return f"{why}; give {option} another place." if why else ""
     if found is not None and stat.S_ISDIR(found.st_mode):
         return f"{given} cannot be written: it is a folder; give {option} the name of a file."
-    if found is not None and not stat.S_ISREG(found.st_mode):
-        return "" if os.access(given, os.W_OK) else f"{given} may not be written; give {option} another place."
-    folder = Path(os.path.realpath(given)).parent
+    if given.endswith(os.sep):
+        return f"{given} cannot be written: it ends as the name of a folder does; give {option} the name of a file."
+    real = Path(os.path.realpath(given))
+    folder = real.parent
     if not os.path.lexists(folder):
         return f"{given} cannot be written: there is no folder {folder}; make it first, or give {option} another place."
     if not folder.is_dir():
         return f"{given} cannot be written: {folder} is no folder; give {option} another place."
+    if must_be_overwritten(real):
+        why = why_not_overwritable(real)
+        return f"{given} cannot be written: {why}; give {option} another place." if why else ""
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"{given} cannot be written: the folder {folder} may not be written; give {option} another place."
     return ""
-
-
-def _is_device(path: str | Path) -> bool:
-    return os.path.exists(path) and not os.path.isfile(path) and not Path(path).is_dir()
 
 
 def _keys(path: str | Path, spelling: bool = True) -> list[Key]:
     """Return the keys that two paths to one file share: the resolved path, and for an existing file device and inode.
 
     Without `spelling`, names that differ only in case are one: on many file systems they are, which a file that does not
-    exist yet cannot tell.
+    exist yet cannot tell. A device has none, as it keeps nothing that could be lost.
     """
-    if path == "-":
-        return ["-"]
     try:
-        real = os.path.realpath(path)
-        keys: list[Key] = [real if spelling else real.casefold()]
-        found = Path(real).stat()
+        if (descriptor := descriptor_of(path)) is not None:
+            keys: list[Key] = [f"descriptor {descriptor}"]
+            found = os.fstat(descriptor)
+        else:
+            real = os.path.realpath(path)
+            keys = [real if spelling else real.casefold()]
+            found = Path(real).stat()
     except FileNotFoundError:
         return keys
-    except (OSError, ValueError):
+    except (OSError, ValueError, OverflowError):
         return []
+    if stat.S_ISCHR(found.st_mode):
+        return keys if is_standard_output(path) else []
     return [*keys, (found.st_dev, found.st_ino)]
 
 

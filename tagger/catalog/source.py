@@ -1,19 +1,18 @@
 """Open a source of photos, given as a folder, an image, a table or a list of paths, as a stream of items.
 
-No photo is opened: what lies in a file, or that it is missing, is found out when it is decoded.
+No photo is opened whose name says that it is one: what lies in it, or that it is missing, is found out when it is decoded.
 """
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from tagger.catalog.folder import OnIgnored, walk_folder
-from tagger.catalog.items import Source, make_item
+from tagger.catalog.folder import OnIgnored, OnWarning, walk_folder
+from tagger.catalog.items import Source, settled, with_image
+from tagger.catalog.path_list import listed_items
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.catalog.tables import read_table
 from tagger.errors import SourceError, reason_of
-from tagger.file_kinds import IMAGE_SUFFIXES, TABLE_SUFFIXES, check_photo
+from tagger.file_kinds import IMAGE_SUFFIXES, TABLE_SUFFIXES, begins_photo
 from tagger.records import Item
 
 
@@ -22,41 +21,58 @@ def open_source(
     reading: SourceSettings = DEFAULT_READING,
     stdin: IO[bytes] | None = None,
     on_ignored: OnIgnored = lambda path, why: None,
+    on_warning: OnWarning = lambda sentence: None,
 ) -> Source:
     """Open the folder, table, image, or, for `-`, the list of paths on `stdin`, that `source` names.
 
-    A table is told by its suffix, an image by its suffix or its content. Raises `SourceError` where `source` does not exist,
-    is neither, or is a table of another kind than its suffix says, without an image column or with two columns of one name.
-    An error met later, while the items are read, is a `SourceError` too.
+    An image is told by its suffix or its content, a table by its content. `on_warning` is called with a sentence about each
+    thing that had to be guessed. Raises `SourceError` where `source` does not exist, is neither, or is a table without an image
+    column, and where a setting does not apply to this kind of source. An error met later, while the items are read, is a
+    `SourceError` too.
     """
     if source == "-":
-        if stdin is None:
-            raise SourceError("The source is - (paths on standard input), but standard input is closed.")
-        return Source(_listed_items(stdin), Path())
+        _refuse_patterns(reading, "the list on standard input")
+        return _open_list(stdin, reading, on_warning)
+    if reading.null_separated:
+        raise SourceError(f"-0 (--null) is for paths on standard input, and the source is {source}; leave it out.")
     path = Path(source)
     try:
         if path.is_dir():
-            return Source(walk_folder(path, on_ignored), path)
+            return Source(walk_folder(path, on_ignored, reading, on_warning), path)
         if not path.exists():
             raise SourceError(f"There is no {source}; give a folder, an image, a table or - for paths on standard input.")
         if not path.is_file():
             raise SourceError(f"{source} is not a regular file; pipe a list of paths into: fmtag run -")
     except OSError as error:
         raise SourceError(f"{source} cannot be read: {reason_of(error)}.") from error
-    if path.suffix.lower() in TABLE_SUFFIXES:
-        return read_table(path, reading)
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
-        check_photo(path)
-    return Source(iter([Item(source, path)]), Path())
+    _refuse_patterns(reading, f"the file {source}")
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES or (suffix not in TABLE_SUFFIXES and begins_photo(path)):
+        return Source(iter([Item(source, path)]), Path())
+    opened = settled(read_table(path, reading), lambda: read_table(path, reading).items)
+    for sentence in opened.notes:
+        on_warning(sentence)
+    return opened
 
 
 def count_items(source: str, reading: SourceSettings = DEFAULT_READING) -> int:
-    """Return the number of items of a source."""
-    return sum(1 for _ in open_source(source, reading).items)
+    """Return the number of items of a source that have an image."""
+    return sum(1 for _ in with_image(open_source(source, reading).items))
 
 
-def _listed_items(stdin: IO[bytes]) -> Iterator[Item]:
-    """Yield the path of each line; an empty line is an item too, so that output rows and lines correspond."""
-    for line in stdin:
-        path = os.fsdecode(line.rstrip(b"\r\n"))
-        yield make_item(path, Path(path), {})
+def _open_list(stdin: IO[bytes] | None, reading: SourceSettings, on_warning: OnWarning) -> Source:
+    if stdin is None:
+        raise SourceError(
+            "The source is - (paths on standard input), but standard input is closed, or this is another command than "
+            "fmtag run, the only one that reads it; give a folder or a table."
+        )
+    if stdin.isatty():
+        on_warning("Paths are read from this terminal, one a line; Ctrl-D ends the list.")
+    return Source(listed_items(stdin, reading.null_separated), Path())
+
+
+def _refuse_patterns(reading: SourceSettings, what: str) -> None:
+    """Raise `SourceError` where patterns are given for a source that has a row for each of its items."""
+    for option, patterns in (("--exclude", reading.exclude), ("--include", reading.include)):
+        if patterns:
+            raise SourceError(f"{option} selects files of a folder, and the source is {what}; leave the option out.")

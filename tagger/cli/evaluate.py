@@ -7,9 +7,10 @@ from typing import Any
 import click
 from rich.text import Text
 
-from tagger.cli.options import FILE, Invocation, option, with_fashion_mnist, with_label_column, with_model
-from tagger.cli.terminal import Terminal
+from tagger.cli.options import OUTPUT_FILE, Invocation, option, with_fashion_mnist, with_label_column, with_model
+from tagger.cli.terminal import Terminal, results_console
 from tagger.evaluation.settings import EvaluateSettings
+from tagger.streams import is_stream
 
 FILE_SUFFIXES = frozenset(
     ".bmp .csv .doc .docx .gif .htm .html .jpeg .jpg .json .jsonl .markdown .odt .parquet .pdf .png .rst .svg .tex .tsv .txt "
@@ -36,12 +37,12 @@ class ReportPath(click.Path):
 
 
 def _is_markdown(report: Path) -> bool:
-    return report.suffix.lower() == ".md"
+    return report.suffix.lower() == ".md" or is_stream(report)
 
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@option("--out", type=FILE, metavar="FILE.json", help="Write all metrics as JSON.")
+@option("--out", type=OUTPUT_FILE, metavar="FILE.json", help="Write all metrics as JSON.")
 @option(
     "--report",
     type=ReportPath(),
@@ -51,7 +52,7 @@ def _is_markdown(report: Path) -> bool:
 )
 @option(
     "--sheet",
-    type=FILE,
+    type=OUTPUT_FILE,
     metavar="FILE.png",
     help="Draw the most confident errors. It shows the photos themselves: check whose they are before you share it.",
 )
@@ -101,6 +102,7 @@ def evaluate(
         ],
         [*inputs, *fashion_mnist_files(settings.data)],
     )
+    console = results_console((out, report, sheet))
     history = [] if folder is None else history_module.history(settings.model)
     evaluation = measure(settings)
     metrics = metrics_of(evaluation)
@@ -110,17 +112,17 @@ def evaluate(
         write_file(markdown, encode_text(markdown_report(evaluation, invocation.command)))
     if sheet is not None:
         write_file(sheet, contact_sheet(evaluation))
-    print_metrics(metrics)
     if out is not None:
         write_json(out, metrics)
+    print_metrics(metrics, console)
 
 
-def print_metrics(metrics: dict[str, Any]) -> None:
+def print_metrics(metrics: dict[str, Any], console: Terminal | None = None) -> None:
     """Print the result of `metrics_of`: all tables of a single source, or one row for each of several."""
     from tagger.evaluation.metrics_tables import metrics_lines, metrics_tables
     from tagger.evaluation.tables import render_terminal
 
-    console = Terminal()
+    console = console or Terminal()
     sources = metrics.get("sources")
     if sources is None:
         console.print(

@@ -26,7 +26,9 @@ def explain(path: str, ledger: Path, model: str | None, as_json: bool) -> None:
 
     PATH is written as in the column `path` of the output.
     """
+    from tagger.cli.terminal import require_standard_output
     from tagger.run import explain as explaining
 
+    require_standard_output()
     known = explaining.explain(path, ledger, model)
     click.echo(for_json(json.dumps(known, indent=2, ensure_ascii=False)) if as_json else explaining.as_text(known))

@@ -1,6 +1,7 @@
 """`fmtag export`: write a bundle for other runtimes."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -8,8 +9,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from tagger.cli.options import FILE, Finite, option, with_debug, with_fashion_mnist
-from tagger.cli.terminal import Terminal
+from tagger.cli.options import OUTPUT_FILE, Finite, option, with_debug, with_fashion_mnist
+from tagger.cli.terminal import Terminal, results_console
 from tagger.inference.settings import RUNTIMES, ExportSettings
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model")
 @option("--to", type=click.Choice(RUNTIMES), required=True, help="Format: ONNX, or torch.export for PyTorch alone.")
-@option("--out", type=FILE, required=True, metavar="FILE", help="File to write.")
+@option("--out", type=OUTPUT_FILE, required=True, metavar="FILE", help="File to write.")
 @option("--int8", is_flag=True, help="Quantise weights and activations to int8 (ONNX).")
 @option(
     "--prune",
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 )
 @with_fashion_mnist
 @with_debug
-def export(**options: Any) -> None:
+def export(out: Path, **options: Any) -> None:
     """Write the bundle MODEL as one ONNX or torch.export file, and check it on 1,000 images against the bundle.
 
     The file maps images, uint8 (n, 1, 28, 28) with 0 for the background, to calibrated probabilities; its metadata name the
@@ -38,10 +39,10 @@ def export(**options: Any) -> None:
     """
     from tagger.inference.export import export as write
 
-    print_exported(write(ExportSettings(**options)))
+    print_exported(write(ExportSettings(out=out, **options)), results_console([out]))
 
 
-def print_exported(rows: "Sequence[ExportCheck]") -> None:
+def print_exported(rows: "Sequence[ExportCheck]", console: Terminal | None = None) -> None:
     """Print size, speed and accuracy of a bundle and of the exported file, on the images that it was checked on."""
     from tagger.inference.export import CHECKED_IMAGES
 
@@ -58,4 +59,4 @@ def print_exported(rows: "Sequence[ExportCheck]") -> None:
             f"{row.same_tags:,}",
             f"{row.difference:.1e}",
         )
-    Terminal().print(table)
+    (console or Terminal()).print(table)

@@ -69,5 +69,7 @@ def train_on_photos(settings: "TrainSettings", command: str) -> None:
     with progress_bar("photos") as progress:
         photos = load_photos_to_learn(settings, progress)
     trained = train(settings, photos, print_epoch, partial(say, err=True))
-    test_photos = EvaluateSettings((str(settings.out / TEST),), model=settings.out, workers=settings.workers)
+    test_photos = EvaluateSettings(
+        (str(settings.out / TEST),), model=settings.out, workers=settings.workers, decoding=settings.decoding
+    )
     report_training(trained, settings.out, evaluate(test_photos), command)

@@ -4,7 +4,6 @@ Each command is a module of this package with a click command of the same name. 
 its own help is wanted, and imports PyTorch, torchvision or pandas inside its function, so that `fmtag --help` answers at once.
 """
 
-import io
 import json
 import shlex
 import sys
@@ -22,9 +21,11 @@ from tagger.cli.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED
 from tagger.cli.options import Invocation
 from tagger.errors import FmtagError
 from tagger.escaping import for_json, for_terminal
+from tagger.streams import standard_streams
 
 COMMANDS = {
     "run": "Tag the photos of a folder, a table or a list.",
+    "doctor": "Say what a run would read, leave out and refuse.",
     "explain": "Show what the ledger records about one photo.",
     "adapt": "Adapt a bundle to a shop's catalog, with or without labels.",
     "pick": "Choose the photos that are most worth labelling.",
@@ -73,11 +74,14 @@ def cli(context: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code; any error is one sentence on standard error."""
+    with standard_streams():
+        sys.exit(_exit_code(arguments))
+
+
+def _exit_code(arguments: Sequence[str] | None) -> int:
+    """Run the command line, print its error, if any, and return its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     invocation = Invocation(shlex.join(["fmtag", *given]), debug="--debug" in given)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter shows its number
-            stream.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"PIL\.")  # what is wrong with a photo stands in its own row
@@ -89,25 +93,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 default_map=configured(Path(CONFIGURATION), cli),
                 obj=invocation,
             )
+        sys.stdout.flush()
     except click.ClickException as error:
         _print_usage_error(error)
-        code = error.exit_code
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted; the output is as it was before.", err=True)
-        code = EXIT_INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of the output has closed it; an error message has no reader either
-        code = EXIT_ERROR
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of standard output has closed it, as `head` does: nothing is wrong
+        return EXIT_ERROR
     except Exception as error:
         _print_error(error, invocation)
-        code = error.exit_code if isinstance(error, FmtagError) else EXIT_ERROR
-    sys.exit(code)
+        return error.exit_code if isinstance(error, FmtagError) else EXIT_ERROR
+    return int(code or 0)
 
 
 def _print_error(error: Exception, invocation: Invocation) -> None:
     """Print an error as one sentence or, for a run with `--log-format json`, as one JSON object."""
     if invocation.debug:
-        traceback.print_exc()
+        for line in traceback.format_exc().rstrip("\n").split("\n"):
+            click.echo(for_terminal(line), err=True)
     sentence = _sentence(error)
     if invocation.log_format == "json":
         click.echo(for_json(json.dumps({"event": "error", "message": sentence})), err=True)

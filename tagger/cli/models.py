@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from tagger.cli.options import with_debug
-from tagger.cli.terminal import Terminal, say
+from tagger.cli.terminal import Terminal, require_standard_output, say
 from tagger.errors import BundleError
 from tagger.escaping import for_json
 
@@ -26,6 +26,7 @@ def models(context: click.Context) -> None:
     if context.invoked_subcommand is None:
         from tagger.models import registry
 
+        require_standard_output()
         shipped, own = registry.shipped_bundles(), registry.user_bundles()
         try:
             chosen = registry.default_model()
@@ -53,6 +54,7 @@ def show(name: str) -> None:
     from tagger.models import bundle
     from tagger.models.card import card_as_json, read
 
+    require_standard_output()
     loaded, stored = bundle.load(name), read(name)
     files = {"weights": stored.weights_file} | ({"backbone": stored.backbone_file} if stored.backbone_file else {})
     card = {

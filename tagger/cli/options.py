@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import click
 
-from tagger.catalog.settings import SourceSettings
+from tagger.catalog.settings import TABLE_FORMATS, SourceSettings
+from tagger.photos.settings import DecodeSettings
 from tagger.settings import DEFAULT_MODEL, DEVICES
 from tagger.training.settings import TRAINING_DEVICES
 
@@ -24,6 +25,23 @@ MAX_SEED = 2**32 - 1
 MAX_EPOCHS = 100_000
 
 FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class OutputFile(click.Path):
+    """A file to write, or `-` for standard output."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, allow_dash=True)
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Path:
+        """Return the path; one that ends as that of a folder is wrong usage."""
+        text = os.fsdecode(super().convert(value, parameter, context))
+        if text.endswith(os.sep):
+            self.fail(f"{text} ends as the name of a folder does; give the name of a file.", parameter, context)
+        return Path(text)
+
+
+OUTPUT_FILE = OutputFile()
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -115,6 +133,23 @@ with_workers = option(
 )
 
 
+def with_decoding(command: Command) -> Command:
+    """Add the options of how photos are decoded; the command gets them, with its own, as one argument, `decoding`."""
+
+    @functools.wraps(command)
+    def with_settings(*arguments: Any, **options: Any) -> Any:
+        named = [field.name for field in fields(DecodeSettings) if field.name in options]
+        return command(*arguments, decoding=DecodeSettings(**{name: options.pop(name) for name in named}), **options)
+
+    max_pixels = option(
+        "--max-pixels",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Fail photos with more pixels as too_large.  [default: as many as 1.25 GB of memory hold]",
+    )
+    return cast(Command, max_pixels(with_settings))
+
+
 def with_source_reading(command: Command) -> Command:
     """Add the options of how a source is read; the command gets them as one argument, `reading`."""
 
@@ -126,7 +161,32 @@ def with_source_reading(command: Command) -> Command:
     return cast(Command, combined(*SOURCE_OPTIONS)(with_settings))
 
 
-SOURCE_OPTIONS = (option("--image-column", help="Column of image paths in a table.  [default: recognised by its name]"),)
+SOURCE_OPTIONS = (
+    option("--image-column", help="Column of image paths in a table.  [default: recognised by its name]"),
+    option(
+        "--table-format",
+        type=click.Choice(TABLE_FORMATS),
+        default=SourceSettings.table_format,
+        show_default=True,
+        help="Shop system that a table was exported from: which columns hold images, and how a cell holds several.",
+    ),
+    option("--all-images", is_flag=True, help="Read each image of a table's row, a row each; else the first one counts."),
+    option(
+        "--exclude",
+        multiple=True,
+        metavar="PATTERN",
+        help="Leave out what matches of a folder, by gitignore's rules, as '*-back.jpg' or old/; !PATTERN makes an exception. "
+        "May be repeated.",
+    ),
+    option(
+        "--include",
+        multiple=True,
+        metavar="PATTERN",
+        help="Read only the files of a folder that match, as '*-front.*' or women/, and that no --exclude matches. May be "
+        "repeated.",
+    ),
+    option("-0", "--null", "null_separated", is_flag=True, help="Paths on standard input end with NUL, as from find -print0."),
+)
 """An option for each field of `SourceSettings`, in the order of the help text."""
 
 with_label_column = option("--label-column", help="Column of labels in a table.  [default: recognised by its name]")
@@ -149,7 +209,7 @@ with_device = option(
     help="Device to compute on; auto takes a GPU where there is one.",
 )
 
-with_photo_reading = combined(with_device, with_workers, with_source_reading, with_debug)
+with_photo_reading = combined(with_device, with_workers, with_decoding, with_source_reading, with_debug)
 """Options of every command that reads photos and runs a network."""
 
 with_model = combined(

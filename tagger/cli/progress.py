@@ -54,6 +54,11 @@ class Progress:
         """Log a problem that does not end the run."""
         self._log(f"Warning: {sentence}", event="warning", message=sentence)
 
+    def noted(self, sentence: str) -> None:
+        """Log what needs no action."""
+        if not self._quiet:
+            self._log(f"Note: {sentence}", event="note", message=sentence)
+
     def interrupted(self, summary: RunSummary) -> None:
         """Log that a signal has ended the run, and what is kept."""
         self._log(
@@ -91,12 +96,13 @@ class Progress:
             Terminal(stderr=True).print(_tags_table(summary))
         rate = summary.photos / summary.seconds if summary.seconds else 0.0
         settling = f" {summary.settling:,} left out as they settle." if summary.settling else ""
-        ignored = f" {summary.ignored:,} other entries ignored." if summary.ignored else ""
+        ignored = summary.ignored.total()
+        ignored_entries = f" {ignored:,} other entries ignored ({_by_reason(summary.ignored)})." if ignored else ""
         where = "" if out == "-" else f" Written to {out}."
         self._log(
             f"{summary.photos:,} photos = {summary.tagged:,} tagged{_counted(summary.flagged, 'flagged')}"
-            f"{_counted(summary.failed, 'failed')}; {_changes(summary)}; "
-            f"{summary.seconds:.1f} s, {rate:.0f}/s, {summary.model}.{settling}{ignored}{where}",
+            f"{_counted(summary.failed, 'failed')}{_without_image(summary)}; {_changes(summary)}; "
+            f"{summary.seconds:.1f} s, {rate:.0f}/s, {summary.model}.{settling}{ignored_entries}{where}",
             event="done",
             **counts(summary),
             seconds=round(summary.seconds, 3),
@@ -135,6 +141,11 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
             bar.close()
 
 
+def _without_image(summary: RunSummary) -> str:
+    rows = summary.without_image
+    return f"; {rows:,} row{'s' * (rows != 1)} without an image" if rows else ""
+
+
 def _changes(summary: RunSummary) -> str:
     changes = [f"{count:,} {change.replace('_', ' ')}" for change, count in summary.changes.most_common()]
     retagged = f", {summary.retagged:,} re-tagged from embeddings" if summary.retagged else ""
@@ -143,10 +154,11 @@ def _changes(summary: RunSummary) -> str:
 
 def _counted(reasons: dict[str, int], what: str) -> str:
     total = sum(reasons.values())
-    if not total:
-        return f" + 0 {what}"
-    parts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items()))
-    return f" + {total:,} {what} ({parts})"
+    return f" + {total:,} {what} ({_by_reason(reasons)})" if total else f" + 0 {what}"
+
+
+def _by_reason(reasons: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items()))
 
 
 def _tags_table(summary: RunSummary) -> Table:

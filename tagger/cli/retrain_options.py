@@ -9,6 +9,7 @@ import click
 
 from tagger.catalog.settings import SourceSettings
 from tagger.data import fashion_mnist
+from tagger.photos.settings import DecodeSettings
 from tagger.settings import SMALL_MODEL, Device
 from tagger.training import recipe_file
 from tagger.training.fusion_settings import FusionSettings
@@ -64,6 +65,7 @@ class TrainingOptions:
     label_column: str | None
     device: Device
     workers: int | None
+    decoding: DecodeSettings
 
 
 @dataclass(frozen=True)
@@ -227,6 +229,7 @@ def _settings(options: TrainingOptions, recipe: Recipe, start: str | None, data:
         reading=options.reading,
         label_column=options.label_column,
         workers=options.workers,
+        decoding=options.decoding,
         device=options.device,
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tagger.cli.exit_codes import EXIT_FAILED_PHOTOS, EXIT_SIGNAL
-from tagger.cli.options import FILE, PLACE, Finite, LogFormat, note, option, with_model
+from tagger.cli.options import FILE, OUTPUT_FILE, PLACE, Finite, LogFormat, note, option, with_model
 from tagger.errors import Interrupted
 from tagger.run.settings import ONLY, RunSettings
 from tagger.settings import FORMATS, Format
@@ -27,7 +27,7 @@ from tagger.settings import FORMATS, Format
 )
 @option("--allow-truncated", is_flag=True, help="Tag truncated and damaged files too, always flagged.")
 @option("--excel", is_flag=True, help="Write a CSV for spreadsheets: byte order mark, formulas escaped.")
-@option("--list-ignored", is_flag=True, help="List the entries of a folder that are not images.")
+@option("--list-ignored", is_flag=True, help="List the entries of a folder that are not read, and why.")
 @option("--debug-garments", type=PLACE, metavar="DIR", help="Write the network's input images as PNG files.")
 @option("--label-map", type=FILE, metavar="FILE.csv", help="Replace labels by other names: two columns, label and name.")
 @option(
@@ -46,7 +46,7 @@ from tagger.settings import FORMATS, Format
 )
 @option("--only", type=click.Choice(ONLY), multiple=True, help="Write only these rows; may be repeated.")
 @option("--changes", metavar="FILE", help="Write the rows that differ from the last run (.csv .json .jsonl .parquet).")
-@option("--report", type=FILE, metavar="FILE.json", help="Write counts, times, versions and every failure.")
+@option("--report", type=OUTPUT_FILE, metavar="FILE.json", help="Write counts, times, versions and every failure.")
 @option(
     "--wait",
     type=Finite(0),
@@ -82,11 +82,13 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: Log
 
     settings = RunSettings(format=format_, **options)
     summary, signals = RunSummary(), SignalGuard()
+    stdin = None if sys.stdin is None else sys.stdin.buffer  # schedulers may close it
     with Progress(log_format, quiet) as progress:
         callbacks = pipeline.RunCallbacks(
             ignored=progress.ignored if list_ignored else lambda path, why: None,
             started=lambda summary: progress.started(summary, settings.source, settings.out),
             warned=progress.warned,
+            noted=progress.noted,
             failed=progress.failed,
             scored=progress.looked,
             defer=signals.defer,
@@ -94,7 +96,7 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: Log
         )
         try:
             with signals.listening(), write_report_after(settings, summary, progress.warned):
-                pipeline.run(settings, sys.stdin.buffer, callbacks, summary)
+                pipeline.run(settings, stdin, callbacks, summary)
         except Interrupted as stop:
             progress.interrupted(summary)
             return EXIT_SIGNAL + stop.signal

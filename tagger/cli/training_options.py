@@ -14,6 +14,7 @@ from tagger.cli.options import (
     combined,
     option,
     with_debug,
+    with_decoding,
     with_label_column,
     with_source_reading,
     with_training_device,
@@ -134,5 +135,7 @@ with_replacement = combined(
     option("--resume", is_flag=True, help="Continue from the checkpoint in the folder."),
 )
 
-with_photos_and_device = combined(with_source_reading, with_label_column, with_training_device, with_workers, with_debug)
+with_photos_and_device = combined(
+    with_source_reading, with_label_column, with_training_device, with_workers, with_decoding, with_debug
+)
 """Options of how photos are read, and of the device."""

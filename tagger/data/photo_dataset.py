@@ -32,6 +32,7 @@ from tagger.file_kinds import IMAGE_SUFFIXES
 from tagger.files import as_csv, encode_text
 from tagger.models.side_files import TEST_COLUMNS
 from tagger.photos.loader import load_photos
+from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
 from tagger.records import Failed, Item, ProductImage
 
 VALIDATION_SHARE, TEST_SHARE = 0.15, 0.15
@@ -107,6 +108,7 @@ def load_photo_dataset(
     workers: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     check: Callable[[Sequence[str]], None] = lambda labels: None,
+    decoding: DecodeSettings = DEFAULT_DECODING,
 ) -> PhotoDataset:
     """Load and split the labelled photos of a table, or of a folder with one subfolder per label.
 
@@ -121,6 +123,7 @@ def load_photo_dataset(
         workers: threads that load photos; None for one per processor.
         progress: called with the number of photos loaded and in all.
         check: called with the labels of enough photos before the first photo is opened; it may raise.
+        decoding: how photos are decoded.
 
     Raises:
         SourceError: if the source cannot be read.
@@ -130,7 +133,7 @@ def load_photo_dataset(
     notes = [*table.notes, *_empty_class_notes(source)]
     rows = _with_canonical_labels(list(table.photos.values()), known, notes)
     check(_frequent_labels(Counter(label for _, label in rows), known))
-    photos = _load_product_photos(rows, workers, progress, notes)
+    photos = _load_product_photos(rows, workers, decoding, progress, notes)
     labels = _trained_labels(source, rows, photos, known, notes)
     return PhotoDataset(labels, *_split(source, [photo for photo in photos if photo.label in labels], labels, notes), notes)
 
@@ -167,6 +170,7 @@ def _with_canonical_labels(rows: Sequence[LabelledPhoto], known: Sequence[str], 
 def _load_product_photos(
     rows: Sequence[CanonicalPhoto],
     workers: int | None,
+    decoding: DecodeSettings,
     progress: Callable[[int, int], None],
     notes: list[str],
 ) -> list[ProductPhoto]:
@@ -174,7 +178,7 @@ def _load_product_photos(
     photos: list[ProductPhoto] = []
     unreadable: list[str] = []
     empty: list[str] = []
-    loaded_photos = load_photos((row.item for row, _ in rows), workers)
+    loaded_photos = load_photos((row.item for row, _ in rows), workers, decoding)
     for number, (loaded, (row, label)) in enumerate(zip(loaded_photos, rows, strict=True), 1):
         outcome = loaded.outcome
         if isinstance(outcome, ProductImage) and outcome.found:
@@ -261,5 +265,5 @@ def split_of(product: str) -> int:
 
 def split_as_csv(split: PhotoSplit) -> bytes:
     """Return a CSV of the photos' files, labels and products, as `fmtag evaluate` reads it."""
-    rows = ((photo.item.place, photo.label, photo.product) for photo in split.photos)
+    rows = ((photo.item.file or photo.item.path, photo.label, photo.product) for photo in split.photos)
     return as_csv([TEST_COLUMNS, *rows])

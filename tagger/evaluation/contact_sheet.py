@@ -8,9 +8,9 @@ import numpy as np
 from tagger.arrays import Pixels
 from tagger.escaping import for_terminal
 from tagger.evaluation.evaluate import Evaluation, Example
-from tagger.photos.decode import decode
+from tagger.photos.loader import decode_holder
 from tagger.photos.product import extract_product
-from tagger.records import Failed
+from tagger.records import EmbeddedPhoto, Failed
 
 COLUMNS = 10
 
@@ -35,10 +35,10 @@ def contact_sheet(evaluation: Evaluation) -> bytes:
     return cv2.imencode(".png", sheet[:, :, ::-1])[1].tobytes()
 
 
-def _tile(row: Example, file: Path) -> Pixels:
+def _tile(row: Example, file: Path | EmbeddedPhoto) -> Pixels:
     """Return uint8 (120, 180, 3) RGB."""
     tile = np.full(_TILE, 96, np.uint8)
-    photo = decode(file)
+    photo = decode_holder(file)
     if not isinstance(photo, Failed):  # it was readable before, but a file may have been removed since
         scale = _SIDE / max(photo.pixels.shape[:2])
         width, height = (max(1, round(scale * side)) for side in photo.pixels.shape[1::-1])

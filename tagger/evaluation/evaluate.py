@@ -23,7 +23,7 @@ from tagger.inference.tagger import Tagger
 from tagger.metrics import classification
 from tagger.metrics.rounding import rounded
 from tagger.photos.loader import LoadedPhoto, ScoredPhoto
-from tagger.records import FAILED_REASONS, Item, ProductImage, Tag
+from tagger.records import FAILED_REASONS, EmbeddedPhoto, Item, ProductImage, Tag
 
 FASHION_MNIST = "fashion-mnist"
 
@@ -35,8 +35,8 @@ AMBIGUOUS = "(ambiguous)"
 class Example:
     """A labelled photo with the tag that the bundle gives it."""
 
-    file: Path | None
-    """The photo's path; None for Fashion-MNIST's images."""
+    file: Path | EmbeddedPhoto | None
+    """The photo's file, or its row of a table; None for Fashion-MNIST's images."""
     label: str
     known: bool
     """Whether the bundle has the label; other photos are out-of-distribution: no tag is right, they should be flagged."""
@@ -136,7 +136,13 @@ def evaluate_test_set(settings: EvaluateSettings) -> Evaluation:
 
 
 def _tagger(settings: EvaluateSettings) -> Tagger:
-    return Tagger(settings.model, device=settings.device, batch_size=settings.batch_size, workers=settings.workers)
+    return Tagger(
+        settings.model,
+        device=settings.device,
+        batch_size=settings.batch_size,
+        workers=settings.workers,
+        max_pixels=settings.decoding.max_pixels,
+    )
 
 
 def _evaluation(tagger: Tagger, sources: Mapping[str, Sequence[Example]]) -> Evaluation:
@@ -246,7 +252,7 @@ def _rows(scored: Iterable[ScoredPhoto], name: str, folder: str, tagger: Tagger)
         label = spellings.get(normalised(columns["label"]), columns["label"])
         group = columns["group"] or photo.item.path
         yield Example(
-            photo.item.file,
+            photo.item.holder,
             label,
             label in groups,
             groups.get(label, ""),
@@ -254,7 +260,7 @@ def _rows(scored: Iterable[ScoredPhoto], name: str, folder: str, tagger: Tagger)
             AMBIGUOUS in columns["kind"],
             kept_for_reporting(folder, group),
             tagger.decide(photo),
-            photo.outcome.pixels if photo.item.file is None and isinstance(photo.outcome, ProductImage) else None,
+            photo.outcome.pixels if photo.item.place is None and isinstance(photo.outcome, ProductImage) else None,
         )
 
 

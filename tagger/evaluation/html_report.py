@@ -29,7 +29,7 @@ from tagger.metrics.significance import RESAMPLES
 from tagger.models.card import HISTORY_FILE
 from tagger.models.history import Epoch
 from tagger.models.side_files import REPORT_FILE
-from tagger.photos.decode import decode
+from tagger.photos.loader import decode_holder
 from tagger.records import Photo
 
 MOST_CONFIDENT = 12
@@ -228,7 +228,7 @@ def _pixels(row: Example) -> Pixels | None:
     """Return the image of a row; None where its file has disappeared since."""
     if row.file is None:
         return row.image
-    photo = decode(row.file)
+    photo = decode_holder(row.file)
     return photo.pixels if isinstance(photo, Photo) else None
 
 

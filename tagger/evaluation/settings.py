@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
+from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
 from tagger.settings import DEFAULT_MODEL, Device
 
 
@@ -30,5 +31,6 @@ class EvaluateSettings:
     batch_size: int = 256
     workers: int | None = None
     """Threads that read photos; None for one per core."""
+    decoding: DecodeSettings = DEFAULT_DECODING
     data: Path | None = None
     """Folder of Fashion-MNIST's four files."""

@@ -16,6 +16,7 @@ from tagger.inference.predictor import Predictor
 from tagger.models import bundle
 from tagger.photos.in_memory import ACCEPTED_ARRAYS, array_to_image, load_image
 from tagger.photos.loader import LoadedPhoto, ScoredPhoto, attach_results, load_photos, product_images
+from tagger.photos.settings import DecodeSettings
 from tagger.records import Item, Tag
 from tagger.settings import DEFAULT_MODEL, Device
 
@@ -35,6 +36,7 @@ class Tagger:
         batch_size: number of photos per batch; changes speed and memory, never a tag.
         workers: number of threads that read photos; None takes the number of processors.
         allow_truncated: tag truncated and damaged files, always flagged, instead of failing them.
+        max_pixels: fail photos with more pixels; None allows as many as 1.25 GB of memory hold.
 
     Raises:
         BundleError: the bundle is missing, damaged or from a newer fmtag, or its card has no such precision.
@@ -51,13 +53,14 @@ class Tagger:
         batch_size: int = 256,
         workers: int | None = None,
         allow_truncated: bool = False,
+        max_pixels: int | None = None,
     ) -> None:
         self.bundle = bundle.load(model)
         self.min_confidence = self.bundle.card.threshold(precision) if min_confidence is None else min_confidence
         self._predict = Predictor(self.bundle, device)
         self._batch_size = batch_size
         self._workers = workers
-        self._allow_truncated = allow_truncated
+        self._decoding = DecodeSettings(allow_truncated, max_pixels)
 
     def tag(self, photos: Iterable[PhotoInput]) -> Iterator[Tag]:
         """Yield one tag per photo, in their order.
@@ -78,7 +81,7 @@ class Tagger:
 
     def score(self, items: Iterable[Item]) -> Iterator[ScoredPhoto]:
         """Yield each item with its probabilities or the reason why it has none, in their order."""
-        return self.score_prepared(load_photos(items, self._workers, self._allow_truncated))
+        return self.score_prepared(load_photos(items, self._workers, self._decoding))
 
     def score_prepared(self, prepared: Iterable[LoadedPhoto]) -> Iterator[ScoredPhoto]:
         """Yield each photo, already loaded, with its probabilities or the reason why it has none, in their order."""
@@ -119,10 +122,10 @@ class Tagger:
         for in_memory, some in groupby(map(_checked, count(1), photos), lambda photo: isinstance(photo, Image.Image)):
             if in_memory:
                 for image in cast(Iterator[Image.Image], some):
-                    yield LoadedPhoto(Item("", None), load_image(image, self._allow_truncated))
+                    yield LoadedPhoto(Item("", None), load_image(image, self._decoding))
             else:
                 items = (Item(path, Path(path)) for path in cast(Iterator[str], some))
-                yield from load_photos(items, self._workers, self._allow_truncated)
+                yield from load_photos(items, self._workers, self._decoding)
 
 
 def _checked(number: int, photo: PhotoInput) -> str | Image.Image:

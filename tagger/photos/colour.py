@@ -20,17 +20,25 @@ EDGE = 0.012
 """Width of the rim around the mask that is kept, as a share of the box: masks end inside soft edges."""
 
 
-def box_crop(pixels: Pixels, mask: Pixels) -> Pixels:
+def box_crop(pixels: Pixels, mask: Pixels, ground: int | None = None) -> Pixels:
     """Crop the product's box in colour, with what the photo shows in it around the product.
 
     Args:
         pixels: uint8 (h, w, 3) RGB.
         mask: uint8 (h, w), not 0 on the product; not empty.
+        ground: the grey level of the ground where the product is a cut-out: its box may end at the product, and the margin is
+            added to it.
 
     Returns:
         uint8 (224, 224, 3) RGB: the box in the middle, its aspect ratio kept.
     """
-    return _placed(pixels[_box(mask)], border_colour(pixels))
+    if ground is None:
+        return _placed(pixels[_box(mask)], border_colour(pixels))
+    x, y, width, height = cv2.boundingRect(mask)
+    margin = round(MARGIN * max(width, height))
+    product = pixels[y : y + height, x : x + width]
+    crop = cv2.copyMakeBorder(product, *[margin] * 4, cv2.BORDER_CONSTANT, value=[ground] * 3)
+    return _placed(np.asarray(crop, np.uint8), np.full(3, ground, np.uint8))
 
 
 def cut_crop(pixels: Pixels, mask: Pixels, excluded: Pixels | None = None) -> Pixels:

@@ -6,21 +6,30 @@ Nothing here raises: what cannot be decoded becomes a `Failed` value with one of
 import hashlib
 import os
 import struct
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from tagger.arrays import Pixels
 from tagger.errors import reason_of
-from tagger.file_kinds import PHOTO_STARTS, is_heic, is_heif
-from tagger.photos import jpeg
+from tagger.file_kinds import START, UNKNOWN, is_heic, is_jpeg_xl, is_photo_start, kind_of
+from tagger.photos import jpeg, transparency
+from tagger.photos.codecs import is_jpeg_ls, open_jpeg_ls, open_jpeg_xl
+from tagger.photos.containers import is_truncated, without_text_before
+from tagger.photos.depth import to_eight_bit
+from tagger.photos.limits import JPEG_SCALE, check_size, pillow_memory, taking_turns
+from tagger.photos.opened import ImageFault, OpenedImage
+from tagger.photos.png import is_png, open_png
+from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
+from tagger.photos.tiff import is_tiff, open_tiff
+from tagger.photos.truncation import truncation_switch
 from tagger.records import Content, Failed, Photo
 
 SIDE = 400
@@ -28,9 +37,6 @@ SIDE = 400
 
 Twice the side of the picture that a backbone sees, as products rarely fill their photo. Photos are only ever shrunk by powers
 of two here, and resampled once more to what each network needs: twice would blur them."""
-
-MAX_PIXELS = 89_478_485
-"""Photos whose header announces more pixels than this are not decoded; it is the number above which Pillow warns."""
 
 MAX_BYTES = 250_000_000
 """Files with more bytes than this are not read."""
@@ -40,8 +46,12 @@ COARSEST_CLOCK_NS = 2_000_000_000
 
 A second write within one step keeps the modification time, so a file changed that recently may change again unnoticed."""
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF")
-"""Formats that Pillow may identify. HEIC is opened through pillow-heif directly, without registering it in Pillow globally."""
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "JPEG2000", "TIFF")
+"""Formats that are read as Pillow names them. PNG and TIFF have readers of their own; HEIC is opened through pillow-heif
+directly, without registering it in Pillow globally."""
+
+_PREFIX = 16
+"""Bytes by which Pillow's readers tell whether a file is theirs."""
 
 _TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -57,19 +67,19 @@ _TRANSPOSES = {
 _ORIENTATION = 0x0112
 
 
-def decode(file: Path, allow_truncated: bool = False) -> Photo | Failed:
+def decode(file: Path, settings: DecodeSettings = DEFAULT_DECODING) -> Photo | Failed:
     """Decode an image file to a photo whose longer side is less than twice `SIDE`.
 
     The format is identified by the content, not by the suffix. EXIF orientation is applied, transparency is composited on
-    white, and of several frames the first is taken. A file that is truncated or damaged inside fails, or with
-    `allow_truncated` is decoded as far as it goes and marked as truncated. Nothing is raised, whatever the file holds; Pillow
-    may issue warnings about damage, subject to the caller's warning filters.
+    white, and of several frames the first is taken. A file that is truncated or damaged inside fails, or where the settings allow
+    it is decoded as far as it goes and marked as truncated. Nothing is raised, whatever the file holds; Pillow may issue warnings
+    about damage, subject to the caller's warning filters.
 
     Returns:
         The photo, uint8 (h, w, 3) RGB, or a `Failed` with the reason.
     """
     file_read = read(file)
-    return file_read if isinstance(file_read, Failed) else decode_bytes(file_read[0], str(file), allow_truncated)
+    return file_read if isinstance(file_read, Failed) else decode_bytes(file_read[0], str(file), settings)
 
 
 def read(file: Path) -> tuple[bytes, Content] | Failed:
@@ -97,15 +107,16 @@ def read(file: Path) -> tuple[bytes, Content] | Failed:
     return content, Content(hashlib.sha256(content).digest(), len(content), after.st_mtime_ns if reliable else None)
 
 
-def decode_bytes(content: bytes, name: str, allow_truncated: bool = False) -> Photo | Failed:
+def decode_bytes(content: bytes, name: str, settings: DecodeSettings = DEFAULT_DECODING) -> Photo | Failed:
     """Decode the bytes of an image file as `decode` does; `name` is the file's name in the detail of a failure."""
-    with _truncation_switch.strict():
-        photo = _decode_as_switched(content, name, allow_truncated)
-    if not allow_truncated or isinstance(photo, Photo) or photo.reason not in ("truncated", "unreadable"):
+    content = without_text_before(content)
+    with truncation_switch.strict():
+        photo = _decode_once(content, name, settings, lenient=False)
+    if not settings.allow_truncated or isinstance(photo, Photo) or photo.reason not in ("truncated", "unreadable"):
         return photo
-    with _truncation_switch.lenient():
-        rescued = _decode_as_switched(content, name, allow_truncated)
-    return Photo(rescued.pixels, truncated=True) if isinstance(rescued, Photo) else photo
+    with truncation_switch.lenient():
+        rescued = _decode_once(content, name, settings, lenient=True)
+    return replace(rescued, truncated=True) if isinstance(rescued, Photo) else photo
 
 
 def decoding_fault(error: Exception) -> str:
@@ -113,102 +124,94 @@ def decoding_fault(error: Exception) -> str:
     return str(error) or f"cannot be decoded ({type(error).__name__})"
 
 
-class _TruncationSwitch:
-    """Lock around `ImageFile.LOAD_TRUNCATED_IMAGES`, which is global: threads that decode strictly exclude lenient ones.
+def _decode_once(content: bytes, name: str, settings: DecodeSettings, lenient: bool) -> Photo | Failed:
+    """Decode with Pillow's switch as it is set, and turn every exception into a `Failed`.
 
-    Outside of both modes the switch keeps the value that other users of Pillow in this process have set.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._strict_threads = 0
-        self._before = False
-
-    @contextmanager
-    def strict(self) -> Iterator[None]:
-        """Switch truncated files off; any number of threads may be in this mode at once."""
-        with self._changed:
-            if not self._strict_threads:
-                self._before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
-            self._strict_threads += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._strict_threads -= 1
-                if not self._strict_threads:
-                    ImageFile.LOAD_TRUNCATED_IMAGES = self._before
-                self._changed.notify_all()
-
-    @contextmanager
-    def lenient(self) -> Iterator[None]:
-        """Switch truncated files on; a single thread may be in this mode, while no other decodes."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._strict_threads == 0)
-            before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, True
-            try:
-                yield
-            finally:
-                ImageFile.LOAD_TRUNCATED_IMAGES = before
-
-
-_truncation_switch = _TruncationSwitch()
-
-
-def _decode_as_switched(content: bytes, name: str, keep_damaged: bool) -> Photo | Failed:
-    """Decode with the switch as it is set, and turn every exception into a `Failed`.
-
-    `keep_damaged` is for the decoders that need no switch.
+    JPEG needs no switch: damaged data is kept at once where the settings allow it.
     """
     try:
-        with _open_image(content) as image:
-            if image.width * image.height > MAX_PIXELS:
-                return Failed("too_large", f"{name}: {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}")
-            decoded = jpeg.decode(content, name, image, _fitted_size(image.size), keep_damaged)
+        opened = _open_image(content, lenient)
+        check_size(opened, settings.max_pixels)
+        with taking_turns(opened.memory), opened.load() as image:
+            decoded = jpeg.decode(content, name, image, _fitted_size(image.size), settings.allow_truncated)
             if isinstance(decoded, Photo):
-                pixels = _upright(_reduced(Image.fromarray(decoded.pixels)), _orientation(image))
-                return Photo(pixels, truncated=decoded.truncated)
-            return decoded or Photo(upright_pixels(image))
+                (pixels,) = _upright([_reduced(Image.fromarray(decoded.pixels))], _orientation(image))
+                return replace(decoded, pixels=pixels)
+            return decoded or upright_photo(image)
+    except ImageFault as fault:
+        return Failed(fault.reason, f"{name}: {fault}")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         return Failed("too_large", f"{name}: {error}")
+    except MemoryError:
+        return Failed("too_large", f"{name}: not enough memory to decode it")
     except UnidentifiedImageError:
         return _unidentified_failure(content, name)
     except Exception as error:  # a decoder may raise anything on damage: AssertionError, struct.error, SyntaxError, ...
-        truncated = "truncated" in str(error) or isinstance(error, EOFError) or _is_truncated(content)
+        truncated = "truncated" in str(error) or isinstance(error, EOFError) or is_truncated(content)
         return Failed("truncated" if truncated else "unreadable", f"{name}: {decoding_fault(error)}")
 
 
-def _open_image(content: bytes) -> Image.Image:
+def _open_image(content: bytes, lenient: bool) -> OpenedImage:
     """Open an image by its header; raises `UnidentifiedImageError` where no format matches."""
+    if is_tiff(content):
+        return open_tiff(content, lenient)
+    if is_png(content):
+        return open_png(content, lenient)
+    if is_jpeg_xl(content):
+        return open_jpeg_xl(content)
+    if content.startswith(b"\xff\xd8") and is_jpeg_ls(content):
+        return open_jpeg_ls(content)
     try:
-        return Image.open(BytesIO(content), formats=_readable_formats())
+        image = _open_by_pillow(content)
     except UnidentifiedImageError:
         regular = jpeg.regular(content)
-        if regular is not None:
-            return Image.open(BytesIO(regular), formats=jpeg.FORMATS)
-        heif_image = _heif_image_class()
-        if heif_image is None or not is_heic(content):
+        if regular is None:
             raise
+        image = _open_by_pillow(regular)
+    scale = _draft_scale(image.size) if image.format in ("JPEG", "MPO") else 1
+    return OpenedImage(image.size, pillow_memory(image, scale), lambda: image)
+
+
+def _open_by_pillow(content: bytes) -> Image.Image:
+    """Open an image by its header with the first of Pillow's readers that accepts it.
+
+    Not by `Image.open`, which refuses images by a number of pixels that is global to the process.
+    """
+    readers = [Image.OPEN[name] for name in _readable_formats()]
+    heif_image = _heif_image_class()
+    if heif_image is not None:
+        readers.append((heif_image, is_heic))
+    for reader, accepts in readers:
         try:
-            image: Image.Image = heif_image(BytesIO(content))
-        except (IndexError, SyntaxError, TypeError, struct.error) as error:  # exceptions that mean "another format" in Pillow
-            raise UnidentifiedImageError from error
-        return image
+            if accepts is None or accepts(content[:_PREFIX]) is True:
+                return reader(BytesIO(content), "")
+        except (IndexError, SyntaxError, TypeError, struct.error):  # exceptions that mean "another format" in Pillow
+            continue
+    raise UnidentifiedImageError
 
 
-def upright_pixels(image: Image.Image) -> np.ndarray:
-    """Decode an opened image to uint8 (h, w, 3) RGB, upright, with the longer side less than twice `SIDE`."""
+def _draft_scale(size: tuple[int, int]) -> int:
+    """Return the scale that `upright_photo` has a JPEG decoded at: 1, 2, 4 or 8."""
+    scale = 1
+    while scale < JPEG_SCALE and max(size) >= 2 * scale * SIDE:
+        scale *= 2
+    return scale
+
+
+def upright_photo(image: Image.Image) -> Photo:
+    """Decode an opened image to a photo, upright, with the longer side less than twice `SIDE`."""
     # Affects JPEG alone, which libjpeg decodes at 1/2, 1/4 or 1/8 of its size, though no smaller than this.
     image.draft(None, _fitted_size(image.size))
     image.load()
-    # Read after loading: Pillow turns TIFFs itself while loading, and then removes the tag.
     orientation = _orientation(image)
-    return _upright(_reduced(_composite_on_white(_to_eight_bit(image))), orientation)
+    rgb, *alpha = _upright(transparency.flattened(_to_eight_bit(image), _reduced), orientation)
+    return Photo(rgb, alpha=alpha[0] if alpha else None)
 
 
-def _upright(rgb: Image.Image, orientation: int) -> np.ndarray:
-    """Return an RGB image as an array, turned as its EXIF orientation says."""
-    return np.asarray(rgb.transpose(_TRANSPOSES[orientation]) if orientation in _TRANSPOSES else rgb)
+def _upright(layers: Sequence[Image.Image], orientation: int) -> list[Pixels]:
+    """Return images as arrays, turned as their EXIF orientation says."""
+    turned = [layer.transpose(_TRANSPOSES[orientation]) for layer in layers] if orientation in _TRANSPOSES else layers
+    return [np.asarray(layer) for layer in turned]
 
 
 def _fitted_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -241,24 +244,15 @@ def _to_eight_bit(image: Image.Image) -> Image.Image:
         return Image.eval(image, lambda ink: 255 - ink)
     if not image.mode.startswith(("I", "F")):
         return image
-    values = np.asarray(image, dtype=np.float32)
+    values = np.asarray(image)
+    if values.dtype.kind == "i":
+        values = np.maximum(values, 0).view(np.uint32)
     transparent = values == image.info["transparency"] if isinstance(image.info.get("transparency"), int) else None
-    nominal_white = 65535.0 if image.mode.startswith("I") else 1.0
-    white = max(nominal_white, float(values.max(where=np.isfinite(values), initial=0)))
-    values = np.clip(np.nan_to_num(values, nan=0, posinf=white, neginf=0), 0, white)
-    eight_bit = np.clip(values * (255 / white) + 0.5, 0, 255).astype(np.uint8)
-    if transparent is not None:
-        eight_bit[transparent] = 255
-    return Image.fromarray(eight_bit)
-
-
-def _composite_on_white(image: Image.Image) -> Image.Image:
-    """Convert an image to RGB with transparency composited on white, so that the colour under it never shows."""
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    rgba = _reduced(image.convert("RGBA"))
-    white = Image.new("RGBA", rgba.size, "white")
-    return Image.alpha_composite(white, rgba).convert("RGB")
+    wide = image.mode == "I" and values.max(initial=0) > 65535
+    grey = Image.fromarray(to_eight_bit(values, 32 if wide else 16))
+    if transparent is None:
+        return grey
+    return Image.merge("LA", (grey, Image.fromarray(np.where(transparent, 0, 255).astype(np.uint8))))
 
 
 @cache
@@ -284,64 +278,7 @@ def _unidentified_failure(content: bytes, name: str) -> Failed:
         return Failed("truncated", f"{name}: an empty file")
     if is_heic(content) and _heif_image_class() is None:
         return Failed("unreadable", f"{name}: a HEIC photo; install fmtag[heif] to read it")
-    if content.startswith(PHOTO_STARTS) or is_heif(content):
-        return Failed("truncated" if _is_truncated(content) else "unreadable", f"{name}: its header is damaged")
-    return Failed("not_an_image", f"{name}: not an image of a known kind")
-
-
-def _is_truncated(content: bytes) -> bool:
-    """Return whether the container's own end marker or length field shows that bytes are missing at the end."""
-    for start, lacks_end in _TRUNCATION_CHECKS:
-        if content.startswith(start):
-            return lacks_end(content)
-    return is_heif(content) and _iso_boxes_overrun(content)
-
-
-def _tiff_directory_is_missing(content: bytes) -> bool:
-    """Return whether a TIFF's first directory, or a value that it points to, lies past the end (TIFF 6.0, section 2)."""
-    order: Literal["little", "big"] = "little" if content[:1] == b"I" else "big"
-    start = int.from_bytes(content[4:8], order)
-    entries = int.from_bytes(content[start : start + 2], order)
-    end = start + 2 + 12 * entries
-    if len(content) < max(8, end + 4):
-        return True
-    entry = "<2xHII" if order == "little" else ">2xHII"
-    for value_type, count, offset in struct.iter_unpack(entry, content[start + 2 : end]):
-        length = _TIFF_TYPE_BYTES.get(value_type, 0) * count
-        if length > 4 and offset + length > len(content):  # shorter values are stored in the entry itself
-            return True
-    return False
-
-
-_TIFF_TYPE_BYTES = dict(enumerate((1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8), 1))
-"""Bytes per value of each of TIFF's types, by the type's number."""
-
-
-def _iso_boxes_overrun(content: bytes) -> bool:
-    """Return whether the top-level boxes of an ISO media file (HEIC, AVIF) announce more bytes than it has."""
-    at = 0
-    while at + 8 <= len(content):
-        length = int.from_bytes(content[at : at + 4], "big")
-        if length == 0:  # the box extends to the end of the file
-            return False
-        if length < 8:  # 1 announces a 64-bit length; any other is less than the box's own header
-            return length != 1
-        at += length
-    return at != len(content)
-
-
-_TRUNCATION_CHECKS: tuple[tuple[bytes, Callable[[bytes], bool]], ...] = (
-    # JPEG ends with the marker EOI; cameras and mail programs append zeros.
-    (b"\xff\xd8", lambda content: not content.rstrip(b"\0").endswith(b"\xff\xd9")),
-    # PNG ends with a chunk IEND of 12 bytes.
-    (b"\x89PNG", lambda content: b"IEND" not in content[-64:]),
-    # WebP holds its length at byte 4, without the first 8 bytes.
-    (b"RIFF", lambda content: len(content) < 12 or len(content) < int.from_bytes(content[4:8], "little") + 8),
-    # GIF ends with a semicolon.
-    (b"GIF8", lambda content: not content.rstrip(b"\0").endswith(b";")),
-    # BMP holds its length at byte 2.
-    (b"BM", lambda content: len(content) < int.from_bytes(content[2:6], "little")),
-    (b"II*\0", _tiff_directory_is_missing),
-    (b"MM\0*", _tiff_directory_is_missing),
-)
-"""The first bytes of each format, and the check whether a file of that format lacks its end."""
+    kind = kind_of(content[:START])
+    if kind is UNKNOWN and is_photo_start(content):
+        return Failed("truncated" if is_truncated(content) else "unreadable", f"{name}: its header is damaged")
+    return Failed("not_an_image", f"{name}: {kind.name}, not a photo; {kind.remedy}")

@@ -8,7 +8,10 @@ from PIL import Image, ImageFile
 
 from tagger.errors import reason_of
 from tagger.photos import decode
+from tagger.photos.limits import check_size, pillow_memory
+from tagger.photos.opened import ImageFault, OpenedImage
 from tagger.photos.product import extract_product
+from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
 from tagger.records import Failed, Photo, ProductImage
 
 ACCEPTED_ARRAYS = "uint8 arrays of shape (height, width, 3), RGB, or (height, width), grey"
@@ -31,9 +34,9 @@ def array_to_image(array: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(array)
 
 
-def load_image(image: Image.Image, allow_truncated: bool = False) -> ProductImage | Failed:
+def load_image(image: Image.Image, settings: DecodeSettings = DEFAULT_DECODING) -> ProductImage | Failed:
     """Return the product image of a PIL image, or why it has none, as `load_photos` does for its file; raises nothing."""
-    photo = decode_image(image, allow_truncated)
+    photo = decode_image(image, settings)
     if isinstance(photo, Failed):
         return photo
     try:
@@ -42,7 +45,7 @@ def load_image(image: Image.Image, allow_truncated: bool = False) -> ProductImag
         return Failed("unreadable", f"the image: no product could be extracted ({reason_of(error)})")
 
 
-def decode_image(image: Image.Image, allow_truncated: bool = False) -> Photo | Failed:
+def decode_image(image: Image.Image, settings: DecodeSettings = DEFAULT_DECODING) -> Photo | Failed:
     """Return the photo of a PIL image with its longer side less than twice `decode.SIDE`, or why it cannot be had.
 
     EXIF orientation, transparency and 16 bits are handled as for files. An image that is opened but not loaded gives the very
@@ -51,11 +54,12 @@ def decode_image(image: Image.Image, allow_truncated: bool = False) -> Photo | F
     """
     content = _unread_file(image)
     if content is not None:
-        return decode.decode_bytes(content, "the image", allow_truncated)
+        return decode.decode_bytes(content, "the image", settings)
     try:
-        if image.width * image.height > decode.MAX_PIXELS:
-            return Failed("too_large", f"the image: {image.width}x{image.height} pixels, more than {decode.MAX_PIXELS:,}")
-        return Photo(decode.upright_pixels(image))
+        check_size(OpenedImage(image.size, pillow_memory(image), lambda: image), settings.max_pixels)
+        return decode.upright_photo(image)
+    except ImageFault as fault:
+        return Failed(fault.reason, f"the image: {fault}")
     except Exception as error:  # a closed file, a damaged one, or an image without pixels
         return Failed("unreadable", f"the image: {decode.decoding_fault(error)}")
 

@@ -6,14 +6,22 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tagger.embedded_photos import read_embedded
 from tagger.errors import FmtagError, reason_of
 from tagger.photos.decode import decode_bytes, read
 from tagger.photos.product import extract_product
-from tagger.records import Content, Failed, Item, Photo, ProductImage, Result
+from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
+from tagger.records import Content, EmbeddedPhoto, Failed, Item, Photo, ProductImage, Result
+
+Argument = TypeVar("Argument")
+
+Value = TypeVar("Value")
 
 READ_AHEAD = 4
 """Photos per worker that are in progress or waiting to be taken: enough that no worker idles, few enough to bound memory."""
@@ -41,7 +49,7 @@ class ScoredPhoto(LoadedPhoto):
 def load_photos(
     items: Iterable[Item],
     workers: int | None = None,
-    allow_truncated: bool = False,
+    decoding: DecodeSettings = DEFAULT_DECODING,
     known: Callable[[bytes], bool] = lambda sha256: False,
 ) -> Generator[LoadedPhoto, None, None]:
     """Load items in threads and yield them in their order, reading `READ_AHEAD` photos per worker ahead.
@@ -49,27 +57,43 @@ def load_photos(
     Args:
         items: taken one by one, as reading ahead requires.
         workers: number of threads; None for one per processor that this process may use.
-        allow_truncated: decode truncated and damaged files as far as they go, and mark them.
+        decoding: which truncated, damaged or large files are decoded.
         known: whether a result is stored for a file's sha256; such files are not decoded. It is called in the threads.
 
     A caller that stops early must close the generator, which waits for the threads, before it closes what `known` uses.
     """
 
     def load(item: Item) -> LoadedPhoto:
-        if item.problem is not None or item.file is None:
+        holder = item.holder
+        if item.problem is not None or holder is None:
             return LoadedPhoto(item, item.problem or Failed("bad_row", "an item without a file"))
-        file_read = read(item.file)
+        name = _name_of(holder)
+        file_read = _read(holder)
         if isinstance(file_read, Failed):
             return LoadedPhoto(item, file_read)
         encoded, content = file_read
         if known(content.sha256):
             return LoadedPhoto(item, None, content)
-        photo = decode_bytes(encoded, str(item.file), allow_truncated)
-        return LoadedPhoto(item, photo if isinstance(photo, Failed) else _extract_or_fail(photo, str(item.file)), content)
+        photo = decode_bytes(encoded, name, decoding)
+        return LoadedPhoto(item, photo if isinstance(photo, Failed) else _extract_or_fail(photo, name), content)
 
     count = workers or available_processors()
     with ThreadPoolExecutor(count, "photos") as pool:
-        yield from _map_in_order(pool, load, items, READ_AHEAD * count)
+        yield from map_in_order(pool, load, items, READ_AHEAD * count)
+
+
+def decode_holder(holder: Path | EmbeddedPhoto) -> Photo | Failed:
+    """Decode the photo of a file or of a row of a table, as `decode.decode` does."""
+    found = _read(holder)
+    return found if isinstance(found, Failed) else decode_bytes(found[0], _name_of(holder))
+
+
+def _read(holder: Path | EmbeddedPhoto) -> tuple[bytes, Content] | Failed:
+    return read_embedded(holder) if isinstance(holder, EmbeddedPhoto) else read(holder)
+
+
+def _name_of(holder: Path | EmbeddedPhoto) -> str:
+    return holder.name if isinstance(holder, EmbeddedPhoto) else str(holder)
 
 
 def _extract_or_fail(photo: Photo, name: str) -> ProductImage | Failed:
@@ -87,17 +111,17 @@ def available_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _map_in_order(
-    pool: ThreadPoolExecutor, load: Callable[[Item], LoadedPhoto], items: Iterable[Item], read_ahead: int
-) -> Iterator[LoadedPhoto]:
-    """Yield `load` of each item in their order, with at most `read_ahead` of them submitted and not yet yielded.
+def map_in_order(
+    pool: ThreadPoolExecutor, function: Callable[[Argument], Value], arguments: Iterable[Argument], read_ahead: int
+) -> Generator[Value, None, None]:
+    """Yield `function` of each argument in their order, with at most `read_ahead` of them submitted and not yet yielded.
 
-    `Executor.map` would submit all items at once, and keep all results that are not yet taken.
+    `Executor.map` would submit all arguments at once, and keep all results that are not yet taken.
     """
-    pending: deque[Future[LoadedPhoto]] = deque()
+    pending: deque[Future[Value]] = deque()
     try:
-        for item in items:
-            pending.append(pool.submit(load, item))
+        for argument in arguments:
+            pending.append(pool.submit(function, argument))
             if len(pending) >= read_ahead:
                 yield pending.popleft().result()
         while pending:

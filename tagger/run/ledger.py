@@ -45,7 +45,7 @@ from tagger.run.migrations import RUN_TABLES, migrate
 ROWS_PER_CHUNK = 1_000
 """Rows that are made and stored at once."""
 
-ROWS_PER_INSERT = 140
+ROWS_PER_INSERT = 120
 """One statement for many rows takes a fifth of the time; SQLite before 3.32 takes at most 999 values."""
 
 CACHE_KILOBYTES = 32_000
@@ -103,7 +103,16 @@ class Ledger:
             self._decision = self._decision_id(key)
             unfinished = self._oldest_unfinished_run(key)
             texts = (key.version, storable(key.source), storable(key.out))
-            values = (_now(), os.getpid(), socket.gethostname(), *texts, self._decision, key.fresh, key.verify)
+            values = (
+                _now(),
+                os.getpid(),
+                socket.gethostname(),
+                *texts,
+                self._decision,
+                key.fresh,
+                key.verify,
+                key.decoding.limits,
+            )
             self.run = int(sql.execute(queries.ADD_RUN, values).lastrowid or 0)
         with database_errors(self._name):
             self._sql.executescript(RUN_TABLES)
@@ -116,7 +125,8 @@ class Ledger:
             "decision": self._decision,
             "scored_since": first_run if key.fresh else 0,
             "read_since": first_run if key.fresh or key.verify else 0,
-            "allow_truncated": key.allow_truncated,
+            "allow_truncated": key.decoding.allow_truncated,
+            "decoding": key.decoding.limits,
             "give_up": key.give_up,
         }
         return self.run
@@ -124,7 +134,7 @@ class Ledger:
     def list_files(self, files: Iterable[ListedFile]) -> int:
         """Store the files of the run in their order, and return how many of them have to be read."""
         # Nearly all are stored as they are; converting each in Python would be most of the time of a run without news.
-        rows = (one if one.path.isascii() and one.failure is None and not one.columns else _storable_row(one) for one in files)
+        rows = (one if one.path.isascii() and not any(one[4:]) else _storable_row(one) for one in files)
         statement, length = "", 0
         with self._transaction() as sql:
             while chunk := list(islice(rows, ROWS_PER_INSERT)):
@@ -194,12 +204,12 @@ class Ledger:
             if not rows:
                 return
             last = rows[-1][0]
-            yield [UnscoredPhoto(text_of(path), *values) for _, path, *values in rows]
+            yield [_unscored_photo(*row[1:]) for row in rows]
 
     def has_result(self, sha256: bytes) -> bool:
         """Return whether a result that counts for this run is stored for the bytes with this hash."""
         with database_errors(self._name), self._one_at_a_time:
-            values = (sha256, self._model, self._parameters["scored_since"], self._key.allow_truncated)
+            values = (sha256, self._model, self._parameters["scored_since"], self._key.decoding.allow_truncated)
             return self._sql.execute(queries.HAS_RESULT, values).fetchone() is not None
 
     def record(self, results: Iterable[tuple[UnscoredPhoto, Content | None, Result | None]]) -> None:
@@ -248,6 +258,10 @@ class Ledger:
         """Yield path and reason of each photo that could not be read, in their order."""
         for path, reason, detail in self._query(queries.FAILURES):
             yield text_of(path), Failed(reason, text_of(detail or ""))
+
+    def has_photos(self) -> bool:
+        """Return whether the run has items other than rows without an image."""
+        return bool(next(self._query(queries.HAS_PHOTOS))[0])
 
     def count_rows(self, only: Sequence[str] = ()) -> int:
         """Return how many rows `rows` yields."""
@@ -355,7 +369,15 @@ class Ledger:
 def _storable_row(file: ListedFile) -> tuple[Any, ...]:
     """Return a row of `listing` with the texts and columns as SQLite takes them."""
     columns = pickle.dumps(dict(file.columns)) if file.columns else None
-    return (storable(file.path), *file[1:5], None if file.detail is None else storable(file.detail), columns)
+    detail = None if file.detail is None else storable(file.detail)
+    return (storable(file.path), *file[1:5], detail, columns, None if file.place is None else pickle.dumps(file.place))
+
+
+def _unscored_photo(
+    path: str | bytes, size: int | None, mtime_ns: int | None, tries: int, detail: str | bytes | None, place: bytes | None
+) -> UnscoredPhoto:
+    details = None if detail is None else text_of(detail)
+    return UnscoredPhoto(text_of(path), size, mtime_ns, tries, details, None if place is None else pickle.loads(place))
 
 
 def _now() -> str:

@@ -9,12 +9,16 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from tagger.errors import LedgerDamagedError, LedgerError, reason_of
+from tagger.file_names import LONGEST_NAME, with_ending
 from tagger.lock import file_lock
 
 SUFFIX = ".ledger"
 
-SIDE_SUFFIXES = ("-wal", "-shm")
-"""Suffixes of the files that SQLite keeps beside a ledger while it is open."""
+SIDE_SUFFIXES = ("-wal", "-shm", "-journal")
+"""Suffixes of the files that SQLite keeps beside a ledger while it is open; the last one while it makes the ledger."""
+
+LONGEST_LEDGER_NAME = LONGEST_NAME - max(map(len, SIDE_SUFFIXES))
+"""Bytes of a ledger's name that leave room for the suffixes of SQLite's files; the lock's name is shortened."""
 
 
 def connect(path: Path | None) -> sqlite3.Connection:
@@ -32,7 +36,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
 def lock_path(path: Path) -> Path:
     """Return the lock file of the ledger `path`; links to one ledger share its lock."""
     real = Path(os.path.realpath(path))
-    return real.with_name(f"{real.name}.lock")
+    return real.with_name(with_ending(real.name, ".lock"))
 
 
 @contextmanager
@@ -48,7 +52,7 @@ def exclusive(path: Path | None, wait: float = 0.0) -> Iterator[None]:
 def set_aside(path: Path) -> Path:
     """Rename a damaged ledger together with SQLite's side files, and return its new name."""
     now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
-    aside = path.with_name(f"{path.name}.damaged-{now}-{os.getpid()}")
+    aside = path.with_name(with_ending(path.name, f".damaged-{now}-{os.getpid()}", LONGEST_LEDGER_NAME))
     for suffix in ("", *SIDE_SUFFIXES):
         with suppress(FileNotFoundError):
             os.replace(f"{path}{suffix}", f"{aside}{suffix}")

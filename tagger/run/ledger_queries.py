@@ -2,7 +2,7 @@
 
 Named parameters are those of `Ledger.begin`: `:run`, `:first_run` (the first of the unfinished runs that this one continues),
 `:model`, `:eyes`, `:decision`, `:scored_since` and `:read_since` (runs from which results and file times count),
-`:allow_truncated` and `:give_up`.
+`:allow_truncated`, `:decoding` (the limits of what is decoded) and `:give_up`.
 """
 
 from collections.abc import Sequence
@@ -20,14 +20,17 @@ ADD_DECISION = "INSERT OR IGNORE INTO decisions (model, min_confidence, names) V
 DECISION_ID = "SELECT id FROM decisions WHERE model = ? AND min_confidence = ? AND names = ?"
 
 RUNS = "SELECT id, finished, fresh, verify FROM runs ORDER BY id DESC"
+LAST_RUN = "SELECT source, out FROM runs ORDER BY finished IS NULL, id DESC LIMIT 1"
+"""The last finished one; while there is none, the last that was begun."""
 ADD_RUN = """
-    INSERT INTO runs (started, pid, host, version, source, out, decision, fresh, verify) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO runs (started, pid, host, version, source, out, decision, fresh, verify, decoding)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 FINISH_RUN = "UPDATE runs SET finished = ? WHERE id = ?"
 
 # List its files ----------------------------------------------------------------------------------------------------
 
-_ADD_LISTED = "INSERT INTO listing (key, size, mtime_ns, left_out, failure, detail, columns) VALUES "
+_ADD_LISTED = "INSERT INTO listing (key, size, mtime_ns, left_out, failure, detail, columns, place) VALUES "
 _LISTED_VALUES = f"({', '.join('?' * len(ListedFile._fields))})"
 
 
@@ -49,6 +52,7 @@ FIND_UNSCORED = """
             THEN model = :model AND contents.run >= :scored_since AND truncated <= :allow_truncated
             ELSE tries - (items.run >= :first_run) >= :give_up
                 AND NOT (items.failure IN ('truncated', 'unreadable') AND :allow_truncated)
+                AND (SELECT decoding FROM runs WHERE id = items.run) IS :decoding
         END, 0)
     GROUP BY listing.key
 """
@@ -104,7 +108,7 @@ FORGET_UNSCORED = "DELETE FROM unscored"
 UNSCORED_BATCH = """
     SELECT position, listing.key, listing.size, listing.mtime_ns, CASE
         WHEN items.failure IS NOT NULL AND items.size IS listing.size AND items.mtime_ns IS listing.mtime_ns
-        THEN tries - (items.run >= :first_run) ELSE 0 END
+        THEN tries - (items.run >= :first_run) ELSE 0 END, listing.detail, listing.place
     FROM unscored JOIN listing USING (position) LEFT JOIN items ON items.id = item
     WHERE position > :last ORDER BY position LIMIT :count
 """
@@ -200,7 +204,8 @@ CHANGE_COUNTS = "SELECT change, count(*) FROM events WHERE run = :run GROUP BY c
 FAILURES = """
     SELECT listing.key, coalesce(items.failure, listing.failure), coalesce(items.detail, listing.detail)
     FROM listing LEFT JOIN items ON items.id = item
-    WHERE NOT left_out AND (items.failure IS NOT NULL OR listing.failure IS NOT NULL) ORDER BY position
+    WHERE NOT left_out AND (items.failure IS NOT NULL OR listing.failure IS NOT NULL AND listing.failure != 'no_image')
+    ORDER BY position
 """
 
 EVENTS = """
@@ -224,10 +229,12 @@ TOTALS = f"""
                - (SELECT count(*) FROM events WHERE run = :run AND tag_before IS NULL)
 """
 
+HAS_PHOTOS = "SELECT EXISTS (SELECT 1 FROM listing WHERE failure IS NOT 'no_image')"
+
 _SELECTIONS = {
     "new": "item IN (SELECT item FROM events WHERE run = :run AND change = 'new')",
     "changed": "item IN (SELECT item FROM events WHERE run = :run AND change NOT IN ('new', 'vanished'))",
-    "flagged": "coalesce(items.low_confidence, 'true') = 'true'",
+    "flagged": "coalesce(items.low_confidence, 'true') = 'true' AND listing.failure IS NOT 'no_image'",
 }
 
 

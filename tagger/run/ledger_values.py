@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
-from tagger.records import FAILED_REASONS, FailedReason, Result
+from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
+from tagger.records import FAILED_REASONS, EmbeddedPhoto, FailedReason, NoImage, Result
 
 EARLIEST_NS, LATEST_NS = -(2**63), 2**63 - 1
 """Range of the file times that SQLite can store, in nanoseconds since 1970: from 1677 to 2262. Damaged disks and copies have
@@ -31,7 +32,8 @@ class RunKey:
     other's bundles. Empty for a bundle without embeddings."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Names of labels in the output, by label."""
-    allow_truncated: bool = False
+    decoding: DecodeSettings = DEFAULT_DECODING
+    """Photos that failed under other limits than these are tried again, however often they have failed."""
     give_up: int = 7
     """Runs after which a photo that cannot be read is left alone until its file changes."""
     fresh: bool = False
@@ -48,11 +50,14 @@ class ListedFile(NamedTuple):
     """From `EARLIEST_NS` to `LATEST_NS`."""
     left_out: bool = False
     """Whether it has no row in this run, because its file is still being written."""
-    failure: FailedReason | None = None
-    """Reason why the source itself has no file for it."""
+    failure: FailedReason | NoImage | None = None
+    """Reason why the source itself has no photo for it."""
     detail: str | None = None
+    """Of `failure`; without one, what is known of a missing file."""
     columns: Mapping[str, object] | None = None
     """Of its row in the source table."""
+    place: str | EmbeddedPhoto | None = None
+    """Where the photo lies; None where that is the path, from the source's folder."""
 
 
 class UnscoredPhoto(NamedTuple):
@@ -63,6 +68,10 @@ class UnscoredPhoto(NamedTuple):
     mtime_ns: int | None
     tries: int
     """Earlier runs in which this same file could not be read."""
+    detail: str | None = None
+    """What is known of a missing file."""
+    place: str | EmbeddedPhoto | None = None
+    """As in `ListedFile`."""
 
 
 class StoredEmbedding(NamedTuple):

@@ -92,6 +92,10 @@ MIGRATIONS: tuple[str, ...] = (
         embedding BLOB NOT NULL
     );
     """,
+    """
+    -- What decided which files could be read: the version of the decoder and its limits. NULL in runs of before.
+    ALTER TABLE runs ADD COLUMN decoding TEXT;
+    """,
 )
 
 RUN_TABLES = """
@@ -101,9 +105,10 @@ RUN_TABLES = """
         size INTEGER,
         mtime_ns INTEGER,
         left_out INTEGER NOT NULL,         -- 1 for files that are still being written
-        failure TEXT,                      -- reason why the source itself has no file for it
-        detail TEXT,
+        failure TEXT,                      -- reason why the source itself has no photo for it
+        detail TEXT,                       -- of the failure, or of a file that is missing
         columns BLOB,                      -- of its table row
+        place BLOB,                        -- where its photo lies; NULL where the key says that
         item INTEGER                       -- NULL while `items` has no row for it
     );
     CREATE TEMP TABLE unscored (position INTEGER PRIMARY KEY);

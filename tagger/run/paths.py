@@ -1,22 +1,87 @@
-"""List the files that a run reads and writes."""
+"""List the files that a run reads and writes, and find the ledger that belongs to it."""
 
 import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from tagger.catalog.output_paths import Input, Output
+from tagger.file_names import with_ending
 from tagger.models import card
-from tagger.run.ledger_file import SIDE_SUFFIXES, SUFFIX, lock_path
+from tagger.run.ledger_file import LONGEST_LEDGER_NAME, SIDE_SUFFIXES, SUFFIX, exclusive, lock_path
+from tagger.run.ledger_queries import LAST_RUN
+from tagger.run.ledger_values import text_of
 from tagger.run.settings import RunSettings
+from tagger.streams import is_stream
+
+
+class _Owner(NamedTuple):
+    """What the last run of a ledger read and wrote."""
+
+    source: str
+    out: str
+
+
+def source_key(source: str) -> str:
+    """Return the source as the ledger records it: an absolute path, or `-`."""
+    return source if source == "-" else os.path.realpath(source)
 
 
 def ledger_path(settings: RunSettings) -> Path | None:
-    """Return the ledger's file: `--ledger`, else the one beside the output, or None where the output is not a file."""
+    """Return the ledger's file: `--ledger`, else the one beside the output, or None where the output is not a file.
+
+    That is `tags.ledger` for `tags.csv`, whatever the format. Where another catalog uses `tags.ledger`, as its last run had
+    another source and an output of another suffix, such as `tags.json`, it is `tags.csv.ledger`.
+    """
     if settings.ledger is not None:
         return settings.ledger
     out = Path(settings.out)
-    if settings.out == "-" or (os.path.exists(out) and not os.path.isfile(out)):
+    if is_stream(settings.out) or not out.name:  # a folder, which is refused
         return None
-    return out.with_suffix(SUFFIX)
+    usual, own = (out.with_name(with_ending(name, SUFFIX, LONGEST_LEDGER_NAME)) for name in (out.stem, out.name))
+    usual_owner, own_owner = _owner(usual), _owner(own)
+    if usual_owner is None and own_owner is None:
+        return usual  # new, damaged, or no ledger at all, which is found out when it is opened
+    return max((usual, usual_owner), (own, own_owner), key=lambda one: _closeness(settings, one[1]))[0]
+
+
+def _closeness(settings: RunSettings, owner: _Owner | None) -> int:
+    """Return how surely a ledger is the one of this run, by its last one; a ledger that does not exist could be any run's."""
+    if owner is None:
+        return 1
+    same_source = owner.source == source_key(settings.source) != "-"  # two lists on standard input may be of two catalogs
+    return 4 * same_source + 2 * (Path(owner.out).suffix == Path(settings.out).suffix)
+
+
+def _owner(ledger: Path) -> _Owner | None:
+    """Return what the last run of a ledger read and wrote; None where it has none, or cannot be read."""
+    try:
+        if not ledger.is_file():
+            return None
+        with closing(sqlite3.connect(ledger, isolation_level=None)) as sql:
+            found = sql.execute(LAST_RUN).fetchone()
+        return None if found is None else _Owner(*map(text_of, found))
+    except (OSError, ValueError, sqlite3.Error):
+        return None
+
+
+@contextmanager
+def locked_ledger(settings: RunSettings) -> Iterator[Path | None]:
+    """Hold the lock of the run's ledger during the block, and yield the ledger's path, as `ledger_path` returns it.
+
+    It is found again once it is locked: the run that held it may have begun it for another catalog. Raises `LockedError` and
+    `LedgerError` as `exclusive` does.
+    """
+    path, found = ledger_path(settings), None
+    while True:
+        with exclusive(path, settings.wait):
+            found = ledger_path(settings)
+            if found == path:
+                yield path
+                return
+        path = found
 
 
 def outputs_of(settings: RunSettings) -> list[Output]:
@@ -28,7 +93,7 @@ def outputs_of(settings: RunSettings) -> list[Output]:
     return [
         Output("--out", settings.out),
         Output("--changes", settings.changes),
-        *(Output("--ledger", file) for file in (path, *side_files)),
+        *(Output("--ledger", file, "database") for file in (path, *side_files)),
         Output("--debug-garments", settings.debug_garments, "images"),
         Output("--report", settings.report),
     ]

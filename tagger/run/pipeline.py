@@ -8,7 +8,7 @@ imported at the first photo that has neither.
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -19,9 +19,11 @@ from typing import IO, TYPE_CHECKING
 import cv2
 
 from tagger.catalog import output, source
+from tagger.catalog.addresses import is_by_name
 from tagger.catalog.items import Source
 from tagger.catalog.label_map import read_label_map
 from tagger.catalog.output_paths import check_output_paths
+from tagger.catalog.places import joined, prefix
 from tagger.catalog.rows import COLUMNS, output_columns, output_row, tag_cells
 from tagger.catalog.writers import RowWriter
 from tagger.errors import BundleError, LedgerDamagedError, LedgerError, SourceError
@@ -30,14 +32,15 @@ from tagger.inference import decision
 from tagger.models import card
 from tagger.photos.loader import LoadedPhoto, attach_results, load_photos, product_images
 from tagger.photos.product import VERSION
-from tagger.records import Failed, Item, ProductImage, Result, Tag
+from tagger.records import EmbeddedPhoto, Failed, Item, ProductImage, Result, Tag
 from tagger.run.ledger import Ledger, open_ledger
-from tagger.run.ledger_file import exclusive, set_aside
+from tagger.run.ledger_file import set_aside
 from tagger.run.ledger_values import EARLIEST_NS, LATEST_NS, Cells, Event, ListedFile, RunKey, Totals, UnscoredPhoto
-from tagger.run.paths import inputs_of, ledger_path, outputs_of
+from tagger.run.paths import inputs_of, locked_ledger, outputs_of, source_key
 from tagger.run.settings import RunSettings
 from tagger.run.summary import RunSummary
 from tagger.settings import Format
+from tagger.streams import is_stream
 
 if TYPE_CHECKING:
     from tagger.inference.tagger import Tagger
@@ -58,6 +61,8 @@ class RunCallbacks:
     started: Callable[[RunSummary], None] = lambda summary: None
     """Called once all inputs and outputs are open."""
     warned: Callable[[str], None] = lambda sentence: None
+    noted: Callable[[str], None] = lambda sentence: None
+    """Called with what a user should know of the source, and what needs no action."""
     scored: Callable[[int, int], None] = lambda done, total: None
     """Called after each batch with the numbers of files read and of files to read."""
     failed: Callable[[Failed], None] = lambda failure: None
@@ -110,23 +115,22 @@ def run(
 
 def _run(settings: RunSettings, stdin: IO[bytes] | None, callbacks: RunCallbacks, summary: RunSummary) -> None:
     def ignored(path: str, why: str) -> None:
-        summary.ignored += 1
+        summary.ignored[why] += 1
         callbacks.ignored(path, why)
 
     def open_catalog() -> Source:
-        return source.open_source(settings.source, settings.reading, stdin, ignored)
+        return source.open_source(settings.source, settings.reading, stdin, ignored, callbacks.warned)
 
     check_output_paths(outputs_of(settings), inputs_of(settings))
     format = output.format_of(settings.out, settings.format)
     if settings.changes is not None:
         output.format_of(settings.changes)
-    path = ledger_path(settings)
     catalog, stored = open_catalog(), card.read(settings.model)
     threshold = stored.card.threshold(settings.precision) if settings.min_confidence is None else settings.min_confidence
     names = read_label_map(settings.label_map, stored.card.labels) if settings.label_map else {}
     plan = _RunPlan(settings, format, stored, threshold, names, callbacks, summary)
     catalog = _require_photos(catalog, plan)
-    with exclusive(path, settings.wait):
+    with locked_ledger(settings) as path:
         for file in (settings.out, settings.changes, settings.report):
             if file not in (None, "-"):
                 remove_leftovers(Path(str(file)))
@@ -152,11 +156,17 @@ def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None) -> None:
     with open_ledger(path) as ledger, ExitStack() as outputs:
         summary.run = ledger.begin(_run_key(plan))
         columns = output_columns(catalog.columns, min(settings.top_k, len(plan.stored.card.labels)))
-        opened = output.open_output(settings.out, plan.format, columns, summary.model, catalog.schema, settings.excel)
+        form, warned = plan.format, plan.callbacks.warned
+        opened = output.open_output(settings.out, form, columns, summary.model, catalog.schema, settings.excel, warned)
         writer = outputs.enter_context(opened)
         plan.callbacks.started(summary)
         with summary.timed("list"):
-            total = ledger.list_files(_list_files(plan, catalog.items))
+            total = ledger.list_files(_list_files(plan, catalog))
+        if not ledger.has_photos():
+            raise SourceError(f"{settings.source} holds no photos, only rows without an image; nothing was written.")
+        if summary.matched_addresses:
+            matched = summary.matched_addresses
+            plan.callbacks.noted(f"Addresses that mean a file beside the table, by the end of their names: {matched:,}.")
         scorer = _Scorer(plan, ledger, catalog.root, total)
         scorer.score_embeddings()
         scorer.score_all()
@@ -165,6 +175,8 @@ def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None) -> None:
             _refuse_loss(plan, totals)
             _count(plan, ledger, totals)
             _write_rows(plan, ledger, writer, columns)
+            if is_stream(settings.out):
+                outputs.close()  # its reader may wait for the end before it reads the changes
             if settings.changes is not None:
                 _write_changes(settings.changes, summary.model, ledger)
             end.enter_context(plan.callbacks.ignore())
@@ -178,15 +190,21 @@ def _require_photos(catalog: Source, plan: _RunPlan) -> Source:
     """Return the same source; raise `SourceError` where it has no items."""
     first = next(catalog.items, None)
     if first is None:
-        ignored = f"{plan.summary.ignored} other entries"
-        raise SourceError(f"{plan.settings.source} holds no photos ({ignored}); nothing was written.")
+        raise SourceError(f"{_nothing_found(plan)}; nothing was written.")
     return replace(catalog, items=chain([first], catalog.items))
+
+
+def _nothing_found(plan: _RunPlan) -> str:
+    if plan.settings.source == "-":
+        return "Standard input holds no paths"
+    reasons = ", ".join(f"{count:,} {why}" for why, count in plan.summary.ignored.most_common())
+    return f"{plan.settings.source} holds no photos ({reasons or 'no other entries either'})"
 
 
 def _run_key(plan: _RunPlan) -> RunKey:
     settings, stored = plan.settings, plan.stored
     return RunKey(
-        source=settings.source if settings.source == "-" else str(Path(settings.source).resolve()),
+        source=source_key(settings.source),
         out=settings.out,
         version=version("fmtag"),
         model=stored.model,
@@ -195,7 +213,7 @@ def _run_key(plan: _RunPlan) -> RunKey:
         eyes=f"{stored.eyes}+g{VERSION}" if stored.eyes else "",
         min_confidence=plan.min_confidence,
         names=plan.names,
-        allow_truncated=settings.allow_truncated,
+        decoding=settings.decoding,
         give_up=settings.give_up,
         fresh=settings.fresh or settings.debug_garments is not None,  # only photos that are read have an image to write
         verify=settings.verify,
@@ -205,23 +223,31 @@ def _run_key(plan: _RunPlan) -> RunKey:
 # List --------------------------------------------------------------------------------------------------------------
 
 
-def _list_files(plan: _RunPlan, items: Iterable[Item]) -> Iterator[ListedFile]:
+def _list_files(plan: _RunPlan, catalog: Source) -> Iterator[ListedFile]:
     """Yield the items with the current size and time of their files."""
     settle_ns = plan.settings.settle * 1e9
-    for path, place, columns, problem in items:
+    before_path = os.path.join(prefix(catalog.root), "")
+    for path, place, columns, problem in catalog.items:
         if place is None:
             failure = problem or Failed("bad_row", f"{path}: no file")
             yield ListedFile(path, failure=failure.reason, detail=failure.detail, columns=columns or None)
             continue
+        if isinstance(place, EmbeddedPhoto):  # its bytes tell whether it is another one, more surely than a time
+            yield ListedFile(path, place.size, place.digest, columns=columns or None, place=place)
+            continue
+        name = os.fspath(place)
+        listed_place = None if name == before_path + path else name
+        if listed_place is not None and is_by_name(path, listed_place):
+            plan.summary.matched_addresses += 1
         try:
-            found = os.stat(place)  # noqa: PTH116 (on plain names half the time)
+            found = os.stat(name)  # noqa: PTH116 (on plain names half the time)
         except (OSError, ValueError):
-            yield ListedFile(path, columns=columns or None)
+            yield ListedFile(path, detail=problem.detail if problem else None, columns=columns or None, place=listed_place)
             continue
         # A file from the future, as after a clock was set back, counts as settled.
         settling = settle_ns > 0 and abs(time.time_ns() - found.st_mtime_ns) < settle_ns
         mtime_ns = max(EARLIEST_NS, min(found.st_mtime_ns, LATEST_NS))
-        yield ListedFile(path, found.st_size, mtime_ns, settling, None, None, columns or None)
+        yield ListedFile(path, found.st_size, mtime_ns, settling, None, None, columns or None, listed_place)
 
 
 # Score -------------------------------------------------------------------------------------------------------------
@@ -256,9 +282,9 @@ class _Scorer:
     def score_all(self) -> None:
         """Read and score the photos without a result; each batch is in the ledger before the next one is scored."""
         ahead, batches = tee(self._ledger.unscored_batches(self._settings.batch_size))
-        items = (Item(photo.path, self._root / photo.path) for batch in ahead for photo in batch)
+        items = (self._item(photo) for batch in ahead for photo in batch)
         known = self._ledger.has_result
-        loading = load_photos(items, self._settings.workers, self._settings.allow_truncated, known)
+        loading = load_photos(items, self._settings.workers, self._settings.decoding, known)
         with closing(loading) as loaded:  # a loader thread that queries a closed ledger would crash the process
             for batch in batches:
                 with self._plan.callbacks.defer():
@@ -266,6 +292,10 @@ class _Scorer:
                         photos = self._without_repeats([next(loaded) for _ in batch])
                     self._score(batch, photos)
                 self._plan.callbacks.scored(self._summary.files_read, self._total)
+
+    def _item(self, photo: UnscoredPhoto) -> Item:
+        problem = None if photo.detail is None else Failed("missing", photo.detail)
+        return Item(photo.path, joined(self._root, photo.path) if photo.place is None else photo.place, problem=problem)
 
     def _score(self, batch: Sequence[UnscoredPhoto], photos: Sequence[LoadedPhoto]) -> None:
         with self._summary.timed("predict"):
@@ -341,7 +371,7 @@ def _count(plan: _RunPlan, ledger: Ledger, totals: Totals) -> None:
 
 def _write_rows(plan: _RunPlan, ledger: Ledger, writer: RowWriter, columns: Mapping[str, str | None]) -> None:
     settings, summary = plan.settings, plan.summary
-    summary.rows_written = ledger.count_rows(settings.only) if settings.only else summary.photos
+    summary.rows_written = ledger.count_rows(settings.only) if settings.only else summary.photos + summary.without_image
     if list(columns) == [*COLUMNS, "model"] and writer.write_cells(ledger.cells(summary.model, settings.only)):
         return
     for row in ledger.rows(settings.only):

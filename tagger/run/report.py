@@ -55,18 +55,20 @@ def write_report_after(
 def counts(summary: RunSummary) -> dict[str, Any]:
     """Return the counts of a run as JSON values.
 
-    photos = tagged + flagged + failed; settling photos and ignored entries are not among them.
+    photos = tagged + flagged + failed; rows without an image, settling photos and ignored entries are not among them.
     """
     return {
         "photos": summary.photos,
         "tagged": summary.tagged,
         "flagged": dict(summary.flagged),
         "failed": dict(summary.failed),
+        "without_image": summary.without_image,
         "looked_at": summary.files_read,
         "scored": summary.scored,
         "retagged": summary.retagged,
         "settling": summary.settling,
-        "ignored": summary.ignored,
+        "ignored": summary.ignored.total(),
+        "ignored_by_reason": dict(summary.ignored),
         "duplicates": summary.duplicates,
         "rows_written": summary.rows_written,
         "changes": dict(summary.changes),

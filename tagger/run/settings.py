@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
+from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
 from tagger.settings import DEFAULT_MODEL, Device, Format
 
 Only: TypeAlias = Literal["new", "changed", "flagged"]
@@ -36,8 +37,8 @@ class RunSettings:
     """Photos per batch."""
     workers: int | None = None
     """Threads that read and decode photos; None takes one per processor."""
-    allow_truncated: bool = False
-    """Whether files that end early are tagged, always flagged."""
+    decoding: DecodeSettings = DEFAULT_DECODING
+    """Truncated files that are tagged are always flagged."""
     debug_garments: Path | None = None
     """Folder for the network's input of each photo, as PNG files."""
     excel: bool = False

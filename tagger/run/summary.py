@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tagger.records import FAILED_REASONS, Failed
+from tagger.records import FAILED_REASONS, NO_IMAGE, Failed
 
 
 @dataclass
 class RunSummary:
     """Hold the counts of a run, filled in as it goes on.
 
-    `photos` = `tagged` + `flagged` + `failed`; `settling` photos and `ignored` entries of the source are not among them.
+    `photos` = `tagged` + `flagged` + `failed`; rows `without_image`, `settling` photos and `ignored` entries of the source are
+    not among them.
     """
 
     model: str = ""
@@ -27,8 +28,12 @@ class RunSummary:
     """Photos with low confidence per reason."""
     failed: Counter[str] = field(default_factory=Counter)
     """Photos that could not be read per reason."""
-    ignored: int = 0
-    """Entries of the source that are not photos."""
+    without_image: int = 0
+    """Rows of the source's table that name no image; the output has them."""
+    matched_addresses: int = 0
+    """Addresses, and paths of another computer, that were taken for a file beside the table by its name."""
+    ignored: Counter[str] = field(default_factory=Counter)
+    """Entries of the source that are not read as photos per reason."""
     settling: int = 0
     """Photos left out because their files are still being written."""
     files_read: int = 0
@@ -59,6 +64,9 @@ class RunSummary:
 
     def add_rows(self, tag: str, low_confidence: str, reason: str, rows: int) -> None:
         """Count rows that have the same tag, flag (`true` or `false`) and reason."""
+        if not tag and reason == NO_IMAGE:
+            self.without_image += rows
+            return
         self.photos += rows
         if not tag and reason in FAILED_REASONS:
             self.failed[reason] += rows

@@ -49,7 +49,7 @@ def load_photos_to_learn(
             check_teacher(teacher.model, teacher.card, labels, of_photos=True)
 
     return photo_dataset.load_photo_dataset(
-        str(settings.data), known, settings.reading, settings.label_column, settings.workers, progress, check
+        str(settings.data), known, settings.reading, settings.label_column, settings.workers, progress, check, settings.decoding
     )
 
 

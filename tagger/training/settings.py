@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
+from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
 from tagger.settings import Device
 from tagger.training.recipe import NetworkName, Recipe
 
@@ -37,6 +38,7 @@ class TrainSettings:
     reading: SourceSettings = DEFAULT_READING
     label_column: str | None = None
     workers: int | None = None
+    decoding: DecodeSettings = DEFAULT_DECODING
     device: Device = "auto"
     """Device of the training; "auto" is a GPU where one is available."""
 

@@ -18,10 +18,12 @@ from tagger.catalog.output_paths import Input, Output, check_output_paths, fashi
 from tagger.data import fashion_mnist, splits
 from tagger.data.images import Images
 from tagger.data.labels import LABELS
-from tagger.errors import TrainingError
+from tagger.errors import TrainingError, TuningError
+from tagger.file_names import LONGEST_NAME, with_ending
 from tagger.files import remove_leftovers
 from tagger.models import bundle
 from tagger.models.card import files_of
+from tagger.streams import is_stream
 from tagger.training import recipe_file
 from tagger.training.compatibility import check_teacher
 from tagger.training.history import EpochMetrics
@@ -42,6 +44,9 @@ from tagger.training.trainer import train
 
 if TYPE_CHECKING:
     import optuna
+
+CHECKPOINT_SUFFIX = ".checkpoint.pt"
+"""Of the file beside a study that holds the trial that is running."""
 
 WARMUP_DIVISOR = 20
 """The warm-up of a trial takes at most this part of its steps. With the warm-up of a full training, short trials would end
@@ -93,10 +98,10 @@ def tune(
     interruption. Raises `TuningError` where the study cannot be continued, `LockedError` where another search uses it, and
     `TrainingError` where the unchanged recipe cannot be trained or a teacher has other labels.
     """
-    path = settings.study or (settings.out.with_suffix(".sqlite") if settings.out.name else settings.out)
-    checkpoint, lock = (Path(f"{path}.{end}") for end in ("checkpoint.pt", "lock"))
+    path = settings.study or _study_beside(settings.out)
+    checkpoint, lock = (Path(f"{path}{end}") for end in (CHECKPOINT_SUFFIX, ".lock"))
     check_output_paths(
-        [Output("--out", settings.out), *(Output("--study", file) for file in (path, checkpoint, lock))],
+        [Output("--out", settings.out), *(Output("--study", file, "database") for file in (path, checkpoint, lock))],
         [
             *(Input("a file of a teacher", file) for name in settings.teachers for file in files_of(name)),
             *fashion_mnist_files(settings.data),
@@ -146,6 +151,15 @@ def _objective(training: Images, validation: Images, teachers: Sequence[bundle.B
             checkpoint.unlink(missing_ok=True)
 
     return objective
+
+
+def _study_beside(out: Path) -> Path:
+    """Return the study's file beside a recipe file; raises `TuningError` where that is standard output or the like."""
+    if is_stream(out):
+        raise TuningError(f"{out} is no file that the trials could be kept beside; give --study FILE.sqlite, too.")
+    if not out.name:
+        return out
+    return out.with_name(with_ending(out.stem, ".sqlite", LONGEST_NAME - len(CHECKPOINT_SUFFIX)))
 
 
 def _with_short_warmup(recipe: Recipe, images: int) -> Recipe:

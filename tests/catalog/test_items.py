@@ -11,14 +11,14 @@ from tagger.records import Failed
 
 
 @each_table
-def test_rows_without_a_file_are_bad_rows(tmp_path: Path, suffix: str) -> None:
-    """An empty path and a web address are rows all the same, with their cells, between their neighbours."""
+def test_rows_without_a_file_are_rows_all_the_same(tmp_path: Path, suffix: str) -> None:
+    """An empty cell has no image and a web address is a bad row, each with its cells and between its neighbours."""
     addresses = ["https://shop.example/b.jpg", "HTTP://x/c.jpg", "s3://bucket/d.jpg", "gs://bucket/e.jpg"]
     paths = ["a.jpg", "", "  ", *addresses, "f.jpg"]
     rows = [[path, str(number)] for number, path in enumerate(paths)]
     found = items(write_table(tmp_path / f"t{suffix}", ["path", "sku"], rows))
     assert cells(found) == rows
-    assert reasons(found) == ["", *["bad_row"] * 6, ""]
+    assert reasons(found) == ["", *["no_image"] * 2, *["bad_row"] * 4, ""]
     assert [item.file is None for item in found] == [False, *[True] * 6, False]
 
 

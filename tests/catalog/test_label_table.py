@@ -58,11 +58,11 @@ def test_paths_start_from_the_catalog_first(tmp_path: Path) -> None:
 def test_rows_that_cannot_be_used_are_noted(tmp_path: Path) -> None:
     """Addresses and impossible or endless paths are no photos; the rest of the table is read."""
     touch(tmp_path, "a.jpg")
-    names = ["http://shop/a.jpg", "a\0.jpg", "\ud800.jpg", "d/" * 3000 + "a.jpg", "a.jpg"]
+    names = ["http://shop/b.jpg", "a\0.jpg", "\ud800.jpg", "d/" * 3000 + "a.jpg", "a.jpg"]
     lines = [json.dumps({"image": name, "label": "Dress"}) for name in names]
     table = read_label_table(str(write(tmp_path / "t.jsonl", "\n".join(lines))), str(tmp_path))
     assert (tmp_path / "a.jpg").resolve() in table.photos
-    assert table.notes[0].startswith("Rows that cannot be used (3): http://shop/a.jpg: an address, not a file")
+    assert table.notes[0].startswith("Rows that cannot be used (3): http://shop/b.jpg: an address, not a file")
 
 
 def test_product_and_flag_are_those_of_the_row(tmp_path: Path) -> None:

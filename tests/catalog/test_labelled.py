@@ -93,9 +93,10 @@ def test_text_that_utf8_cannot_hold_is_escaped(tmp_path: Path) -> None:
     assert [row["label"] for row in columns_of(tmp_path / "shop")] == [r"caf\udce9"]
 
 
-def test_bad_rows_are_kept(tmp_path: Path) -> None:
-    """A row without a file is an item with its problem, for the caller to report."""
-    table = write_table(tmp_path / "t.csv", ["path", "label"], [["", "Bag"], ["a.jpg", "Coat"]])
+def test_bad_rows_are_kept_and_those_without_an_image_are_not(tmp_path: Path) -> None:
+    """A row of an address is an item with its problem, for the caller to report; an empty cell shows nothing to label."""
+    rows = [["", "Bag"], ["https://shop.example/b.jpg", "Bag"], ["a.jpg", "Coat"]]
+    table = write_table(tmp_path / "t.csv", ["path", "label"], rows)
     assert [item.problem is None for item in labelled_items(str(table))] == [False, True]
 
 

@@ -1,17 +1,14 @@
 """A source is opened by what it is: a folder, an image, a table or a list of paths on standard input."""
 
 import io
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from catalog_helpers import items, reasons, touch, write
+from catalog_helpers import items, touch, write
 
 from tagger.catalog.settings import SourceSettings
 from tagger.catalog.source import count_items, open_source
 from tagger.errors import SourceError
-from tagger.records import Item
 
 
 def test_one_image_is_one_item(tmp_path: Path) -> None:
@@ -30,36 +27,46 @@ def test_a_source_that_does_not_exist_is_named(tmp_path: Path, name: str) -> Non
     assert "\n" not in str(caught.value)
 
 
-def listed(content: bytes) -> list[Item]:
-    """Return the items of paths on standard input."""
-    return list(open_source("-", stdin=io.BytesIO(content)).items)
+def test_standard_input_is_a_list_of_paths() -> None:
+    """A source of - gives the paths on standard input, as they are written there."""
+    opened = open_source("-", stdin=io.BytesIO(b"a.jpg\nsub dir/b.jpg\n"))
+    assert [item.path for item in opened.items] == ["a.jpg", "sub dir/b.jpg"]
+    nulls = open_source("-", SourceSettings(null_separated=True), io.BytesIO(b"a\nb.jpg\0c.jpg\0"))
+    assert [item.path for item in nulls.items] == ["a\nb.jpg", "c.jpg"]
 
 
-def test_standard_input_holds_one_path_per_line() -> None:
-    """Each line is a path, with either line end and with or without a last one; blanks within it stay."""
-    found = listed(b"a.jpg\r\nsub dir/b.jpg\n/c.jpg\r\n d.jpg ")
-    assert [item.path for item in found] == ["a.jpg", "sub dir/b.jpg", "/c.jpg", " d.jpg "]
-    assert [item.file for item in found] == [Path(item.path) for item in found]
+def test_a_terminal_is_told_that_it_is_read() -> None:
+    """Whoever starts a command that waits for typing is told once."""
+
+    class Terminal(io.BytesIO):
+        def isatty(self) -> bool:
+            return True
+
+    told: list[str] = []
+    open_source("-", stdin=Terminal(), on_warning=told.append)
+    open_source("-", stdin=io.BytesIO(), on_warning=told.append)
+    assert told == ["Paths are read from this terminal, one a line; Ctrl-D ends the list."]
 
 
-def test_every_line_is_an_item_in_its_place() -> None:
-    """An empty line, an address and a name that is not UTF-8 are items too."""
-    found = listed(b"a.jpg\n\nhttps://x/b.jpg\ncaf\xe9.jpg\n")
-    assert [os.fsencode(item.path) for item in found] == [b"a.jpg", b"", b"https://x/b.jpg", b"caf\xe9.jpg"]
-    assert reasons(found) == ["", "bad_row", "bad_row", ""]
-
-
-def test_standard_input_is_read_lazily() -> None:
-    """The first path is an item before the second line has come, so that a pipe can feed a run."""
-
-    class Pipe(io.RawIOBase):
-        lines: Iterator[bytes] = iter([b"a.jpg\n"])
-
-        def __next__(self) -> bytes:
-            return next(self.lines)
-
-    stream = open_source("-", stdin=Pipe()).items  # type: ignore[arg-type]
-    assert next(stream).path == "a.jpg"
+@pytest.mark.parametrize(
+    ("reading", "sources", "part"),
+    [
+        (SourceSettings(exclude=("x",)), ["a.jpg", "t.csv", "-"], "--exclude selects files of a folder"),
+        (SourceSettings(include=("x",)), ["a.jpg", "t.csv", "-"], "--include selects files of a folder"),
+        (SourceSettings(null_separated=True), ["a.jpg", "t.csv", "."], "-0 (--null) is for paths on standard input"),
+    ],
+)
+def test_a_setting_of_another_kind_of_source_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reading: SourceSettings, sources: list[str], part: str
+) -> None:
+    """An option that could select nothing is one sentence, instead of being passed over."""
+    monkeypatch.chdir(tmp_path)
+    touch(tmp_path, "a.jpg")
+    write(tmp_path / "t.csv", "path\na.jpg\n")
+    for source in sources:
+        with pytest.raises(SourceError) as caught:
+            open_source(source, reading, io.BytesIO())
+        assert part in str(caught.value)
 
 
 def test_closed_standard_input_is_an_error() -> None:

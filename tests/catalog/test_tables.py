@@ -86,7 +86,7 @@ def test_parquet_keeps_types(tmp_path: Path) -> None:
     found = list(source.items)
     assert source.schema == table.schema
     assert cells(found) == [["a.jpg", 1.5, 3], [None, None, 4]]
-    assert reasons(found) == ["", "bad_row"]
+    assert reasons(found) == ["", "no_image"]
 
 
 def test_bad_json_line_is_a_bad_row(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_bad_json_line_is_a_bad_row(tmp_path: Path) -> None:
     lines = ['{"path": "a.jpg", "sku": 1}', *bad, '{"path": "c.jpg", "sku": null}']
     found = items(write(tmp_path / "t.jsonl", "\n".join(lines)))
     assert [item.path for item in found] == ["a.jpg", *[""] * 7, "c.jpg"]
-    assert reasons(found) == ["", *["bad_row"] * 7, ""]
+    assert reasons(found) == ["", *["bad_row"] * 6, "no_image", ""]
     assert cells(found)[-3:] == [[7, None], [None, 8], ["c.jpg", None]]
 
 

@@ -178,7 +178,7 @@ def test_a_value_nested_too_deep_is_a_bad_row(run: Run, depth: int, format: str)
     assert [str(row["sku"]) for row in rows][depth > 900 :] == ["7", "8"][depth > 900 :]
 
 
-@pytest.mark.parametrize("path", ['"a\\u0000.jpg"', '"\\ud800.jpg"', f'"{"d/" * 3000}a.jpg"', "5", "[]", "null"])
+@pytest.mark.parametrize("path", ['"a\\u0000.jpg"', '"\\ud800.jpg"', f'"{"d/" * 3000}a.jpg"', "5", "true", '{"id": 5}'])
 def test_a_path_that_no_file_can_have_is_one_row(run: Run, path: str) -> None:
     """A null byte, a lone surrogate, a path beyond the system's limit or no text in place of the path fails alone."""
     Path("list.jsonl").write_text(f'{{"image": {path}}}\n{{"image": "a.jpg"}}\n')

@@ -20,6 +20,7 @@ from tagger.data.labels import LABELS
 from tagger.evaluation.evaluate import evaluate, metrics_of
 from tagger.evaluation.settings import EvaluateSettings
 from tagger.inference.tagger import Tagger
+from tagger.photos.settings import DecodeSettings
 from tagger.records import ProductImage
 from tagger.run.ledger import Ledger
 from tagger.run.pipeline import RunCallbacks, run
@@ -98,7 +99,7 @@ def test_the_counts_of_a_run_reconcile(photos: Callable[[int], Path], small_bund
     assert summary.failed.total() == len(broken)
     assert summary.tagged == sum(row["low_confidence"] == "false" for row in rows)
     assert summary.flagged["not_recognised"] == 1
-    assert summary.ignored == 2
+    assert summary.ignored == {"hidden": 1, "not an image": 1}
     blank = next(row for row in rows if row["path"] == "blank.png")
     assert (blank["tag"], blank["low_confidence"], blank["reason"]) == ("", "true", "not_recognised")
 
@@ -162,7 +163,11 @@ def test_truncated_photos_are_tagged_on_request_and_always_flagged(
     folder, out = photos(3), tmp_path / "tags.csv"
     damaged_files(folder)
 
-    run(RunSettings(str(folder), str(out), model=str(small_bundle), min_confidence=0.0, allow_truncated=True))
+    run(
+        RunSettings(
+            str(folder), str(out), model=str(small_bundle), min_confidence=0.0, decoding=DecodeSettings(allow_truncated=True)
+        )
+    )
 
     cut = next(row for row in rows_of(out) if row["path"] == "cut.jpg")
     assert cut["tag"] in LABELS

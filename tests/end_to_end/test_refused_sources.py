@@ -98,7 +98,7 @@ FILES = {
     "pretty.json": (json.dumps({"rows": [OBJECT]}, indent=2).encode(), "a JSON document", ".jsonl"),
     "catalog.txt": (CSV, "a text file", ".csv"),
     "feed.xml": (b"<?xml version='1.0'?><feed/>", "an XML or HTML document", "export it as CSV"),
-    "page.html": (b"\n<!DOCTYPE html><table>", "an XML or HTML document", "export it as CSV"),
+    "page.html": (b"\n<!DOCTYPE html><table>", "an HTML page", "export it as CSV"),
     "old.sqlite": (database(), "a database", "made from"),
     "lookbook.pdf": (b"%PDF-1.7\n", "a PDF document", "JPEG or PNG"),
     "table": (parquet_table(), "a Parquet table", ".parquet"),
@@ -106,7 +106,7 @@ FILES = {
     "nothing": (b"", "an empty file", "again"),
     "model.bin": (bytes(range(256)), "a file of an unknown kind", "JPEG or PNG"),
     "prices": (b"BMW and others\n", "a text file", ".csv"),
-    "sound.wav": (b"RIFF\x24\0\0\0WAVEfmt ", "a file of an unknown kind", "JPEG or PNG"),
+    "sound.wav": (b"RIFF\x24\0\0\0WAVEfmt ", "a sound or video file", "the photo itself"),
 }
 
 

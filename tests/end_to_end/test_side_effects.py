@@ -11,6 +11,7 @@ from helpers import draw_photo
 from PIL import Image, ImageFile
 
 from tagger.photos.decode import decode_bytes
+from tagger.photos.settings import DecodeSettings
 from tagger.records import Failed, Photo
 
 SHARED = """
@@ -77,7 +78,7 @@ def test_pillows_switch_for_truncated_files_belongs_to_the_caller(monkeypatch: p
     strict = decode_bytes(cut, "cut.jpg")
     assert isinstance(strict, Failed)
     assert strict.reason == "truncated"
-    rescued = decode_bytes(cut, "cut.jpg", allow_truncated=True)
+    rescued = decode_bytes(cut, "cut.jpg", DecodeSettings(allow_truncated=True))
     assert isinstance(rescued, Photo)
     assert rescued.truncated
     assert ImageFile.LOAD_TRUNCATED_IMAGES is switch

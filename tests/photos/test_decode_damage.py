@@ -14,6 +14,7 @@ from PIL import ImageFile
 
 from tagger.cli.main import main
 from tagger.photos.decode import SIDE, decode_bytes
+from tagger.photos.settings import DecodeSettings
 from tagger.records import FAILED_REASONS, Failed, Photo
 
 
@@ -41,7 +42,7 @@ def test_files_cut_after_ten_bytes_fail(name: str) -> None:
 @pytest.mark.parametrize("name", WHOLE)
 def test_whole_files_are_never_marked(name: str) -> None:
     """With truncated files allowed, a whole file is decoded to the same pixels and not marked."""
-    strictly, leniently = (decode_bytes(sample(name), name, allow) for allow in (False, True))
+    strictly, leniently = (decode_bytes(sample(name), name, DecodeSettings(allow)) for allow in (False, True))
     assert isinstance(strictly, Photo)
     assert isinstance(leniently, Photo)
     assert (False, False) == (strictly.truncated, leniently.truncated)
@@ -56,7 +57,7 @@ def test_cut_files_can_be_rescued(name: str) -> None:
     whole = decode_bytes(sample(name), name)
     assert isinstance(whole, Photo)
     for percent in (60, 90):
-        rescued = decode_bytes(sample(name)[: len(sample(name)) * percent // 100], name, allow_truncated=True)
+        rescued = decode_bytes(sample(name)[: len(sample(name)) * percent // 100], name, DecodeSettings(allow_truncated=True))
         assert isinstance(rescued, Photo), rescued
         assert rescued.truncated
         assert whole.pixels.shape == rescued.pixels.shape
@@ -70,7 +71,7 @@ def test_cut_files_can_be_rescued(name: str) -> None:
 def test_what_cannot_be_rescued_fails(name: str) -> None:
     """With truncated files allowed, a cut file is marked or fails as truncated, and Pillow's switch is restored."""
     for percent in (3, 30, 60, 90):
-        result = decode_bytes(sample(name)[: len(sample(name)) * percent // 100], name, allow_truncated=True)
+        result = decode_bytes(sample(name)[: len(sample(name)) * percent // 100], name, DecodeSettings(allow_truncated=True))
         assert result.truncated if isinstance(result, Photo) else "truncated" == result.reason
         assert not ImageFile.LOAD_TRUNCATED_IMAGES
 
@@ -80,7 +81,7 @@ def test_rescues_do_not_loosen_strict_decoding() -> None:
     cut = encoded(detailed(800, 600), "PNG", compress_level=1)
     cut = cut[: len(cut) * 60 // 100]
     with ThreadPoolExecutor(2) as threads:
-        rescues = [threads.submit(decode_bytes, cut, "rescued", True) for _ in range(20)]
+        rescues = [threads.submit(decode_bytes, cut, "rescued", DecodeSettings(True)) for _ in range(20)]
         strict = [threads.submit(decode_bytes, cut, "strict") for _ in range(20)]
         assert [True] * 20 == [isinstance(rescue.result(), Photo) for rescue in rescues]
         assert ["truncated"] * 20 == [reason_of(result.result()) for result in strict]
@@ -103,7 +104,7 @@ def test_flipped_bytes_never_raise(name: str, flips: list[tuple[float, int]], al
     content = bytearray(sample(name))
     for where, flip in flips:
         content[int(where * len(content))] ^= flip
-    assert_result(decode_bytes(bytes(content), name, allow))
+    assert_result(decode_bytes(bytes(content), name, DecodeSettings(allow)))
 
 
 @pytest.mark.parametrize("name", WHOLE)

@@ -15,6 +15,7 @@ from tagger.photos import loader
 from tagger.photos.decode import decode
 from tagger.photos.loader import READ_AHEAD, LoadedPhoto, attach_results, load_photos, product_images
 from tagger.photos.product import extract_product
+from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
 from tagger.records import Content, Failed, Item, Photo, ProductImage
 
 SIZE = (60, 80)
@@ -78,9 +79,9 @@ def test_known_bytes_are_not_decoded(folder: Path, monkeypatch: pytest.MonkeyPat
     decoded: list[str] = []
     own = loader.decode_bytes
 
-    def noting(content: bytes, name: str, allow_truncated: bool = False) -> Photo | Failed:
+    def noting(content: bytes, name: str, settings: DecodeSettings = DEFAULT_DECODING) -> Photo | Failed:
         decoded.append(Path(name).name)
-        return own(content, name, allow_truncated)
+        return own(content, name, settings)
 
     monkeypatch.setattr(loader, "decode_bytes", noting)
     known = hashlib.sha256((folder / "0001.jpg").read_bytes()).digest()
@@ -98,7 +99,7 @@ def test_truncated_files_follow_the_option(tmp_path: Path) -> None:
     content = (tmp_path / "whole.jpg").read_bytes()
     (tmp_path / "cut.jpg").write_bytes(content[: len(content) * 8 // 10])
     items = items_of(tmp_path, "cut.jpg")
-    [strict], [lenient] = (list(load_photos(items, 1, allow)) for allow in (False, True))
+    [strict], [lenient] = (list(load_photos(items, 1, DecodeSettings(allow))) for allow in (False, True))
     assert isinstance(strict.outcome, Failed)
     assert "truncated" == strict.outcome.reason
     assert isinstance(lenient.outcome, ProductImage)

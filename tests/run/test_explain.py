@@ -11,6 +11,7 @@ from PIL import Image
 from run_helpers import Command, Night
 
 from tagger.errors import LedgerError
+from tagger.photos.settings import DecodeSettings
 from tagger.run import explain
 
 
@@ -79,7 +80,7 @@ def test_at_most_five_paths_are_suggested(night: Night, shop: Path, tmp_path: Pa
 def test_each_reason_has_its_sentence(night: Night, shop: Path, tmp_path: Path) -> None:
     """The reason in the row is explained with the numbers that decided it."""
     Image.new("RGB", (200, 200), "white").save(shop / "blank.png")
-    night(min_confidence=1.0, allow_truncated=True)
+    night(min_confidence=1.0, decoding=DecodeSettings(allow_truncated=True))
 
     def why(path: str) -> str:
         return str(explain.explain(path, tmp_path / "tags.ledger")["why"])

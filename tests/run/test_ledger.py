@@ -12,6 +12,7 @@ import pytest
 from run_helpers import LAST_YEAR, Night, query
 
 from tagger.errors import LedgerDamagedError
+from tagger.photos.settings import DecodeSettings
 from tagger.records import Content, Failed, FailedReason, Result
 from tagger.run.ledger import Ledger, open_ledger
 from tagger.run.ledger_values import Cells, ListedFile, RunKey
@@ -123,7 +124,7 @@ def test_a_failed_file_is_read_in_n_runs(tmp_path: Path, give_up: int) -> None:
     key = RunKey(**{**vars(KEY), "give_up": give_up})
     assert run(path, ["a"], failed, key, end=False) == ["a"]
     assert [run(path, ["a"], failed, key) for _ in range(give_up + 1)] == [["a"]] * give_up + [[]]
-    assert run(path, ["a"], failed, RunKey(**{**vars(key), "allow_truncated": True})) == ["a"]
+    assert run(path, ["a"], failed, RunKey(**{**vars(key), "decoding": DecodeSettings(allow_truncated=True)})) == ["a"]
 
 
 @pytest.mark.parametrize("reason", ["truncated", "unreadable"])
@@ -144,7 +145,7 @@ def test_a_truncated_photo_without_a_product_stays_truncated() -> None:
         return Cells("", "", "true", "truncated", "", "")
 
     with open_ledger(None) as ledger:
-        ledger.begin(RunKey(**{**vars(KEY), "allow_truncated": True}))
+        ledger.begin(RunKey(**{**vars(KEY), "decoding": DecodeSettings(allow_truncated=True)}))
         score(ledger, ["a"], Result(None, None, truncated=True), end=False)
         with ledger.publishing(keep):
             kept += [row.result for row in ledger.rows()]

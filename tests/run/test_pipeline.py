@@ -17,6 +17,7 @@ from run_helpers import LAST_YEAR, Night, age
 from tagger.errors import BundleError
 from tagger.models import card
 from tagger.models.config import NetworkConfig
+from tagger.photos.settings import DecodeSettings
 from tagger.run import pipeline
 from tagger.run.pipeline import RunCallbacks
 
@@ -106,7 +107,7 @@ def test_a_path_listed_twice_is_not_a_duplicate(night: Night, shop: Path, tmp_pa
         rows = rows_of(tmp_path / "tags.csv")
         assert [row["sku"] for row in rows] == ["1", "2", "3", "4"]
         assert len({(row["tag"], row["confidence"], row["duplicate_of"]) for row in rows if row["sku"] != "3"}) == 1
-        assert (summary.photos, summary.duplicates, summary.failed) == (4, 0, {"bad_row": 1})
+        assert (summary.photos, summary.without_image, summary.duplicates, summary.failed) == (3, 1, 0, {})
 
 
 def test_verify_finds_changes_that_keep_size_and_time(
@@ -142,8 +143,8 @@ def test_fresh_scores_everything_again(night: Night) -> None:
 def test_truncated_photos_follow_the_option(night: Night, fresh_rows: Callable[..., bytes], tmp_path: Path) -> None:
     """--allow-truncated changes only the row of the damaged photo, and without the option it is as before."""
     night()
-    assert night(allow_truncated=True).scored == 1
-    assert (tmp_path / "tags.csv").read_bytes() == fresh_rows(allow_truncated=True)
+    assert night(decoding=DecodeSettings(allow_truncated=True)).scored == 1
+    assert (tmp_path / "tags.csv").read_bytes() == fresh_rows(decoding=DecodeSettings(allow_truncated=True))
     assert night().failed == {"truncated": 1}
     assert (tmp_path / "tags.csv").read_bytes() == fresh_rows()
 

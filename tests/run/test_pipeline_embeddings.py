@@ -19,6 +19,7 @@ from PIL import Image
 from run_helpers import LAST_YEAR, Command, Night, age, query
 
 from tagger.models.config import NetworkConfig
+from tagger.photos.settings import DecodeSettings
 from tagger.records import Tag
 from tagger.run import pipeline
 
@@ -222,15 +223,15 @@ def test_truncated_photos_follow_the_option(
     night: Night, second: str, small_bundle: Path, fresh_rows: Rows, tags: Callable[[], bytes]
 ) -> None:
     """The embedding of a truncated photo counts with --allow-truncated only; failures are never made into tags."""
-    night(allow_truncated=True)
-    assert night(model=second, allow_truncated=True).retagged == 10
-    assert tags() == fresh_rows(model=second, allow_truncated=True)
+    night(decoding=DecodeSettings(allow_truncated=True))
+    assert night(model=second, decoding=DecodeSettings(allow_truncated=True)).retagged == 10
+    assert tags() == fresh_rows(model=second, decoding=DecodeSettings(allow_truncated=True))
     without = night(model=str(small_bundle))
     assert (without.retagged, without.failed) == (9, {"truncated": 1})
     assert tags() == fresh_rows()
-    again = night(model=second, allow_truncated=True)
+    again = night(model=second, decoding=DecodeSettings(allow_truncated=True))
     assert (again.retagged, again.scored) == (9, 1)
-    assert tags() == fresh_rows(model=second, allow_truncated=True)
+    assert tags() == fresh_rows(model=second, decoding=DecodeSettings(allow_truncated=True))
 
 
 @pytest.mark.parametrize("damage", ["x'00'", "'text'", "zeroblob(26)"])

@@ -25,6 +25,7 @@ def test_the_report_adds_up(command: Command, shop: Path, tmp_path: Path) -> Non
     assert (content["status"], content["error"], content["run"]) == ("done", "", 1)
     assert counts["photos"] == counts["tagged"] + sum(counts["flagged"].values()) + sum(counts["failed"].values()) == 10
     assert (counts["scored"], counts["duplicates"], counts["ignored"], counts["rows_written"]) == (8, 1, 1, 10)
+    assert counts["ignored_by_reason"] == {"not an image": 1}
     assert [failure["path"] for failure in content["failures"]] == ["broken.jpg"]
     assert set(content["seconds_by_stage"]) == {"list", "read", "predict", "ledger", "publish"}
     assert sum(content["seconds_by_stage"].values()) <= content["seconds"] + 0.01

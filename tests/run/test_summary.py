@@ -1,6 +1,7 @@
 """Counts of a run."""
 
 import time
+from collections import Counter
 
 from tagger.run.summary import RunSummary
 
@@ -38,7 +39,7 @@ def test_seconds_of_a_stage_add_up_also_after_an_error() -> None:
 
 def test_reset_leaves_nothing_of_a_first_attempt() -> None:
     """A run that starts again with a new ledger counts from zero."""
-    summary = RunSummary(model="m", run=3, ignored=2, scored=5)
+    summary = RunSummary(model="m", run=3, scored=5, ignored=Counter(hidden=2))
     summary.add_rows("Dress", "true", "low_confidence", 2)
     with summary.timed("read"):
         pass

@@ -1,0 +1,117 @@
+"""`fmtag doctor`: say what a run would read, leave out and refuse, before the first one."""
+
+import json
+import shlex
+import sys
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from tagger.catalog.settings import SourceSettings
+from tagger.cli.exit_codes import EXIT_FAILED_PHOTOS
+from tagger.cli.options import Finite, option, with_debug, with_source_reading, with_workers
+from tagger.cli.terminal import Terminal, say
+from tagger.escaping import for_json
+from tagger.files import as_json, write_file
+
+if TYPE_CHECKING:
+    from tagger.inspection.report import Section
+
+
+@click.command()
+@click.argument("source")
+@option("--out", metavar="FILE.json", help="Write all of the report as JSON, or - for standard output in place of the text.")
+@option(
+    "--sample", type=click.IntRange(min=0), metavar="N", help="Decode at most N photos.  [default: as many as the time allows]"
+)
+@option(
+    "--seconds",
+    type=Finite(0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time to look at photos; the source is always listed to its end.",
+)
+@with_workers
+@with_source_reading
+@with_debug
+@click.pass_context
+def doctor(context: click.Context, /, **options: Any) -> int:
+    """Say what a run on SOURCE would read, leave out and refuse, why, and what to do first. Runs no network.
+
+    All of the source is listed. Of the photos as many as the time allows are decoded, of the others the headers are read: a
+    sample that is spread over the source. Nothing is written but --out.
+
+    Exit codes: 0 every photo that was opened can be read; 1 the source as a whole cannot be read; 2 wrong usage; 3 some photos
+    would fail.
+    """
+    from tagger.catalog.output_paths import Input, Output, check_output_paths
+    from tagger.cli.progress import progress_bar
+    from tagger.errors import SourceError
+    from tagger.inspection.inspect import inspect_source, why_nothing
+    from tagger.inspection.report import as_values, error_values, make_report, sections
+    from tagger.inspection.settings import InspectionSettings
+
+    settings = InspectionSettings(**options)
+    inputs = [] if settings.source == "-" else [Input("the source itself", settings.source)]
+    check_output_paths([Output("--out", settings.out)], inputs)
+    try:
+        with progress_bar("photos") as progressed:
+            inspection = inspect_source(settings, sys.stdin.buffer, progressed)
+    except SourceError as error:
+        _write(settings.out, error_values(settings.source, str(error)))
+        raise
+    report = make_report(inspection, _run_command(context, settings.source))
+    _write(settings.out, as_values(report))
+    if settings.out != "-":
+        _print(sections(report))
+    if why := why_nothing(inspection):
+        raise SourceError(why)
+    return EXIT_FAILED_PHOTOS if inspection.failed else 0
+
+
+def _run_command(context: click.Context, source: str) -> str:
+    """Return the run on the same source, with the same options of how it is read, quoted for a shell."""
+    reading = {field.name for field in fields(SourceSettings)}
+    words = ["fmtag", "run", source, "--out", "tags.csv"]
+    for parameter in context.command.params:
+        value = context.params.get(str(parameter.name))
+        if parameter.name in reading and value != parameter.get_default(context) and value is not None:
+            values = value if isinstance(value, tuple) else (value,)
+            for one in values:
+                words += [parameter.opts[0]] if one is True else [parameter.opts[0], str(one)]
+    return shlex.join(words)
+
+
+def _write(out: str | None, values: dict[str, Any]) -> None:
+    if out == "-":
+        click.echo(for_json(json.dumps(values, indent=2)))
+    elif out is not None:
+        write_file(Path(out), as_json(values))
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def _print(parts: Iterable["Section"]) -> None:
+    """Print the sections as tables on a terminal, and otherwise as lines that begin with their names."""
+    terminal = Terminal(highlight=False) if _is_terminal() else None
+    for title, rows in parts:
+        if terminal is None:
+            say(f"{title}:")
+            for name, text in rows:
+                say(f"  {name}: {text}")
+            continue
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+        table.add_column(style="cyan", max_width=28)
+        table.add_column(overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        terminal.print(Text(title, "bold"))
+        terminal.print(table)

@@ -1,0 +1,177 @@
+"""Find and trim the even bars around a photo: padding to a square, letterboxes, frames, borders of screenshots.
+
+A bar is a strip along a side of the photo, of one colour, that ends in a straight edge. Ground around a product is of one colour
+too, but what it surrounds has no straight edges over its whole width and height. So the bounds of all that differs from the
+colour of a side are examined: they are those of a photo within bars if each side of them that does not lie on the photo's own
+edge is filled from end to end.
+
+Compression blurs edges, by more the greater the contrast. Therefore what counts as different is tried at several levels, each
+for edges of a contrast well above it.
+"""
+
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+
+from tagger.arrays import Flags, Pixels, as_uint8
+
+EDGE_SHARE = 0.0125
+"""Share of the longer side that is cropped on all four sides: many exports draw a faint frame there, and edges are blurred."""
+
+LEVELS = ((4, 6), (8, 16), (16, 32), (32, 64), (64, 128))
+"""Pairs of grey levels: pixels that differ from the bar by more than the first are no bar, if the median of those at its edge
+differs by at least the second."""
+
+SAMPLES = 40
+"""Pixels that are examined of each row and of each column, evenly spread."""
+
+MAX_STRAY = 0.05
+"""Share of a row or column of a bar that may differ: noise, small print."""
+
+MIN_FILLED, MIN_FILLED_FRAME = 0.6, 0.9
+"""Share of an edge of a bar at which the photo differs from the bar; products of the bar's colour may reach it. Where there are
+bars on all four sides it is higher, as flat products may have four straight edges."""
+
+END, MIN_FILLED_END = 12, 0.5
+"""The same share of either end of an edge, each a twelfth of it: there lies the photo's ground."""
+
+EVEN, BLURRED = 8, 16
+"""More than 16 pixels from its edge no pixel of a bar differs by more than 8 levels: compression blurs no farther."""
+
+EDGE_LINES = 3
+"""Rows of pixels over which an edge may extend where a photo was shrunk with its bars."""
+
+MIN_SIDE = 8
+"""Sides of photos in pixels below which nothing is trimmed."""
+
+MAX_ROUNDS = 6
+"""Bars within bars that are trimmed."""
+
+Box: TypeAlias = tuple[int, int, int, int]
+"""Top, bottom, left, right in pixels; bottom and right are exclusive."""
+
+
+def crop_edge(pixels: Pixels) -> Pixels:
+    """Crop `EDGE_SHARE` off every side of a photo, uint8 (h, w, 3), unless it is too small for that."""
+    edge = _edge(pixels)
+    return np.ascontiguousarray(pixels[edge:-edge, edge:-edge]) if edge else pixels
+
+
+def trim_bars(pixels: Pixels) -> Pixels:
+    """Trim even bars of any colours, bars within bars too, off the sides of a photo, uint8 (h, w, 3) RGB.
+
+    Bars that `crop_edge` would crop are left to it.
+
+    Returns:
+        uint8 (h, w, 3): the part of the photo without bars, or the photo itself where there are none.
+    """
+    for _ in range(MAX_ROUNDS):
+        edge = _edge(pixels)
+        height, width = pixels.shape[0] - 2 * edge, pixels.shape[1] - 2 * edge
+        if min(height, width) < MIN_SIDE:
+            break
+        box = _photo_within_bars(pixels[edge : edge + height, edge : edge + width])
+        if box is None:
+            break
+        top, bottom, left, right = box
+        # A side without a bar keeps its edge.
+        rows = slice(top + edge if top else 0, bottom + edge if bottom < height else None)
+        columns = slice(left + edge if left else 0, right + edge if right < width else None)
+        pixels = pixels[rows, columns]
+    return pixels
+
+
+def _edge(pixels: Pixels) -> int:
+    """Return how many pixels `crop_edge` crops off every side."""
+    edge = round(EDGE_SHARE * max(pixels.shape))
+    return edge if min(pixels.shape[:2]) > 4 * edge else 0
+
+
+def _photo_within_bars(pixels: Pixels) -> Box | None:
+    """Return the bounds of the photo within bars of one colour; None where there are no bars."""
+    height, width = pixels.shape[:2]
+    rows = as_uint8(cv2.resize(pixels, (min(width, SAMPLES), height), interpolation=cv2.INTER_NEAREST))
+    columns = as_uint8(
+        cv2.transpose(cv2.resize(pixels, (width, min(height, SAMPLES)), interpolation=cv2.INTER_NEAREST))
+    )
+    tried: list[Pixels] = []
+    for line in (rows[0], rows[-1], columns[0], columns[-1]):
+        colour = np.partition(line, len(line) // 2, axis=0)[len(line) // 2]
+        if any((np.maximum(colour, other) - np.minimum(colour, other) <= LEVELS[0][0]).all() for other in tried):
+            continue
+        different = _difference(line[None], colour)[0] > LEVELS[-1][0]
+        if np.count_nonzero(different) > MAX_STRAY * len(line):
+            continue
+        tried.append(colour)
+        box = _box_of_photo(_difference(rows, colour), _difference(columns, colour))
+        if box is not None:
+            return box
+    return None
+
+
+def _difference(pixels: Pixels, colour: Pixels) -> Pixels:
+    """Return the largest difference of the three channels from a colour, uint8 (h, w)."""
+    red, green, blue = cv2.split(cv2.absdiff(pixels, (*map(float, colour), 0.0)))
+    return np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
+
+
+def _box_of_photo(rows: Pixels, columns: Pixels) -> Box | None:
+    """Return the bounds of what differs from a bar's colour, if they are those of a photo.
+
+    Args:
+        rows: uint8 (h, samples), the differences of some pixels of each row from that colour.
+        columns: uint8 (w, samples), the same for each column.
+    """
+    even: tuple[int, ...] = ()
+    for level, contrast in LEVELS:
+        differing = (rows > level).view(np.uint8), (columns > level).view(np.uint8)
+        along_y, along_x = (_bounds(lines) for lines in differing)
+        if along_y is None or along_x is None:
+            return None
+        box = (*along_y, *along_x)
+        widths = box[0], len(rows) - box[1], box[2], len(columns) - box[3]
+        if level == EVEN:
+            even = widths
+        if not any(widths):
+            continue
+        if even and any(width > first + BLURRED for width, first in zip(widths, even, strict=True)):
+            continue
+        filled = MIN_FILLED_FRAME if all(widths) else MIN_FILLED
+        within_y, within_x = _sampled(along_y, len(rows), columns), _sampled(along_x, len(columns), rows)
+        edges = (
+            (widths[0], rows[:, within_x]),
+            (widths[1], rows[::-1, within_x]),
+            (widths[2], columns[:, within_y]),
+            (widths[3], columns[::-1, within_y]),
+        )
+        if all(not width or _is_filled(lines[width : width + EDGE_LINES], level, contrast, filled) for width, lines in edges):
+            return box
+    return None
+
+
+def _bounds(differing: Pixels) -> tuple[int, int] | None:
+    """Return the first line with more than `MAX_STRAY` of its samples 1, and the one after the last; None where there is none."""
+    counts = cv2.reduce(differing, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
+    lines = np.flatnonzero(counts > MAX_STRAY * differing.shape[1])
+    return (int(lines[0]), int(lines[-1]) + 1) if len(lines) else None
+
+
+def _sampled(bounds: tuple[int, int], length: int, across: Pixels) -> slice:
+    """Return which samples of the lines across lie within bounds of a side of that length."""
+    samples = across.shape[1]
+    return slice(-(-bounds[0] * samples // length), max(1, bounds[1] * samples // length))
+
+
+def _is_filled(lines: Pixels, level: int, contrast: int, filled: float) -> bool:
+    """Return whether one of the first lines within a bar differs from it along its whole length, by enough."""
+    if not lines.size:
+        return False
+    different: Flags = lines > level
+    full = np.count_nonzero(different, axis=1) >= filled * lines.shape[1]
+    if not full.any():
+        return False
+    end = max(1, lines.shape[1] // END)
+    for part in (different[:, :end], different[:, -end:]):
+        full &= np.count_nonzero(part, axis=1) >= MIN_FILLED_END * end
+    return bool(full.any()) and float(np.median(lines, axis=1).max()) >= contrast

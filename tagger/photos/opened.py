@@ -1,0 +1,28 @@
+"""Define what the readers of formats hand over: an image whose header is read, or the fault for which there is none."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PIL import Image
+
+from tagger.records import FailedReason
+
+
+@dataclass(frozen=True)
+class OpenedImage:
+    """An image whose header has been read, and whose pixels have not been decoded yet."""
+
+    size: tuple[int, int]
+    """Width and height in pixels."""
+    memory: int
+    """Bytes that decoding takes at least, without those of the file."""
+    load: Callable[[], Image.Image]
+    """Return the image; its pixels are decoded, or are decoded when the image is loaded. Raises anything on damage."""
+
+
+class ImageFault(Exception):  # noqa: N818 - a value on its way to `Failed`, not an error of the program
+    """A reason why a file's image cannot be had, in the words for the user."""
+
+    def __init__(self, reason: FailedReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason: FailedReason = reason
