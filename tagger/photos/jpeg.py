@@ -32,8 +32,11 @@ Longer padding has to be of one value. A scan that lost data, or has another fil
 _READ_AHEAD = 10
 """Bytes that libjpeg-turbo may have taken from the data, and does not count, when it comes to the surplus."""
 
+_TRIMS = 3
+"""How often a surplus is cut off: what was read ahead before may be surplus afterwards."""
+
 _HOLE = bytes(64)
-"""Zeros that more likely stand in place of lost data than for even ground, where there is a surplus, too."""
+"""Zeros that more likely stand in place of lost data than for even ground, where there is a surplus of some bytes, too."""
 
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 """The binding's names of Pillow's modes."""
@@ -84,8 +87,10 @@ def decode(
             return None
         stream = regular(content) or content
         pixels, warning = _attempt(stream, scaled, image.mode)
-        padding = _padding(stream, warning)
-        if padding:
+        for _ in range(_TRIMS):
+            padding = _padding(stream, warning)
+            if not padding:
+                break
             stream = stream[: -padding - 2] + _END_MARKER
             pixels, warning = _attempt(stream, scaled, image.mode)
     damage = _damage(content, name, warning) if pixels is None else _missing_scans(stream, name)
@@ -235,7 +240,8 @@ def _padding(stream: bytes, warning: str) -> int:
     count, data = int(surplus[1]), stream[:-2]
     run = len(data) - len(data.rstrip(data[-1:]))
     even = count <= run <= count + _READ_AHEAD
-    return count if even or (count <= PADDING and not _has_hole(data)) else 0
+    short = count <= PADDING and (count < _READ_AHEAD or not _has_hole(data))
+    return count if even or short else 0
 
 
 def _has_hole(data: bytes) -> bool:

@@ -13,7 +13,7 @@ README = BENCHMARKS / "README.md"
 BACKBONE = tuple(f"backbone_{name}" for name in ("cache", "finetuning", "floats", "networks", "photos", "rows"))
 """Parts of `benchmarks.accuracy.backbone`."""
 
-SHARED = ("__init__", "reporting", "plain_torchvision", *BACKBONE)
+SHARED = ("__init__", "reporting", "plain_torchvision", "damaged_files", *BACKBONE)
 """Modules that are no benchmark by themselves."""
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 from tagger.arrays import Pixels
 from tagger.photos import jpeg
 from tagger.photos.decode import SIDE, decode_bytes
+from tagger.photos.settings import DecodeSettings
 from tagger.records import Failed, Photo
 
 END = b"\xff\xd9"
@@ -221,7 +222,7 @@ def test_damaged_files_are_decoded_on_request(damage: str, kind: str) -> None:
     """With damaged files allowed, the picture is decoded as far as it goes, in its full size, and marked."""
     expected = photo_of(whole(kind)).pixels
     for at in places(whole(kind)):
-        rescued = decode_bytes(DAMAGES[damage](whole(kind), at), "shirt.jpg", allow_truncated=True)
+        rescued = decode_bytes(DAMAGES[damage](whole(kind), at), "shirt.jpg", DecodeSettings(allow_truncated=True))
         assert isinstance(rescued, Photo), (damage, at)
         assert rescued.truncated
         assert expected.shape == rescued.pixels.shape
@@ -251,7 +252,7 @@ def test_lost_passes_are_truncated(mode: str) -> None:
         for end in (scan, table):
             result = decode_bytes(content[:end] + END, "photo")
             assert "truncated" == reason_of(result)
-            assert isinstance(decode_bytes(content[:end] + END, "photo", allow_truncated=True), Photo)
+            assert isinstance(decode_bytes(content[:end] + END, "photo", DecodeSettings(allow_truncated=True)), Photo)
 
 
 def test_lost_colours_are_truncated() -> None:

@@ -133,7 +133,7 @@ def test_damaged_files_that_were_given_up_follow_the_option(tmp_path: Path, reas
     path, failed = tmp_path / "t.ledger", Result(Failed(reason, "a: damaged"))
     key = RunKey(**{**vars(KEY), "give_up": 1})
     assert [run(path, ["a"], failed, key) for _ in range(2)] == [["a"], []]
-    assert run(path, ["a"], failed, RunKey(**{**vars(key), "allow_truncated": True})) == ["a"]
+    assert run(path, ["a"], failed, RunKey(**{**vars(key), "decoding": DecodeSettings(allow_truncated=True)})) == ["a"]
 
 
 def test_a_truncated_photo_without_a_product_stays_truncated() -> None:
