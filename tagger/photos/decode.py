@@ -238,7 +238,11 @@ def _to_eight_bit(image: Image.Image) -> Image.Image:
     values = np.clip(np.nan_to_num(values, nan=0, posinf=white, neginf=0), 0, white)
     eight_bit = np.clip(values * (255 / white) + 0.5, 0, 255).astype(np.uint8)
     grey = Image.fromarray(eight_bit)
-    return grey if transparent is None else Image.merge("LA", (grey, Image.fromarray(np.where(transparent, 0, 255).astype(np.uint8))))
+    return (
+        grey
+        if transparent is None
+        else Image.merge("LA", (grey, Image.fromarray(np.where(transparent, 0, 255).astype(np.uint8))))
+    )
 
 
 @cache

@@ -98,9 +98,7 @@ def _photo_within_bars(pixels: Pixels) -> Box | None:
     """Return the bounds of the photo within bars of one colour; None where there are no bars."""
     height, width = pixels.shape[:2]
     rows = as_uint8(cv2.resize(pixels, (min(width, SAMPLES), height), interpolation=cv2.INTER_NEAREST))
-    columns = as_uint8(
-        cv2.transpose(cv2.resize(pixels, (width, min(height, SAMPLES)), interpolation=cv2.INTER_NEAREST))
-    )
+    columns = as_uint8(cv2.transpose(cv2.resize(pixels, (width, min(height, SAMPLES)), interpolation=cv2.INTER_NEAREST)))
     tried: list[Pixels] = []
     for line in (rows[0], rows[-1], columns[0], columns[-1]):
         colour = np.partition(line, len(line) // 2, axis=0)[len(line) // 2]
@@ -196,6 +194,6 @@ def _end_of_bar(lines: Pixels, width: int, level: int, contrast: int, filled: fl
 
 def _settled(lines: Pixels, first: int) -> int:
     """Return the first line from `first` on that is no longer mixed with the bar by shrinking or compression."""
-    medians = np.median(lines[first : first + 2 * BLURRED // 2], axis=1)
+    medians = np.median(lines[first : first + BLURRED], axis=1)
     unmixed = SETTLED * float(np.median(medians[len(medians) // 2 :]))
     return first + int((medians[: BLURRED // 2 + 1] >= unmixed).argmax())
