@@ -42,7 +42,7 @@ from tagger.evaluation.settings import EvaluateSettings
 from tagger.inference.predictor import Predictor
 from tagger.metrics.significance import Interval, macro_bootstrap_interval
 from tagger.models import bundle
-from tagger.photos import decode, product
+from tagger.photos import background, decode, product
 from tagger.records import Photo, ProductImage
 
 Replacements: TypeAlias = Mapping[str, Callable[..., Any]]
@@ -58,8 +58,8 @@ def cleaned(apart: Pixels) -> Pixels | None:
     """Return a foreground mask, uint8 (h, w) 0 or 255, without specks and small parts, as `product_mask` does with its own."""
     opened = cv2.dilate(cv2.erode(apart, np.ones((2, 2)), anchor=(1, 1)), np.ones((2, 2)), anchor=(0, 0))
     closed = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, np.ones((5, 5)))
-    mask = product._large_parts(np.asarray(closed, np.uint8), product.MIN_PART)
-    return mask if np.count_nonzero(mask) >= product.MIN_AREA * mask.size else None
+    mask = background.large_parts(np.asarray(closed, np.uint8), background.MIN_PART)
+    return mask if np.count_nonzero(mask) >= background.MIN_AREA * mask.size else None
 
 
 def by_grabcut(pixels: Pixels, margin: float = 0.02, rounds: int = 2) -> Pixels | None:

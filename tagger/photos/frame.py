@@ -19,7 +19,7 @@ from tagger.arrays import Flags, Pixels, as_uint8
 EDGE_SHARE = 0.0125
 """Share of the longer side that is cropped on all four sides: many exports draw a faint frame there, and edges are blurred."""
 
-LEVELS = ((4, 6), (8, 16), (16, 32), (32, 64), (64, 128))
+LEVELS = ((4, 6), (6, 9), (9, 14), (16, 28), (32, 64), (64, 128))
 """Pairs of grey levels: pixels that differ from the bar by more than the first are no bar, if the median of those at its edge
 differs by at least the second."""
 
@@ -36,8 +36,14 @@ bars on all four sides it is higher, as flat products may have four straight edg
 END, MIN_FILLED_END = 12, 0.5
 """The same share of either end of an edge, each a twelfth of it: there lies the photo's ground."""
 
-EVEN, BLURRED = 8, 16
-"""More than 16 pixels from its edge no pixel of a bar differs by more than 8 levels: compression blurs no farther."""
+EVEN, BLURRED = 9, 16
+"""More than 16 pixels from its edge a bar differs by no more than 9 levels, one of `LEVELS`: compression blurs no farther."""
+
+SETTLED = 0.85
+"""A line is mixed with the bar if it differs from it by less than this share of what the lines farther on do."""
+
+MIN_INSIDE, MIN_INSIDE_FRAME = 0.15, 0.3
+"""Share of the width and of the height that a photo within bars has at least, and within bars on all four sides."""
 
 EDGE_LINES = 3
 """Rows of pixels over which an edge may extend where a photo was shrunk with its bars."""
@@ -92,9 +98,7 @@ def _photo_within_bars(pixels: Pixels) -> Box | None:
     """Return the bounds of the photo within bars of one colour; None where there are no bars."""
     height, width = pixels.shape[:2]
     rows = as_uint8(cv2.resize(pixels, (min(width, SAMPLES), height), interpolation=cv2.INTER_NEAREST))
-    columns = as_uint8(
-        cv2.transpose(cv2.resize(pixels, (width, min(height, SAMPLES)), interpolation=cv2.INTER_NEAREST))
-    )
+    columns = as_uint8(cv2.transpose(cv2.resize(pixels, (width, min(height, SAMPLES)), interpolation=cv2.INTER_NEAREST)))
     tried: list[Pixels] = []
     for line in (rows[0], rows[-1], columns[0], columns[-1]):
         colour = np.partition(line, len(line) // 2, axis=0)[len(line) // 2]
@@ -137,16 +141,15 @@ def _box_of_photo(rows: Pixels, columns: Pixels) -> Box | None:
             continue
         if even and any(width > first + BLURRED for width, first in zip(widths, even, strict=True)):
             continue
-        filled = MIN_FILLED_FRAME if all(widths) else MIN_FILLED
+        filled, inside = (MIN_FILLED_FRAME, MIN_INSIDE_FRAME) if all(widths) else (MIN_FILLED, MIN_INSIDE)
+        if box[1] - box[0] < inside * len(rows) or box[3] - box[2] < inside * len(columns):
+            continue
         within_y, within_x = _sampled(along_y, len(rows), columns), _sampled(along_x, len(columns), rows)
-        edges = (
-            (widths[0], rows[:, within_x]),
-            (widths[1], rows[::-1, within_x]),
-            (widths[2], columns[:, within_y]),
-            (widths[3], columns[::-1, within_y]),
-        )
-        if all(not width or _is_filled(lines[width : width + EDGE_LINES], level, contrast, filled) for width, lines in edges):
-            return box
+        sides = (rows[:, within_x], rows[::-1, within_x], columns[:, within_y], columns[::-1, within_y])
+        ends = [_end_of_bar(lines, width, level, contrast, filled) for lines, width in zip(sides, widths, strict=True)]
+        top, bottom, left, right = ends
+        if top is not None and bottom is not None and left is not None and right is not None:
+            return top, len(rows) - bottom, left, len(columns) - right
     return None
 
 
@@ -163,15 +166,34 @@ def _sampled(bounds: tuple[int, int], length: int, across: Pixels) -> slice:
     return slice(-(-bounds[0] * samples // length), max(1, bounds[1] * samples // length))
 
 
-def _is_filled(lines: Pixels, level: int, contrast: int, filled: float) -> bool:
-    """Return whether one of the first lines within a bar differs from it along its whole length, by enough."""
-    if not lines.size:
-        return False
-    different: Flags = lines > level
-    full = np.count_nonzero(different, axis=1) >= filled * lines.shape[1]
+def _end_of_bar(lines: Pixels, width: int, level: int, contrast: int, filled: float) -> int | None:
+    """Return how many lines a bar has; None where it does not end in a straight edge.
+
+    Args:
+        lines: uint8 (lines, samples), the differences from the bar's colour, from the photo's own edge on.
+        width: the lines before the first that differs; the bar ends there, or a few lines farther on where it is blurred.
+        level, contrast: a pair of `LEVELS`.
+        filled: the share of the edge at which the photo must differ from the bar.
+    """
+    if width == 0:
+        return 0
+    edge = lines[width : width + EDGE_LINES]
+    if not edge.size:
+        return None
+    different: Flags = edge > level
+    full = np.count_nonzero(different, axis=1) >= filled * edge.shape[1]
     if not full.any():
-        return False
-    end = max(1, lines.shape[1] // END)
+        return None
+    end = max(1, edge.shape[1] // END)
     for part in (different[:, :end], different[:, -end:]):
         full &= np.count_nonzero(part, axis=1) >= MIN_FILLED_END * end
-    return bool(full.any()) and float(np.median(lines, axis=1).max()) >= contrast
+    if not full.any() or float(np.median(edge, axis=1).max()) < contrast:
+        return None
+    return _settled(lines, width + int(full.argmax()))
+
+
+def _settled(lines: Pixels, first: int) -> int:
+    """Return the first line from `first` on that is no longer mixed with the bar by shrinking or compression."""
+    medians = np.median(lines[first : first + BLURRED], axis=1)
+    unmixed = SETTLED * float(np.median(medians[len(medians) // 2 :]))
+    return first + int((medians[: BLURRED // 2 + 1] >= unmixed).argmax())
