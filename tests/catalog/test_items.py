@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from catalog_helpers import cells, each_table, items, reasons, write_table
+from catalog_helpers import cells, each_table, items, reasons, touch, write_table
 
-from tagger.catalog.items import make_item
+from tagger.catalog.items import make_item, row_items, with_image
+from tagger.catalog.settings import SourceSettings
 from tagger.records import Failed
 
 
@@ -40,3 +41,33 @@ def test_a_problem_of_the_row_comes_first() -> None:
     """What the table's reader found wrong is not replaced by what is wrong with the path."""
     problem = Failed("bad_row", "t.csv: a row with more cells than columns")
     assert make_item("", Path(), {}, problem).problem is problem
+
+
+def test_the_first_cell_with_an_image_counts(tmp_path: Path) -> None:
+    """A further column stands in for an empty one; all of them are items where each image is wanted, each once."""
+    touch(tmp_path, "a.jpg", "b.jpg")
+    row = {"image": "", "more": "a.jpg, b.jpg", "last": "a.jpg"}
+    first = [*row_items([*row.values()], row, tmp_path, SourceSettings())]
+    assert [(item.path, item.file, item.columns) for item in first] == [("a.jpg", tmp_path / "a.jpg", row)]
+    each = [*row_items([*row.values()], row, tmp_path, SourceSettings(all_images=True))]
+    assert [item.path for item in each] == ["a.jpg", "b.jpg"]
+    (one,) = row_items([row["more"]], row, tmp_path, SourceSettings(), separators="")
+    assert one.path == row["more"]
+
+
+def test_a_missing_photo_keeps_its_place_and_a_sentence(tmp_path: Path) -> None:
+    """So that the ledger knows it as missing; one of which nothing is known is left to whoever reads it."""
+    touch(tmp_path, "a.jpeg")
+    hinted, plain = (next(row_items([text], {}, tmp_path, SourceSettings())) for text in ("a.jpg", "b.jpg"))
+    assert (hinted.file, hinted.problem) == (
+        tmp_path / "a.jpg",
+        Failed("missing", "a.jpg does not exist; its folder has a.jpeg"),
+    )
+    assert (plain.file, plain.problem) == (tmp_path / "b.jpg", None)
+
+
+def test_items_with_an_image(tmp_path: Path) -> None:
+    """Rows without one are left out, bad rows are not."""
+    images = ["a.jpg", "", "https://x.example/b.jpg", None]
+    found = [next(row_items([image], {}, tmp_path, SourceSettings())) for image in images]
+    assert [item.path for item in with_image(found)] == ["a.jpg", "https://x.example/b.jpg"]

@@ -210,16 +210,16 @@ def test_top_k_beyond_the_labels_gives_all(cli: RunCli, photos: Callable[[int], 
 
 
 def test_table_columns_come_first(cli: RunCli, photos: Callable[[int], Path], tmp_path: Path) -> None:
-    """A table's own columns lead each row unchanged, and a row that cannot be tagged keeps them too."""
+    """A table's own columns lead each row unchanged, and a row without an image keeps them too."""
     photos(1)
     (tmp_path / "t.csv").write_text("sku,image,tag\n007,photos/0000.jpg,old\n008,,NA\n", encoding="utf-8")
     result = cli("run", tmp_path / "t.csv", "--out", tmp_path / "tags.csv")
-    assert result.code == 3
+    assert result.code == 0
     tagged, bad = csv_rows((tmp_path / "tags.csv").read_text(encoding="utf-8"))
     assert list(tagged) == ["sku", "image", "source_tag", *COLUMNS, "model"]
     assert list(tagged.values())[:4] == ["007", "photos/0000.jpg", "old", "photos/0000.jpg"]
     assert (bad["sku"], bad["source_tag"]) == ("008", "NA")
-    assert (bad["tag"], bad["reason"], bad["low_confidence"]) == ("", "bad_row", "true")
+    assert (bad["tag"], bad["reason"], bad["low_confidence"]) == ("", "no_image", "true")
 
 
 def test_a_reader_that_leaves_is_no_error(small_bundle: Path, tmp_path: Path) -> None:

@@ -22,6 +22,14 @@ def test_rows_are_tagged_flagged_or_failed() -> None:
     assert summary.tags == {"Dress": 7, "Coat": 1}
 
 
+def test_rows_without_an_image_are_no_photos() -> None:
+    """They are counted apart from tagged, flagged and failed ones."""
+    summary = RunSummary()
+    summary.add_rows("", "true", "no_image", 3)
+    summary.add_rows("Dress", "false", "", 2)
+    assert (summary.photos, summary.tagged, summary.without_image, summary.flagged, summary.failed) == (2, 2, 3, {}, {})
+
+
 def test_seconds_of_a_stage_add_up_also_after_an_error() -> None:
     """Each stage has the seconds of all its blocks, those that raised included."""
     summary = RunSummary()
