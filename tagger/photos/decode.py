@@ -151,10 +151,10 @@ def _decode_once(content: bytes, name: str, settings: DecodeSettings, lenient: b
         return _unidentified_failure(content, name)
     except Exception as error:  # a decoder may raise anything on damage: AssertionError, struct.error, SyntaxError, ...
         truncated = "truncated" in str(error) or isinstance(error, EOFError) or is_truncated(content)
-        return Failed("truncated" if truncated else "unreadable", f"{name}: {_said_by_pillow(error)}")
+        return Failed("truncated" if truncated else "unreadable", f"{name}: {_decoder_message(error)}")
 
 
-def _said_by_pillow(error: Exception) -> str:
+def _decoder_message(error: Exception) -> str:
     """Return what a decoder says about damage; of WebP's, which says nothing, in other words."""
     return "its container is damaged or cut" if "create decoder object" in str(error) else one_line(error)
 

@@ -36,7 +36,7 @@ _REDUCED, _MASK = 1, 4
 _UNCOMPRESSED, _OLD_JPEG, _JPEG = 1, 6, 7
 _DEFLATE = (8, 32946)
 _COMPRESSIONS = frozenset(
-    # None, fax, LZW, JPEG, deflate and PackBits of TIFF 6.0; JPEG 2000, LERC, LZMA, Zstandard, WebP and JPEG XL of later ones.
+    # None, fax, LZW, JPEG, deflate, PackBits of TIFF 6.0; JPEG 2000, LERC, LZMA, Zstandard, WebP and JPEG XL of later ones.
     (
         *range(1, 8),
         *_DEFLATE,

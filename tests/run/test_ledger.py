@@ -136,6 +136,25 @@ def test_damaged_files_that_were_given_up_follow_the_option(tmp_path: Path, reas
     assert run(path, ["a"], failed, RunKey(**{**vars(key), "decoding": DecodeSettings(allow_truncated=True)})) == ["a"]
 
 
+def test_a_failure_under_other_limits_is_tried_again(tmp_path: Path) -> None:
+    """A photo that was given up as too large is read when --max-pixels changes, and as long as it fails no more often."""
+    path, failed = tmp_path / "t.ledger", Result(Failed("too_large", "a: 9x9 pixels"))
+    default = RunKey(**{**vars(KEY), "give_up": 1})
+    higher, lower = (RunKey(**{**vars(default), "decoding": DecodeSettings(max_pixels=number)}) for number in (100, 50))
+    keys = [default, default, higher, higher, lower, lower, default, default]
+    assert [run(path, ["a"], failed, key) for key in keys] == [["a"], []] * 4
+
+
+def test_a_failure_of_an_older_decoder_is_tried_again(tmp_path: Path) -> None:
+    """A ledger of a version that recorded no decoder has given up on files that are read now."""
+    path, failed = tmp_path / "t.ledger", Result(Failed("unreadable", "a: of a kind that is not read"))
+    key = RunKey(**{**vars(KEY), "give_up": 1})
+    assert [run(path, ["a"], failed, key) for _ in range(2)] == [["a"], []]
+    with closing(sqlite3.connect(path)) as sql, sql:
+        sql.execute("UPDATE runs SET decoding = NULL")
+    assert [run(path, ["a"], failed, key) for _ in range(2)] == [["a"], []]
+
+
 def test_a_truncated_photo_without_a_product_stays_truncated() -> None:
     """A result without probabilities keeps its flag."""
     kept = []
