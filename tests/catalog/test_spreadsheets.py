@@ -1,6 +1,7 @@
 """Excel workbooks are tables with the cells as a person sees them."""
 
 import builtins
+import io
 import re
 import zipfile
 from datetime import date, datetime, time, timedelta
@@ -83,10 +84,10 @@ def test_a_wrong_size_in_the_file_hides_no_rows(tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
     """Pictures in cells, formulas that were never computed, no image column, an empty book, damage."""
-    Image.new("RGB", (4, 4)).save(tmp_path / "p.png")
+    Image.new("RGB", (4, 4)).save(picture := io.BytesIO(), "PNG")
     table = book(tmp_path / "t.xlsx", [["sku", "image"], [1, None]])
     workbook = openpyxl.load_workbook(table)
-    workbook.active.add_image(openpyxl.drawing.image.Image(tmp_path / "p.png"), "B2")
+    workbook.active.add_image(openpyxl.drawing.image.Image(picture), "B2")
     workbook.save(table)
     assert "has pictures inside its cells" in open_source(str(table)).notes[0]
     formulas = open_source(str(book(tmp_path / "f.xlsx", [["sku", "image"], [1, "=A2"]])))
