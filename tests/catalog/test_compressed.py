@@ -28,7 +28,7 @@ def arrow(codec: str) -> Callable[[bytes], bytes]:
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, arrow("zstd"), arrow("lz4")])
 def test_a_compressed_file_has_the_content_that_was_compressed(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
     """Whatever its name is; all of it, to the last byte."""
-    content = "sku,image\n".encode() * 10_000
+    content = b"sku,image\n" * 10_000
     file = write(tmp_path / "t.csv", compress(content))
     assert is_compressed(file.read_bytes()[:6])
     with open_bytes(file) as opened:
