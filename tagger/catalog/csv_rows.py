@@ -162,12 +162,14 @@ class _Reader:
         self._put_back(taken[1:])
         parsed = _Cells(self._dialect)
         parsed.add(self._row[0])
+        size = len(self._row[0])
         while parsed.is_open:
             line = self._next_line()
             if line is None:
                 return self._never_closed(number)
             self._row.append(line)
-            if len(self._row) > MAX_FAULTY_LINES or self._looks_like_row(line):
+            size += len(line)
+            if size > MAX_CELL or len(self._row) > MAX_FAULTY_LINES or self._looks_like_row(line):
                 return self._never_closed(number)
             parsed.add(line)
             if parsed.opens_within:

@@ -45,7 +45,7 @@ class Layout(NamedTuple):
 
 def find_layout(sample: str, is_header: IsHeader) -> Layout | None:
     """Return the layout of a table from its first characters; None where no row is a header."""
-    found: list[tuple[float, int, int, int, Layout]] = []
+    found: list[tuple[float, int, bool, int, int, Layout]] = []
     for dialect in _dialects(sample):
         rows = _sample_rows(sample, dialect)
         chosen = choose_header([row.cells for row in rows], is_header)
@@ -56,8 +56,9 @@ def find_layout(sample: str, is_header: IsHeader) -> Layout | None:
         lines = below[0].line - 1 if below else _lines(sample)
         width = len(rows[at].cells)
         faults = sum(_is_odd(row) or len(row.cells) > width for row in rows[at:])
-        layout = Layout(dialect, rows[at].cells, lines, [row.cells for row in below])
-        found.append((-round(fit, 2), faults, at, len(found), layout))
+        header = [cell.strip(dialect.quote) for cell in rows[at].cells] if rows[at].fault else rows[at].cells
+        layout = Layout(dialect, header, lines, [row.cells for row in below])
+        found.append((-round(fit, 2), faults, width == 1, at, len(found), layout))
     return min(found)[-1] if found else _find_by_lines(sample, is_header)
 
 

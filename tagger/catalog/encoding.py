@@ -170,6 +170,6 @@ def wide_encoding(start: bytes) -> str | None:
         return "utf-32-le"
     if len(start) >= 4 and min(zeros[:3]) > 0.9 and zeros[3] < 0.1:
         return "utf-32-be"
-    if len(start) >= 4 and max(even, odd) > 0.1 and min(even, odd) < 0.01:
+    if len(start) >= 4 and start.count(0) > 2 and max(even, odd) > 0.2 and min(even, odd) < 0.01:
         return "utf-16-le" if odd > even else "utf-16-be"
     return None

@@ -44,7 +44,7 @@ def table_kind(path: Path) -> TableKind:
         return "text"
     if packed and kind is PARQUET:
         kind = Kind("a compressed Parquet table", "decompress it first")
-    raise SourceError(f"{path} is {kind.name}, not a table that fmtag reads; {kind.remedy}. {READ}.")
+    raise SourceError(f"{path} is {kind.name}, not a photo or table; {kind.remedy}. {READ}.")
 
 
 def text_encoding(path: Path) -> Encoding:

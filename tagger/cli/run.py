@@ -66,7 +66,7 @@ from tagger.settings import FORMATS, Format
 )
 @with_model
 def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: LogFormat, **options: Any) -> int:
-    """Tag the photos of SOURCE: a folder, an image, a table (.csv .tsv .jsonl .ndjson .parquet), or - for paths on stdin.
+    """Tag the photos of SOURCE: a folder, an image, a table (CSV, Excel, JSON, Parquet), or - for paths on stdin.
 
     A ledger beside the output records the processed photos, so the same command, run again, processes new and changed photos
     only, and continues where a run was stopped.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow
 import pytest
-from catalog_helpers import each_table, items, write, write_table
+from catalog_helpers import each_table, items, write_table
 from pyarrow import parquet
 
 from tagger.catalog.columns import (

@@ -175,7 +175,7 @@ def test_the_header_is_found_where_it_is(tmp_path: Path, content: str, columns: 
     """Titles, comments, blank lines, `sep=` before it, blanks, marks and missing names in it, and no header at all."""
     source = open_source(str(write(tmp_path / "t.csv", content)))
     assert source.columns == columns
-    assert [item.path for item in source.items][0] == "a.jpg"
+    assert next(item.path for item in source.items) == "a.jpg"
 
 
 def test_a_cell_below_no_name_is_kept(tmp_path: Path) -> None:
