@@ -84,8 +84,8 @@ class Photo:
     truncated: bool = False
     """Whether the file ended early or was damaged inside, so that the decoder filled up the rest."""
     alpha: Pixels | None = None
-    """uint8 (h, w), the size of `pixels`, 255 = opaque: the file's transparency, which `pixels` shows on white. None where it has
-    none, or the same nothing everywhere: all opaque or all transparent."""
+    """uint8 (h, w), the size of `pixels`, 255 = opaque: the file's transparency, which `pixels` shows on white. None where it
+    has none, or the same nothing everywhere: all opaque or all transparent."""
 
 
 RegionName: TypeAlias = Literal["upper", "lower", "whole"]

@@ -2,8 +2,8 @@
 
     python -m benchmarks.robustness.bars FOLDER [--model catalog] [--out FILE.md]
 
-The folder has a labels.csv (path,label,kind,group). Bars are added to the photos at their own size, or before they are shrunk to
-half; then they are encoded as JPEG. Cut-outs have the mask that is found in the photo as their alpha, and the photo's tones,
+The folder has a labels.csv (path,label,kind,group). Bars are added to the photos at their own size, or before they are shrunk
+to half; then they are encoded as JPEG. Cut-outs have the mask that is found in the photo as their alpha, and the photo's tones,
 or paler ones, or one tone alone. Rules were chosen on the looked-at half; the kept half was not used for choices.
 """
 
@@ -158,7 +158,8 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     yield f"# Bars, frames and cut-outs, {evaluation.model}\n"
     yield f"`python -m benchmarks.robustness.bars {shlex.join(sys.argv[1:])}`\n"
     kept = sum(row.kept for row in rows)
-    yield f"{len(rows) - kept} photos of the half that choices look at, {kept} of the kept one. Wrong: photos that are wrong and not flagged.\n"
+    yield f"{len(rows) - kept} photos of the half that choices look at, {kept} of the kept one.\n"
+    yield "Wrong: the number of photos whose tag is wrong and not flagged.\n"
     titles = ("variant", "macro accuracy, looked at", "wrong", "macro accuracy, kept", "wrong")
     lines = ((name, *measured(rows, extracted(rows, change), model, predictor)) for name, change in variants().items())
     yield from table(titles, lines)

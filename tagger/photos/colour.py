@@ -37,7 +37,7 @@ def box_crop(pixels: Pixels, mask: Pixels, ground: int | None = None) -> Pixels:
     x, y, width, height = cv2.boundingRect(mask)
     margin = round(MARGIN * max(width, height))
     product = pixels[y : y + height, x : x + width]
-    crop = cv2.copyMakeBorder(product, *[margin] * 4, cv2.BORDER_CONSTANT, value=[ground] * 3)
+    crop = cv2.copyMakeBorder(product, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=[ground] * 3)
     return _placed(np.asarray(crop, np.uint8), np.full(3, ground, np.uint8))
 
 

@@ -17,12 +17,12 @@ RECTANGLE = 0.94
 """Where the opaque part fills this share of its bounding box, it is a rectangle, also with round corners."""
 
 WHOLE = 0.9
-"""A rectangle with at least this share of the image's width and height is the photo; a smaller one is a photo if something stands
-out in it, else a flat product."""
+"""A rectangle with at least this share of the image's width and height is the photo; a smaller one is a photo if something
+stands out in it, else a flat product."""
 
 WHITE, WHITE_GROUND = 12, 230
-"""Products of which nine tenths of the pixels are at most this many levels from white are shown on grey of the second level, all
-others on white. Chosen on cut-outs made of packshots: grey raises the accuracy of flat white ones alone."""
+"""Products of which nine tenths of the pixels are at most this many levels from white are shown on grey of the second level,
+all others on white. Chosen on cut-outs made of packshots: grey raises the accuracy of flat white ones alone."""
 
 
 def opaque_box(pixels: Pixels, alpha: Pixels) -> tuple[slice, slice] | None:

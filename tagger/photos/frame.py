@@ -1,9 +1,9 @@
 """Find and trim the even bars around a photo: padding to a square, letterboxes, frames, borders of screenshots.
 
-A bar is a strip along a side of the photo, of one colour, that ends in a straight edge. Ground around a product is of one colour
-too, but what it surrounds has no straight edges over its whole width and height. So the bounds of all that differs from the
-colour of a side are examined: they are those of a photo within bars if each side of them that does not lie on the photo's own
-edge is filled from end to end.
+A bar is a strip along a side of the photo, of one colour, that ends in a straight edge. Ground around a product is of one
+colour too, but what it surrounds has no straight edges over its whole width and height. So the bounds of all that differs from
+the colour of a side are examined: they are those of a photo within bars if each of their sides that is not the photo's own edge
+is filled from end to end.
 
 Compression blurs edges, by more the greater the contrast. Therefore what counts as different is tried at several levels, each
 for edges of a contrast well above it.
@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from tagger.arrays import Flags, Pixels, as_uint8
+from tagger.photos.background import product_mask
 
 EDGE_SHARE = 0.0125
 """Share of the longer side that is cropped on all four sides: many exports draw a faint frame there, and edges are blurred."""
@@ -30,8 +31,8 @@ MAX_STRAY = 0.05
 """Share of a row or column of a bar that may differ: noise, small print."""
 
 MIN_FILLED, MIN_FILLED_FRAME = 0.6, 0.9
-"""Share of an edge of a bar at which the photo differs from the bar; products of the bar's colour may reach it. Where there are
-bars on all four sides it is higher, as flat products may have four straight edges."""
+"""Share of an edge of a bar at which the photo differs from the bar; products of the bar's colour may reach it. Between bars on
+adjacent sides it is higher, as flat products may have straight edges all around."""
 
 END, MIN_FILLED_END = 12, 0.5
 """The same share of either end of an edge, each a twelfth of it: there lies the photo's ground."""
@@ -39,11 +40,17 @@ END, MIN_FILLED_END = 12, 0.5
 EVEN, BLURRED = 9, 16
 """More than 16 pixels from its edge a bar differs by no more than 9 levels, one of `LEVELS`: compression blurs no farther."""
 
+MAX_RISE = 0.4
+"""Two lines before its end a bar differs from its colour by at most this share of what it does at the end; a gradient by more."""
+
 SETTLED = 0.85
 """A line is mixed with the bar if it differs from it by less than this share of what the lines farther on do."""
 
-MIN_INSIDE, MIN_INSIDE_FRAME = 0.15, 0.3
-"""Share of the width and of the height that a photo within bars has at least, and within bars on all four sides."""
+MIN_INSIDE, MIN_INSIDE_FRAME = 0.15, 0.5
+"""Share of the width and of the height that a photo within bars has at least, and between bars on adjacent sides."""
+
+CHECKED_SIDE = 160
+"""Longer side in pixels at which what lies between bars on adjacent sides is examined for a product."""
 
 EDGE_LINES = 3
 """Rows of pixels over which an edge may extend where a photo was shrunk with its bars."""
@@ -81,6 +88,9 @@ def trim_bars(pixels: Pixels) -> Pixels:
         if box is None:
             break
         top, bottom, left, right = box
+        adjacent = (top > 0 or bottom < height) and (left > 0 or right < width)
+        if adjacent and not _shows_product(pixels[top + edge : bottom + edge, left + edge : right + edge]):
+            break  # the rectangle is the product
         # A side without a bar keeps its edge.
         rows = slice(top + edge if top else 0, bottom + edge if bottom < height else None)
         columns = slice(left + edge if left else 0, right + edge if right < width else None)
@@ -92,6 +102,15 @@ def _edge(pixels: Pixels) -> int:
     """Return how many pixels `crop_edge` crops off every side."""
     edge = round(EDGE_SHARE * max(pixels.shape))
     return edge if min(pixels.shape[:2]) > 4 * edge else 0
+
+
+def _shows_product(pixels: Pixels) -> bool:
+    """Return whether something stands out from the ground of what lies within bars."""
+    longer = max(pixels.shape[:2])
+    if longer > CHECKED_SIDE:
+        size = [max(1, round(side * CHECKED_SIDE / longer)) for side in pixels.shape[1::-1]]
+        pixels = as_uint8(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+    return product_mask(crop_edge(pixels)) is not None
 
 
 def _photo_within_bars(pixels: Pixels) -> Box | None:
@@ -116,7 +135,7 @@ def _photo_within_bars(pixels: Pixels) -> Box | None:
 
 def _difference(pixels: Pixels, colour: Pixels) -> Pixels:
     """Return the largest difference of the three channels from a colour, uint8 (h, w)."""
-    red, green, blue = cv2.split(cv2.absdiff(pixels, (*map(float, colour), 0.0)))
+    red, green, blue = cv2.split(cv2.absdiff(pixels, np.array((*map(float, colour), 0.0))))
     return np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
 
 
@@ -141,7 +160,8 @@ def _box_of_photo(rows: Pixels, columns: Pixels) -> Box | None:
             continue
         if even and any(width > first + BLURRED for width, first in zip(widths, even, strict=True)):
             continue
-        filled, inside = (MIN_FILLED_FRAME, MIN_INSIDE_FRAME) if all(widths) else (MIN_FILLED, MIN_INSIDE)
+        adjacent = any(widths[:2]) and any(widths[2:])
+        filled, inside = (MIN_FILLED_FRAME, MIN_INSIDE_FRAME) if adjacent else (MIN_FILLED, MIN_INSIDE)
         if box[1] - box[0] < inside * len(rows) or box[3] - box[2] < inside * len(columns):
             continue
         within_y, within_x = _sampled(along_y, len(rows), columns), _sampled(along_x, len(columns), rows)
@@ -154,7 +174,7 @@ def _box_of_photo(rows: Pixels, columns: Pixels) -> Box | None:
 
 
 def _bounds(differing: Pixels) -> tuple[int, int] | None:
-    """Return the first line with more than `MAX_STRAY` of its samples 1, and the one after the last; None where there is none."""
+    """Return the first line with more than `MAX_STRAY` of its samples 1, and the one after the last; None without any."""
     counts = cv2.reduce(differing, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
     lines = np.flatnonzero(counts > MAX_STRAY * differing.shape[1])
     return (int(lines[0]), int(lines[-1]) + 1) if len(lines) else None
@@ -172,7 +192,8 @@ def _end_of_bar(lines: Pixels, width: int, level: int, contrast: int, filled: fl
     Args:
         lines: uint8 (lines, samples), the differences from the bar's colour, from the photo's own edge on.
         width: the lines before the first that differs; the bar ends there, or a few lines farther on where it is blurred.
-        level, contrast: a pair of `LEVELS`.
+        level: the first of a pair of `LEVELS`.
+        contrast: the second.
         filled: the share of the edge at which the photo must differ from the bar.
     """
     if width == 0:
@@ -187,7 +208,8 @@ def _end_of_bar(lines: Pixels, width: int, level: int, contrast: int, filled: fl
     end = max(1, edge.shape[1] // END)
     for part in (different[:, :end], different[:, -end:]):
         full &= np.count_nonzero(part, axis=1) >= MIN_FILLED_END * end
-    if not full.any() or float(np.median(edge, axis=1).max()) < contrast:
+    highest = float(np.median(edge, axis=1).max())
+    if not full.any() or highest < contrast or np.median(lines[max(0, width - 2)]) > MAX_RISE * highest:
         return None
     return _settled(lines, width + int(full.argmax()))
 

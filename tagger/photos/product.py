@@ -30,8 +30,8 @@ MASK_SIDE = 160
 """Longer side in pixels at which the product is segmented, and from which the 28x28 image is made."""
 
 MIN_PART_WORN = 0.15
-"""Minimum area of a further connected part of a garment on a person as a share of the largest one; less than `MIN_PART` of other
-products, because hair and bags divide it."""
+"""Minimum area of a further connected part of a garment on a person as a share of the largest one; less than `MIN_PART` of
+other products, because hair and bags divide it."""
 
 MIN_TONE, MAX_LIFT = 150, 12.5
 """Pale products are darkened, which brightens the negative, until a tenth of their pixels reach `MIN_TONE` (0..255).
@@ -222,7 +222,9 @@ def _outlined_negative(product: Pixels, mask: Pixels) -> Pixels:
     if missing <= 0:
         return product
     x, y, width, height = cv2.boundingRect(mask)
-    return np.where(mask[y : y + height, x : x + width] > 0, cv2.add(lifted, float(missing)), product).astype(np.uint8)
+    return np.where(
+        mask[y : y + height, x : x + width] > 0, np.minimum(lifted.astype(np.int16) + missing, 255), product
+    ).astype(np.uint8)
 
 
 def centred(product: Pixels) -> Pixels:

@@ -59,4 +59,4 @@ def _is_premultiplied(image: Image.Image) -> bool:
     count = np.count_nonzero(partly)
     if not count or np.count_nonzero(partly & (alpha < FAINT)) < MIN_FAINT * count:
         return False
-    return np.count_nonzero(partly & (brightest <= alpha)) >= PREMULTIPLIED * count
+    return bool(np.count_nonzero(partly & (brightest <= alpha)) >= PREMULTIPLIED * count)
