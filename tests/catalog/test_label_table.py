@@ -26,7 +26,7 @@ def write_labels(path: Path, rows: list[list[str]]) -> str:
 
 
 def test_patterns_are_for_the_catalog(tmp_path: Path) -> None:
-    """Patterns select files of the catalog's folder; its table of labels is read as a whole, and refused as a catalog itself."""
+    """Patterns select files of the catalog's folder; its table of labels is read as a whole, unless it is the catalog."""
     touch(tmp_path, "a.jpg", "b.jpg")
     table, reading = write_labels(tmp_path / "t.csv", [["a.jpg", "Bag"], ["b.jpg", "Coat"]]), SourceSettings(exclude=("a*",))
     assert len(read_label_table(table, str(tmp_path), reading).photos) == 2
