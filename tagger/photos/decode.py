@@ -71,9 +71,9 @@ def decode(file: Path, settings: DecodeSettings = DEFAULT_DECODING) -> Photo | F
     """Decode an image file to a photo whose longer side is less than twice `SIDE`.
 
     The format is identified by the content, not by the suffix. EXIF orientation is applied, transparency is composited on
-    white, and of several frames the first is taken. A file that is truncated or damaged inside fails, or where the settings allow
-    it is decoded as far as it goes and marked as truncated. Nothing is raised, whatever the file holds; Pillow may issue warnings
-    about damage, subject to the caller's warning filters.
+    white, and of several frames the first is taken. A file that is truncated or damaged inside fails, or where the settings
+    allow it is decoded as far as it goes and marked as truncated. Nothing is raised, whatever the file holds; Pillow may issue
+    warnings about damage, subject to the caller's warning filters.
 
     Returns:
         The photo, uint8 (h, w, 3) RGB, or a `Failed` with the reason.

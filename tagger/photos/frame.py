@@ -41,7 +41,7 @@ EVEN, BLURRED = 9, 16
 """More than 16 pixels from its edge a bar differs by no more than 9 levels, one of `LEVELS`: compression blurs no farther."""
 
 MAX_RISE = 0.4
-"""Two lines before its end a bar differs from its colour by at most this share of what it does at the end; a gradient by more."""
+"""Two lines before its end a bar differs from its colour by at most this share of what it does at its end, a gradient by more."""
 
 SETTLED = 0.85
 """A line is mixed with the bar if it differs from it by less than this share of what the lines farther on do."""
@@ -55,8 +55,8 @@ CHECKED_SIDE = 160
 EDGE_LINES = 3
 """Rows of pixels over which an edge may extend where a photo was shrunk with its bars."""
 
-MIN_SIDE = 8
-"""Sides of photos in pixels below which nothing is trimmed."""
+MIN_SIDE = 48
+"""Sides of photos in pixels below which nothing is trimmed: of so few, a flat product is not told from a photo."""
 
 MAX_ROUNDS = 6
 """Bars within bars that are trimmed."""
@@ -208,10 +208,18 @@ def _end_of_bar(lines: Pixels, width: int, level: int, contrast: int, filled: fl
     end = max(1, edge.shape[1] // END)
     for part in (different[:, :end], different[:, -end:]):
         full &= np.count_nonzero(part, axis=1) >= MIN_FILLED_END * end
-    highest = float(np.median(edge, axis=1).max())
-    if not full.any() or highest < contrast or np.median(lines[max(0, width - 2)]) > MAX_RISE * highest:
+    if not full.any() or np.median(edge, axis=1).max() < contrast or _rises(lines, width, end):
         return None
     return _settled(lines, width + int(full.argmax()))
+
+
+def _rises(lines: Pixels, width: int, end: int) -> bool:
+    """Return whether lines become different little by little, as a whole or at either end, before they reach the edge."""
+    for part in (np.s_[:], np.s_[:end], np.s_[-end:]):
+        highest = np.median(lines[width : width + EDGE_LINES, part], axis=1).max()
+        if np.median(lines[max(0, width - 2), part]) > MAX_RISE * highest:
+            return True
+    return False
 
 
 def _settled(lines: Pixels, first: int) -> int:

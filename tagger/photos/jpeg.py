@@ -93,7 +93,7 @@ def decode(
                 break
             stream = stream[: -padding - 2] + _END_MARKER
             pixels, warning = _attempt(stream, scaled, image.mode)
-    damage = _damage(content, name, warning) if pixels is None else _missing_scans(stream, name)
+    damage = _damage(content, name, warning) if pixels is None else _missing_scans(stream, name) or _missing_end(content, name)
     if damage is not None:
         pixels = _decoded(stream, scaled, image.mode) if keep_damaged else None
     if pixels is None:
@@ -249,6 +249,16 @@ def _has_hole(data: bytes) -> bool:
     frame = _frame(data)
     scan = next((end for code, _, end in _segments(data) if code == _SCAN), len(data))
     return frame is not None and frame.code in _SEQUENTIAL and data.find(_HOLE, scan) >= 0
+
+
+def _missing_end(content: bytes, name: str) -> Failed | None:
+    """Return the damage of a file without an end marker: nothing tells whether its last rows are all there."""
+    if _END_MARKER in content[-2 - PADDING :]:
+        return None
+    scan = max((end for code, _, end in _segments(content) if code == _SCAN), default=0)
+    if content.find(_END_MARKER, scan) >= 0:
+        return None
+    return Failed("truncated", f"{name}: its end is missing; {REMEDY}")
 
 
 def _missing_scans(stream: bytes, name: str) -> Failed | None:

@@ -227,4 +227,4 @@ def test_a_list_on_stdin_gives_a_row_per_line(
 
     assert caught.value.code == 3
     reasons = [row["reason"] for row in csv.DictReader(capfd.readouterr().out.splitlines())]
-    assert reasons[1:] == ["bad_row", "missing"]
+    assert reasons[1:] == ["no_image", "missing"]

@@ -74,7 +74,8 @@ def test_what_would_be_lost_is_refused_first(shell: Shell, tmp_path: Path) -> No
     assert done.stdout == "1\n1\n1\n"
     assert done.stderr.splitlines() == [
         "Error: standard output cannot be written: it is closed; give --out another place.",
-        "Error: The source is - (paths on standard input), but standard input is closed.",
+        "Error: The source is - (paths on standard input), but standard input is closed, or this is another command than fmtag "
+        "run and fmtag doctor, which read it; give a folder or a table.",
         "Error: The result goes to standard output, but it is closed; give it a file or a pipe.",
     ]
     assert os.listdir(tmp_path) == ["photos"]
@@ -239,7 +240,7 @@ def test_one_line_per_event_on_a_terminal(small_bundle: Path, tmp_path: Path) ->
     shown = os.read(ours, 100_000).decode()
     os.close(ours)
     assert done.returncode == 3
-    assert "a\\nb\\x1b[31m\\u202e\\u200f.jpg: not an image" in shown
+    assert "a\\nb\\x1b[31m\\u202e\\u200f.jpg: a text file" in shown
     assert "\x1b[31m" not in shown
     assert "\u202e" not in shown
     missing = run_cli("run", tmp_path / f"{name}2", "--out", tmp_path / "t.csv", "--debug")
