@@ -143,7 +143,6 @@ WHOLE: dict[str, Encode] = {
     "JPEG padded with zeros before its end": lambda content: content[:-2] + bytes(512) + END,
     "JPEG padded with fill bytes before its end": lambda content: content[:-2] + b"\xff" * 16 + END,
     "JPEG with eight bytes before its end": lambda content: content[:-2] + b"\x10\x7f\x20\0\x33\x44\x11\x05" + END,
-    "JPEG without an end marker": lambda content: content[:-2],
     "PNG": _written("PNG"),
     "PNG of a palette": _written("PNG", "P"),
     "PNG grey": _written("PNG", "L"),

@@ -41,7 +41,7 @@ EVEN, BLURRED = 9, 16
 """More than 16 pixels from its edge a bar differs by no more than 9 levels, one of `LEVELS`: compression blurs no farther."""
 
 MAX_RISE = 0.4
-"""Two lines before its end a bar differs from its colour by at most this share of what it does at its end, a gradient by more."""
+"""Two lines before its end a bar differs from its colour by at most this share of what it does at its end."""
 
 SETTLED = 0.85
 """A line is mixed with the bar if it differs from it by less than this share of what the lines farther on do."""

@@ -35,7 +35,7 @@ def test_kinds_of_tables(tmp_path: Path, content: bytes, kind: str) -> None:
         (bytes(range(256)) * 4, "a file of an unknown kind"),
         (b"\xff\xfe" + b"\x00\xd8\x41\x00" * 200, "a file of an unknown kind"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", r"a spreadsheet of an old format \(.xls\) or one with a password"),
-        (b"<table>", "an XML or HTML document"),
+        (b"<table>", "an HTML page"),
         (gzip.compress(b"x" * 100)[:-9], "a damaged compressed file"),
     ],
 )

@@ -92,13 +92,13 @@ FILES = {
     "photos.zip": (zipped("a.jpg"), "an archive", "unpack it"),
     "photos.tar": (tarred(), "an archive", "unpack it"),
     "feed.xml": (b"<?xml version='1.0'?><feed/>", "an XML or HTML document", "save it as .xlsx"),
-    "page.html": (b"\n<!DOCTYPE html><table>", "an XML or HTML document", "save it as .xlsx"),
+    "page.html": (b"\n<!DOCTYPE html><table>", "an HTML page", "export it as CSV"),
     "photos.tar.gz": (gzip.compress(tarred()), "an archive", "unpack it"),
     "catalog.parquet.gz": (gzip.compress(parquet_table()), "a compressed Parquet table", "decompress it"),
     "old.sqlite": (database(), "a database", "made from"),
     "lookbook.pdf": (b"%PDF-1.7\n", "a PDF document", "JPEG or PNG"),
-    "model.bin": (bytes(range(256)), "a file of an unknown kind", "JPEG or PNG"),
-    "sound.wav": (b"RIFF\x24\0\0\0WAVEfmt " + bytes(range(256)), "a file of an unknown kind", "JPEG or PNG"),
+    "model.bin": (bytes(range(256)), "a sound or video file", "give the photo itself"),
+    "sound.wav": (b"RIFF\x24\0\0\0WAVEfmt " + bytes(range(256)), "a sound or video file", "give the photo itself"),
 }
 
 
