@@ -105,7 +105,7 @@ NOT_LISTS = {
     "JPEG": (photo("JPEG"), "holds a photo"),
     "PNG": (photo("PNG"), "holds a photo"),
     "BMP": (photo("BMP"), "holds a photo"),
-    "gzip": (gzip.compress(b"a.jpg\n"), "holds a compressed file"),
+    "gzip": (gzip.compress(b"a.jpg\n", mtime=0), "holds a compressed file"),
     "xlsx": (b"PK\3\4" + bytes(26) + b"xl/workbook.xml", "holds a spreadsheet"),
     "JSON Lines": (b'{"path": "a.jpg"}\n', ".jsonl"),
     "zeros": (bytes(2 * MAX_PATH), "holds"),

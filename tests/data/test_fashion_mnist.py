@@ -22,7 +22,7 @@ FILES = {
     "images": b"\0\0\x08\x03" + b"".join(number.to_bytes(4, "big") for number in (COUNT, 28, 28)) + PIXELS.tobytes(),
     "labels": b"\0\0\x08\x01" + COUNT.to_bytes(4, "big") + LABEL_BYTES,
 }
-PACKED = gzip.compress(FILES["images"])
+PACKED = gzip.compress(FILES["images"], mtime=0)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         entries[split] = tuple((names[kind], checksums[kind]) for kind in FILES)
         for kind, content in FILES.items():
             if split == "train":
-                (tmp_path / f"{names[kind]}.gz").write_bytes(gzip.compress(content))
+                (tmp_path / f"{names[kind]}.gz").write_bytes(gzip.compress(content, mtime=0))
             else:
                 (tmp_path / names[kind]).write_bytes(content)
     monkeypatch.setattr(fashion_mnist, "_FILES", entries)
@@ -105,7 +105,7 @@ def test_files_of_another_data_set_are_refused(tmp_path: Path, split: str, packe
     content = b"\0\0\x08\x03" + bytes(12 + 28 * 28)
     for name in fashion_mnist_checksums():
         file = tmp_path / (f"{name}.gz" if packed else name)
-        file.write_bytes(gzip.compress(content) if packed else content)
+        file.write_bytes(gzip.compress(content, mtime=0) if packed else content)
     with pytest.raises(DatasetError, match="checksum differs") as caught:
         load_fashion_mnist(split, tmp_path)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
