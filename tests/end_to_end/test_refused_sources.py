@@ -98,7 +98,7 @@ FILES = {
     "catalog.parquet.gz": (gzip.compress(parquet_table(), mtime=0), "a compressed Parquet table", "decompress it"),
     "old.sqlite": (database(), "a database", "made from"),
     "lookbook.pdf": (b"%PDF-1.7\n", "a PDF document", "JPEG or PNG"),
-    "model.bin": (bytes(range(256)), "a sound or video file", "give the photo itself"),
+    "model.bin": (bytes(range(256)), "a file of an unknown kind", "JPEG or PNG"),
     "sound.wav": (b"RIFF\x24\0\0\0WAVEfmt " + bytes(range(256)), "a sound or video file", "give the photo itself"),
 }
 
