@@ -83,6 +83,11 @@ class Interrupted(Exception):  # noqa: N818 (nothing went wrong)
         self.signal = signal
 
 
+def first_line_of(error: Exception) -> str:
+    """Return the first line of an error's own words, or its type where it has none."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def reason_of(error: Exception) -> str:
     """Return why something failed: the system's or the error's own words, or its type where it has none."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

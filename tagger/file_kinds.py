@@ -30,10 +30,11 @@ READ = (
 START = 4096
 """Bytes from the beginning of a file that tell its kind."""
 
-PHOTO_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""First bytes of the formats that fmtag reads, but for those in boxes or codestreams; text may begin with three of them."""
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""First bytes of TIFF and BigTIFF files, of either byte order."""
 
-_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+PHOTO_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"GIF8", b"BM", *TIFF_STARTS)
+"""First bytes of the formats that fmtag reads, but for those in boxes or codestreams; text may begin with three of them."""
 
 _JPEG_XL_STARTS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 _JPEG_2000_STARTS = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n")
@@ -147,6 +148,11 @@ def is_heic(start: bytes) -> bool:
     return start[4:8] == b"ftyp" and start[8:12] in _HEIC_BRANDS
 
 
+def is_tiff(start: bytes) -> bool:
+    """Return whether the bytes begin a TIFF or BigTIFF."""
+    return start.startswith(TIFF_STARTS)
+
+
 def is_jpeg_xl(start: bytes) -> bool:
     """Return whether the bytes begin a JPEG XL, bare or in its container."""
     return start.startswith(_JPEG_XL_STARTS)
@@ -177,7 +183,7 @@ def is_camera_raw(start: bytes, name: str) -> bool:
     """Return whether a file is a camera raw: by its first bytes, or like a TIFF with the suffix of a camera in its name."""
     if start.startswith(_RAW_STARTS) or start[4:12] == b"ftypcrx " or start[6:14] == b"HEAPCCDR":
         return True
-    if not start.startswith(_TIFF_STARTS):
+    if not is_tiff(start):
         return False
     return start[8:10] == b"CR" or not RAW_SUFFIXES.isdisjoint(re.findall(r"\.([a-z0-9]+)", name.lower()))
 

@@ -20,18 +20,12 @@ OnError = Callable[[OSError], None]
 """Called with the error of a write; where it raises none, what was to be written is dropped."""
 
 
-class DescriptorWriter(io.RawIOBase):
-    """An unbuffered file over a descriptor, which stays open: writes all it is given, and waits where the system would not.
+class _DescriptorFile(io.RawIOBase):
+    """An unbuffered file over a descriptor, which stays open."""
 
-    After the first error everything is dropped, so that a buffer that is flushed later raises no second one.
-    """
-
-    def __init__(self, descriptor: int, on_error: OnError) -> None:
-        self.name = {STDOUT: "<stdout>", STDERR: "<stderr>"}.get(descriptor, descriptor)
-        self.mode = "wb"
+    def __init__(self, descriptor: int) -> None:
+        self.name = {STDIN: "<stdin>", STDOUT: "<stdout>", STDERR: "<stderr>"}.get(descriptor, descriptor)
         self._descriptor = descriptor
-        self._on_error = on_error
-        self._failed = False
 
     def fileno(self) -> int:
         """Return the descriptor."""
@@ -40,6 +34,19 @@ class DescriptorWriter(io.RawIOBase):
     def isatty(self) -> bool:
         """Return whether the descriptor is a terminal."""
         return os.isatty(self._descriptor)
+
+
+class DescriptorWriter(_DescriptorFile):
+    """An unbuffered file over a descriptor, which stays open: writes all it is given, and waits where the system would not.
+
+    After the first error everything is dropped, so that a buffer that is flushed later raises no second one.
+    """
+
+    def __init__(self, descriptor: int, on_error: OnError) -> None:
+        super().__init__(descriptor)
+        self.mode = "wb"
+        self._on_error = on_error
+        self._failed = False
 
     def writable(self) -> bool:
         """Return True."""
@@ -64,21 +71,12 @@ class DescriptorWriter(io.RawIOBase):
         return size
 
 
-class DescriptorReader(io.RawIOBase):
+class DescriptorReader(_DescriptorFile):
     """An unbuffered file over a descriptor, which stays open: waits where the system would not, rather than end there."""
 
     def __init__(self, descriptor: int) -> None:
-        self.name = "<stdin>" if descriptor == STDIN else descriptor
+        super().__init__(descriptor)
         self.mode = "rb"
-        self._descriptor = descriptor
-
-    def fileno(self) -> int:
-        """Return the descriptor."""
-        return self._descriptor
-
-    def isatty(self) -> bool:
-        """Return whether the descriptor is a terminal."""
-        return os.isatty(self._descriptor)
 
     def readable(self) -> bool:
         """Return True."""

@@ -20,6 +20,7 @@ from tagger.metrics.calibration import calibration_error, reliability_table
 from tagger.metrics.classification import auroc
 from tagger.metrics.significance import macro_accuracy
 from tagger.photos import colour, product
+from tagger.photos.background import shrunk
 from tagger.photos.product import extract_product
 from tagger.records import Photo, ProductImage
 
@@ -68,7 +69,7 @@ def parts(photo: Photo) -> Sequence[ProductImage]:
 
 def small_parts(photo: Photo) -> Sequence[ProductImage]:
     """Return the parts of a photo that was decoded at no more than the small network needs."""
-    return parts(Photo(product._shrunk(photo.pixels)))
+    return parts(Photo(shrunk(photo.pixels)))
 
 
 def _box(pixels: Pixels, mask: Pixels, excluded: Pixels | None = None) -> Pixels:

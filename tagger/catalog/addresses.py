@@ -89,7 +89,7 @@ def _decoded(paths: list[list[str]]) -> list[list[str]]:
 def settle_addresses(items: Iterable[Item], again: Callable[[], Iterable[Item]]) -> Iterator[Item]:
     """Yield the items of a table, but none of two different addresses that were matched to one file.
 
-    Both are rows without a photo, as nobody can tell whose it is. `again` yields the same items once more, which is needed
+    Both are rows without a photo, as it may belong to either. `again` yields the same items once more, which is needed
     where the table has a matched address.
     """
     contested: frozenset[int] | None = None

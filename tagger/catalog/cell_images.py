@@ -19,7 +19,7 @@ CellImage: TypeAlias = str | EmbeddedPhoto | Failed
 """One image of a cell: its path or address as the cell has it, its bytes' place in the table, or why it is neither."""
 
 SEPARATORS = ",;|\n"
-"""What may separate several images in a cell."""
+"""What may separate several images in a cell of a table that is no known export."""
 
 IN_NAMES = ",;"
 """Separators that also occur in the names of files."""
@@ -27,7 +27,7 @@ IN_NAMES = ",;"
 KEYS = ("path", "filepath", "file", "filename", "src", "url", "href", "link", "contenturl", "image", "name")
 """Keys of an object that name its image, the likeliest first; case and punctuation do not matter."""
 
-NO_IMAGE = frozenset(
+BLANK_WORDS = frozenset(
     r"- -- – — none null nil nan n/a n.a. na #n/a #null! \n undefined empty no_selection (none) (null) [] {}".split()  # noqa: RUF001
 )
 """Cells, in lower case, that mean that a row has no image; `no_selection` is Magento's, `\\n` is how MySQL exports a NULL."""
@@ -45,7 +45,7 @@ MAX_DEPTH = 8
 def is_blank(text: str) -> bool:
     """Return whether a text cell says that its row has no image."""
     rest = clean(text)
-    return not rest or rest.lower() in NO_IMAGE
+    return not rest or rest.lower() in BLANK_WORDS
 
 
 def cell_images(value: object, separators: str, exists: Callable[[str], bool]) -> Iterator[CellImage]:

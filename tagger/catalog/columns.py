@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tagger.catalog.cell_images import SEPARATORS
 from tagger.errors import SourceError
 
 IMAGE_COLUMNS = (
@@ -24,9 +25,6 @@ IMAGE_COLUMNS = (
 LABEL_COLUMNS = ("label", "class", "category", "tag")
 """Usual names of a label column, the likeliest first."""
 
-SEVERAL = ",;|\n"
-"""What separates several images in a cell of a table that is no known export."""
-
 
 @dataclass(frozen=True)
 class ImageColumns:
@@ -36,7 +34,7 @@ class ImageColumns:
     """The column whose image counts."""
     further: tuple[str, ...] = ()
     """Columns of further images of the same product, in the order in which they stand in for an empty `main`."""
-    separators: str = SEVERAL
+    separators: str = SEPARATORS
     """Characters that may separate several images in a cell; empty where a cell holds one image, whatever it contains."""
     no_image: frozenset[str] = frozenset()
     """Cells that mean that the row has no image."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tagger.catalog.cell_images import SEPARATORS
 from tagger.catalog.columns import (
     ImageColumns,
     given_column,
@@ -166,4 +167,4 @@ def _usual_columns(columns: Sequence[str]) -> ImageColumns | None:
 def _separators(reading: SourceSettings) -> str:
     """Return what separates images in a column that the user named, which may be another one than the export's own."""
     format = EXPORT_FORMATS.get(reading.table_format)
-    return ImageColumns("").separators if format is None else format.separators
+    return SEPARATORS if format is None else format.separators

@@ -12,12 +12,12 @@ from tagger.catalog.cell_images import SEPARATORS, CellImage, cell_images, is_bl
 from tagger.catalog.places import exact_place, find_photo, joined, shown
 from tagger.catalog.settings import SourceSettings
 from tagger.file_names import resolve_escaped
-from tagger.records import EmbeddedPhoto, Failed, Item
+from tagger.records import NO_IMAGE, EmbeddedPhoto, Failed, Item
 
 if TYPE_CHECKING:
     import pyarrow
 
-NO_IMAGE = Failed("no_image", "a row without an image")
+WITHOUT_IMAGE = Failed(NO_IMAGE, "a row without an image")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Source:
 
 def with_image(items: Iterable[Item]) -> Iterator[Item]:
     """Yield the items but for the rows of a table that name no image."""
-    return (item for item in items if item.problem is None or item.problem.reason != NO_IMAGE.reason)
+    return (item for item in items if item.problem is None or item.problem.reason != NO_IMAGE)
 
 
 def settled(opened: Source, again: Callable[[], Iterable[Item]]) -> Source:
@@ -81,7 +81,7 @@ def row_items(
     for image in found if reading.all_images else [*found][:1]:
         yield _image_item(image, cells, folder, 1 if reading.all_images else len(found))
     if not found:
-        yield Item(text, None, cells, NO_IMAGE)
+        yield Item(text, None, cells, WITHOUT_IMAGE)
 
 
 def _cell_images(value: object, folder: Path, separators: str) -> Iterator[CellImage]:
@@ -136,7 +136,7 @@ def make_item(path: str, file: Path, columns: Mapping[str, object], problem: Fai
     `path` is the text that the source gave, `file` the same relative to the source's folder, `columns` the row's cells.
     """
     if problem is None and is_blank(path):
-        problem = NO_IMAGE
+        problem = WITHOUT_IMAGE
     if problem is None and is_address(path):
         problem = Failed("bad_row", f"{path}: an address, not a file; download the photos first")
     if problem is None and not _can_name_a_file(path):

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from tagger.catalog.encoding import open_text
-from tagger.catalog.table_kinds import text_encoding
+from tagger.catalog.encoding import Encoding, open_text
 from tagger.errors import SourceError
 from tagger.file_kinds import JSON
 
@@ -14,26 +13,25 @@ CHUNK = 1 << 16
 """Characters of an array that are read at once."""
 
 
-def json_columns(path: Path) -> tuple[tuple[str, ...], str]:
+def json_columns(path: Path, encoding: Encoding) -> tuple[tuple[str, ...], str]:
     """Return the keys of all objects of a file, in the order of their first appearance, and a note on its encoding, or "".
 
     Raises `SourceError` where no value is an object.
     """
     columns: dict[str, None] = {}
     empty = True
-    for value in json_rows(path):
+    for value in json_rows(path, encoding):
         empty = False
         if isinstance(value, dict):
             columns.update(dict.fromkeys(value))
     if not columns and not empty:
         raise SourceError(f"{path} is a JSON document that has no line that holds a JSON object; {JSON.remedy}.")
-    encoding = text_encoding(path)
     return tuple(columns), f"{path} {encoding.note}." if encoding.note else ""
 
 
-def json_rows(path: Path) -> Iterator[object]:
+def json_rows(path: Path, encoding: Encoding) -> Iterator[object]:
     """Yield the value of each line that is not blank, or of each element of a single array; None for what is not JSON."""
-    with open_text(path, text_encoding(path)) as file:
+    with open_text(path, encoding) as file:
         is_array = _is_array(file)
         file.seek(0)
         yield from _elements(path, file) if is_array else _lines(file)

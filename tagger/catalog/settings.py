@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias, get_args
 
 TableFormat: TypeAlias = Literal["auto", "plain", "shopify", "woocommerce", "magento", "google", "prestashop"]
 TABLE_FORMATS: tuple[TableFormat, ...] = get_args(TableFormat)
-"""Whose export a table is; `auto` tells it by the names of the columns, `plain` is nobody's."""
+"""Whose export a table is; `auto` tells it by the names of the columns, `plain` is for no known shop system."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from tagger.file_names import unescape_surrogates
 
 _INVISIBLE = "".join(map(chr, (0xAD, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065))))
 _INVISIBLE += "".join(map(chr, (*range(0x2066, 0x206A), 0xFE0E, 0xFE0F, 0xFEFF)))
-"""Characters that nobody sees: soft hyphens, zero-width and direction marks, selectors, the byte order mark."""
+"""Invisible characters: soft hyphens, zero-width and direction marks, selectors, the byte order mark."""
 
 _BLANKS = "".join(
     map(chr, (*range(0x21), *range(0x7F, 0xA1), 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000))

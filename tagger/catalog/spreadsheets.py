@@ -16,7 +16,7 @@ from tagger.catalog.dialect import HEADER_ROWS, SAMPLE_ROWS, IsHeader, choose_he
 from tagger.catalog.export_formats import facts_of, find_image_columns, image_columns
 from tagger.catalog.items import Source, row_items
 from tagger.catalog.settings import SourceSettings
-from tagger.errors import SourceError
+from tagger.errors import SourceError, first_line_of
 from tagger.records import Item
 
 CHUNK_ROWS = 500
@@ -86,8 +86,7 @@ def _opened(path: Path, values: bool = True) -> Iterator[Any]:
     except (SourceError, OSError, GeneratorExit):
         raise
     except Exception as error:  # zipfile's, XML parsers' and whatever a damaged file makes openpyxl stumble over
-        first_line = next(iter(str(error).splitlines()), type(error).__name__)
-        raise SourceError(f"{path} is a damaged Excel workbook ({first_line}); save or copy it again.") from error
+        raise SourceError(f"{path} is a damaged Excel workbook ({first_line_of(error)}); save or copy it again.") from error
     finally:
         if book is not None:
             with suppress(Exception):

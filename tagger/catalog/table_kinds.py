@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from tagger.catalog.compressed import DAMAGE, is_compressed, open_bytes
+from tagger.catalog.compressed import DAMAGE, LONGEST_START, is_compressed, open_bytes
 from tagger.catalog.encoding import Encoding, find_encoding, wide_encoding
 from tagger.errors import SourceError, reason_of
 from tagger.file_kinds import EMPTY, JSON, PARQUET, READ, START, TEXT, UNKNOWN, Kind, is_photo, kind_of
@@ -61,7 +61,7 @@ def _starts(path: Path) -> tuple[bytes, bool]:
     """Return the first bytes of what a file holds, and whether it is compressed."""
     try:
         with path.open("rb") as file:
-            packed = is_compressed(file.read(6))
+            packed = is_compressed(file.read(LONGEST_START))
         with open_bytes(path) as file:
             return file.read(START), packed
     except DAMAGE as error:

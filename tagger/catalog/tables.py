@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 from tagger.catalog.columns import ImageColumns
 from tagger.catalog.compressed import DAMAGE
 from tagger.catalog.embedded_columns import EmbeddedColumns
+from tagger.catalog.encoding import Encoding
 from tagger.catalog.export_formats import facts_of, image_columns
 from tagger.catalog.items import Source, row_items
 from tagger.catalog.json_rows import json_columns, json_rows
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.catalog.spreadsheets import read_workbook
-from tagger.catalog.table_kinds import table_kind
+from tagger.catalog.table_kinds import table_kind, text_encoding
 from tagger.catalog.text_tables import read_text_table
 from tagger.embedded_photos import open_table, rows_at_once
-from tagger.errors import SourceError, reason_of
+from tagger.errors import SourceError, first_line_of, reason_of
 from tagger.records import Failed, Item
 
 if TYPE_CHECKING:
@@ -46,8 +47,7 @@ def read_table(path: Path, reading: SourceSettings = DEFAULT_READING) -> Source:
 
 def damaged_table(path: Path, error: Exception) -> SourceError:
     """Return the error of a table whose reader failed with `error`: its damage, and the remedy."""
-    first_line = next(iter(str(error).splitlines()), type(error).__name__)
-    return SourceError(f"{path} is damaged ({first_line}); export the table again.")
+    return SourceError(f"{path} is damaged ({first_line_of(error)}); export the table again.")
 
 
 def _with_named_errors(path: Path, items: Iterator[Item]) -> Iterator[Item]:
@@ -64,17 +64,21 @@ def _with_named_errors(path: Path, items: Iterator[Item]) -> Iterator[Item]:
 
 
 def _read_json(path: Path, reading: SourceSettings) -> Source:
+    encoding = text_encoding(path)
     try:
-        columns, note = json_columns(path)
+        columns, note = json_columns(path, encoding)
     except (*DAMAGE, UnicodeError) as error:
         raise damaged_table(path, error) from error
     images = image_columns(str(path), columns, reading)
     facts = facts_of(columns, images, reading)
-    return Source(_json_items(path, columns, images, reading), path.parent, columns, notes=(note,) if note else (), facts=facts)
+    items = _json_items(path, encoding, columns, images, reading)
+    return Source(items, path.parent, columns, notes=(note,) if note else (), facts=facts)
 
 
-def _json_items(path: Path, columns: tuple[str, ...], images: ImageColumns, reading: SourceSettings) -> Iterator[Item]:
-    for value in json_rows(path):
+def _json_items(
+    path: Path, encoding: Encoding, columns: tuple[str, ...], images: ImageColumns, reading: SourceSettings
+) -> Iterator[Item]:
+    for value in json_rows(path, encoding):
         if not isinstance(value, dict):
             problem = Failed("bad_row", f"{path}: a line that is not a JSON object")
             yield Item("", None, dict.fromkeys(columns), problem)

@@ -16,6 +16,7 @@ from tagger.cli.exit_codes import EXIT_FAILED_PHOTOS
 from tagger.cli.options import OUTPUT_FILE, Finite, option, with_debug, with_decoding, with_source_reading, with_workers
 from tagger.cli.terminal import Terminal, results_console, say
 from tagger.files import as_json, write_file
+from tagger.inspection.settings import InspectionSettings
 from tagger.photos.settings import DecodeSettings
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 @option(
     "--seconds",
     type=Finite(0, min_open=True),
-    default=60.0,
+    default=InspectionSettings.seconds,
     show_default=True,
     metavar="SECONDS",
     help="Time to look at photos; the source is always listed to its end.",
@@ -55,7 +56,6 @@ def doctor(context: click.Context, /, **options: Any) -> int:
     from tagger.errors import SourceError
     from tagger.inspection.inspect import inspect_source, why_nothing
     from tagger.inspection.report import as_values, error_values, make_report, sections
-    from tagger.inspection.settings import InspectionSettings
 
     settings = InspectionSettings(**options)
     console = results_console([settings.out])

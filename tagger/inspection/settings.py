@@ -6,9 +6,6 @@ from pathlib import Path
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
 
-SECONDS = 60.0
-"""Time for an inspection, listing included, where the source is larger than what can be looked at within it."""
-
 
 @dataclass(frozen=True)
 class InspectionSettings:
@@ -24,5 +21,5 @@ class InspectionSettings:
     """Threads that read and decode photos; None takes one per processor."""
     sample: int | None = None
     """Number of photos to decode at most; None takes as many as the time allows."""
-    seconds: float = SECONDS
-    """Time to spend, in seconds; the source is listed to its end even where that takes longer."""
+    seconds: float = 60.0
+    """Time to spend, in seconds, listing included; the source is listed to its end even where that takes longer."""

@@ -21,11 +21,23 @@ MIN_DIFFERENCE, MAX_DIFFERENCE, NOISE_FACTOR = 5.5, 48.5, 4.0
 In grey levels. Half levels, because differences on an even background are whole ones, and rounding in the fit of the
 background must not decide between them."""
 
+MASK_SIDE = 160
+"""Longer side in pixels at which the product is segmented, and from which the 28x28 image is made."""
+
 MIN_AREA = 0.005
 """Minimum area of a product as a share of the photo; less is dust."""
 
 MIN_PART = 0.2
 """Minimum area of a further connected part of the product as a share of the largest one."""
+
+
+def shrunk(pixels: Pixels) -> Pixels:
+    """Return a photo, or a mask of one, at `MASK_SIDE`; unchanged if it is no larger."""
+    longer = max(pixels.shape[:2])
+    if longer <= MASK_SIDE:
+        return pixels
+    size = [max(1, round(side * MASK_SIDE / longer)) for side in pixels.shape[1::-1]]
+    return as_uint8(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
 
 
 def product_mask(pixels: Pixels) -> Pixels | None:

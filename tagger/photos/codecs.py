@@ -9,6 +9,7 @@ from PIL import Image
 
 from tagger.photos.containers import is_truncated, iso_boxes
 from tagger.photos.depth import to_eight_bit
+from tagger.photos.jpeg import FRAMES, SCAN, segments
 from tagger.photos.opened import ImageFault, OpenedImage
 
 _JPEG_LS_FRAME = 0xF7
@@ -48,8 +49,7 @@ def open_jpeg_ls(content: bytes) -> OpenedImage:
 
 def is_jpeg_ls(content: bytes) -> bool:
     """Return whether a JPEG's frame is one of JPEG-LS, which begins as every JPEG does."""
-    found = _frame(content)
-    return found is not None and content[found] == _JPEG_LS_FRAME
+    return _frame(content) is not None
 
 
 def _decoded(decoder: Callable[..., NDArray[Any]], content: bytes, **options: Any) -> NDArray[Any]:
@@ -120,24 +120,20 @@ def _jpeg_xl_side(bits: _Bits, small: bool) -> int:
 
 
 def _frame(content: bytes) -> int | None:
-    """Return where the code of a JPEG's frame marker stands; None where no frame is found before the picture's data."""
-    at = 2
-    while at + 4 <= len(content) and content[at] == 0xFF:
-        code = content[at + 1]
-        if code == 0xFF:  # filling
-            at += 1
-            continue
-        if (0xC0 <= code <= 0xCF and code not in (0xC4, 0xC8, 0xCC)) or code == _JPEG_LS_FRAME:
-            return at + 1
-        if code == 0xDA:
+    """Return where the marker of a JPEG-LS frame stands; None where a JPEG's header has another frame, or none."""
+    last = 2
+    for code, start, end in segments(content):
+        if code in FRAMES or code == SCAN or content[last:start].strip(b"\xff"):  # further 0xff are filling
             return None
-        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+        if code == _JPEG_LS_FRAME:
+            return start
+        last = end
     return None
 
 
 def _jpeg_ls_frame(content: bytes) -> tuple[int, int, int, int]:
     """Return bits per sample, height, width and samples per pixel of a JPEG-LS."""
-    at = (_frame(content) or 0) + 3
+    at = (_frame(content) or 0) + 4
     header = content[at : at + 6]
     if len(header) < 6:
         raise ImageFault("truncated", "the file ends within its header")

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Callable
 from typing import Literal
 
-from tagger.file_kinds import is_heif, is_jpeg_2000, is_jpeg_xl
+from tagger.file_kinds import TIFF_STARTS, is_heif, is_jpeg_2000, is_jpeg_xl
 
 _TEXT_BEFORE = b"\xef\xbb\xbf \t\r\n"
 """A byte order mark and blanks, which scripts print before the photo that they hand out."""
@@ -98,6 +98,6 @@ _TRUNCATION_CHECKS: tuple[tuple[bytes, Callable[[bytes], bool]], ...] = (
     (b"GIF8", lambda content: not content.rstrip(b"\0").endswith(b";")),
     # BMP holds its length at byte 2.
     (b"BM", lambda content: len(content) < int.from_bytes(content[2:6], "little")),
-    *((start, tiff_directory_is_missing) for start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    *((start, tiff_directory_is_missing) for start in TIFF_STARTS),
 )
 """The first bytes of each format, and the check whether a file of that format lacks its end."""

@@ -7,28 +7,28 @@ import hashlib
 import os
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from tagger.arrays import Pixels
 from tagger.errors import reason_of
-from tagger.file_kinds import START, UNKNOWN, is_heic, is_jpeg_xl, is_photo_start, kind_of
+from tagger.file_kinds import START, UNKNOWN, is_heic, is_jpeg_xl, is_photo_start, is_tiff, kind_of
 from tagger.photos import jpeg, transparency
 from tagger.photos.codecs import is_jpeg_ls, open_jpeg_ls, open_jpeg_xl
 from tagger.photos.containers import is_truncated, without_text_before
 from tagger.photos.depth import to_eight_bit
-from tagger.photos.limits import JPEG_SCALE, check_size, pillow_memory, taking_turns
+from tagger.photos.limits import check_size, pillow_memory, taking_turns
 from tagger.photos.opened import ImageFault, OpenedImage, one_line
 from tagger.photos.png import is_png, open_png
 from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
-from tagger.photos.tiff import is_tiff, open_tiff
+from tagger.photos.tiff import open_tiff
 from tagger.photos.truncation import truncation_switch
 from tagger.records import Content, Failed, Photo
 
@@ -50,7 +50,10 @@ FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "JPEG2000"
 """Formats that are read as Pillow names them. PNG and TIFF have readers of their own; HEIC is opened through pillow-heif
 directly, without registering it in Pillow globally."""
 
-_PREFIX = 16
+PillowReader: TypeAlias = tuple[Callable[..., Image.Image], Callable[[bytes], bool | str] | None]
+"""One of Pillow's readers, and its test of a file's first bytes."""
+
+PREFIX = 16
 """Bytes by which Pillow's readers tell whether a file is theirs."""
 
 _TRANSPOSES = {
@@ -176,7 +179,7 @@ def _open_image(content: bytes, lenient: bool) -> OpenedImage:
         if regular is None:
             raise
         image = _open_by_pillow(regular)
-    scale = _draft_scale(image.size) if image.format in ("JPEG", "MPO") else 1
+    scale = jpeg.scale_of(image.size, _fitted_size(image.size)) if image.format in jpeg.FORMATS else 1
     return OpenedImage(image.size, pillow_memory(image, scale), lambda: image)
 
 
@@ -185,25 +188,17 @@ def _open_by_pillow(content: bytes) -> Image.Image:
 
     Not by `Image.open`, which refuses images by a number of pixels that is global to the process.
     """
-    readers = [Image.OPEN[name] for name in _readable_formats()]
     heif_image = _heif_image_class()
+    readers: tuple[PillowReader, ...] = pillow_readers()
     if heif_image is not None:
-        readers.append((heif_image, is_heic))
+        readers += ((heif_image, is_heic),)
     for reader, accepts in readers:
         try:
-            if accepts is None or accepts(content[:_PREFIX]) is True:
+            if accepts is None or accepts(content[:PREFIX]) is True:
                 return reader(BytesIO(content), "")
         except (IndexError, SyntaxError, TypeError, struct.error):  # exceptions that mean "another format" in Pillow
             continue
     raise UnidentifiedImageError
-
-
-def _draft_scale(size: tuple[int, int]) -> int:
-    """Return the scale that `upright_photo` has a JPEG decoded at: 1, 2, 4 or 8."""
-    scale = 1
-    while scale < JPEG_SCALE and max(size) >= 2 * scale * SIDE:
-        scale *= 2
-    return scale
 
 
 def upright_photo(image: Image.Image) -> Photo:
@@ -247,7 +242,7 @@ def _orientation(image: Image.Image) -> int:
 
 def _to_eight_bit(image: Image.Image) -> Image.Image:
     """Convert an image to 8 bits per channel by scaling; Pillow's own conversion would clip 16 bits to white."""
-    if image.mode == "CMYK" and image.format in ("JPEG", "MPO") and "adobe" not in image.info:
+    if image.mode == "CMYK" and image.format in jpeg.FORMATS and "adobe" not in image.info:
         # Pillow treats every CMYK JPEG as Adobe's, with inverted inks; without Adobe's marker they are not inverted.
         return Image.eval(image, lambda ink: 255 - ink)
     if not image.mode.startswith(("I", "F")):
@@ -264,10 +259,10 @@ def _to_eight_bit(image: Image.Image) -> Image.Image:
 
 
 @cache
-def _readable_formats() -> tuple[str, ...]:
-    """Return those of `FORMATS` that this build of Pillow can read."""
+def pillow_readers() -> tuple[PillowReader, ...]:
+    """Return the readers of those of `FORMATS` that this build of Pillow has."""
     Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)
+    return tuple((*Image.OPEN[name],) for name in FORMATS if name in Image.OPEN)
 
 
 @cache

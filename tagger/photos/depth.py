@@ -4,8 +4,8 @@ The samples of a file are often wider than what they hold: twelve bits of a came
 taken, in this order, from what the file declares (`declared`), from the content, and from the width of the samples:
 
 - Integers fill fewer bits than their samples have where the largest value lies in the upper tenth of what 8, 10, 12 or 14
-  bits hold: photos of products have white or bright parts. A photo that is merely dark has its largest value there only by
-  chance. Samples of 32 bits and more hold as many bits as the smallest of 8, 16, 20, 24 and 32 that fits.
+  bits hold: photos of products have white or bright parts. A photo that is merely dark rarely has its largest
+  value there. Samples of 32 bits and more hold as many bits as the smallest of 8, 16, 20, 24 and 32 that fits.
 - Floating-point samples hold 0 to 1, or 0 to their largest value where that is above 1.
 """
 

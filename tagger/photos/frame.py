@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from tagger.arrays import Flags, Pixels, as_uint8
-from tagger.photos.background import product_mask
+from tagger.photos.background import product_mask, shrunk
 
 EDGE_SHARE = 0.0125
 """Share of the longer side that is cropped on all four sides: many exports draw a faint frame there, and edges are blurred."""
@@ -48,9 +48,6 @@ SETTLED = 0.85
 
 MIN_INSIDE, MIN_INSIDE_FRAME = 0.15, 0.5
 """Share of the width and of the height that a photo within bars has at least, and between bars on adjacent sides."""
-
-CHECKED_SIDE = 160
-"""Longer side in pixels at which what lies between bars on adjacent sides is examined for a product."""
 
 EDGE_LINES = 3
 """Rows of pixels over which an edge may extend where a photo was shrunk with its bars."""
@@ -106,11 +103,7 @@ def _edge(pixels: Pixels) -> int:
 
 def _shows_product(pixels: Pixels) -> bool:
     """Return whether something stands out from the ground of what lies within bars."""
-    longer = max(pixels.shape[:2])
-    if longer > CHECKED_SIDE:
-        size = [max(1, round(side * CHECKED_SIDE / longer)) for side in pixels.shape[1::-1]]
-        pixels = as_uint8(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
-    return product_mask(crop_edge(pixels)) is not None
+    return product_mask(crop_edge(shrunk(pixels))) is not None
 
 
 def _photo_within_bars(pixels: Pixels) -> Box | None:

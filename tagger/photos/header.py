@@ -2,15 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from typing import IO, NamedTuple
 
 from PIL import Image
 
-from tagger.file_kinds import START, is_heic, is_jpeg_xl
-from tagger.photos.decode import FORMATS
+from tagger.file_kinds import START, is_heic, is_jpeg_xl, is_tiff
+from tagger.photos.decode import PREFIX, pillow_readers
 from tagger.photos.png import is_png
-from tagger.photos.tiff import is_tiff
 
 _COLOURS = {
     "1": "black and white",
@@ -39,9 +37,6 @@ _OTHER_FORMATS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
 _BITS = {"1": 1, "I": 32, "F": 32}
 """Bits per channel of Pillow's modes; all others have 8, but for `I;16` and its like."""
 
-_PREFIX = 16
-"""Bytes by which Pillow's readers tell whether a file is theirs."""
-
 _BITS_PER_SAMPLE = 258
 """Tag of TIFF 6.0, section 8."""
 
@@ -69,12 +64,12 @@ def read_header(file: IO[bytes]) -> PhotoHeader | None:
     Where Pillow does not read the header, because of its format or of damage, the result has neither size nor colour.
     """
     start = file.read(START)
-    for reader, accepts in _readers():
+    for reader, accepts in pillow_readers():
         file.seek(0)
         # A damaged header makes a reader raise anything, and another reader's file too; `photos.decode` finds out which it is.
         # Readers are called directly, as `Image.open` refuses photos by a number of pixels that is global to the process.
         with suppress(Exception):
-            if accepts is None or accepts(start[:_PREFIX]) is True:
+            if accepts is None or accepts(start[:PREFIX]) is True:
                 with reader(file, "") as image:
                     return _described(image, start)
     name = next((name for name, is_format in _OTHER_FORMATS if is_format(start)), "")
@@ -103,10 +98,3 @@ def _bits_per_channel(image: Image.Image, start: bytes) -> int:
     if image.format == "TIFF":
         return int(max(getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (1,))))
     return 16 if image.mode.startswith("I;16") else _BITS.get(image.mode, 8)
-
-
-@cache
-def _readers() -> tuple[tuple[Callable[..., Image.Image], Callable[[bytes], bool | str] | None], ...]:
-    """Return Pillow's readers of the formats that are decoded, each with the test of a file's first bytes."""
-    Image.init()
-    return tuple((*Image.OPEN[name],) for name in FORMATS if name in Image.OPEN)

@@ -32,6 +32,9 @@ Longer padding has to be of one value. A scan that lost data, or has another fil
 _READ_AHEAD = 10
 """Bytes that libjpeg-turbo may have taken from the data, and does not count, when it comes to the surplus."""
 
+_LARGEST_SCALE = 8
+"""libjpeg decodes at 1/8 of the size at least."""
+
 _TRIMS = 3
 """How often a surplus is cut off: what was read ahead before may be surplus afterwards."""
 
@@ -42,12 +45,12 @@ _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 """The binding's names of Pillow's modes."""
 
 _END_MARKER = b"\xff\xd9"
-_END, _SCAN, _JFIF, _ICC, _ADOBE = 0xD9, 0xDA, 0xE0, 0xE2, 0xEE
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_END, SCAN, _JFIF, _ICC, _ADOBE = 0xD9, 0xDA, 0xE0, 0xE2, 0xEE
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _LOSSLESS = frozenset((0xC3, 0xC7, 0xCB, 0xCF))
 _SEQUENTIAL = frozenset((0xC0, 0xC1, 0xC9))
-_KNOWN = frozenset((*_FRAMES, 0xC4, 0xCC, *range(0xDA, 0xF0), 0xFE))
+_KNOWN = frozenset((*FRAMES, 0xC4, 0xCC, *range(0xDA, 0xF0), 0xFE))
 """Markers that begin a segment with a length."""
 
 _NEXT_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
@@ -78,7 +81,7 @@ def decode(
     frame = _frame(content)
     if frame is None or frame.precision != 8:
         return None
-    # Lossless data has no scale: libjpeg-turbo 3.1 writes beyond the buffer where one is asked for.
+    # Lossless data has no scale: libjpeg-turbo 3.1 writes beyond the buffer at any other.
     scaled = image.size if frame.code in _LOSSLESS else _scaled(image.size, fitted)
     stream = content
     pixels, warning = _attempt(stream, scaled, image.mode)
@@ -95,7 +98,7 @@ def decode(
             pixels, warning = _attempt(stream, scaled, image.mode)
     damage = _damage(content, name, warning) if pixels is None else _missing_scans(stream, name) or _missing_end(content, name)
     if damage is not None:
-        pixels = _decoded(stream, scaled, image.mode) if keep_damaged else None
+        pixels = _attempt(stream, scaled, image.mode, strict=False)[0] if keep_damaged else None
     if pixels is None:
         return damage
     return Photo(_rgb(pixels, image.mode, "adobe" in image.info), truncated=damage is not None)
@@ -112,9 +115,14 @@ def _rgb(pixels: Pixels, mode: str, adobe: bool) -> Pixels:
 
 def _scaled(size: tuple[int, int], fitted: tuple[int, int]) -> tuple[int, int]:
     """Return (width, height) at the least of the scales 1, 1/2, 1/4 and 1/8 that is no smaller than `fitted`."""
-    times = min(8, size[0] // fitted[0], size[1] // fitted[1])
-    scale = 1 << max(0, times.bit_length() - 1)
+    scale = scale_of(size, fitted)
     return -(-size[0] // scale), -(-size[1] // scale)
+
+
+def scale_of(size: tuple[int, int], fitted: tuple[int, int]) -> int:
+    """Return the greatest of the scales 1, 2, 4 and 8 by which a picture of (width, height) is no smaller than `fitted`."""
+    times = min(_LARGEST_SCALE, size[0] // fitted[0], size[1] // fitted[1])
+    return 1 << max(0, times.bit_length() - 1)
 
 
 class _Frame(NamedTuple):
@@ -129,34 +137,24 @@ class _Frame(NamedTuple):
 
 def _frame(content: bytes) -> _Frame | None:
     """Return the frame header before the first scan; None where it is missing."""
-    for code, start, end in _segments(content):
-        if code in _FRAMES and end - start > 9 and end <= len(content):
+    for code, start, end in segments(content):
+        if code in FRAMES and end - start > 9 and end <= len(content):
             return _Frame(code, content[start + 4], content[start + 9])
-        if code == _SCAN:
+        if code == SCAN:
             break
     return None
 
 
-def _attempt(stream: bytes, size: tuple[int, int], mode: str) -> tuple[Pixels | None, str]:
-    """Decode; return the pixels, or None and the decoder's first warning or its error."""
+def _attempt(stream: bytes, size: tuple[int, int], mode: str, strict: bool = True) -> tuple[Pixels | None, str]:
+    """Decode; return the pixels, or None and the decoder's error or, if `strict`, its first warning."""
     width, height = size
     try:
-        pixels = simplejpeg.decode_jpeg(stream, _SPACES[mode], min_width=width, min_height=height, strict=True)
+        pixels = simplejpeg.decode_jpeg(stream, _SPACES[mode], min_width=width, min_height=height, strict=strict)
     except ValueError as error:
         return None, str(error)
     if pixels.shape[:2] != (height, width):
         return None, f"the picture has {pixels.shape[1]}x{pixels.shape[0]} pixels in place of {width}x{height}"
     return pixels, ""
-
-
-def _decoded(stream: bytes, size: tuple[int, int], mode: str) -> Pixels | None:
-    """Decode in spite of warnings; None where an error ends it."""
-    width, height = size
-    try:
-        pixels: Pixels = simplejpeg.decode_jpeg(stream, _SPACES[mode], min_width=width, min_height=height, strict=False)
-    except ValueError:
-        return None
-    return pixels if pixels.shape[:2] == (height, width) else None
 
 
 def _is_read(content: bytes) -> bool:
@@ -170,13 +168,13 @@ def _is_read(content: bytes) -> bool:
 
 def _damage(content: bytes, name: str, warning: str) -> Failed:
     """Return the damage that a warning tells."""
-    *_, (last, _, _) = ((_END, 0, 0), *_segments(content))
+    *_, (last, _, _) = ((_END, 0, 0), *segments(content))
     if last in _KNOWN or (last == _END and "premature end" in warning.lower()):
         return Failed("truncated", f"{name}: its data ends before the picture is complete; {REMEDY}")
     return Failed("unreadable", f"{name}: damaged inside ({warning.removeprefix('Corrupt JPEG data: ')}); {REMEDY}")
 
 
-def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
+def segments(content: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield (marker, first byte, byte after the last) of each segment; the data of a scan follows its segment.
 
     The last one is the end marker, or the first marker that no picture has there, such as the beginning of another.
@@ -202,11 +200,11 @@ def regular(content: bytes) -> bytes | None:
     if frame is None:
         return None
     parts, last, scans = [START], 2, 0
-    for code, start, end in _segments(content):
+    for code, start, end in segments(content):
         if start - last > _JUNK or scans:
             parts.append(content[last:start])
         last = end
-        if code not in _KNOWN or code == _END or (scans and code in _FRAMES):
+        if code not in _KNOWN or code == _END or (scans and code in FRAMES):
             break
         segment = content[start:end]
         if code == _ICC and segment[4:16] == b"ICC_PROFILE\0":
@@ -215,7 +213,7 @@ def regular(content: bytes) -> bytes | None:
             segment = _with(segment, 9, b"\1")
         elif code == _ADOBE and segment[4:9] == b"Adobe" and segment[15:16] not in (b"\0", b"\1", b"\2"):
             segment = _with(segment, 15, b"\2" if frame.components == 4 else b"\1")
-        elif code == _SCAN:
+        elif code == SCAN:
             scans += 1
             if frame.code in _SEQUENTIAL and len(segment) > 4:
                 segment = _with(segment, 5 + 2 * segment[4], b"\x00\x3f\x00")
@@ -247,7 +245,7 @@ def _padding(stream: bytes, warning: str) -> int:
 def _has_hole(data: bytes) -> bool:
     """Return whether zeros stand within the scan of a sequential picture; in progressive ones they are usual."""
     frame = _frame(data)
-    scan = next((end for code, _, end in _segments(data) if code == _SCAN), len(data))
+    scan = next((end for code, _, end in segments(data) if code == SCAN), len(data))
     return frame is not None and frame.code in _SEQUENTIAL and data.find(_HOLE, scan) >= 0
 
 
@@ -255,7 +253,7 @@ def _missing_end(content: bytes, name: str) -> Failed | None:
     """Return the damage of a file without an end marker: nothing tells whether its last rows are all there."""
     if _END_MARKER in content[-2 - PADDING :]:
         return None
-    scan = max((end for code, _, end in _segments(content) if code == _SCAN), default=0)
+    scan = max((end for code, _, end in segments(content) if code == SCAN), default=0)
     if content.find(_END_MARKER, scan) >= 0:
         return None
     return Failed("truncated", f"{name}: its end is missing; {REMEDY}")
@@ -268,12 +266,12 @@ def _missing_scans(stream: bytes, name: str) -> Failed | None:
     """
     precision: dict[int, bytearray] = {}
     progressive = False
-    for code, start, _ in _segments(stream):
-        if code in _FRAMES:
+    for code, start, _ in segments(stream):
+        if code in FRAMES:
             progressive = code in _PROGRESSIVE
             count = stream[start + 9]
             precision = {component: bytearray(b"\xff" * 64) for component in stream[start + 10 : start + 10 + 3 * count : 3]}
-        elif code == _SCAN:
+        elif code == SCAN:
             count = stream[start + 4]
             if not progressive and count == len(precision):
                 return None

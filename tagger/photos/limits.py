@@ -17,9 +17,6 @@ MAX_PIXELS = 500_000_000
 ALONE_FROM = 360_000_000
 """Photos that take more bytes than this are decoded one at a time, so that many workers do not take many times as much."""
 
-JPEG_SCALE = 8
-"""libjpeg decodes at 1/8 of the size at least; larger photos are never decoded any larger."""
-
 _BYTES_PER_PIXEL = {"L": 1, "1": 5, "P": 5, "RGB": 4, "I;16": 3, "I;16B": 3, "I;16L": 3, "I": 5, "F": 5}
 """Pillow's pixels with those of the copies that are made on the way to RGB, by mode."""
 

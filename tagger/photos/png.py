@@ -169,7 +169,7 @@ def _check_piecewise(data: bytes, expected: int) -> None:
         while not unpacker.eof and packed:
             missing -= len(unpacker.decompress(packed, _BLOCK))
             packed = unpacker.unconsumed_tail
-            if missing < -_BLOCK:  # more than the picture needs; nobody reads it
+            if missing < -_BLOCK:  # more than the picture needs, which decoders leave unread
                 return
     except zlib.error as error:
         raise ImageFault("unreadable", f"its compressed pixels are damaged ({error})") from error

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from tagger.arrays import Pixels, as_uint8
-from tagger.photos.background import large_parts, product_mask
+from tagger.photos.background import large_parts, product_mask, shrunk
 from tagger.photos.colour import box_crop, cut_crop
 from tagger.photos.cutout import contrasting_ground, on_ground, opaque_box, outlined
 from tagger.photos.frame import crop_edge, trim_bars
@@ -25,9 +25,6 @@ VERSION = 4
 
 SIDE = 28
 """Side of a product image in pixels."""
-
-MASK_SIDE = 160
-"""Longer side in pixels at which the product is segmented, and from which the 28x28 image is made."""
 
 MIN_PART_WORN = 0.15
 """Minimum area of a further connected part of a garment on a person as a share of the largest one; less than `MIN_PART` of
@@ -87,7 +84,7 @@ def cut_product(photo: Photo) -> Product | None:
     if scene is None:
         return None
     mask = max(scene.worn, key=lambda part: part.prior).mask if scene.worn else scene.mask
-    return Product(scene.negative(mask), worn=bool(scene.worn))
+    return Product(scene.negative(mask, _fill_holes(mask)), worn=bool(scene.worn))
 
 
 def cut_in_colour(photo: Photo) -> Pixels | None:
@@ -104,7 +101,7 @@ class _Scene:
     """What stands out in a photo, at two resolutions."""
 
     pixels: Pixels
-    """uint8 (h, w, 3): the photo, its longer side about `MASK_SIDE` pixels, without its frame."""
+    """uint8 (h, w, 3): the photo, its longer side about `background.MASK_SIDE` pixels, without its frame."""
     fine: Pixels
     """uint8 (h, w, 3): the same view at the resolution that the photo was decoded at."""
     mask: Pixels
@@ -119,14 +116,14 @@ class _Scene:
     def region(self, name: RegionName, mask: Pixels, prior: float) -> Region:
         """Return both pictures of a part of the photo."""
         filled = _fill_holes(mask)
-        small, enlarged = centred(self.negative(mask)), self.enlarged(filled)
+        small, enlarged = centred(self.negative(mask, filled)), self.enlarged(filled)
         if not self.worn:
             return Region(name, small, box_crop(self.fine, enlarged, self.ground), prior)
         return Region(name, small, cut_crop(self.fine, enlarged, self.enlarged(self.mask & ~filled)), prior)
 
-    def negative(self, mask: Pixels) -> Pixels:
-        """Return the bounding box of a mask, holes filled, uint8 (h, w): grey, negated, at least 1, and 0 outside the mask."""
-        negative = _negative(self.pixels, _fill_holes(mask))
+    def negative(self, mask: Pixels, filled: Pixels) -> Pixels:
+        """Return the bounding box of a mask, uint8 (h, w): grey, negated, at least 1, and 0 outside of it with holes filled."""
+        negative = _negative(self.pixels, filled)
         return negative if self.ground is None else _outlined_negative(negative, mask)
 
     def enlarged(self, mask: Pixels) -> Pixels:
@@ -147,14 +144,14 @@ def _find_product(photo: Photo) -> _Scene | None:
             return _find_cutout(pixels, alpha)
         pixels = np.ascontiguousarray(pixels[box])
     pixels = trim_bars(pixels)
-    small, fine = crop_edge(_shrunk(pixels)), crop_edge(pixels)
+    small, fine = crop_edge(shrunk(pixels)), crop_edge(pixels)
     mask = product_mask(small)
     return None if mask is None else _dressed(_Scene(small, fine, mask))
 
 
 def _find_cutout(pixels: Pixels, alpha: Pixels) -> _Scene | None:
     """Return what the transparency of a photo outlines, and what a person in it wears."""
-    small, mask = _shrunk(pixels), outlined(_shrunk(alpha))
+    small, mask = shrunk(pixels), outlined(shrunk(alpha))
     if mask is None:
         return None
     ground = contrasting_ground(small, mask)
@@ -171,15 +168,6 @@ def _dressed(scene: _Scene) -> _Scene:
     regions = worn_regions(pixels, mask, person)
     parts = tuple(replace(region, mask=large_parts(region.mask, MIN_PART_WORN)) for region in regions)
     return replace(scene, person=person, worn=parts)
-
-
-def _shrunk(pixels: Pixels) -> Pixels:
-    """Return a photo at `MASK_SIDE`, unchanged if it is no larger."""
-    longer = max(pixels.shape[:2])
-    if longer <= MASK_SIDE:
-        return pixels
-    size = [max(1, round(side * MASK_SIDE / longer)) for side in pixels.shape[1::-1]]
-    return as_uint8(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
 
 
 def _scaled_box(box: Sequence[int], pixels: Pixels, fine: Pixels) -> tuple[int, int, int, int]:

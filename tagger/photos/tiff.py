@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 MAX_PAGES = 64
 """Pages that are looked at for the full one; a document of more is no photo with previews."""
 
-_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType."""
 _UNCOMPRESSED, _OLD_JPEG, _JPEG = 1, 6, 7
@@ -58,11 +57,6 @@ _RAW_PHOTOMETRICS = (32803, 34892)
 """The colour filter of a sensor, and its linear values."""
 _DNG_VERSION, _ORIENTATION, _JPEG_START, _JPEG_LENGTH = 50706, 274, 513, 514
 _RAW = "a camera's raw file; export the photo as JPEG or PNG"
-
-
-def is_tiff(start: bytes) -> bool:
-    """Return whether the bytes begin a TIFF or BigTIFF."""
-    return start.startswith(_STARTS)
 
 
 def open_tiff(content: bytes, lenient: bool = False) -> OpenedImage:

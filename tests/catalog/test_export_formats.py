@@ -2,7 +2,8 @@
 
 import pytest
 
-from tagger.catalog.columns import SEVERAL, ImageColumns, unique_names
+from tagger.catalog.cell_images import SEPARATORS
+from tagger.catalog.columns import ImageColumns, unique_names
 from tagger.catalog.export_formats import EXPORT_FORMATS, image_columns, recognised_format
 from tagger.catalog.settings import TABLE_FORMATS, SourceSettings
 from tagger.errors import SourceError
@@ -27,9 +28,9 @@ EXPORTS = {
         ",",
     ),
     "Product ID;Name *;Image URLs (x,y,z...)": ("prestashop", "Image URLs (x,y,z...)", (), ","),
-    "sku;image;image": ("plain", "image", ("image.2",), SEVERAL),
-    "sku;image_2;image_1": ("plain", "image_1", ("image_2",), SEVERAL),
-    "sku;Zdjęcie": ("plain", "Zdjęcie", (), SEVERAL),
+    "sku;image;image": ("plain", "image", ("image.2",), SEPARATORS),
+    "sku;image_2;image_1": ("plain", "image_1", ("image_2",), SEPARATORS),
+    "sku;Zdjęcie": ("plain", "Zdjęcie", (), SEPARATORS),
 }
 
 
