@@ -5,7 +5,7 @@ import pytest
 from image_files import BLUE, GREEN, GREY, RED, WHITE, YELLOW, assert_all, assert_quarters, encoded, photo_of, quarters
 from PIL import Image, ImageCms
 from tiff_files import GREY as GREYS
-from tiff_files import RGB, tiff, with_tag
+from tiff_files import RGB, packed_tiff, tiff, with_tag
 
 GREY_QUARTERS = [(int(GREYS[y, x]),) * 3 for y in (16, 48) for x in (24, 72)]
 
@@ -84,8 +84,8 @@ def test_no_number_is_white() -> None:
 def test_packed_and_palette_samples() -> None:
     """Samples of 2, 4, 10, 12 and 14 bits without gaps, palettes with bytes or words, and white as zero."""
     for bits in (4, 10, 12, 14):
-        packed = (GREYS.astype(int) * (2**bits - 1) // 255).astype(np.uint16 if bits > 8 else np.uint8)
-        assert_quarters(photo_of(tiff(packed, bitspersample=bits)), *GREY_QUARTERS, tolerance=17 if bits == 4 else 1)
+        packed = packed_tiff(GREYS.astype(int) * (2**bits - 1) // 255, bits)
+        assert_quarters(photo_of(packed), *GREY_QUARTERS, tolerance=17 if bits == 4 else 1)
     assert_quarters(photo_of(encoded(quarters().quantize(16), "TIFF")), tolerance=2)
     colours = np.zeros((3, 256), np.uint16)
     colours[:, :4] = np.transpose([RED, GREEN, BLUE, YELLOW])
