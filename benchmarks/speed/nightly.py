@@ -54,7 +54,14 @@ def fill(place: Path, paths: list[str], rows: int, model: str, embedding: int = 
     signed = card.read(model)
     labels = signed.card.labels
     key = ledger.RunKey(
-        "there", "tags.csv", "0", signed.model, f"{signed.fingerprint}+g{VERSION}", labels, signed.card.min_confidence
+        source="there",
+        out="tags.csv",
+        version="0",
+        model=signed.model,
+        fingerprint=f"{signed.fingerprint}+g{VERSION}",
+        labels=labels,
+        min_confidence=signed.card.min_confidence,
+        eyes=f"{signed.eyes}+g{VERSION}" if signed.eyes else "",
     )
     with ledger.open_ledger(place) as memory:
         run = memory.begin(key)

@@ -220,10 +220,12 @@ def test_shapes_of_masks() -> None:
     assert pytest.approx((1, 1, np.log(5))) == shape(image)
 
 
-def test_runs_without_changes_are_timed(small_bundle: Path) -> None:
+@pytest.mark.parametrize("bundle", ["small_bundle", "fused_bundle"])
+def test_runs_without_changes_are_timed(bundle: str, request: pytest.FixtureRequest) -> None:
     """The command gives a row for each number of files, whose runs scored no photo and changed nothing."""
     command = [sys.executable, "-m", "benchmarks.speed.nightly", "--files", "30", "--rows", "50", "--runs", "1"]
-    done = subprocess.run([*command, "--model", small_bundle], capture_output=True, text=True, timeout=300)
+    model = request.getfixturevalue(bundle)
+    done = subprocess.run([*command, "--model", model], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert re.search(r"\| 30 \| 50 \| \d+\.\d\d \| \d+\.\d\d \| -?\d+\.\d\d \| -?\d+ \| \d+ \|", done.stdout)
 
