@@ -55,6 +55,9 @@ class Row(NamedTuple):
     """Where it begins, from 1."""
     fault: str = ""
     """What is wrong with its quotes; empty for a good row."""
+    has_stray_quotes: bool = False
+    """Whether quotes within its cells are neither doubled nor escaped, which another dialect may explain; told only where no
+    shape says whether the row fits."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,7 @@ class _Reader:
             return self._never_closed(number)
         fits = self._shape is None or len(parsed.cells) == self._shape.width
         fault = OUT_OF_PLACE if parsed.faults and not fits else self._fault_of_length(len(parsed.cells))
-        return Row(parsed.cells, number, fault)
+        return Row(parsed.cells, number, fault, parsed.faults > 0 and self._shape is None)
 
     def _fault_of_length(self, length: int) -> str:
         """Return the fault of a row of another length than the table's: its quotes may hold more or less than a cell."""

@@ -175,7 +175,8 @@ def _find_by_lines(sample: str, is_header: IsHeader) -> Layout | None:
 
 def _is_odd(row: Row) -> bool:
     """Return whether a row has quotes that its dialect does not explain."""
-    return bool(row.fault) or any(cell.strip()[:1] == '"' or cell.strip()[-1:] == '"' or '\\"' in cell for cell in row.cells)
+    edged = (cell.strip()[:1] == '"' or cell.strip()[-1:] == '"' for cell in row.cells)
+    return bool(row.fault) or row.has_stray_quotes or any(edged)
 
 
 def _is_comment(cells: Sequence[str]) -> bool:

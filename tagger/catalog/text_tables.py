@@ -154,7 +154,7 @@ def _items(table: _Table, reading: SourceSettings) -> Iterator[Item]:
     path, columns, images = table.path, table.columns, table.images
     width = len(columns)
     shape = shape_of(table.layout, len(table.layout.header), columns.index(images.main))
-    for cells, line, fault in _rows(path, table.encoding, table.layout, shape):
+    for cells, line, fault, _ in _rows(path, table.encoding, table.layout, shape):
         length = len(cells)
         if length < width:
             cells = cells + [""] * (width - length)

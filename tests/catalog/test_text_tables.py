@@ -125,6 +125,7 @@ TABLES = st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(TEXT, min_siz
     st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]),
     st.sampled_from(["\n", "\r\n", "\r"]),
 )
+@example([[',\\",']], ",", csv.QUOTE_MINIMAL, "utf-8", "\n")
 @example([["\ufeffa.jpg", "x"]], ",", csv.QUOTE_MINIMAL, "utf-8", "\n")
 @example([[""], ["a.jpg"], [" "]], ",", csv.QUOTE_ALL, "utf-8", "\n")
 @example([["a\rb", '"', "\n"]], ";", csv.QUOTE_ALL, "utf-16", "\r")
