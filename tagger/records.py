@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.arrays import Pixels
+from tagger.arrays import Float32s, Pixels
 
 FailedReason: TypeAlias = Literal["missing", "unreadable", "truncated", "too_large", "not_an_image", "bad_row"]
 FAILED_REASONS: tuple[FailedReason, ...] = get_args(FailedReason)
@@ -124,6 +124,20 @@ class ProductImage:
     """What of the person who wears it the product is; None where nobody does."""
     regions: tuple[Region, ...] = ()
     """All parts of the photo that may be the product, the one above first; empty where there is no choice."""
+
+
+@dataclass(frozen=True)
+class NetworkOutputs:
+    """What a bundle's networks return for n parts of photos, float32, each row computed from its part alone."""
+
+    small: Float32s
+    """Calibrated probabilities of the small network (n, labels + 1); the last column is none of the labels."""
+    maps: Float32s
+    """Its pooled feature maps (n, d)."""
+    features: Float32s | None = None
+    """The backbone's features (n, F), 0 for images that have no colours; None without a backbone."""
+    logits: Float32s | None = None
+    """Its logits of ImageNet's classes (n, 1000), likewise."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tagger.models import card
 from tagger.models.card import StoredCard
 from tagger.photos.loader import LoadedPhoto, ScoredPhoto, attach_results, product_images
+from tagger.records import ProductImage
 
 SIDE = 5
 
@@ -33,6 +34,12 @@ class EmbeddingTagger:
         self.bundle = SimpleNamespace(fingerprint=self.stored.fingerprint)
         rng = np.random.default_rng(round(self.stored.card.temperature * 1000))
         self.head = rng.normal(0, 6, (self.embedding_size, len(self.stored.card.labels) + 1))
+
+    def open(self) -> None:
+        """Open nothing."""
+
+    def compute(self, image: ProductImage) -> None:
+        """Leave all to `score_batch`."""
 
     def score_batch(self, photos: Sequence[LoadedPhoto]) -> Iterator[ScoredPhoto]:
         """Yield each photo with its embedding and the probabilities from it."""

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "tagger"
 TESTS = ROOT / "tests"
 
 ORDER = (
-    "errors arrays settings escaping file_names",
+    "errors arrays settings escaping file_names processors ordered_map",
     "records standard_streams streams file_replacement files file_kinds lock signals metrics onnx_session embedded_photos",
     "photos catalog",
     "models",

@@ -31,7 +31,7 @@ from tagger.data.labels import NONE
 from tagger.data.splits import kept_for_calibration, kept_for_reporting, validation_split
 from tagger.evaluation.evaluate import Evaluation, Example, evaluate
 from tagger.evaluation.settings import EvaluateSettings
-from tagger.inference import fused, onnx_network, predictor, torch_network
+from tagger.inference import fused, network_runner, onnx_network, torch_network
 from tagger.metrics import classification
 from tagger.metrics.calibration import fit_temperature
 from tagger.metrics.significance import macro_accuracy
@@ -109,7 +109,7 @@ def without_hem() -> Iterator[None]:
 def with_any_label() -> Iterator[None]:
     """Allow every label for products on people."""
     nothing = lambda region, groups: np.zeros(len(groups), bool)  # noqa: E731
-    with patch.object(predictor, "impossible_labels", nothing), patch.object(fused, "impossible_labels", nothing):
+    with patch.object(network_runner, "impossible_labels", nothing), patch.object(fused, "impossible_labels", nothing):
         yield
 
 

@@ -150,7 +150,7 @@ def _family(shown: Mapping[str, str], held_out: Images, test: Images, timed: boo
         macs=count_macs(network),
         size=len(read(next(iter(shown))).weights()),
         seconds=float(np.mean(seconds)) if seconds else None,
-        images_per_second=Predictor(members[0], "cpu").images_per_second(BATCHES) if timed else {},
+        images_per_second=Predictor(members[0], "cpu").open().images_per_second(BATCHES) if timed else {},
         probabilities=tuple(on_test),
         ensemble=(torch.stack(on_test).mean(0).log() / temperature).softmax(1),
     )

@@ -5,6 +5,8 @@ import platform
 import sys
 from typing import Literal, TypeAlias, cast
 
+from tagger.models.card import Card
+from tagger.models.network_graph import GRAPH_FAMILIES
 from tagger.settings import Device
 
 ComputeDevice: TypeAlias = Literal["cpu", "cuda", "mps"]
@@ -27,6 +29,11 @@ def inference_device(device: Device) -> ComputeDevice:
     from tagger.inference.torch_device import resolve_device
 
     return cast(ComputeDevice, resolve_device(device).type)
+
+
+def computes_alone(card: Card, device: Device) -> bool:
+    """Return whether a bundle's networks compute each image alone in the calling thread: by ONNX Runtime, on the CPU."""
+    return card.network.family in GRAPH_FAMILIES and inference_device(device) == "cpu"
 
 
 def may_have_gpu() -> bool:

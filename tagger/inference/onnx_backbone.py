@@ -11,7 +11,7 @@ from tagger.models.backbone import Backbone
 from tagger.models.imagenet import IMAGENET_CLASSES
 from tagger.onnx_session import open_session
 from tagger.photos.colour import COLOUR_SIDE
-from tagger.photos.loader import available_processors
+from tagger.processors import available_processors
 
 
 class OnnxBackbone:

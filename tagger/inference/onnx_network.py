@@ -12,7 +12,7 @@ from tagger.inference.views import SIDE, both_sides, network_input, photo_views
 from tagger.models.card import Card
 from tagger.models.network_graph import network_graph, pooled_size
 from tagger.onnx_session import open_session
-from tagger.photos.loader import available_processors
+from tagger.processors import available_processors
 from tagger.records import ProductImage
 
 

@@ -15,9 +15,9 @@ from tagger.inference import decision
 from tagger.inference.predictor import Predictor
 from tagger.models import bundle
 from tagger.photos.in_memory import ACCEPTED_ARRAYS, array_to_image, load_image
-from tagger.photos.loader import LoadedPhoto, ScoredPhoto, attach_results, load_photos, product_images
+from tagger.photos.loader import LoadedPhoto, ScoredPhoto, attach_results, load_photos, product_images, with_product
 from tagger.photos.settings import DecodeSettings
-from tagger.records import Item, Tag
+from tagger.records import Item, NetworkOutputs, ProductImage, Tag
 from tagger.settings import DEFAULT_MODEL, Device
 
 PhotoInput: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]
@@ -37,6 +37,7 @@ class Tagger:
         workers: number of threads that read photos; None takes the number of processors.
         allow_truncated: tag truncated and damaged files, always flagged, instead of failing them.
         max_pixels: fail photos with more pixels; None allows as many as 1.25 GB of memory hold.
+        lazy: open the networks at the first photo that needs them in place of now.
 
     Raises:
         BundleError: the bundle is missing, damaged or from a newer fmtag, or its card has no such precision.
@@ -54,6 +55,7 @@ class Tagger:
         workers: int | None = None,
         allow_truncated: bool = False,
         max_pixels: int | None = None,
+        lazy: bool = False,
     ) -> None:
         self.bundle = bundle.load(model)
         self.min_confidence = self.bundle.card.threshold(precision) if min_confidence is None else min_confidence
@@ -61,6 +63,12 @@ class Tagger:
         self._batch_size = batch_size
         self._workers = workers
         self._decoding = DecodeSettings(allow_truncated, max_pixels)
+        if not lazy:
+            self.open()
+
+    def open(self) -> None:
+        """Open the networks, unless they are open. Raises `BundleError` where one of them cannot be run."""
+        self._predict.open()
 
     def tag(self, photos: Iterable[PhotoInput]) -> Iterator[Tag]:
         """Yield one tag per photo, in their order.
@@ -81,7 +89,7 @@ class Tagger:
 
     def score(self, items: Iterable[Item]) -> Iterator[ScoredPhoto]:
         """Yield each item with its probabilities or the reason why it has none, in their order."""
-        return self.score_prepared(load_photos(items, self._workers, self._decoding))
+        return self.score_prepared(self._load_items(items))
 
     def score_prepared(self, prepared: Iterable[LoadedPhoto]) -> Iterator[ScoredPhoto]:
         """Yield each photo, already loaded, with its probabilities or the reason why it has none, in their order."""
@@ -91,8 +99,13 @@ class Tagger:
 
     def score_batch(self, batch: Sequence[LoadedPhoto]) -> Iterator[ScoredPhoto]:
         """Yield each photo of one batch with its probabilities or the reason why it has none."""
-        probabilities, embeddings = self._predict.score(product_images(batch))
+        outputs = [photo.outputs for photo in with_product(batch)]
+        probabilities, embeddings = self._predict.score(product_images(batch), outputs)
         return attach_results(batch, probabilities, embeddings)
+
+    def compute(self, image: ProductImage) -> NetworkOutputs | None:
+        """Run the networks on one product image in the calling thread, for `load_photos`; None where they run in batches."""
+        return self._predict.compute(image)
 
     @property
     def embedding_size(self) -> int:
@@ -125,7 +138,11 @@ class Tagger:
                     yield LoadedPhoto(Item("", None), load_image(image, self._decoding))
             else:
                 items = (Item(path, Path(path)) for path in cast(Iterator[str], some))
-                yield from load_photos(items, self._workers, self._decoding)
+                yield from self._load_items(items)
+
+    def _load_items(self, items: Iterable[Item]) -> Iterator[LoadedPhoto]:
+        colour = self.bundle.backbone is not None
+        return load_photos(items, self._workers, self._decoding, compute=self.compute, colour=colour)
 
 
 def _checked(number: int, photo: PhotoInput) -> str | Image.Image:

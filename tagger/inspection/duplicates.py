@@ -9,7 +9,8 @@ from contextlib import closing
 
 from tagger.inspection.listing import Place
 from tagger.inspection.photo_checks import until
-from tagger.photos.loader import READ_AHEAD, map_in_order
+from tagger.ordered_map import map_in_order
+from tagger.photos.loader import READ_AHEAD
 from tagger.records import EmbeddedPhoto
 
 PROBE = 4096

@@ -7,7 +7,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
-from tagger.photos.loader import available_processors
+from tagger.processors import available_processors
 
 PACKAGES = ("fmtag", "pillow", "numpy", "pandas", "pyarrow", "onnxruntime", "torch", "pillow-heif", "openpyxl")
 """Packages whose versions decide what can be read and how fast."""

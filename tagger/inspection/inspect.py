@@ -16,8 +16,8 @@ from tagger.inspection.photo_checks import Check, check_all, check_header, check
 from tagger.inspection.remedies import cause_of, detail_of, is_address
 from tagger.inspection.settings import InspectionSettings
 from tagger.photos.header import PhotoHeader
-from tagger.photos.loader import available_processors
 from tagger.photos.settings import DecodeSettings
+from tagger.processors import available_processors
 from tagger.records import EmbeddedPhoto, Failed
 
 PIXELS_UNTIL, HEADERS_UNTIL = 0.5, 0.8

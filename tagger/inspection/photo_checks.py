@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
 
 from tagger.inspection.listing import Place
+from tagger.ordered_map import map_in_order
 from tagger.photos.containers import without_text_before
 from tagger.photos.decode import decode_bytes, size_of
 from tagger.photos.header import PhotoHeader, read_header
-from tagger.photos.loader import READ_AHEAD, map_in_order, name_of, read_holder
+from tagger.photos.loader import READ_AHEAD, name_of
+from tagger.photos.reading import read_holder
 from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
 from tagger.records import EmbeddedPhoto, Failed
 

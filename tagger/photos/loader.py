@@ -1,30 +1,31 @@
 """Load photos as product images: read, decode and extract in threads, in order, reading a bounded number ahead."""
 
-import os
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.embedded_photos import read_embedded
 from tagger.errors import FmtagError, reason_of
-from tagger.photos.decode import decode_bytes, read
+from tagger.ordered_map import map_in_order
+from tagger.photos.decode import decode_bytes
 from tagger.photos.product import extract_product
+from tagger.photos.reading import ReadAhead, ReadItem, read_holder
 from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
-from tagger.records import Content, EmbeddedPhoto, Failed, Item, Photo, ProductImage, Result
+from tagger.processors import available_processors
+from tagger.records import Content, EmbeddedPhoto, Failed, Item, NetworkOutputs, Photo, ProductImage, Result
 
-Argument = TypeVar("Argument")
+Compute: TypeAlias = Callable[[ProductImage], NetworkOutputs | None]
+"""Runs the networks of a bundle on one product image, in the calling thread."""
 
-Value = TypeVar("Value")
-
-READ_AHEAD = 4
-"""Photos per worker that are in progress or waiting to be taken: enough that no worker idles, few enough to bound memory."""
+READ_AHEAD = 16
+"""Photos per worker that are in progress or waiting to be taken: enough that no worker idles while a batch is recorded."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class LoadedPhoto:
     """None where the file's bytes are known already, so that it was not decoded."""
     content: Content | None = None
     """Hash, size and time of the file; None where it could not be read."""
+    outputs: NetworkOutputs | None = None
+    """What the networks made of the product image, which then lacks the colours; None where they have not run."""
 
 
 @dataclass(frozen=True)
@@ -51,35 +54,70 @@ def load_photos(
     workers: int | None = None,
     decoding: DecodeSettings = DEFAULT_DECODING,
     known: Callable[[bytes], bool] = lambda sha256: False,
+    compute: Compute = lambda image: None,
+    colour: bool = True,
+    decoded: Callable[[], None] = lambda: None,
 ) -> Generator[LoadedPhoto, None, None]:
-    """Load items in threads and yield them in their order, reading `READ_AHEAD` photos per worker ahead.
+    """Load items in threads and yield them in their order, reading a bounded number of photos and of bytes ahead.
 
     Args:
         items: taken one by one, as reading ahead requires.
-        workers: number of threads; None for one per processor that this process may use.
+        workers: photos that are processed at once; None for one per processor that this process may use.
         decoding: which truncated, damaged or large files are decoded.
         known: whether a result is stored for a file's sha256; such files are not decoded. It is called in the threads.
+        compute: runs the networks on a product image that was found, in the threads; None where they are run elsewhere.
+        colour: whether product images in colour are needed.
+        decoded: called in the threads when a photo has been decoded; its product is looked for afterwards.
 
     A caller that stops early must close the generator, which waits for the threads, before it closes what `known` uses.
     """
+    ahead = ReadAhead(known)
 
-    def load(item: Item) -> LoadedPhoto:
-        holder = item.holder
-        if item.problem is not None or holder is None:
-            return LoadedPhoto(item, item.problem or Failed("bad_row", "an item without a file"))
-        name = name_of(holder)
-        file_read = read_holder(holder)
-        if isinstance(file_read, Failed):
-            return LoadedPhoto(item, file_read)
-        encoded, content = file_read
-        if known(content.sha256):
-            return LoadedPhoto(item, None, content)
-        photo = decode_bytes(encoded, name, decoding)
-        return LoadedPhoto(item, photo if isinstance(photo, Failed) else _extract_or_fail(photo, name), content)
+    def load(read: ReadItem) -> LoadedPhoto:
+        try:
+            return _load(read, decoding, compute, colour, decoded)
+        finally:
+            ahead.release(read.held)
 
     count = workers or available_processors()
-    with ThreadPoolExecutor(count, "photos") as pool:
-        yield from map_in_order(pool, load, items, READ_AHEAD * count)
+    with one_opencv_thread(), ThreadPoolExecutor(count, "photos") as pool, closing(ahead.read(items)) as read_items:
+        yield from map_in_order(pool, load, read_items, READ_AHEAD * count)
+
+
+@contextmanager
+def one_opencv_thread() -> Iterator[None]:
+    """Let OpenCV compute in the calling thread alone while the block lasts, as the photos are divided among threads already."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _load(read: ReadItem, decoding: DecodeSettings, compute: Compute, colour: bool, decoded: Callable[[], None]) -> LoadedPhoto:
+    """Decode what was read of an item, extract its product image and run the networks on it."""
+    item = read.item
+    if isinstance(read.outcome, Failed):
+        return LoadedPhoto(item, read.outcome)
+    encoded, content = read.outcome
+    if read.known:
+        return LoadedPhoto(item, None, content)
+    name = item.path if item.holder is None else name_of(item.holder)
+    photo = decode_bytes(encoded, name, decoding)
+    if isinstance(photo, Failed):
+        return LoadedPhoto(item, photo, content)
+    decoded()
+    image = _extract_or_fail(photo, name, colour)
+    outputs = compute(image) if isinstance(image, ProductImage) and image.found else None
+    if outputs is None or isinstance(image, Failed):
+        return LoadedPhoto(item, image, content)
+    # The networks have seen the colours, which take 150 kB.
+    return LoadedPhoto(item, _without_colour(image), content, outputs)
+
+
+def _without_colour(image: ProductImage) -> ProductImage:
+    return replace(image, colour=None, regions=tuple(replace(region, colour=None) for region in image.regions))
 
 
 def decode_holder(holder: Path | EmbeddedPhoto) -> Photo | Failed:
@@ -88,53 +126,28 @@ def decode_holder(holder: Path | EmbeddedPhoto) -> Photo | Failed:
     return found if isinstance(found, Failed) else decode_bytes(found[0], name_of(holder))
 
 
-def read_holder(holder: Path | EmbeddedPhoto) -> tuple[bytes, Content] | Failed:
-    """Read a file or the bytes in a row of a table, as `decode.read` does."""
-    return read_embedded(holder) if isinstance(holder, EmbeddedPhoto) else read(holder)
-
-
 def name_of(holder: Path | EmbeddedPhoto) -> str:
     """Return what the photo is called in the detail of a failure."""
     return holder.name if isinstance(holder, EmbeddedPhoto) else str(holder)
 
 
-def _extract_or_fail(photo: Photo, name: str) -> ProductImage | Failed:
+def _extract_or_fail(photo: Photo, name: str, colour: bool) -> ProductImage | Failed:
     """Extract the product image; an exception becomes the failure of this photo and does not end the run."""
     try:
-        return extract_product(photo)
+        return extract_product(photo, colour=colour)
     except FmtagError:  # not this photo's failure but that of the installation
         raise
     except Exception as error:
         return Failed("unreadable", f"{name}: nothing could be cut out ({reason_of(error)})")
 
 
-def available_processors() -> int:
-    """Return the number of processors that this process may use, which in a container may be less than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def map_in_order(
-    pool: ThreadPoolExecutor, function: Callable[[Argument], Value], arguments: Iterable[Argument], read_ahead: int
-) -> Generator[Value, None, None]:
-    """Yield `function` of each argument in their order, with at most `read_ahead` of them submitted and not yet yielded.
-
-    `Executor.map` would submit all arguments at once, and keep all results that are not yet taken.
-    """
-    pending: deque[Future[Value]] = deque()
-    try:
-        for argument in arguments:
-            pending.append(pool.submit(function, argument))
-            if len(pending) >= read_ahead:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        for future in pending:
-            future.cancel()
+def with_product(batch: Iterable[LoadedPhoto]) -> list[LoadedPhoto]:
+    """Return the photos of a batch in which a product was found."""
+    return [photo for photo in batch if isinstance(photo.outcome, ProductImage) and photo.outcome.found]
 
 
 def product_images(batch: Iterable[LoadedPhoto]) -> list[ProductImage]:
-    """Return the product images of a batch in which a product was found: the input of the network."""
+    """Return the product images of a batch in which a product was found: the input of the networks."""
     return [photo.outcome for photo in batch if isinstance(photo.outcome, ProductImage) and photo.outcome.found]
 
 
@@ -159,4 +172,4 @@ def attach_results(
             result = Result(None, row, photo.outcome.truncated, embedding)
         elif photo.outcome is not None:
             result = Result(photo.outcome)
-        yield ScoredPhoto(photo.item, photo.outcome, photo.content, result)
+        yield ScoredPhoto(photo.item, photo.outcome, photo.content, photo.outputs, result)

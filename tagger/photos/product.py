@@ -37,7 +37,7 @@ The negative is multiplied by at most `MAX_LIFT`. Fashion-MNIST excluded white p
 recognises next to nothing in a nearly black image."""
 
 
-def extract_product(photo: Photo) -> ProductImage:
+def extract_product(photo: Photo, colour: bool = True) -> ProductImage:
     """Extract the product image of a photo.
 
     Returns:

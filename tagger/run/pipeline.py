@@ -2,19 +2,19 @@
 
     source -> ledger -> decode -> product image -> batch -> predict -> ledger -> decide -> output
 
-Photos whose results the ledger has go straight to `decision`; those whose embeddings it has are scored by these; torch is
-imported at the first photo that has neither.
+Photos whose results the ledger has go straight to `decision`; those whose embeddings it has are scored by these; the networks
+are loaded at the first photo that has neither.
 """
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import chain, tee
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import cv2
 
@@ -26,27 +26,31 @@ from tagger.catalog.output_paths import check_output_paths
 from tagger.catalog.places import joined, prefix
 from tagger.catalog.rows import COLUMNS, output_columns, output_row, tag_cells
 from tagger.catalog.writers import RowWriter
-from tagger.errors import BundleError, LedgerDamagedError, LedgerError, SourceError
+from tagger.errors import LedgerDamagedError, LedgerError, SourceError
 from tagger.files import remove_leftovers, write_folder
 from tagger.inference import decision
+from tagger.inference.device import computes_alone
 from tagger.models import card
 from tagger.photos.loader import LoadedPhoto, attach_results, load_photos, product_images
 from tagger.photos.product import VERSION
-from tagger.records import EmbeddedPhoto, Failed, Item, ProductImage, Result, Tag
+from tagger.processors import available_processors
+from tagger.records import EmbeddedPhoto, Failed, Item, NetworkOutputs, ProductImage, Result, Tag
 from tagger.run.ledger import Ledger, open_ledger
 from tagger.run.ledger_file import set_aside
 from tagger.run.ledger_values import EARLIEST_NS, LATEST_NS, Cells, Event, ListedFile, RunKey, Totals, UnscoredPhoto
+from tagger.run.networks import Networks
 from tagger.run.paths import inputs_of, locked_ledger, outputs_of, source_key
 from tagger.run.settings import RunSettings
 from tagger.run.summary import RunSummary
+from tagger.run.worker_processes import WorkerSettings, load_in_processes
 from tagger.settings import Format
 from tagger.streams import is_stream
 
-if TYPE_CHECKING:
-    from tagger.inference.tagger import Tagger
-
 EMBEDDINGS_PER_BATCH = 4_096
 """Embeddings that are scored and stored at once: about a megabyte, and some 25 commits for 100,000 photos."""
+
+MIN_PHOTOS_PER_PROCESS = 100
+"""Photos to read per worker from which on processes are used, not threads: to start one takes as long as some photos."""
 
 MAX_LOST_SHARE, MIN_LOST = 0.5, 20
 """A run that lost more than this share of the known photos is refused, if it lost at least this many."""
@@ -256,7 +260,7 @@ class _Scorer:
         self._ledger = ledger
         self._root = root
         self._total = total
-        self._loaded_tagger: Tagger | None = None
+        self._networks = Networks(plan.stored, plan.settings.device)
 
     def score_embeddings(self) -> None:
         """Score the photos whose embeddings are in the ledger; they need not be read, as if they had a result before."""
@@ -265,10 +269,11 @@ class _Scorer:
         if not outdated:
             return
         with self._summary.timed("retag"):
-            length = self._tagger.embedding_size if embedded else 0
+            length = self._networks.tagger.embedding_size if embedded else 0
             for batch in self._ledger.embedding_batches(EMBEDDINGS_PER_BATCH, length):
                 with self._plan.callbacks.defer():
-                    self._ledger.rescore(batch, self._tagger.probabilities_of([one.embedding for one in batch]))
+                    embeddings = [one.embedding for one in batch]
+                    self._ledger.rescore(batch, self._networks.tagger.probabilities_of(embeddings))
             to_read = self._ledger.find_unscored()
             self._summary.retagged, self._total = self._total - to_read, to_read
 
@@ -276,9 +281,7 @@ class _Scorer:
         """Read and score the photos without a result; each batch is in the ledger before the next one is scored."""
         ahead, batches = tee(self._ledger.unscored_batches(self._settings.batch_size))
         items = (self._item(photo) for batch in ahead for photo in batch)
-        known = self._ledger.has_result
-        loading = load_photos(items, self._settings.workers, self._settings.decoding, known)
-        with closing(loading) as loaded:  # a loader thread that queries a closed ledger would crash the process
+        with closing(self._load(items)) as loaded:  # a loader thread that queries a closed ledger would crash the process
             for batch in batches:
                 with self._plan.callbacks.defer():
                     with self._summary.timed("read"):
@@ -286,14 +289,27 @@ class _Scorer:
                     self._score(batch, photos)
                 self._plan.callbacks.scored(self._summary.files_read, self._total)
 
+    def _load(self, items: Iterator[Item]) -> Generator[LoadedPhoto, None, None]:
+        """Load items in threads, or in processes where there are so many that it pays to start some."""
+        settings, stored = self._settings, self._plan.stored
+        workers, colour = settings.workers or available_processors(), bool(stored.eyes)
+        if workers > 1 and self._total >= MIN_PHOTOS_PER_PROCESS * workers:
+            in_workers = WorkerSettings(stored, computes_alone(stored.card, settings.device), settings.decoding, colour)
+            return load_in_processes(items, workers, in_workers, self._ledger.has_result)
+        known, begin = self._ledger.has_result, self._networks.begin  # while the product of the first photo is looked for
+        return load_photos(items, workers, settings.decoding, known, self._compute, colour, begin)
+
+    def _compute(self, image: ProductImage) -> NetworkOutputs | None:
+        return self._networks.tagger.compute(image)
+
     def _item(self, photo: UnscoredPhoto) -> Item:
         problem = None if photo.detail is None else Failed("missing", photo.detail)
         return Item(photo.path, joined(self._root, photo.path) if photo.place is None else photo.place, problem=problem)
 
     def _score(self, batch: Sequence[UnscoredPhoto], photos: Sequence[LoadedPhoto]) -> None:
         with self._summary.timed("predict"):
-            # Importing torch takes a second; a batch without product images does without.
-            scored = [*(self._tagger.score_batch(photos) if product_images(photos) else attach_results(photos, ()))]
+            # A batch without product images does without the networks.
+            scored = [*(self._networks.tagger.score_batch(photos) if product_images(photos) else attach_results(photos, ()))]
         if self._settings.debug_garments is not None:
             for number, photo in enumerate(photos, self._summary.files_read + 1):
                 _write_product_image(self._settings.debug_garments, number, photo)
@@ -314,17 +330,6 @@ class _Scorer:
                 seen.add(sha256)
             kept.append(photo)
         return kept
-
-    @property
-    def _tagger(self) -> "Tagger":
-        if self._loaded_tagger is None:
-            from tagger.inference.tagger import Tagger
-
-            stored = self._plan.stored
-            self._loaded_tagger = Tagger(stored.folder, device=self._settings.device)
-            if self._loaded_tagger.bundle.fingerprint != stored.fingerprint:
-                raise BundleError(f"The bundle {stored.folder} was replaced during the run; run the command again.")
-        return self._loaded_tagger
 
 
 def _write_product_image(folder: Path, number: int, photo: LoadedPhoto) -> None:

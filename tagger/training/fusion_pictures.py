@@ -22,8 +22,8 @@ from tagger.errors import TrainingError
 from tagger.inference.onnx_backbone import OnnxBackbone
 from tagger.inference.predictor import Predictor
 from tagger.photos.decode import decode
-from tagger.photos.loader import available_processors
 from tagger.photos.product import centred, cut_in_colour, extract_product
+from tagger.processors import available_processors
 from tagger.records import Failed, ProductImage
 from tagger.synthesis.bags import draw_bag
 from tagger.synthesis.colour import paint, restage

@@ -90,10 +90,10 @@ def test_any_exception_of_decoder_or_cut_is_one_row(run: Run, monkeypatch: pytes
         if image.width == 60:
             raise error
 
-    def not_cutting(photo: Any) -> Any:
+    def not_cutting(photo: Any, colour: bool) -> Any:
         if photo.pixels.shape[1] == 61:
             raise error
-        return cut(photo)
+        return cut(photo, colour)
 
     monkeypatch.setattr(jpeg, "decode", failing)
     monkeypatch.setattr(loader, "extract_product", not_cutting)

@@ -111,7 +111,7 @@ def test_max_pixels_of_other_commands(
     """Every command that reads photos gives the number on to the decoder."""
     seen: list[object] = []
 
-    def note(items: object, workers: object, decoding: object, *rest: object) -> None:
+    def note(items: object, workers: object, decoding: object, **rest: object) -> None:
         seen.append(decoding.max_pixels)  # type: ignore[attr-defined]
         raise KeyboardInterrupt
 

@@ -14,6 +14,7 @@ from sklearn.metrics import precision_recall_fscore_support
 from tagger.errors import BundleError
 from tagger.evaluation.compare import Comparison, compare
 from tagger.evaluation.settings import CompareSettings
+from tagger.inference.network_runner import NetworkRunner
 from tagger.inference.predictor import Predictor
 from tagger.metrics.significance import mcnemar_p_value
 from tagger.models import bundle
@@ -119,7 +120,7 @@ def test_bundles_of_one_name_are_told_apart(save: SaveBundle, tmp_path: Path) ->
 
 def test_speed_is_in_images_per_second(save: SaveBundle) -> None:
     """The network is timed at each of the batch sizes."""
-    speeds = Predictor(bundle.load(save("one")), "cpu").images_per_second((1, 64), seconds=0.01)
+    speeds = Predictor(bundle.load(save("one")), "cpu").open().images_per_second((1, 64), seconds=0.01)
     assert set(speeds) == {1, 64}
     assert all(speed > 0 for speed in speeds.values())
 
@@ -127,6 +128,6 @@ def test_speed_is_in_images_per_second(save: SaveBundle) -> None:
 def test_speed_stands_in_the_rows(save: SaveBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each row has the speed of its family, and an ensemble of two half of it."""
     timed: Callable[..., dict[int, float]] = lambda self, batches: dict.fromkeys(batches, 1000.4)  # noqa: E731
-    monkeypatch.setattr(Predictor, "images_per_second", timed)
+    monkeypatch.setattr(NetworkRunner, "images_per_second", timed)
     rows = compare(CompareSettings((save("one", seed=0), save("two", seed=1)))).rows()
     assert [row["pictures_a_second_256"] for row in rows] == [1000, 500]

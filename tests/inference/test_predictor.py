@@ -173,10 +173,3 @@ def test_features_do_not_depend_on_an_adapter_and_keep_the_order(photo_bundle: P
         views = [pool_maps(network.maps(view)) for view in photo_views(stacked(images[3:5]))]
     assert np.allclose(torch.stack(views).mean(0).numpy(), features.maps[3:5], atol=1e-3)
     assert (75, views[0].shape[1]) == features.maps.shape
-
-
-def test_speed_is_given_for_every_batch_size(small_bundle: Path) -> None:
-    """The throughput of each batch size is positive."""
-    speeds = Predictor(load(str(small_bundle)), "cpu").images_per_second((1, 64), seconds=0.01)
-    assert {1, 64} == speeds.keys()
-    assert all(speed > 0 for speed in speeds.values())

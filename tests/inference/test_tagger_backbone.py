@@ -73,7 +73,7 @@ def test_a_tag_of_an_embedding_is_the_tag_of_its_photo(fused_bundle: Path, items
     for scored in tagger.score(items):
         if scored.result is not None and scored.result.embedding is not None:
             (row,) = tagger.probabilities_of([scored.result.embedding])
-            again = ScoredPhoto(scored.item, None, None, Result(None, row))
+            again = ScoredPhoto(scored.item, None, result=Result(None, row))
             assert tagger.decide(scored) == tagger.decide(again)
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from helpers import draw_photo, write_photos
@@ -15,8 +16,9 @@ from tagger.photos import loader
 from tagger.photos.decode import decode
 from tagger.photos.loader import READ_AHEAD, LoadedPhoto, attach_results, load_photos, product_images
 from tagger.photos.product import extract_product
+from tagger.photos.reading import READERS
 from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
-from tagger.records import Content, Failed, Item, Photo, ProductImage
+from tagger.records import Content, Failed, Item, NetworkOutputs, Photo, ProductImage
 
 SIZE = (60, 80)
 
@@ -110,11 +112,11 @@ def test_an_exception_of_extraction_fails_one_photo(folder: Path, monkeypatch: p
     """Where extraction raises, that photo is unreadable, the detail names it, and the next one is loaded."""
     own, calls = loader.extract_product, []
 
-    def failing(photo: Photo) -> ProductImage:
+    def failing(photo: Photo, colour: bool = True) -> ProductImage:
         calls.append(photo)
         if len(calls) == 1:
             raise ZeroDivisionError
-        return own(photo)
+        return own(photo, colour)
 
     monkeypatch.setattr(loader, "extract_product", failing)
     first, second = load_photos(items_of(folder, "0001.jpg", "0002.jpg"), 1)
@@ -127,7 +129,7 @@ def test_an_exception_of_extraction_fails_one_photo(folder: Path, monkeypatch: p
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_items_are_taken_a_bounded_number_ahead(folder: Path, workers: int) -> None:
-    """No more than `READ_AHEAD` items per worker are taken from the source before the first photo is yielded."""
+    """Before the first photo is yielded, `READ_AHEAD` items per worker and those being read are taken from the source."""
     taken: list[int] = []
 
     def endless() -> Iterator[Item]:
@@ -137,9 +139,9 @@ def test_items_are_taken_a_bounded_number_ahead(folder: Path, workers: int) -> N
 
     loading = load_photos(endless(), workers)
     next(loading)
-    assert READ_AHEAD * workers == len(taken)
+    assert READ_AHEAD * workers + READERS - 1 == len(taken)
     next(loading)
-    assert READ_AHEAD * workers + 1 == len(taken)
+    assert READ_AHEAD * workers + READERS == len(taken)
     loading.close()
 
 
@@ -155,18 +157,51 @@ def test_closing_waits_for_the_threads(folder: Path) -> None:
 
 def test_the_default_is_a_thread_per_processor(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Without a number of workers there is one per processor that the process may use."""
-    monkeypatch.setattr(loader.os, "sched_getaffinity", lambda process: {0, 3, 5}, raising=False)
+    monkeypatch.setattr(loader, "available_processors", lambda: 3)
     taken: list[Item] = []
 
     def noting() -> Iterator[Item]:
-        for item in items_of(folder) * 3:
+        for item in items_of(folder) * 6:
             taken.append(item)
             yield item
 
     loading = load_photos(noting())
     next(loading)
     loading.close()
-    assert 3 * READ_AHEAD == len(taken)
+    assert 3 * READ_AHEAD + READERS - 1 == len(taken)
+
+
+def test_photos_keep_what_the_networks_return_in_place_of_their_colours(folder: Path) -> None:
+    """The networks run on each product that is found, in the threads; a blank photo has none, and others keep their colours."""
+    outputs = NetworkOutputs(np.ones((1, 3), np.float32), np.ones((1, 2), np.float32))
+    items = items_of(folder, "0001.jpg", "blank.jpg", "0002.jpg")
+    threads: set[str] = set()
+
+    def compute(image: ProductImage) -> NetworkOutputs:
+        assert image.colour is not None
+        threads.add(threading.current_thread().name.split("_")[0])
+        return outputs
+
+    computed, plain = list(load_photos(items, 2, compute=compute)), list(load_photos(items, 2))
+    assert {"photos"} == threads
+    assert [outputs, None, outputs] == [photo.outputs for photo in computed]
+    assert [None] * 3 == [photo.outputs for photo in plain]
+    for one, other in zip(computed, plain, strict=True):
+        assert isinstance(one.outcome, ProductImage)
+        assert isinstance(other.outcome, ProductImage)
+        assert one.outcome.colour is None
+        assert other.outcome.found == (other.outcome.colour is not None)
+        assert np.array_equal(one.outcome.pixels, other.outcome.pixels)
+
+
+def test_opencv_has_its_threads_back_afterwards(folder: Path) -> None:
+    """While photos are loaded, OpenCV starts no threads beside those of the loader; afterwards it may again."""
+    before = cv2.getNumThreads()
+    loading = load_photos(items_of(folder), 2)
+    next(loading)
+    assert 1 == cv2.getNumThreads()
+    loading.close()
+    assert before == cv2.getNumThreads()
 
 
 def test_the_networks_input_is_what_was_found() -> None:

@@ -1,0 +1,118 @@
+"""Read photos ahead of those who decode them, so that a slow disk or a network share is busy while the processors are."""
+
+import os
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Condition
+
+from tagger.embedded_photos import read_embedded
+from tagger.ordered_map import map_in_order
+from tagger.photos.decode import read
+from tagger.records import Content, EmbeddedPhoto, Failed, Item
+
+READERS = 8
+"""Threads that wait for files: where each takes 10 ms to come, as on a network share, some 800 per second come all the same."""
+
+BYTES_AHEAD = 32_000_000
+"""Bytes of files in memory, read and not yet decoded; a larger file is in memory alone."""
+
+
+@dataclass(frozen=True)
+class ReadItem:
+    """An item of a catalog with the bytes of its photo, or with the failure to read them."""
+
+    item: Item
+    outcome: tuple[bytes, Content] | Failed
+    known: bool
+    """Whether a result is stored for these bytes."""
+    held: int
+    """Bytes of the budget that are free again once `ReadAhead.release` is called with this."""
+
+
+class ReadAhead:
+    """Reads items in threads, once, some ahead of the one that is taken.
+
+    Args:
+        known: whether a result is stored for a file's sha256; it is called in the threads.
+        readers: threads that read.
+        at_most: bytes that are held at once.
+    """
+
+    def __init__(self, known: Callable[[bytes], bool], readers: int = READERS, at_most: int = BYTES_AHEAD) -> None:
+        self._known = known
+        self._readers = readers
+        self._at_most = at_most
+        self._held = 0
+        self._turn = 0
+        self._stopped = False
+        self._changed = Condition()
+
+    def read(self, items: Iterable[Item]) -> Generator[ReadItem, None, None]:
+        """Yield the items in their order, read; each must be released once its bytes are no longer needed.
+
+        A caller that stops early must close the generator.
+        """
+        with ThreadPoolExecutor(self._readers, "read") as pool:
+            try:
+                yield from map_in_order(pool, self._read, enumerate(items), self._readers)
+            finally:
+                self._stop()
+
+    def release(self, held: int) -> None:
+        """Give bytes of the budget back."""
+        with self._changed:
+            self._held -= held
+            self._changed.notify_all()
+
+    def _stop(self) -> None:
+        """Let threads that wait for their turn or for bytes go on, as nobody will release any."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def _read(self, numbered: tuple[int, Item]) -> ReadItem:
+        number, item = numbered
+        held = self._reserve(number, _expected_size(item))
+        outcome = _outcome(item)
+        known = not isinstance(outcome, Failed) and self._known(outcome[1].sha256)
+        return ReadItem(item, outcome, known, held)
+
+    def _reserve(self, number: int, size: int) -> int:
+        """Wait until so many bytes may be held, and return what is held now.
+
+        In the order of the items: a later one could take what an earlier one needs, whose place everybody waits for.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped or (self._turn == number and self._fits(size)))
+            self._turn += 1
+            self._held += size
+            self._changed.notify_all()
+        return size
+
+    def _fits(self, size: int) -> bool:
+        return not self._held or self._held + size <= self._at_most
+
+
+def read_holder(holder: Path | EmbeddedPhoto) -> tuple[bytes, Content] | Failed:
+    """Read a file or the bytes in a row of a table, as `decode.read` does."""
+    return read_embedded(holder) if isinstance(holder, EmbeddedPhoto) else read(holder)
+
+
+def _outcome(item: Item) -> tuple[bytes, Content] | Failed:
+    holder = item.holder
+    if item.problem is not None or holder is None:
+        return item.problem or Failed("bad_row", "an item without a file")
+    return read_holder(holder)
+
+
+def _expected_size(item: Item) -> int:
+    """Return the bytes that reading an item's photo will take; 0 where it will fail, or has changed its size meanwhile."""
+    holder = None if item.problem else item.holder
+    if isinstance(holder, EmbeddedPhoto):
+        return holder.size
+    try:
+        return os.stat(holder).st_size if holder is not None else 0  # noqa: PTH116 - on plain names half the time
+    except (OSError, ValueError):
+        return 0

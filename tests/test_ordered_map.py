@@ -1,0 +1,49 @@
+"""Results come in the order of the arguments, computed in threads, and a bounded number ahead."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tagger.ordered_map import map_in_order
+
+
+def test_results_come_in_order() -> None:
+    """The first argument's result comes first, also where later ones are computed before it."""
+    second_done = threading.Event()
+
+    def slow_first(number: int) -> int:
+        if number == 0:
+            assert second_done.wait(10)
+        second_done.set()
+        return number**2
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(map_in_order(pool, slow_first, range(4), 3)) == [0, 1, 4, 9]
+
+
+def test_a_bounded_number_is_submitted() -> None:
+    """No more arguments are taken than are in progress or waiting to be yielded."""
+    taken = []
+
+    def arguments() -> Iterator[int]:
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    with ThreadPoolExecutor(2) as pool:
+        results = map_in_order(pool, str, arguments(), 5)
+        assert next(results) == "0"
+        assert len(taken) == 5
+        results.close()
+    assert len(taken) == 5
+
+
+def test_an_error_comes_in_its_place() -> None:
+    """An exception is raised where the result would be, after those before it."""
+    with ThreadPoolExecutor(2) as pool:
+        results = map_in_order(pool, lambda number: 1 // (number - 1), range(3), 3)
+        assert next(results) == -1
+        with pytest.raises(ZeroDivisionError):
+            next(results)
