@@ -222,9 +222,11 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def _fitted_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Return (width, height) in pixels with the same aspect ratio and the longer side at `SIDE`."""
-    scale = SIDE / max(size)
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    """Return (width, height) in pixels with the same aspect ratio and the longer side at `SIDE`, rounded down.
+
+    Rounded up, the shorter side would often allow half the scale only that the longer one does.
+    """
+    return max(1, size[0] * SIDE // max(size)), max(1, size[1] * SIDE // max(size))
 
 
 def _reduced(image: Image.Image) -> Image.Image:
