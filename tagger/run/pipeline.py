@@ -6,9 +6,8 @@ Photos whose results the ledger has go straight to `decision`; those whose embed
 imported at the first photo that has neither.
 """
 
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -19,11 +18,10 @@ from typing import IO, TYPE_CHECKING
 import cv2
 
 from tagger.catalog import output, source
-from tagger.catalog.addresses import is_by_name
 from tagger.catalog.items import Source
 from tagger.catalog.label_map import read_label_map
 from tagger.catalog.output_paths import check_output_paths
-from tagger.catalog.places import joined, prefix
+from tagger.catalog.places import joined
 from tagger.catalog.rows import COLUMNS, output_columns, output_row, tag_cells
 from tagger.catalog.writers import RowWriter
 from tagger.errors import BundleError, LedgerDamagedError, LedgerError, SourceError
@@ -32,10 +30,11 @@ from tagger.inference import decision
 from tagger.models import card
 from tagger.photos.loader import LoadedPhoto, attach_results, load_photos, product_images
 from tagger.photos.product import VERSION
-from tagger.records import EmbeddedPhoto, Failed, Item, ProductImage, Result, Tag
+from tagger.records import Failed, Item, ProductImage, Result, Tag
 from tagger.run.ledger import Ledger, open_ledger
 from tagger.run.ledger_file import set_aside
-from tagger.run.ledger_values import EARLIEST_NS, LATEST_NS, Cells, Event, ListedFile, RunKey, Totals, UnscoredPhoto
+from tagger.run.ledger_values import Cells, Event, RunKey, Totals, UnscoredPhoto
+from tagger.run.listing import listed_files
 from tagger.run.paths import inputs_of, locked_ledger, outputs_of, source_key
 from tagger.run.settings import RunSettings
 from tagger.run.summary import RunSummary
@@ -161,7 +160,7 @@ def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None) -> None:
         writer = outputs.enter_context(opened)
         plan.callbacks.started(summary)
         with summary.timed("list"):
-            total = ledger.list_files(_list_files(plan, catalog))
+            total = ledger.list_files(listed_files(catalog, settings.settle, summary))
         if not ledger.has_photos():
             raise source.nothing_to_read(settings.source, {}, only_rows=True)
         if summary.matched_addresses:
@@ -211,36 +210,6 @@ def _run_key(plan: _RunPlan) -> RunKey:
         fresh=settings.fresh or settings.debug_garments is not None,  # only photos that are read have an image to write
         verify=settings.verify,
     )
-
-
-# List --------------------------------------------------------------------------------------------------------------
-
-
-def _list_files(plan: _RunPlan, catalog: Source) -> Iterator[ListedFile]:
-    """Yield the items with the current size and time of their files."""
-    settle_ns = plan.settings.settle * 1e9
-    before_path = os.path.join(prefix(catalog.root), "")
-    for path, place, columns, problem in catalog.items:
-        if place is None:
-            failure = problem or Failed("bad_row", f"{path}: no file")
-            yield ListedFile(path, failure=failure.reason, detail=failure.detail, columns=columns or None)
-            continue
-        if isinstance(place, EmbeddedPhoto):  # its bytes tell whether it is another one, more surely than a time
-            yield ListedFile(path, place.size, place.digest, columns=columns or None, place=place)
-            continue
-        name = os.fspath(place)
-        listed_place = None if name == before_path + path else name
-        if listed_place is not None and is_by_name(path, listed_place):
-            plan.summary.matched_addresses += 1
-        try:
-            found = os.stat(name)  # noqa: PTH116 (on plain names half the time)
-        except (OSError, ValueError):
-            yield ListedFile(path, detail=problem.detail if problem else None, columns=columns or None, place=listed_place)
-            continue
-        # A file from the future, as after a clock was set back, counts as settled.
-        settling = settle_ns > 0 and abs(time.time_ns() - found.st_mtime_ns) < settle_ns
-        mtime_ns = max(EARLIEST_NS, min(found.st_mtime_ns, LATEST_NS))
-        yield ListedFile(path, found.st_size, mtime_ns, settling, None, None, columns or None, listed_place)
 
 
 # Score -------------------------------------------------------------------------------------------------------------
@@ -365,7 +334,7 @@ def _count(plan: _RunPlan, ledger: Ledger, totals: Totals) -> None:
 def _write_rows(plan: _RunPlan, ledger: Ledger, writer: RowWriter, columns: Mapping[str, str | None]) -> None:
     settings, summary = plan.settings, plan.summary
     summary.rows_written = ledger.count_rows(settings.only) if settings.only else summary.photos + summary.without_image
-    if list(columns) == [*COLUMNS, "model"] and writer.write_cells(ledger.cells(summary.model, settings.only)):
+    if list(columns) == [*COLUMNS, "model"] and writer.write_text(ledger.text_rows(summary.model, settings.only)):
         return
     for row in ledger.rows(settings.only):
         item = Item(row.path, None, row.columns)
