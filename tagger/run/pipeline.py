@@ -10,16 +10,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from itertools import chain, tee
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-import cv2
-
+from tagger import __version__
 from tagger.catalog import output, source
 from tagger.catalog.items import Source
-from tagger.catalog.label_map import read_label_map
 from tagger.catalog.output_paths import check_output_paths
 from tagger.catalog.places import joined
 from tagger.catalog.rows import COLUMNS, output_columns, output_row, tag_cells
@@ -126,7 +123,7 @@ def _run(settings: RunSettings, stdin: IO[bytes] | None, callbacks: RunCallbacks
         output.format_of(settings.changes)
     catalog, stored = open_catalog(), card.read(settings.model)
     threshold = stored.card.threshold(settings.precision) if settings.min_confidence is None else settings.min_confidence
-    names = read_label_map(settings.label_map, stored.card.labels) if settings.label_map else {}
+    names = _label_names(settings, stored)
     plan = _RunPlan(settings, format, stored, threshold, names, callbacks, summary)
     catalog = _require_photos(catalog, plan)
     with locked_ledger(settings) as path:
@@ -193,12 +190,20 @@ def _require_photos(catalog: Source, plan: _RunPlan) -> Source:
     return replace(catalog, items=chain([first], catalog.items))
 
 
+def _label_names(settings: RunSettings, stored: card.StoredCard) -> Mapping[str, str]:
+    if settings.label_map is None:
+        return {}
+    from tagger.catalog.label_map import read_label_map  # and with it all that reads tables
+
+    return read_label_map(settings.label_map, stored.card.labels)
+
+
 def _run_key(plan: _RunPlan) -> RunKey:
     settings, stored = plan.settings, plan.stored
     return RunKey(
         source=source_key(settings.source),
         out=settings.out,
-        version=version("fmtag"),
+        version=__version__,
         model=stored.model,
         fingerprint=f"{stored.fingerprint}+g{VERSION}",
         labels=stored.card.labels,
@@ -299,6 +304,8 @@ class _Scorer:
 def _write_product_image(folder: Path, number: int, photo: LoadedPhoto) -> None:
     """Write the network's input of a photo as a PNG named by the photo's number and name."""
     if isinstance(photo.outcome, ProductImage):
+        import cv2
+
         stem = Path(photo.item.path).stem[:60] or "photo"
         png = cv2.imencode(".png", photo.outcome.pixels)[1].tobytes()
         write_folder(folder, {f"{number:06d}-{stem}.png": png})
