@@ -65,7 +65,7 @@ def fill(place: Path, paths: list[str], rows: int, model: str, embedding: int = 
     )
     with ledger.open_ledger(place) as memory:
         run = memory.begin(key)
-        with memory.publishing(lambda result: ledger.Cells("", "", "", "", "", "")):
+        with memory.publishing(lambda results: []):
             pass
     probabilities = np.random.default_rng(0).dirichlet(np.full(len(labels), 0.2), rows).astype("<f4")
 

@@ -234,8 +234,11 @@ class Ledger:
     # Publish the rows ----------------------------------------------------------------------------------------------
 
     @contextmanager
-    def publishing(self, cells_of: Callable[[Result], Cells]) -> Iterator[None]:
-        """Make the rows of all items, for the block to write; they are committed when the block ends without an error."""
+    def publishing(self, cells_of: Callable[[Sequence[Result]], Sequence[Cells]]) -> Iterator[None]:
+        """Make the rows of all items, for the block to write; they are committed when the block ends without an error.
+
+        `cells_of` returns the rows of results, in their order; it is called with `ROWS_PER_CHUNK` results at a time.
+        """
         with self._transaction() as sql:
             sql.execute(queries.FIND_ITEMS)
             sql.execute(queries.FIND_UNDECIDED, self._parameters)
@@ -306,14 +309,14 @@ class Ledger:
         with database_errors(self._name):
             return self._sql.execute(query, {**self._parameters, **more})
 
-    def _make_rows(self, cells_of: Callable[[Result], Cells]) -> None:
+    def _make_rows(self, cells_of: Callable[[Sequence[Result]], Sequence[Cells]]) -> None:
         """Make the rows of the items that have none by this decision, and store how they differ from the last output."""
         last = 0
         while chunk := self._sql.execute(queries.UNDECIDED_BATCH, (last, ROWS_PER_CHUNK)).fetchall():
             last = chunk[-1][0]
             rows, events = [], []
-            for item, failure, detail, truncated, packed, published, *stored in chunk:
-                after = cells_of(self._result_of(failure, detail, truncated, packed))
+            made = cells_of([self._result_of(*row[1:5]) for row in chunk])
+            for (item, _, _, _, _, published, *stored), after in zip(chunk, made, strict=True):
                 before = None if published is None else Cells(*stored)
                 change = change_between(before, after)
                 rows.append((*after, self._decision, self.run if change else published, item))

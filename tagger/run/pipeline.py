@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
-from itertools import chain, tee
+from itertools import chain, islice, tee
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -28,7 +28,7 @@ from tagger.models import card
 from tagger.photos.loader import LoadedPhoto, attach_results, load_photos, product_images
 from tagger.photos.product import VERSION
 from tagger.records import Failed, Item, ProductImage, Result, Tag
-from tagger.run.ledger import Ledger, open_ledger
+from tagger.run.ledger import ROWS_PER_CHUNK, Ledger, open_ledger
 from tagger.run.ledger_file import set_aside
 from tagger.run.ledger_values import Cells, Event, RunKey, Totals, UnscoredPhoto
 from tagger.run.listing import listed_files
@@ -82,10 +82,11 @@ class _RunPlan:
     callbacks: RunCallbacks
     summary: RunSummary
 
-    def tag_of(self, result: Result) -> Tag:
-        """Decide the tag of a result."""
+    def tags_of(self, results: Sequence[Result]) -> list[Tag]:
+        """Decide the tags of results."""
         labels, groups = self.stored.card.labels, self.stored.card.groups
-        return decision.rename_labels(decision.decide_tag(result, labels, groups, self.min_confidence), self.names)
+        tags = decision.decide_results(results, labels, groups, self.min_confidence)
+        return [decision.rename_labels(tag, self.names) for tag in tags] if self.names else tags
 
 
 def run(
@@ -146,8 +147,8 @@ def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None) -> None:
     settings, summary = plan.settings, plan.summary
     summary.model = plan.stored.model
 
-    def cells_of(result: Result) -> Cells:
-        return Cells(*tag_cells(plan.tag_of(result)))
+    def cells_of(results: Sequence[Result]) -> list[Cells]:
+        return [Cells(*tag_cells(tag)) for tag in plan.tags_of(results)]
 
     with open_ledger(path) as ledger, ExitStack() as outputs:
         summary.run = ledger.begin(_run_key(plan))
@@ -343,9 +344,10 @@ def _write_rows(plan: _RunPlan, ledger: Ledger, writer: RowWriter, columns: Mapp
     summary.rows_written = ledger.count_rows(settings.only) if settings.only else summary.photos + summary.without_image
     if list(columns) == [*COLUMNS, "model"] and writer.write_text(ledger.text_rows(summary.model, settings.only)):
         return
-    for row in ledger.rows(settings.only):
-        item = Item(row.path, None, row.columns)
-        writer.write(output_row(item, plan.tag_of(row.result), summary.model, columns, row.duplicate_of))
+    remaining = ledger.rows(settings.only)
+    while rows := list(islice(remaining, ROWS_PER_CHUNK)):
+        for row, tag in zip(rows, plan.tags_of([row.result for row in rows]), strict=True):
+            writer.write(output_row(Item(row.path, None, row.columns), tag, summary.model, columns, row.duplicate_of))
 
 
 def _write_changes(plan: _RunPlan, out: str, ledger: Ledger) -> None:

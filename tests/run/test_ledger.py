@@ -3,7 +3,7 @@
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -20,7 +20,12 @@ from tagger.run.ledger_values import Cells, ListedFile, RunKey
 KEY = RunKey("source", "out", "version", "model", "fingerprint", ["a", "b"], 0.5)
 
 
-def cells_of(result: Result) -> Cells:
+def cells_of(results: Sequence[Result]) -> list[Cells]:
+    """Return the rows of results with two labels."""
+    return [one_row(result) for result in results]
+
+
+def one_row(result: Result) -> Cells:
     """Return the row of a result with two labels."""
     if result.failed is not None:
         return Cells("", "", "true", result.failed.reason, "", "")
@@ -161,9 +166,9 @@ def test_a_truncated_photo_without_a_product_stays_truncated() -> None:
     """A result without probabilities keeps its flag."""
     kept = []
 
-    def keep(result: Result) -> Cells:
-        kept.append(result)
-        return Cells("", "", "true", "truncated", "", "")
+    def keep(results: Sequence[Result]) -> list[Cells]:
+        kept.extend(results)
+        return [Cells("", "", "true", "truncated", "", "")]
 
     with open_ledger(None) as ledger:
         ledger.begin(RunKey(**{**vars(KEY), "decoding": DecodeSettings(allow_truncated=True)}))
