@@ -12,8 +12,7 @@ import click
 
 from tagger.catalog.settings import TABLE_FORMATS, SourceSettings
 from tagger.photos.settings import DecodeSettings
-from tagger.settings import DEFAULT_MODEL, DEVICES
-from tagger.training.settings import TRAINING_DEVICES
+from tagger.settings import DEFAULT_MODEL, DEVICES, TRAINING_DEVICES
 
 LogFormat: TypeAlias = Literal["text", "json"]
 
