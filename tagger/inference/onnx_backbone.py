@@ -1,6 +1,6 @@
 """Run a bundle's backbone on the CPU by ONNX Runtime: one picture at a time, in as many threads as there are processors."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -55,6 +55,11 @@ class OnnxBackbone:
                 "The bundle's backbone computes numbers that are not finite. Fetch the bundle again or retrain it."
             )
         return features, logits
+
+    def begin(self, pictures: Sequence[Pixels]) -> Callable[[], tuple[Float32s, Float32s]]:
+        """Compute pictures, and return a function that returns what a call returns for them, as `TorchBackbone` does."""
+        rows = self(pictures)
+        return lambda: rows
 
     def _one(self, picture: Pixels) -> tuple[Float32s, Float32s]:
         features, logits = self._session.run(["features", "logits"], {"pixels": picture[None]})
