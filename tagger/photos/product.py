@@ -5,7 +5,6 @@ Fashion-MNIST (arXiv 1708.07747, section 2) was made from shop photos on white: 
 is modelled from the photo's border and set to exactly 0 before the same steps are applied.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -20,7 +19,7 @@ from tagger.photos.person import Person, find_person
 from tagger.photos.worn import Regions, worn_regions
 from tagger.records import Photo, ProductImage, Region, RegionName
 
-VERSION = 4
+VERSION = 5
 """Version of the preprocessing: incremented by every change of any product image, and part of every result's fingerprint."""
 
 SIDE = 28
@@ -161,20 +160,13 @@ def _find_cutout(pixels: Pixels, alpha: Pixels) -> _Scene | None:
 def _dressed(scene: _Scene) -> _Scene:
     """Return a scene with the person in it, if there is one, and the garments."""
     pixels, fine, mask = scene.pixels, scene.fine, scene.mask
-    person = find_person(fine, _scaled_box(cv2.boundingRect(mask), pixels, fine))
+    person = find_person(fine, pixels, mask)
     if person is None:
         return scene
     person = person.scaled(pixels.shape[1] / fine.shape[1], pixels.shape[0] / fine.shape[0])
     regions = worn_regions(pixels, mask, person)
     parts = tuple(replace(region, mask=large_parts(region.mask, MIN_PART_WORN)) for region in regions)
     return replace(scene, person=person, worn=parts)
-
-
-def _scaled_box(box: Sequence[int], pixels: Pixels, fine: Pixels) -> tuple[int, int, int, int]:
-    """Return a box of `pixels` in pixels of `fine`, the same view at another resolution."""
-    along_x, along_y = fine.shape[1] / pixels.shape[1], fine.shape[0] / pixels.shape[0]
-    x, y, width, height = box
-    return round(x * along_x), round(y * along_y), round(width * along_x), round(height * along_y)
 
 
 def _is_fashion_mnist(pixels: Pixels) -> bool:

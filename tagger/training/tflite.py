@@ -102,6 +102,8 @@ class Graph:
     """The ONNX nodes and initializers made so far, and the values of the tensors that are constant."""
 
     tensors: list[Tensor]
+    any_size: bool = False
+    """Whether no size of an image may be written into the graph."""
     nodes: list[Any] = field(default_factory=list)
     initializers: list[Any] = field(default_factory=list)
     constants: dict[int, NDArray[Any]] = field(default_factory=dict)
@@ -159,16 +161,18 @@ def _name(tensor: int) -> str:
     return f"t{tensor}"
 
 
-def convert(content: bytes, outputs: Mapping[int, str], origin: str = "") -> bytes:
+def convert(content: bytes, outputs: Mapping[int, str], origin: str = "", any_size: bool = False) -> bytes:
     """Convert a TensorFlow Lite file to an ONNX file.
 
     Args:
         content: the file's bytes.
         outputs: the outputs to keep, by number, with their names; what they do not need is left out.
         origin: where the network comes from; stored in the file.
+        any_size: whether the network, one of convolutions alone, is to take images of any size; sides have to be multiples of
+            its strides, as the original's are.
 
     Returns:
-        A network with one input `image`, float32 (1, h, w, 3), as the original's.
+        A network with one input `image`, float32 (1, h, w, 3), with the original's h and w unless it takes any.
 
     Raises:
         ExportError: if the file is none, or has operators that this module does not know.
@@ -178,7 +182,7 @@ def convert(content: bytes, outputs: Mapping[int, str], origin: str = "") -> byt
     model = Table(content, _unpack("<I", content, 0))
     codes = [max(code.value(0, "<b"), code.value(3)) for code in model.tables(1)]
     network, buffers = model.tables(2)[0], model.tables(4)
-    graph = Graph([_tensor(tensor, buffers) for tensor in network.tables(0)])
+    graph = Graph([_tensor(tensor, buffers) for tensor in network.tables(0)], any_size)
     (image,) = network.vector(1, np.int32)
     graph.node("Transpose", ["image"], _name(image), perm=(0, 3, 1, 2))
     for operator in network.tables(3):
@@ -188,7 +192,7 @@ def convert(content: bytes, outputs: Mapping[int, str], origin: str = "") -> byt
         inputs, (output,) = operator.vector(1, np.int32).tolist(), operator.vector(2, np.int32).tolist()
         _OPERATORS[code](graph, operator.table(4), inputs, output)
     kept = {int(network.vector(2, np.int32)[number]): name for number, name in outputs.items()}
-    return _assemble(graph, graph.shape(int(image)), kept, origin)
+    return _assemble(graph, int(image), kept, origin)
 
 
 def _tensor(table: Table, buffers: Sequence[Table]) -> Tensor:
@@ -203,7 +207,7 @@ def _tensor(table: Table, buffers: Sequence[Table]) -> Tensor:
     return Tensor(shape, np.frombuffer(data.tobytes(), dtype).reshape(shape))
 
 
-def _assemble(graph: Graph, shape: tuple[int, ...], outputs: Mapping[int, str], origin: str) -> bytes:
+def _assemble(graph: Graph, image: int, outputs: Mapping[int, str], origin: str) -> bytes:
     """Return the ONNX file of a graph with these outputs, without the nodes and constants that they do not need."""
     import onnx
     from onnx import TensorProto, helper
@@ -218,7 +222,15 @@ def _assemble(graph: Graph, shape: tuple[int, ...], outputs: Mapping[int, str], 
         if needed.intersection(node.output):
             nodes.append(node)
             needed.update(node.input)
-    results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, graph.shape(tensor)) for tensor, name in outputs.items()]
+    shape: tuple[int | str, ...] = (1, "height", "width", 3) if graph.any_size else graph.shape(image)
+
+    def result(name: str, tensor: int) -> Any:
+        count, *_, size = graph.shape(tensor)
+        return helper.make_tensor_value_info(
+            name, TensorProto.FLOAT, (count, "cells", size) if graph.any_size else graph.shape(tensor)
+        )
+
+    results = [result(name, tensor) for tensor, name in outputs.items()]
     model = helper.make_model(
         helper.make_graph(
             nodes[::-1],
@@ -309,14 +321,19 @@ def _pad(graph: Graph, options: Table, inputs: list[int], output: int) -> None:
 def _resize(graph: Graph, options: Table, inputs: list[int], output: int) -> None:
     if options.value(2, "<b") or not options.value(3, "<b"):
         raise ExportError("The network resizes by another rule than that of pixel centres, which fmtag does not convert.")
-    _, height, width, channels = graph.shape(output)
-    size = graph.initializer(np.array([1, channels, height, width], np.int64))
-    graph.node("Resize", [_name(inputs[0]), "", "", size], _name(output), mode="linear")
+    before, after = graph.shape(inputs[0]), graph.shape(output)
+    if graph.any_size:
+        scales = graph.initializer(np.array([1, 1, after[1] / before[1], after[2] / before[2]], np.float32))
+        graph.node("Resize", [_name(inputs[0]), "", scales], _name(output), mode="linear")
+    else:
+        size = graph.initializer(np.array([1, after[3], after[1], after[2]], np.int64))
+        graph.node("Resize", [_name(inputs[0]), "", "", size], _name(output), mode="linear")
 
 
 def _reshape(graph: Graph, options: Table, inputs: list[int], output: int) -> None:
     graph.node("Transpose", [_name(inputs[0])], f"{_name(output)}_nhwc", perm=(0, 2, 3, 1))
-    shape = graph.initializer(np.array(graph.shape(output), np.int64))
+    count, *between, size = graph.shape(output)
+    shape = graph.initializer(np.array((count, -1, size) if graph.any_size else (count, *between, size), np.int64))
     graph.node("Reshape", [f"{_name(output)}_nhwc", shape], _name(output))
 
 
@@ -341,8 +358,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("pose", type=Path, help="pose_landmark_lite.tflite")
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent.parent / "photos")
     options = parser.parse_args(arguments)
-    for name, file in (("face", options.face), ("pose", options.pose)):
-        converted = convert(file.read_bytes(), OUTPUTS[name], ORIGIN.format(name=file.name))
+    # The face network is run at two sizes.
+    for name, file, any_size in (("face", options.face, True), ("pose", options.pose, False)):
+        converted = convert(file.read_bytes(), OUTPUTS[name], ORIGIN.format(name=file.name), any_size)
         with atomic_write(options.out / f"{name}.onnx") as opened:
             opened.write(converted)
 

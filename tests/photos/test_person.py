@@ -16,13 +16,21 @@ from product_scenes import mask_of
 from tagger.arrays import Pixels
 from tagger.photos import detector, person
 from tagger.photos.detector import Body, Face, Square
-from tagger.photos.person import find_person
+from tagger.photos.person import find_person, may_end_at_neck
 
 
 def found(pixels: Pixels, mask: Pixels | None = None) -> person.Person | None:
     """Find the person in what stands out from the background."""
-    x, y, width, height = cv2.boundingRect(mask_of(pixels) if mask is None else mask)
-    return find_person(pixels, (x, y, width, height))
+    return find_person(pixels, pixels, mask_of(pixels) if mask is None else mask)
+
+
+def outline_of(pixels: Pixels, box: tuple[int, int, int, int]) -> Pixels:
+    """Return a mask of a box, as far as it is in the photo, with shoulders narrower than the rest."""
+    x, y, width, height = box
+    mask = np.zeros(pixels.shape[:2], np.uint8)
+    mask[y : y + height, x : x + width] = 255
+    mask[y : y + height // 10, x + 3 * width // 4 : x + width - 1] = 0
+    return mask
 
 
 # People
@@ -77,26 +85,50 @@ def test_a_person_is_scaled_with_the_photo() -> None:
 def test_an_empty_box_shows_no_person(size: tuple[int, int]) -> None:
     """A box without area shows no person, whatever the pixels."""
     pixels = np.asarray(cv2.resize(draw_person().pixels, size[::-1]), np.uint8)
-    assert find_person(pixels, (0, 0, 0, 0)) is None
+    assert find_person(pixels, pixels, np.zeros(size, np.uint8)) is None
 
 
 @pytest.mark.parametrize("height", [1, 2, 5, 20, 39])
 def test_tiny_people_are_not_found(height: int) -> None:
     """People less than 40 pixels high are not looked for, and no size raises."""
     pixels = np.asarray(cv2.resize(draw_person().pixels, (max(1, height * 3 // 4), height), interpolation=cv2.INTER_AREA))
-    assert find_person(pixels, (0, 0, pixels.shape[1], height)) is None
+    assert find_person(pixels, pixels, outline_of(pixels, (0, 0, pixels.shape[1], height))) is None
 
 
 def test_wide_things_are_not_examined(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is wider than four thirds of its height, as most shoes are, costs no network."""
 
-    def fail(pixels: Pixels, square: Square) -> Face:
+    def fail(pixels: Pixels, square: Square) -> float:
         raise AssertionError
 
-    monkeypatch.setattr(person, "find_face", fail)
-    assert find_person(np.zeros((160, 160, 3), np.uint8), (0, 0, 160, 119)) is None
+    monkeypatch.setattr(person, "glance_at_face", fail)
+    black = np.zeros((160, 160, 3), np.uint8)
+    assert find_person(black, black, outline_of(black, (0, 0, 160, 119))) is None
     with pytest.raises(AssertionError):
-        find_person(np.zeros((160, 160, 3), np.uint8), (0, 0, 160, 120))
+        find_person(black, black, outline_of(black, (0, 0, 160, 120)))
+
+
+def test_a_face_is_looked_for_where_a_glance_shows_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network sees the small view first, or the large one where the small one is too small for that; then the large one."""
+    glances: list[int] = []
+    looks: list[int] = []
+
+    def glance(pixels: Pixels, square: Square) -> float:
+        glances.append(len(pixels))
+        return person.MIN_GLANCE if len(glances) < 3 else person.MIN_GLANCE - 0.01
+
+    def look(pixels: Pixels, square: Square) -> Face:
+        looks.append(len(pixels))
+        return face_of(0.1)
+
+    monkeypatch.setattr(person, "glance_at_face", glance)
+    monkeypatch.setattr(person, "find_face", look)
+    large = np.zeros((640, 480, 3), np.uint8)
+    for height in (160, 40, 160):
+        small = np.zeros((height, 3 * height // 4, 3), np.uint8)
+        assert find_person(large, small, outline_of(small, (10, 10, height // 3, height - 10))) is None
+    assert [160, 640, 160] == glances
+    assert [640, 640] == looks
 
 
 # Evidence. A face of 20 pixels at (60, 27) in a box of 60 by 150 pixels, with the shoulders below it.
@@ -121,9 +153,11 @@ def body_of(presence: float, shoulders: float = 50, apart: float = 38, nose: flo
 def accepted(monkeypatch: pytest.MonkeyPatch, face: Face, *bodies: Body, height: int = 600) -> person.Person | None:
     """Find a person, 10 pixels below the edge of a photo, where the networks return this face and these bodies in turn."""
     rest = list(bodies)
+    monkeypatch.setattr(person, "glance_at_face", lambda pixels, square: 1.0)
     monkeypatch.setattr(person, "find_face", lambda pixels, square: face)
     monkeypatch.setattr(person, "find_body", lambda pixels, square: rest.pop(0) if len(rest) > 1 else rest[0])
-    return find_person(np.zeros((height, 120, 3), np.uint8), BOX)
+    black = np.zeros((height, 120, 3), np.uint8)
+    return find_person(black, black, outline_of(black, BOX))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +200,29 @@ def test_a_person_without_a_face_begins_at_the_upper_edge(monkeypatch: pytest.Mo
     assert accepted(monkeypatch, face_of(0.1), *bodies, height=520) is not None
     monkeypatch.setattr(person, "find_body", lambda pixels, square: pytest.fail("run"))
     monkeypatch.setattr(person, "find_face", lambda pixels, square: face_of(0.1))
-    assert find_person(np.zeros((480, 120, 3), np.uint8), BOX) is None
+    black = np.zeros((480, 120, 3), np.uint8)
+    assert find_person(black, black, outline_of(black, BOX)) is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "top", "may"),
+    [
+        ((30, 90), 0.5, True),
+        ((30, 90), 0.3, True),
+        ((30, 90), 0.2, False),  # a hook, a strap, a corner
+        ((30, 90), 1.0, False),  # a rectangle
+        ((0, 90), 0.5, True),
+        ((0, 120), 0.5, False),  # nothing is seen beside it
+    ],
+)
+def test_a_head_is_cut_off_above_a_neck(columns: tuple[int, int], top: float, may: bool) -> None:
+    """What reaches the upper edge may be a person without a head if it is as broad there as a neck, and seen as a whole."""
+    mask = np.zeros((160, 120), np.uint8)
+    left, right = columns
+    mask[:, left:right] = 255
+    mask[:20, left:right] = 0
+    mask[:20, left : left + round(top * (right - left))] = 255
+    assert may == may_end_at_neck(mask)
 
 
 @pytest.mark.parametrize(
@@ -272,6 +328,6 @@ def test_fashion_mnist_shows_no_people() -> None:
 def test_any_pixels_and_any_box(pixels: Pixels, box: tuple[int, int, int, int]) -> None:
     """Any pixels with any box, also beyond the photo, give a person or None, and the pixels are not changed."""
     before = pixels.copy()
-    one = find_person(pixels, box)
+    one = find_person(pixels, pixels, outline_of(pixels, box))
     assert np.array_equal(before, pixels)
     assert one is None or math.isfinite(one.chin + one.hips)

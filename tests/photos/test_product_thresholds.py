@@ -90,7 +90,7 @@ def test_the_smallest_part_of_a_worn_garment(height: int, kept: bool, monkeypatc
     large, small = (20, 20, 60, 120), (70, 30, 110, 30 + height)
     garment = np.where(in_box(large) | in_box(small), 255, 0).astype(np.uint8)[2:-2, 2:-2]
     someone = Person(Face(60, 30, 20, 20, 0.9, (60, 25), (60, 30), (60, 35)), Body(np.zeros((33, 2)), np.zeros(33), 0.9))
-    monkeypatch.setattr(product, "find_person", lambda pixels, box: someone)
+    monkeypatch.setattr(product, "find_person", lambda pixels, small, mask: someone)
     monkeypatch.setattr(product, "worn_regions", lambda pixels, mask, person: (WornRegion("upper", garment, 1.0),))
     assert (100, 90 if kept else 40) == cut(scene(WHITE, (10, 10, 115, 150))).shape
 

@@ -21,8 +21,7 @@ LOOKS = [(skin, hair) for skin in SKINS for hair in [*HAIRS, "none"]]
 
 def found(drawn: Drawn) -> person.Person:
     """Find the drawn person."""
-    x, y, width, height = cv2.boundingRect(drawn.mask)
-    one = person.find_person(drawn.pixels, (x, y, width, height))
+    one = person.find_person(drawn.pixels, drawn.pixels, drawn.mask)
     assert one is not None
     return one
 
