@@ -134,7 +134,7 @@ def _ready_backbone(bundle: Bundle, device: ComputeDevice) -> Union[OnnxBackbone
 
 def _open_backbone(backbone: Backbone, device: ComputeDevice) -> Union[OnnxBackbone, "TorchBackbone"]:
     if device == "cpu" or backbone.suffix == "onnx":
-        return OnnxBackbone(backbone)
+        return OnnxBackbone(backbone, on_gpu=device == "cuda")
     from tagger.inference.torch_backbone import TorchBackbone
 
     return TorchBackbone(backbone, device)
