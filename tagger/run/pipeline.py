@@ -270,6 +270,8 @@ class _Scorer:
         workers, colour = settings.workers or available_processors(), bool(stored.eyes)
         if workers > 1 and self._total >= MIN_PHOTOS_PER_PROCESS * workers:
             in_workers = WorkerSettings(stored, computes_alone(stored.card, settings.device), settings.decoding, colour)
+            if not in_workers.computes:
+                self._networks.begin()  # here, while the processes start
             return load_in_processes(items, workers, in_workers, self._ledger.has_result)
         known, begin = self._ledger.has_result, self._networks.begin  # while the product of the first photo is looked for
         return load_photos(items, workers, settings.decoding, known, self._compute, colour, begin)
