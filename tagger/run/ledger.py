@@ -53,8 +53,9 @@ ROWS_PER_CHUNK = 1_000
 FILES_PER_INSERT = 333
 """Files that are listed by one statement, of three values each; SQLite before 3.32 takes at most 999."""
 
-CACHE_KILOBYTES = 16_000
-"""Of each of SQLite's page caches, the ledger's and that of the run's own tables; larger ones make no run faster."""
+CACHE_KILOBYTES = 1_000
+"""Of each of SQLite's page caches, the ledger's and that of the run's own tables. They fill as a catalog grows, so that larger
+ones would make memory grow with it; a million files take as long with 16 MB, as the tables are read in their order."""
 
 
 @contextmanager
@@ -87,7 +88,6 @@ class Ledger:
                 self._sql.execute(f"PRAGMA cache_size = -{CACHE_KILOBYTES}")
                 self._sql.execute("PRAGMA journal_mode = WAL")
                 self._sql.execute("PRAGMA synchronous = FULL")
-                self._sql.execute("PRAGMA temp.journal_mode = MEMORY")  # temporary tables do not outlive the run
                 self._sql.execute(f"PRAGMA temp.cache_size = -{CACHE_KILOBYTES}")
                 migrate(self._sql, self._name)
         except BaseException:

@@ -264,7 +264,7 @@ def test_the_table_after_the_bar_shows_tags_as_they_are(
     call: Call, forging: Path, hostile_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a terminal, the table of tags at the end shows them as they are."""
-    monkeypatch.setattr("tagger.cli.progress.tqdm", _Bar)
+    monkeypatch.setattr("tqdm.tqdm", _Bar)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     code, _, err = call("run", forging, "--out", tmp_path / "tags.csv", "--model", hostile_bundle, "--min-confidence", "0")
     assert code == 3
