@@ -127,8 +127,8 @@ def test_a_face_is_looked_for_where_a_glance_shows_one(monkeypatch: pytest.Monke
     for height in (160, 40, 160):
         small = np.zeros((height, 3 * height // 4, 3), np.uint8)
         assert find_person(large, small, outline_of(small, (10, 10, height // 3, height - 10))) is None
-    assert [160, 640, 160] == glances
-    assert [640, 640] == looks
+    assert glances == [160, 640, 160]
+    assert looks == [640, 640]
 
 
 # Evidence. A face of 20 pixels at (60, 27) in a box of 60 by 150 pixels, with the shoulders below it.
