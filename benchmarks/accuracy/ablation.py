@@ -164,7 +164,7 @@ def of_views(folders: Sequence[str], unseen: str) -> Iterator[list[str]]:
             pixels = torch.from_numpy(image[None, None])
             return np.concatenate([view(pixels)[0].float().numpy() for view in views])
 
-        with patch.object(onnx_network, "photo_views", chosen):
+        with patch.object(onnx_network, "photo_views", chosen), patch.object(onnx_network, "FIRST_VIEWS", len(views)):
             yield [name, *metrics_row(evaluate(EvaluateSettings(tuple(folders), model="catalog")), unseen), "-"]
 
 

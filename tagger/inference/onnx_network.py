@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tagger.arrays import Float32s, Pixels, softmax
 from tagger.inference.threads import in_threads
-from tagger.inference.views import SIDE, both_sides, network_input, photo_views
+from tagger.inference.views import CLEAR, FIRST_VIEWS, SIDE, both_sides, network_input, photo_views
 from tagger.models.card import Card
 from tagger.models.network_graph import network_graph, pooled_size
 from tagger.onnx_session import open_session
@@ -53,12 +53,23 @@ class OnnxNetwork:
 
     def _native(self, pixels: Pixels) -> tuple[Float32s, Float32s]:
         views = both_sides(pixels) if self._card.network.photo_classes else pixels[None]
-        return self._mean("logits", network_input(views), self._card.temperature)
+        return _means(*self._run("logits", network_input(views), self._card.temperature))
 
     def _photo(self, pixels: Pixels) -> tuple[Float32s, Float32s]:
-        return self._mean("photo_logits", network_input(photo_views(pixels)), self._card.photo_temperature)
+        """Return the means over the first views, or over all where these do not make a label clear."""
+        views, temperature = network_input(photo_views(pixels)), self._card.photo_temperature
+        first = self._run("photo_logits", views[:FIRST_VIEWS], temperature)
+        means = _means(*first)
+        if means[0][: self._card.network.classes].max() >= CLEAR:
+            return means
+        further = self._run("photo_logits", views[FIRST_VIEWS:], temperature)
+        return _means(*(np.concatenate(outputs) for outputs in zip(first, further, strict=True)))
 
-    def _mean(self, head: str, views: Float32s, temperature: float) -> tuple[Float32s, Float32s]:
-        """Return the means over the views, float32 (v, 1, 28, 28), of the head's probabilities and of the maps."""
+    def _run(self, head: str, views: Float32s, temperature: float) -> tuple[Float32s, Float32s]:
+        """Return the head's probabilities and the maps of each view, float32 (v, 1, 28, 28)."""
         logits, maps = self._session.run([head, "maps"], {"pixels": views})
-        return softmax(logits / np.float32(temperature)).mean(0), maps.mean(0)
+        return softmax(logits / np.float32(temperature)), maps
+
+
+def _means(probabilities: Float32s, maps: Float32s) -> tuple[Float32s, Float32s]:
+    return probabilities.mean(0), maps.mean(0)

@@ -11,6 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tagger.arrays import Float32s
 from tagger.inference.torch_batches import FixedBatches, exact_float32, placed
+from tagger.inference.views import CLEAR, FIRST_VIEWS
 from tagger.models.bundle import Bundle
 from tagger.models.network import Network, logits_in_batches
 from tagger.models.network_graph import POOLED_SIDES
@@ -86,12 +87,18 @@ def native_features(network: Network, pixels: Tensor, temperature: float) -> Net
     network with a single head takes the image alone.
     """
     views = (pixels,) if network.photo_head is None else (pixels, pixels.flip(3))
-    return _mean_features(network, network.logits_of_maps, views, temperature)
+    return _mean(_features_of_views(network, network.logits_of_maps, views, temperature))
 
 
 def photo_features(network: Network, pixels: Tensor, temperature: float) -> NetworkOutput:
-    """Return the photo head's features of photos' cuts, uint8 (n, 1, 28, 28), averaged over the four `photo_views`."""
-    return _mean_features(network, network.photo_logits_of_maps, photo_views(pixels), temperature)
+    """Return the photo head's features of photos' cuts, uint8 (n, 1, 28, 28), averaged over `photo_views`.
+
+    Over the first ones alone where these make a label clear, as `OnnxNetwork` does, which does not compute the others then.
+    """
+    views = _features_of_views(network, network.photo_logits_of_maps, photo_views(pixels), temperature)
+    first, every = _mean(NetworkOutput(*(outputs[:FIRST_VIEWS] for outputs in views))), _mean(views)
+    clear = first.probabilities[:, : network.config.classes].amax(1, keepdim=True) >= CLEAR
+    return NetworkOutput(*(torch.where(clear, few, all_) for few, all_ in zip(first, every, strict=True)))
 
 
 def native_probabilities(network: Network, pixels: Tensor, temperature: float) -> Tensor:
@@ -110,17 +117,22 @@ def photo_probabilities(network: Network, pixels: Tensor, temperature: float) ->
 
 
 def photo_views(pixels: Tensor) -> tuple[Tensor, ...]:
-    """Return the views that are averaged, (n, 1, 28, 28) each: the images and their flips, at full size and smaller."""
-    both = (pixels, pixels.flip(3))
-    return (*both, *map(smaller, both))
+    """Return the views in the order of `views.photo_views`, (n, 1, 28, 28) each: images and flips, at full size and smaller."""
+    flips = pixels.flip(3)
+    return pixels, smaller(flips), flips, smaller(pixels)
 
 
-def _mean_features(
+def _features_of_views(
     network: Network, logits: Callable[[Tensor], Tensor], views: Sequence[Tensor], temperature: float
 ) -> NetworkOutput:
+    """Return the features of v views, with a dimension (v,) before those of `NetworkOutput`."""
     maps = [network.maps(view) for view in views]
     probabilities = [torch.softmax(logits(last).float() / temperature, dim=1) for _, last in maps]
-    return NetworkOutput(torch.stack(probabilities).mean(0), torch.stack([pool_maps(view) for view in maps]).mean(0))
+    return NetworkOutput(torch.stack(probabilities), torch.stack([pool_maps(view) for view in maps]))
+
+
+def _mean(views: NetworkOutput) -> NetworkOutput:
+    return NetworkOutput(*(outputs.mean(0) for outputs in views))
 
 
 def smaller(pixels: Tensor) -> Tensor:

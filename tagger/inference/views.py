@@ -8,6 +8,15 @@ from tagger.arrays import Float32s, Pixels
 SIDE, SMALLER_SIDE = 28, 24
 """Height and width in pixels of a product image, and of what it is downscaled to in the smaller views."""
 
+FIRST_VIEWS = 2
+"""Views of a photo's cut that are looked at first: the image, and its flip downscaled, which differ the most."""
+
+CLEAR = 0.98
+"""Mean probability of a label over the first views from which on the further ones are left out.
+
+On the home photos that training may use no tag of `catalog` or `catalog-small` changes by it (docs/experiments.md). None of the
+labels is never clear: the order of the labels, all of them improbable then, would change."""
+
 MARGIN = (SIDE - SMALLER_SIDE) // 2
 """Pixels of background around a smaller view."""
 
@@ -23,9 +32,13 @@ def both_sides(image: Pixels) -> Float32s:
 
 
 def photo_views(image: Pixels) -> Float32s:
-    """Return the views of a photo's cut, uint8 (28, 28): it and its flip, at full size and smaller, float32 (4, 28, 28)."""
+    """Return the views of a photo's cut, uint8 (28, 28), in the order in which they are looked at, float32 (4, 28, 28).
+
+    They are the image, its flip downscaled, its flip, and the image downscaled.
+    """
     both = both_sides(image)
-    return np.concatenate([both, smaller(both)])
+    image_downscaled, flip_downscaled = smaller(both)
+    return np.stack([both[0], flip_downscaled, both[1], image_downscaled])
 
 
 def smaller(images: Float32s) -> Float32s:

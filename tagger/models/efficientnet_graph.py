@@ -113,10 +113,10 @@ class _Graph:
 
     def model(self) -> bytes:
         writer = self._writer
-        value = writer.node("Cast", "pixels", to=1)
+        # Transposed as bytes, a quarter of the memory of float32, and multiplied, which for a power of two is exact.
+        value = writer.node("Cast", writer.node("Transpose", "pixels", perm=(0, 3, 1, 2)), to=1)
         value = writer.node("Sub", value, writer.constant(np.array(PIXEL_MEAN, np.float32)))
-        value = writer.node("Div", value, writer.constant(np.array(PIXEL_SCALE, np.float32)))
-        value = writer.node("Transpose", value, perm=(0, 3, 1, 2))
+        value = writer.node("Mul", value, writer.constant(np.array(1 / PIXEL_SCALE, np.float32)))
         value = self._relu6(self._conv(value, "stem", (STEM_CHANNELS, 3, 3, 3), stride=2))
         for number, block in enumerate(blocks()):
             value = self._block(value, block, f"blocks.{number}")

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundle_helpers import product_images
+import torch
+from bundle_helpers import product_images, stacked
 
+from tagger.arrays import softmax
+from tagger.inference import onnx_network, torch_network
 from tagger.inference.onnx_network import OnnxNetwork
-from tagger.inference.torch_network import TorchNetwork
+from tagger.inference.torch_network import TorchNetwork, photo_views, pool_maps
 from tagger.models.bundle import load
 from tagger.models.config import NetworkConfig
 
@@ -40,6 +43,27 @@ def test_features_depend_on_neither_company_nor_threads(photo_bundle: Path, nati
     for size in (1, 7, 64):
         for whole, part in zip(together, network.features(IMAGES[:size], native), strict=True):
             assert np.array_equal(whole[:size], part)
+
+
+@pytest.mark.parametrize(("clear", "bias", "views"), [(0.0, 0.0, 2), (1.1, 0.0, 4), (0.5, 100.0, 4)])
+def test_further_views_count_where_no_label_is_clear(
+    photo_bundle: Path, monkeypatch: pytest.MonkeyPatch, clear: float, bias: float, views: int
+) -> None:
+    """Features are means over the first two views where these make a label, not none of them, clear; else over all four."""
+    loaded = load(photo_bundle)
+    loaded.weights["photo_head.bias"][10] += bias
+    for module in (onnx_network, torch_network):
+        monkeypatch.setattr(module, "CLEAR", clear)
+    network = loaded.network()
+    with torch.inference_mode():
+        maps = [network.maps(view) for view in photo_views(stacked(IMAGES[:2]))[:views]]
+        logits = np.stack([network.photo_logits_of_maps(last).numpy() for _, last in maps])
+        pooled = np.stack([pool_maps(one).numpy() for one in maps]).mean(0)
+    expected = softmax(logits.reshape(-1, 11) / np.float32(loaded.card.photo_temperature)).reshape(logits.shape).mean(0)
+    for found in (OnnxNetwork(loaded.card, loaded.weights), TorchNetwork(loaded, "cpu")):
+        probabilities, means = found.features(IMAGES[:2], native=False)
+        assert np.allclose(expected, probabilities, atol=1e-5)
+        assert np.allclose(pooled, means, atol=1e-4 * np.abs(pooled).max())
 
 
 def test_shapes_and_types(photo_bundle: Path) -> None:
