@@ -1,6 +1,6 @@
 """Measure how fast photos can be read and decoded at all, by each binding, at the smallest scale that the networks need.
 
-    python -m benchmarks.speed.ceiling --sets FOLDER [--runs 5]
+    python -m benchmarks.speed.ceiling --sets FOLDER [--runs 5] [--only 1600-jpg ...]
 
 `plain_decode` is run in turn with each binding for each set of photos: a process per core, nothing else, start-up left out.
 Pillow's draft mode is among them.
@@ -24,9 +24,12 @@ def ceiling_seconds(folder: Path, binding: str | None = None) -> float:
 
 def main() -> None:
     """Measure all sets and write the report."""
-    options = arguments(__doc__).parse_args()
+    parser = arguments(__doc__)
+    parser.add_argument("--only", nargs="+", choices=SETS, default=[*SETS], help="sets")
+    options = parser.parse_args()
     rows, values = [], []
-    for name, one in SETS.items():
+    for name in options.only:
+        one = SETS[name]
         with opened_set(options.sets, name, options.limit) as (folder, count):
             measures = {binding: lambda at=folder, by=binding: ceiling_seconds(at, by) for binding in BINDINGS[one.suffix]}
             ceiling_seconds(folder)  # fills the file cache
@@ -39,7 +42,7 @@ def main() -> None:
             fastest = max(speeds, key=lambda binding: speeds[binding])
             print(f"{name}: {fastest} is faster than {BEST[one.suffix]}, which plain_decode.BEST names.", file=sys.stderr)
     lines = table(("set", "n", "binding", "photos/s", "of the fastest"), rows)
-    write_report(options.out, "speed_ceiling", "Reading and decoding alone", options, lines, {"rows": values})
+    write_report(options.out, "speed_ceiling", "Reading and decoding alone", options.runs, lines, {"rows": values})
 
 
 if __name__ == "__main__":

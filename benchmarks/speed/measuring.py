@@ -26,6 +26,9 @@ FMTAG = (sys.executable, "-m", "tagger")
 LIBRARIES = ("numpy", "onnxruntime", "opencv-python-headless", "pillow", "simplejpeg", "imagecodecs")
 """Those whose versions a report names."""
 
+FOLDERS = {"--sets": "SETS", "--environments": "ENVIRONMENTS", "--out": ""}
+"""Options whose values are folders, and what reports say in their place."""
+
 SAMPLE_S = 0.02
 """Seconds between two looks at the memory of a tree of processes."""
 
@@ -132,7 +135,7 @@ def run_command(source: Path, model: str) -> Iterator[list[str]]:
     """Give the command of a first run of `fmtag run` over a source; its output is removed at the end of the block."""
     with tempfile.TemporaryDirectory() as folder:
         out = str(Path(folder) / "tags.csv")
-        yield [*FMTAG, "run", str(source.resolve()), "--out", out, "--model", model, "--quiet", "--fresh"]
+        yield [*FMTAG, "run", str(source.resolve()), "--out", out, "--model", model, "--quiet"]
 
 
 def time_run(source: Path, model: str, cores: Sequence[int] | None = None) -> float:
@@ -151,23 +154,30 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def write_report(out: Path, name: str, title: str, options: argparse.Namespace, lines: Sequence[str], values: Any) -> None:
+def write_report(out: Path, name: str, title: str, runs: int, lines: Sequence[str], values: Mapping[str, Any]) -> None:
     """Write `NAME.md` and `NAME.json` with the machine, versions, number of runs and command, and print the former."""
-    command = f"python -m benchmarks.speed.{name.removeprefix('speed_')} {_shown(options)}".rstrip()
+    command = f"python -m benchmarks.speed.{name.removeprefix('speed_')} {shown_options(sys.argv[1:])}".rstrip()
     versions = {library: version(library) for library in LIBRARIES}
     head = [f"# {title}", "", f"`{command}`", "", f"{hardware()}; Python {platform.python_version()}, "]
-    head[-1] += ", ".join(f"{library} {number}" for library, number in versions.items()) + f"; medians of {options.runs} runs."
+    head[-1] += ", ".join(f"{library} {number}" for library, number in versions.items()) + f"; medians of {runs} runs."
     write(out / f"{name}.md", [*head, "", *lines])
-    values = {"hardware": hardware(), "python": platform.python_version(), "versions": versions, "command": command} | values
-    (out / f"{name}.json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    about = {
+        "hardware": hardware(),
+        "python": platform.python_version(),
+        "versions": versions,
+        "command": command,
+        "runs": runs,
+    }
+    (out / f"{name}.json").write_text(json.dumps(about | values, indent=1) + "\n", encoding="utf-8")
 
 
-def _shown(options: argparse.Namespace) -> str:
-    """Return the options as they would be given, without the names of folders outside of the repository."""
-    words = []
-    for name, value in vars(options).items():
-        if value is None or name == "out":
-            continue
-        given = name.upper() if isinstance(value, Path) else shlex.join(map(str, value if isinstance(value, list) else [value]))
-        words.append(f"--{name.replace('_', '-')} {given}")
-    return " ".join(words)
+def shown_options(words: Sequence[str]) -> str:
+    """Return options as they were given, without that of the reports' folder, and names in the place of other folders."""
+    shown, before = [], ""
+    for word in words:
+        if before in FOLDERS:
+            shown += [before, FOLDERS[before]] if FOLDERS[before] else []
+        elif word not in FOLDERS:
+            shown.append(word)
+        before = word
+    return shlex.join(shown)

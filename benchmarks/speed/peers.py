@@ -82,7 +82,9 @@ def main() -> None:
                 )
     lines = table(("set", "bundle", "compared with", "n", "fmtag, photos/s", "the other, photos/s", "ratio (range)"), rows)
     lines += [f"- {name}: {libraries}" for name, libraries in versions.items()]
-    write_report(options.out, "speed_peers", "Runs compared with others", options, lines, {"rows": values, "peers": versions})
+    write_report(
+        options.out, "speed_peers", "Runs compared with others", options.runs, lines, {"rows": values, "peers": versions}
+    )
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ BINDINGS: dict[str, dict[str, Decode]] = {
 }
 """Those that are compared, by the suffix of the files."""
 
-BEST = {"jpg": "simplejpeg", "png": "opencv", "webp": "imagecodecs"}
+BEST = {"jpg": "simplejpeg", "png": "imagecodecs png", "webp": "imagecodecs"}
 """The fastest of each, as `ceiling` found."""
 
 

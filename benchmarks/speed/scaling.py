@@ -48,7 +48,7 @@ def main() -> None:
                     {"model": model, "cores": cores, "n": count, "photos_per_second": speed, "efficiency": efficiency}
                 )
     lines = table(("bundle", "cores", "n", "photos/s", "efficiency (range)"), rows)
-    write_report(options.out, "speed_scaling", "Scaling with cores", options, lines, {"rows": values})
+    write_report(options.out, "speed_scaling", "Scaling with cores", options.runs, lines, {"rows": values})
 
 
 if __name__ == "__main__":

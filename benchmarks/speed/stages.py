@@ -152,7 +152,7 @@ def main() -> None:
         rows.append([title, *cells])
     heads = [part for model in options.models for part in (f"{model}, ms", "share")]
     lines = [f"{count} photos of the set {options.set}.", "", *table(("stage", *heads), rows)]
-    write_report(options.out, "speed_stages", "Where the time goes", options, lines, {"n": count, "milliseconds": values})
+    write_report(options.out, "speed_stages", "Where the time goes", options.runs, lines, {"n": count, "milliseconds": values})
 
 
 if __name__ == "__main__":

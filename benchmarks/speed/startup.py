@@ -35,7 +35,7 @@ def main() -> None:
         for name, some in seconds.items()
     ]
     lines = table(("command", "seconds", "over import torch (range)"), rows)
-    write_report(options.out, "speed_startup", "Start-up", options, lines, {"rows": values})
+    write_report(options.out, "speed_startup", "Start-up", options.runs, lines, {"rows": values})
 
 
 if __name__ == "__main__":

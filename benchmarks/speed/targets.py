@@ -106,12 +106,20 @@ def _reached(target: Target, measured: float) -> str:
     return "aim" if reaches(target.aim) else "must" if reaches(target.must) else "no"
 
 
+def results_of(folder: Path) -> Values:
+    """Return the rows of the benchmarks whose JSON is in a folder."""
+    files = {name: folder / f"speed_{name}.json" for name in ("run", "peers", "startup", "scaling")}
+    return {name: json.loads(file.read_text(encoding="utf-8"))["rows"] for name, file in files.items() if file.exists()}
+
+
+def targets_table(values: Values) -> list[str]:
+    """Return the lines of the table in Markdown."""
+    return table(("target", "must", "aim", "measured", "reached"), target_rows(values))
+
+
 def main() -> None:
     """Print the table of the results in a folder."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
-    files = {name: folder / f"speed_{name}.json" for name in ("run", "peers", "startup", "scaling")}
-    values = {name: json.loads(file.read_text(encoding="utf-8"))["rows"] for name, file in files.items() if file.exists()}
-    print("\n".join(table(("target", "must", "aim", "measured", "reached"), target_rows(values))))
+    print("\n".join(targets_table(results_of(Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS))))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ import pytest
 from helpers import draw_photo, write_photos
 from PIL import Image
 
-from benchmarks.speed import peers, photo_sets, plain_decode, stages, targets
-from benchmarks.speed.measuring import alternate, median_ratio, peak_memory, timed
+from benchmarks.speed import page, peers, photo_sets, plain_decode, stages, targets
+from benchmarks.speed.measuring import alternate, median_ratio, peak_memory, shown_options, timed
 from benchmarks.speed.photo_sets import PhotoSet, opened_set
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -225,3 +225,32 @@ def test_targets_say_what_is_reached(measured: float | None, reached: str) -> No
     assert first[-1] == reached
     memory = next(row for row in others if row[0].startswith("memory"))
     assert memory[1:] == ["350 MB", "250 MB", *(["90.00 MB", "aim"] if rows else ["-", "-"])]
+
+
+def test_reports_name_no_folders_of_a_machine() -> None:
+    """The command in a report has the options that were given, with names in the place of folders."""
+    words = ["--sets", "/tmp/a b", "--runs", "3", "--out", "/tmp/c", "--environments", "x", "--models", "catalog"]
+    assert shown_options(words) == "--sets SETS --runs 3 --environments ENVIRONMENTS --models catalog"
+
+
+# Page --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_holds_the_results() -> None:
+    """The tables of docs/performance.md are those of `benchmarks/results`; `benchmarks.speed.page` puts them there."""
+    text = page.PAGE.read_text(encoding="utf-8")
+    assert page.filled_page(text) == text
+    assert {name for _, name, _ in page.BLOCK.findall(text)} == {
+        "speed_machine", "speed_targets", "speed_run", "speed_stages", "speed_ceiling", "speed_peers", "speed_startup",
+        "speed_scaling",
+    }  # fmt: skip
+
+
+def test_a_block_gets_the_tables_of_its_report(tmp_path: Path) -> None:
+    """The command and what follows the line of the machine are taken, and what stood in the block before is not kept."""
+    report = "# Title\n\n`python -m x`\n\nA machine.\n\n3 photos.\n\n| a |\n|---|\n| 1 |\n\n"
+    (tmp_path / "speed_run.md").write_text(report)
+    before = "One.\n\n<!-- speed_run -->\n{}\n<!-- / -->\n\nTwo.\n"
+    after = before.format("\n    python -m x\n\n3 photos.\n\n| a |\n|---|\n| 1 |\n")
+    for text in (before.format("old | text"), before.format(""), after):
+        assert page.filled_page(text, tmp_path) == after
