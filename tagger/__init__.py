@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from tagger.inference.tagger import Tagger
     from tagger.records import Tag
 
-    __version__: str
+__version__ = "0.1.0"
+"""The package is built with this version; to ask the installed package for it would take a part of every start."""
 
 __all__ = ["FmtagError", "Tag", "Tagger", "__version__"]
 
@@ -22,21 +23,9 @@ def __getattr__(name: str) -> object:
     """Import a public name when it is first used: the command line must start without torch."""
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
-    if name == "__version__":
-        return _version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """List the public names too, which are not there before they are used."""
     return sorted({*globals(), *__all__})
-
-
-def _version() -> str:
-    """Return the version of the installed package; "0+unknown" for a source checkout that is not installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("fmtag")
-    except PackageNotFoundError:
-        return "0+unknown"

@@ -1,4 +1,4 @@
-"""Open ONNX files for inference on the CPU, so that the results depend on neither threads nor other calls."""
+"""Open ONNX files for inference, so that the results depend on neither threads nor other calls."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -10,8 +10,14 @@ if TYPE_CHECKING:
 NO_DIMENSIONS: Mapping[str, int] = MappingProxyType({})
 
 
-def open_session(content: bytes, dimensions: Mapping[str, int] = NO_DIMENSIONS) -> "InferenceSession":
+GPU_PROVIDER = "CUDAExecutionProvider"
+"""ONNX Runtime's name of what computes on NVIDIA's GPUs, which the package `onnxruntime-gpu` has."""
+
+
+def open_session(content: bytes, dimensions: Mapping[str, int] = NO_DIMENSIONS, on_gpu: bool = False) -> "InferenceSession":
     """Return a session of ONNX Runtime for an ONNX file's content, with the sizes of dimensions that the file leaves open.
+
+    It computes on the CPU, or `on_gpu`, where ONNX Runtime can, in float32 that is not rounded to TF32.
 
     A call of its `run` computes in the calling thread alone and releases the interpreter, so that several threads can call it
     at once, and gives the same results, to the bit, for the same input. Raises `ValueError` if ONNX Runtime refuses the file.
@@ -27,8 +33,12 @@ def open_session(content: bytes, dimensions: Mapping[str, int] = NO_DIMENSIONS) 
     options.add_session_config_entry("session.load_model_format", "ONNX")  # not its own format, whatever the bytes look like
     for name, size in dimensions.items():
         options.add_free_dimension_override_by_name(name, size)
+    providers: list[str | tuple[str, dict[str, str]]] = ["CPUExecutionProvider"]
+    if on_gpu and GPU_PROVIDER in onnxruntime.get_available_providers():
+        # Its kernels are chosen by rules, not by trials, which may choose others in another run.
+        providers.insert(0, (GPU_PROVIDER, {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}))
     try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(content, options, providers=providers)
     except Exception as error:  # its classes of errors have no base of their own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"ONNX Runtime cannot load it ({reason})") from error

@@ -6,6 +6,8 @@ Device: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
 DEVICES: tuple[Device, ...] = get_args(Device)
 """Devices to compute on; `auto` takes the fastest that is available."""
 
+TRAINING_DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda")
+
 Format: TypeAlias = Literal["csv", "json", "jsonl", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 """Formats of an output, which are also the suffixes that name them."""

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tagger import __version__
 from tagger.adaptation.catalog_photos import CatalogPhotos, check_catalog, read_catalog, unreadable_notes
 from tagger.adaptation.cross_validation import CrossValidation, cross_validate
 from tagger.adaptation.examples import ExamplesAndNotes, LabelledExamples, build_examples
@@ -203,5 +204,5 @@ def _initial_card(settings: AdaptSettings, parent: bundle.Bundle) -> Card:
         | {"parent/card.json": parent.fingerprint}
         | (checksum(settings.labels) if settings.labels else {}),
         recipe=parent.card.recipe | {"adapted": {"labels": settings.labels is not None, "deep": settings.deep}},
-        versions={"fmtag": version("fmtag"), "torch": version("torch"), "python": platform.python_version()},
+        versions={"fmtag": __version__, "torch": version("torch"), "python": platform.python_version()},
     )

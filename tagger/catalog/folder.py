@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from pathlib import Path
 
 from tagger.catalog.content import LookAlikes, why_no_photo
@@ -44,9 +45,10 @@ def walk_folder(
     while pending:  # a stack, as folders may be nested deeper than Python's calls
         entries, prefix, outside = pending[-1]
         for entry in entries:
-            path = prefix + entry.name
+            name = entry.name
+            path = prefix + name
             is_folder = _is_folder(entry)
-            if why := selection.why_left_out(path, entry.name, is_folder):
+            if why := selection.why_left_out(path, name, is_folder):
                 on_ignored(path, why)
             elif is_folder:
                 real = Path(entry.path).resolve() if outside or entry.is_symlink() else None
@@ -62,7 +64,7 @@ def walk_folder(
                     yield Item(path + "/", None, problem=Failed("unreadable", f"{path}/: {reason_of(error)}"))
                     continue
                 break
-            elif _is_named_as_photo(entry) or not (why := why_no_photo(entry.path, entry.name)):
+            elif _is_named_as_photo(entry, name) or not (why := why_no_photo(entry.path, name)):
                 found = True
                 yield Item(path, entry.path)
             else:
@@ -76,7 +78,7 @@ def walk_folder(
 
 def _entries(folder: str | Path) -> "list[os.DirEntry[str]]":
     with os.scandir(folder) as entries:
-        return sorted(entries, key=lambda entry: entry.name)
+        return sorted(entries, key=attrgetter("name"))
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
@@ -87,9 +89,9 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return False
 
 
-def _is_named_as_photo(entry: "os.DirEntry[str]") -> bool:
+def _is_named_as_photo(entry: "os.DirEntry[str]", name: str) -> bool:
     """Return whether a file, or a link, ends as a photo does: a broken link was meant to be one, a pipe is none."""
-    if entry.name[entry.name.rfind(".") :].lower() not in IMAGE_SUFFIXES:
+    if name[name.rfind(".") :].lower() not in IMAGE_SUFFIXES:
         return False
     try:
         return entry.is_file(follow_symlinks=False) or entry.is_symlink()

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from tagger.records import Item, Tag
@@ -12,6 +13,17 @@ Row: TypeAlias = dict[str, Any]
 
 Columns: TypeAlias = Mapping[str, str | None]
 """Output columns in order, each mapped to the source column that it repeats, or to None for one of fmtag's own."""
+
+
+@dataclass(frozen=True)
+class TextRows:
+    """Some rows of an output as text, in the order of its columns."""
+
+    lines: Sequence[bytes]
+    """The cells of each row, in UTF-8 and with commas between: a line of a CSV, unless a cell has to be quoted."""
+    cells: Callable[[], Iterable[Sequence[str]]]
+    """Returns the same rows cell by cell, which takes longer; file names that are no Unicode hold lone surrogates."""
+
 
 COLUMNS = ("path", "tag", "confidence", "low_confidence", "reason", "group", "group_confidence", "duplicate_of")
 """fmtag's own columns that every output has; `tag_2`, `confidence_2` and so on, and last `model`, follow."""

@@ -88,6 +88,8 @@ class Selection:
             name: its last part.
             is_folder: whether it is a folder; one that is left out is not to be walked.
         """
+        if not self._has_patterns and not is_folder and not name.startswith("."):
+            return ""  # nearly every file of a folder of a million
         place = _composed(path) if self._has_patterns else path
         rule = next((rule for rule in self._rules if rule.matches(place, is_folder)), None)
         if rule is not None and not rule.is_exception:

@@ -11,7 +11,6 @@ from tagger.catalog.folder import OnIgnored, OnWarning, walk_folder
 from tagger.catalog.items import Source, settled, with_image
 from tagger.catalog.path_list import listed_items
 from tagger.catalog.settings import DEFAULT_READING, SourceSettings
-from tagger.catalog.tables import read_table
 from tagger.errors import SourceError, reason_of
 from tagger.file_kinds import IMAGE_SUFFIXES, TABLE_SUFFIXES, begins_photo
 from tagger.records import Item
@@ -50,6 +49,9 @@ def open_source(
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES or (suffix not in TABLE_SUFFIXES and begins_photo(path)):
         return Source(iter([Item(source, path)]), Path())
+    # Imported here, as a folder, which most sources are, needs none of what tells the forms of tables.
+    from tagger.catalog.tables import read_table
+
     opened = settled(read_table(path, reading), lambda: read_table(path, reading).items)
     for sentence in opened.notes:
         on_warning(sentence)

@@ -4,10 +4,9 @@ import csv
 import io
 import sys
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tagger.catalog.rows import Columns, Row, format_cell, format_confidence, format_json
+from tagger.catalog.rows import Columns, Row, TextRows, format_cell, format_confidence, format_json
 from tagger.file_names import escape_surrogates
 from tagger.files import EncodedText, encode_text
 from tagger.settings import Format
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
 
 JSON_FORMAT = 1
 """Version of the layout of JSON outputs."""
-
-CELL_ROWS = 1_000
-"""Rows of text that are written at once."""
 
 PARQUET_ROWS = 10_000
 """Rows per row group of a Parquet output, and so the rows that are in memory at once."""
@@ -35,8 +31,8 @@ class RowWriter(Protocol):
     def write(self, row: Row) -> None:
         """Write one row."""
 
-    def write_cells(self, rows: Iterable[Sequence[str]]) -> bool:
-        """Write rows that are text already, in the order of the columns; return False where the format has other types."""
+    def write_text(self, chunks: Iterable[TextRows]) -> bool:
+        """Write rows that are text already; return False where the format has other types."""
 
     def close(self) -> None:
         """Write the end of the file; the file itself stays open."""
@@ -75,16 +71,13 @@ class _CsvWriter:
         )
         self._csv.writerow(map(self._safe, cells))
 
-    def write_cells(self, rows: Iterable[Sequence[str]]) -> bool:
-        # Whole rows go from the ledger's query to the file without a step of Python's for each.
-        remaining = iter(rows)
-        while chunk := list(islice(remaining, CELL_ROWS)):
-            text = io.StringIO()
-            csv.writer(text, lineterminator="\n").writerows(chunk)
-            if not self._excel and "\r" not in text.getvalue():
-                self._file.write(encode_text(text.getvalue()))
+    def write_text(self, chunks: Iterable[TextRows]) -> bool:
+        # Nearly all rows have no cell that needs quotes; they go to the file without a step of Python's for each.
+        for rows in chunks:
+            if not self._excel and (text := _as_plain_csv(rows.lines, len(self._own))) is not None:
+                self._file.write(text)
             else:
-                self._csv.writerows(map(self._safe, row) for row in chunk)
+                self._csv.writerows(map(self._safe, row) for row in rows.cells())
         return True
 
     def _safe(self, cell: str) -> str:
@@ -94,6 +87,21 @@ class _CsvWriter:
 
     def close(self) -> None:
         self._file.flush()
+
+
+def _as_plain_csv(lines: Sequence[bytes], columns: int) -> bytes | None:
+    """Return lines of cells as lines of a CSV; None where a cell may have to be quoted or escaped."""
+    text = b"\n".join((*lines, b""))
+    # A comma or a line break more than there are between cells and rows is one within a cell.
+    if text.count(b",") != (columns - 1) * len(lines) or text.count(b"\n") != len(lines):
+        return None
+    if any(mark in text for mark in (b'"', b"\r", b"\0")):
+        return None
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return None
+    return text
 
 
 def _without_formula(text: str) -> str:
@@ -108,7 +116,7 @@ class _JsonLinesWriter:
     def write(self, row: Row) -> None:
         self._file.write(encode_text(format_json(row)) + b"\n")
 
-    def write_cells(self, rows: Iterable[Sequence[str]]) -> bool:
+    def write_text(self, chunks: Iterable[TextRows]) -> bool:
         return False
 
     def close(self) -> None:
@@ -125,7 +133,7 @@ class _JsonWriter:
         self._file.write(self._separator + encode_text(format_json(row)))
         self._separator = b",\n"
 
-    def write_cells(self, rows: Iterable[Sequence[str]]) -> bool:
+    def write_text(self, chunks: Iterable[TextRows]) -> bool:
         return False
 
     def close(self) -> None:
@@ -167,7 +175,7 @@ class _ParquetWriter:
         self._writer.write_table(self._arrow.Table.from_pylist(self._rows, self._schema))
         self._rows.clear()
 
-    def write_cells(self, rows: Iterable[Sequence[str]]) -> bool:
+    def write_text(self, chunks: Iterable[TextRows]) -> bool:
         return False
 
     def close(self) -> None:

@@ -11,11 +11,11 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 
 import click
 
+from tagger import __version__
 from tagger.cli.config import CONFIGURATION, configured, origin
 from tagger.cli.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED
 from tagger.cli.options import Invocation
@@ -62,7 +62,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(version("fmtag"), message="fmtag %(version)s", help="Show the version and exit.")
+@click.version_option(__version__, message="fmtag %(version)s", help="Show the version and exit.")
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Tag catalog photos: a tag, a calibrated confidence and a low-confidence flag for each.

@@ -12,8 +12,7 @@ import click
 
 from tagger.catalog.settings import TABLE_FORMATS, SourceSettings
 from tagger.photos.settings import DecodeSettings
-from tagger.settings import DEFAULT_MODEL, DEVICES
-from tagger.training.settings import TRAINING_DEVICES
+from tagger.settings import DEFAULT_MODEL, DEVICES, TRAINING_DEVICES
 
 LogFormat: TypeAlias = Literal["text", "json"]
 
@@ -128,9 +127,7 @@ YOUR_DEFAULT = f"[default: your default bundle, otherwise {DEFAULT_MODEL}]"
 
 with_debug = option("--debug", is_flag=True, expose_value=False, callback=note, help="Print the traceback of an error.")
 
-with_workers = option(
-    "--workers", type=click.IntRange(1, 256), help="Number of threads that read photos.  [default: the number of processors]"
-)
+with_workers = option("--workers", type=click.IntRange(1, 256), help="Photos processed at once.  [default: one per processor]")
 
 
 def with_decoding(command: Command) -> Command:

@@ -5,21 +5,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-from rich.text import Text
-from tqdm import tqdm
-
+from tagger import __version__
 from tagger.cli.options import LogFormat
-from tagger.cli.terminal import Terminal
 from tagger.escaping import for_json, for_terminal
 from tagger.records import Failed
 from tagger.run.report import counts
 from tagger.run.summary import RunSummary
 from tagger.streams import is_standard_output
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 30.0
 
@@ -36,7 +35,7 @@ class Progress:
         self._failures = 0
         self._bar: tqdm[Any] | None = None
         if sys.stderr.isatty() and not quiet and not self._json:
-            self._bar = tqdm(unit=" photos", dynamic_ncols=True, file=sys.stderr, leave=False)
+            self._bar = _bar_on_terminal("photos")
 
     def __enter__(self) -> "Progress":
         return self
@@ -48,7 +47,7 @@ class Progress:
     def started(self, summary: RunSummary, source: str, out: str) -> None:
         """Log the start of a run."""
         if self._bar is None and not self._quiet:
-            text = f"fmtag {version('fmtag')}: {source} to {out} with {summary.model}, run {summary.run}."
+            text = f"fmtag {__version__}: {source} to {out} with {summary.model}, run {summary.run}."
             self._log(text, event="started", source=source, out=out, model=summary.model, run=summary.run)
 
     def warned(self, sentence: str) -> None:
@@ -93,6 +92,8 @@ class Progress:
         if self._quiet:
             return
         if self._bar is not None:
+            from tagger.cli.terminal import Terminal
+
             self._bar.close()
             Terminal(stderr=True).print(_tags_table(summary))
         rate = summary.photos / summary.seconds if summary.seconds else 0.0
@@ -124,7 +125,7 @@ class Progress:
 def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     """Give a function that shows the progress of `done` of `total`: a bar on a terminal, otherwise a line every 30 seconds."""
     last = time.monotonic()
-    bar = tqdm(unit=f" {what}", dynamic_ncols=True, file=sys.stderr, leave=False) if sys.stderr.isatty() else None
+    bar = _bar_on_terminal(what) if sys.stderr.isatty() else None
 
     def update(done: int, total: int) -> None:
         nonlocal last
@@ -140,6 +141,13 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     finally:
         if bar is not None:
             bar.close()
+
+
+def _bar_on_terminal(what: str) -> "tqdm[Any]":
+    # Imported here, as rich is below: a run that a scheduler starts has no terminal, and its start needs no bar.
+    from tqdm import tqdm
+
+    return tqdm(unit=f" {what}", dynamic_ncols=True, file=sys.stderr, leave=False)
 
 
 def _without_image(summary: RunSummary) -> str:
@@ -162,7 +170,10 @@ def _by_reason(reasons: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items()))
 
 
-def _tags_table(summary: RunSummary) -> Table:
+def _tags_table(summary: RunSummary) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table("tag", "photos")
     table.columns[1].justify = "right"
     for tag, count in summary.tags.most_common():

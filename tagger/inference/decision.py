@@ -33,28 +33,68 @@ def decide_tags(
         min_confidence: tags below this probability, 0..1, are flagged.
         truncated: whether the photo's file ended early or was damaged inside; its tag is always flagged.
     """
-    values: list[float] = np.asarray(probabilities, np.float64).tolist()
-    total = sum(values)  # NaN if one of them is
-    valid = total == total and min(values) >= 0 and max(values) <= 1 + _SLACK
-    used = values if valid else [0.0] * len(values)
-    rounded = [round(value, DECIMALS) for value in used]
-    order = sorted(range(len(labels)), key=rounded.__getitem__, reverse=True)
-    ranked = tuple([(labels[index], rounded[index]) for index in order])
-    group = groups[ranked[0][0]]
-    in_group = sum([value for label, value in zip(labels, used, strict=True) if groups[label] == group])
-    none = valid and round(1 - total, DECIMALS) > ranked[0][1]
-    low = truncated or none or not valid or ranked[0][1] < min_confidence
-    reason: Reason = "truncated" if truncated else "not_recognised" if none else "low_confidence" if low else ""
-    return Tag(ranked, low, reason, group, round(min(1.0, in_group), DECIMALS))
+    return _decide_rows(np.asarray(probabilities)[None], labels, groups, min_confidence, [truncated])[0]
 
 
 def decide_tag(result: Result, labels: Sequence[str], groups: Mapping[str, str], min_confidence: float) -> Tag:
     """Return the tag of a photo from its probabilities, or from the reason why it has none."""
-    if result.failed is not None:
-        return failed(result.failed)
-    if result.probabilities is None:
-        return not_recognised()
-    return decide_tags(result.probabilities, labels, groups, min_confidence, result.truncated)
+    return decide_results([result], labels, groups, min_confidence)[0]
+
+
+def decide_results(
+    results: Sequence[Result], labels: Sequence[str], groups: Mapping[str, str], min_confidence: float
+) -> list[Tag]:
+    """Return the tags of photos, in their order, as `decide_tag` does one by one; many at once take a third of the time."""
+    rows = [result.probabilities for result in results if result.failed is None and result.probabilities is not None]
+    truncated = [result.truncated for result in results if result.failed is None and result.probabilities is not None]
+    decided = iter(_decide_rows(np.stack(rows), labels, groups, min_confidence, truncated) if rows else ())
+    return [
+        failed(result.failed) if result.failed else not_recognised() if result.probabilities is None else next(decided)
+        for result in results
+    ]
+
+
+def _decide_rows(
+    probabilities: NDArray[np.float32],
+    labels: Sequence[str],
+    groups: Mapping[str, str],
+    min_confidence: float,
+    truncated: Sequence[bool],
+) -> list[Tag]:
+    """Return the tags of n photos from the probabilities of their labels, (n, labels), as `decide_tags` describes."""
+    values = probabilities.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        # Label by label: each photo's sum is the same in any company, which sums along rows are not.
+        total = sum(values.T, np.zeros(len(values)))
+        valid = (total == total) & (values >= 0).all(1) & (values <= 1 + _SLACK).all(1)
+    used = np.where(valid[:, None], values, 0.0)
+    rounded = _rounded(used)
+    order = np.argsort(-rounded, 1, "stable")
+    best = rounded[np.arange(len(order)), order[:, 0]]
+    none = valid & (_rounded(1 - np.where(valid, total, 0.0)) > best)
+    low = none | ~valid | (best < min_confidence) | np.asarray(truncated, bool)
+    names = sorted(set(groups.values()))
+    of_groups = {name: sum(used[:, [groups[label] == name for label in labels]].T, np.zeros(len(used))) for name in names}
+    confidences = {name: _rounded(np.minimum(1.0, of_group)).tolist() for name, of_group in of_groups.items()}
+    ranked_labels = np.array(labels, object)[order].tolist()
+    ranked_values = np.take_along_axis(rounded, order, 1).tolist()
+    tags = []
+    for at, (ranked, shares, is_low, is_none) in enumerate(
+        zip(ranked_labels, ranked_values, low.tolist(), none.tolist(), strict=True)
+    ):
+        reason: Reason = "truncated" if truncated[at] else "not_recognised" if is_none else "low_confidence" if is_low else ""
+        group = groups[ranked[0]]
+        tags.append(Tag(tuple(zip(ranked, shares, strict=True)), is_low, reason, group, confidences[group][at]))
+    return tags
+
+
+def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return numbers rounded to `DECIMALS`, half to even.
+
+    As Python's `round` does: ten thousand times a float32 is exact in float64, and the quotient is the double next to the
+    decimal number.
+    """
+    return np.asarray(np.rint(values * 10**DECIMALS) / 10**DECIMALS, np.float64)
 
 
 def rename_labels(tag: Tag, names: Mapping[str, str]) -> Tag:

@@ -15,13 +15,17 @@ from tagger.inference.onnx_network import OnnxNetwork
 from tagger.inference.regions import impossible_labels
 from tagger.inference.settings import BATCH_SIZE
 from tagger.inference.threads import in_threads
+from tagger.inference.views import SIDE
+from tagger.models.backbone import Backbone
 from tagger.models.bundle import Bundle
 from tagger.models.imagenet import IMAGENET_CLASSES
 from tagger.models.network_graph import GRAPH_FAMILIES
+from tagger.photos.colour import COLOUR_SIDE
 from tagger.processors import available_processors
 from tagger.records import NetworkOutputs, ProductImage
 
 if TYPE_CHECKING:
+    from tagger.inference.torch_backbone import TorchBackbone
     from tagger.inference.torch_network import TorchNetwork
 
 
@@ -35,9 +39,16 @@ class NetworkRunner:
     def __init__(self, bundle: Bundle, device: ComputeDevice) -> None:
         self._card = bundle.card
         self._network = _ready_network(bundle, device)
-        self._backbone = _ready_backbone(bundle)
+        self._backbone = _ready_backbone(bundle, device)
         self.alone = isinstance(self._network, OnnxNetwork)
         """Whether each image is computed alone, in the calling thread where `run` gets a single one."""
+        if device != "cpu":
+            self.warm_up()  # here, as the networks are made ready in a thread while the first photos are read
+
+    def warm_up(self) -> None:
+        """Run the networks on a black photo: a GPU loads its kernels then, which takes a moment."""
+        black = np.zeros((COLOUR_SIDE, COLOUR_SIDE, 3), np.uint8)
+        self._run([ProductImage(np.zeros((SIDE, SIDE), np.uint8), found=True, colour=black)])
 
     def run(self, images: Sequence[ProductImage]) -> NetworkOutputs:
         """Return the networks' outputs for n images, each a single part of a photo."""
@@ -62,17 +73,19 @@ class NetworkRunner:
 
     def _run(self, images: Sequence[ProductImage]) -> NetworkOutputs:
         """Run the networks on n images, each a single part of a photo."""
+        coloured = [index for index, image in enumerate(images) if image.colour is not None]
+        # On a GPU the backbone computes while the processor goes on to the small network.
+        finish = self._backbone.begin([cast(Pixels, images[index].colour) for index in coloured]) if self._backbone else None
         small = np.zeros((len(images), len(self._card.network_groups) + 1), np.float32)
         maps = np.zeros((len(images), self._network.maps_size), np.float32)
         for indices in self._batches(images):
             batch = [images[index] for index in indices]
             small[indices], maps[indices] = self._small_features(batch)
-        if self._backbone is None:
+        if self._backbone is None or finish is None:
             return NetworkOutputs(small, maps)
         features = np.zeros((len(images), self._backbone.size), np.float32)
         logits = np.zeros((len(images), IMAGENET_CLASSES), np.float32)
-        coloured = [index for index, image in enumerate(images) if image.colour is not None]
-        features[coloured], logits[coloured] = self._backbone([cast(Pixels, images[index].colour) for index in coloured])
+        features[coloured], logits[coloured] = finish()
         return NetworkOutputs(small, maps, features, logits)
 
     def _batches(self, images: Sequence[ProductImage]) -> Iterator[list[int]]:
@@ -106,17 +119,25 @@ def joined_outputs(outputs: Sequence[NetworkOutputs]) -> NetworkOutputs:
     )
 
 
-def _ready_backbone(bundle: Bundle) -> OnnxBackbone | None:
-    """Return the backbone on the CPU; None for a bundle without one."""
+def _ready_backbone(bundle: Bundle, device: ComputeDevice) -> Union[OnnxBackbone, "TorchBackbone", None]:
+    """Return the backbone on the device, or on the CPU where it is an ONNX file; None for a bundle without one."""
     if bundle.backbone is None or bundle.fusion is None:
         return None
     try:
-        backbone = OnnxBackbone(bundle.backbone)
+        backbone = _open_backbone(bundle.backbone, device)
         if len(bundle.fusion.centre) != backbone.size:
             raise ValueError(f"it returns {backbone.size} features, and the fusion takes {len(bundle.fusion.centre)}")
         return backbone
     except ValueError as error:
         raise BundleError(f"The backbone of {bundle.model} cannot be run: {error}.") from error
+
+
+def _open_backbone(backbone: Backbone, device: ComputeDevice) -> Union[OnnxBackbone, "TorchBackbone"]:
+    if device == "cpu" or backbone.suffix == "onnx":
+        return OnnxBackbone(backbone, on_gpu=device == "cuda")
+    from tagger.inference.torch_backbone import TorchBackbone
+
+    return TorchBackbone(backbone, device)
 
 
 def _ready_network(bundle: Bundle, device: ComputeDevice) -> Union[OnnxNetwork, "TorchNetwork"]:

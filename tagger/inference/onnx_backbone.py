@@ -1,6 +1,6 @@
-"""Run a bundle's backbone on the CPU by ONNX Runtime: one picture at a time, in as many threads as there are processors."""
+"""Run a bundle's backbone by ONNX Runtime: one picture at a time, in as many threads as there are processors."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -15,20 +15,21 @@ from tagger.processors import available_processors
 
 
 class OnnxBackbone:
-    """A backbone ready on the CPU.
+    """A backbone ready to run.
 
     Each picture is computed alone and in a single thread, so that its features do not depend on any other, to the bit.
 
     Args:
         backbone: of a bundle.
         threads: pictures computed at once; None for one per processor that this process may use.
+        on_gpu: whether to compute on NVIDIA's GPU where the installed ONNX Runtime can.
 
     Raises:
         ValueError: the backbone cannot be run, or has other inputs or outputs than `models.efficientnet_graph` writes.
     """
 
-    def __init__(self, backbone: Backbone, threads: int | None = None) -> None:
-        self._session = open_session(backbone.graph())
+    def __init__(self, backbone: Backbone, threads: int | None = None, on_gpu: bool = False) -> None:
+        self._session = open_session(backbone.graph(), on_gpu=on_gpu)
         self._threads = threads or available_processors()
         inputs = {one.name: (one.type, list(one.shape[1:])) for one in self._session.get_inputs()}
         outputs = {one.name: (one.type, list(one.shape[1:])) for one in self._session.get_outputs()}
@@ -55,6 +56,11 @@ class OnnxBackbone:
                 "The bundle's backbone computes numbers that are not finite. Fetch the bundle again or retrain it."
             )
         return features, logits
+
+    def begin(self, pictures: Sequence[Pixels]) -> Callable[[], tuple[Float32s, Float32s]]:
+        """Compute pictures, and return a function that returns what a call returns for them, as `TorchBackbone` does."""
+        rows = self(pictures)
+        return lambda: rows
 
     def _one(self, picture: Pixels) -> tuple[Float32s, Float32s]:
         features, logits = self._session.run(["features", "logits"], {"pixels": picture[None]})

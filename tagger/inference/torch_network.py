@@ -4,14 +4,13 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tagger.arrays import Float32s
-from tagger.inference.settings import BATCH_SIZE
+from tagger.inference.torch_batches import FixedBatches, exact_float32, placed
 from tagger.models.bundle import Bundle
 from tagger.models.network import Network, logits_in_batches
 from tagger.models.network_graph import POOLED_SIDES
@@ -19,38 +18,46 @@ from tagger.records import ProductImage
 
 
 class TorchNetwork:
-    """A bundle's network, ready on a device of torch, such as "cuda"."""
+    """A bundle's network, ready on a device of torch, such as "cuda", in float32.
+
+    Raises `DeviceError` if the device has too little memory.
+    """
 
     def __init__(self, bundle: Bundle, device: str) -> None:
         self._device = torch.device(device)
         self._card = bundle.card
         network = bundle.network()
         fold_norms(network)
-        self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = placed(network, self._device)
+        self._native = FixedBatches(self._native_features, self._device, (28, 28))
+        self._photo = FixedBatches(self._photo_features, self._device, (28, 28)) if network.photo_head else self._native
         self.maps_size = pooled_size(network)
         """d, the number of columns of the pooled feature maps."""
 
-    @torch.inference_mode()
     def features(self, images: Sequence[ProductImage], native: bool) -> tuple[Float32s, Float32s]:
         """Return calibrated probabilities, float32 (n, classes), and pooled feature maps (n, d), means over the views.
 
         Args:
-            images: n images of one kind, 1 to `BATCH_SIZE`.
+            images: n images of one kind, at least one.
             native: whether they are in Fashion-MNIST's own format, and so for the first head; others are for the photos'.
+
+        Raises:
+            DeviceError: the device has too little memory for a single image.
         """
-        padded = np.zeros((BATCH_SIZE, 1, 28, 28), np.uint8)
-        padded[: len(images), 0] = [image.pixels for image in images]
-        pixels = torch.from_numpy(padded).to(self._device)
-        if native or self._network.photo_head is None:
-            output = native_features(self._network, pixels, self._card.temperature)
-        else:
-            output = photo_features(self._network, pixels, self._card.photo_temperature)
-        return output.probabilities[: len(images)].cpu().numpy(), output.maps[: len(images)].cpu().numpy()
+        probabilities, maps = (self._native if native else self._photo)([image.pixels for image in images])
+        return probabilities, maps
 
     @torch.inference_mode()
     def forward(self, count: int) -> None:
         """Compute the first head's logits of `count` black images, to measure the speed."""
-        self._network(torch.zeros(count, 1, 28, 28, dtype=torch.uint8, device=self._device)).cpu()
+        with exact_float32():
+            self._network(torch.zeros(count, 1, 28, 28, dtype=torch.uint8, device=self._device)).cpu()
+
+    def _native_features(self, pixels: Tensor) -> "NetworkOutput":
+        return native_features(self._network, pixels[:, None], self._card.temperature)
+
+    def _photo_features(self, pixels: Tensor) -> "NetworkOutput":
+        return photo_features(self._network, pixels[:, None], self._card.photo_temperature)
 
 
 class NetworkOutput(NamedTuple):

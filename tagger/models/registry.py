@@ -1,7 +1,6 @@
 """Find bundles by name or folder, shipped ones and a user's own, and the default one."""
 
 import os
-from importlib.resources import files
 from pathlib import Path
 
 import platformdirs
@@ -83,8 +82,9 @@ def default_model() -> str:
 
 def _shipped_folder() -> Path:
     """Return the folder of the shipped bundles: in the package if installed from a wheel, beside it in a checkout."""
-    packaged = Path(str(files("tagger"))) / "weights"
-    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "weights"
+    package = Path(__file__).resolve().parents[1]
+    packaged = package / "weights"
+    return packaged if packaged.is_dir() else package.parent / "weights"
 
 
 def find_bundle(name: str | Path) -> Path:

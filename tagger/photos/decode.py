@@ -7,7 +7,7 @@ import hashlib
 import os
 import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from io import BytesIO
@@ -56,16 +56,17 @@ PillowReader: TypeAlias = tuple[Callable[..., Image.Image], Callable[[bytes], bo
 PREFIX = 16
 """Bytes by which Pillow's readers tell whether a file is theirs."""
 
-_TRANSPOSES = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_TURNS = {
+    2: (False, 1, -1),
+    3: (False, -1, -1),
+    4: (False, -1, 1),
+    5: (True, 1, 1),
+    6: (True, 1, -1),
+    7: (True, -1, -1),
+    8: (True, -1, 1),
 }
-"""Transpose that turns each EXIF orientation upright (EXIF 2.3, tag 0x0112)."""
+"""Whether rows and columns change places, and the steps in which both are then taken, to turn each EXIF orientation upright
+(EXIF 2.3, tag 0x0112)."""
 
 _ORIENTATION = 0x0112
 
@@ -141,8 +142,7 @@ def _decode_once(content: bytes, name: str, settings: DecodeSettings, lenient: b
         with taking_turns(opened.memory), opened.load() as image:
             decoded = jpeg.decode(content, name, image, _fitted_size(image.size), settings.allow_truncated)
             if isinstance(decoded, Photo):
-                (pixels,) = _upright([_reduced(Image.fromarray(decoded.pixels))], _orientation(image))
-                return replace(decoded, pixels=pixels)
+                return replace(decoded, pixels=_upright(_reduced_pixels(decoded.pixels), _orientation(image)))
             return decoded or upright_photo(image)
     except ImageFault as fault:
         return Failed(fault.reason, f"{name}: {fault}")
@@ -207,20 +207,26 @@ def upright_photo(image: Image.Image) -> Photo:
     image.draft(None, _fitted_size(image.size))
     image.load()
     orientation = _orientation(image)
-    rgb, *alpha = _upright(transparency.flattened(_to_eight_bit(image), _reduced), orientation)
+    layers = transparency.flattened(_to_eight_bit(image), _reduced)
+    rgb, *alpha = (_upright(np.asarray(layer), orientation) for layer in layers)
     return Photo(rgb, alpha=alpha[0] if alpha else None)
 
 
-def _upright(layers: Sequence[Image.Image], orientation: int) -> list[Pixels]:
-    """Return images as arrays, turned as their EXIF orientation says."""
-    turned = [layer.transpose(_TRANSPOSES[orientation]) for layer in layers] if orientation in _TRANSPOSES else layers
-    return [np.asarray(layer) for layer in turned]
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Return pixels, uint8 (h, w, 3) or (h, w), turned as the EXIF orientation says."""
+    if orientation not in _TURNS:
+        return pixels
+    transposed, rows, columns = _TURNS[orientation]
+    turned = pixels.swapaxes(0, 1) if transposed else pixels
+    return np.ascontiguousarray(turned[::rows, ::columns])
 
 
 def _fitted_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Return (width, height) in pixels with the same aspect ratio and the longer side at `SIDE`."""
-    scale = SIDE / max(size)
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    """Return (width, height) in pixels with the same aspect ratio and the longer side at `SIDE`, rounded down.
+
+    Rounded up, the shorter side would often allow half the scale only that the longer one does.
+    """
+    return max(1, size[0] * SIDE // max(size)), max(1, size[1] * SIDE // max(size))
 
 
 def _reduced(image: Image.Image) -> Image.Image:
@@ -230,6 +236,11 @@ def _reduced(image: Image.Image) -> Image.Image:
     """
     times = max(image.size) // SIDE
     return image.reduce(1 << (times.bit_length() - 1)) if times > 1 else image
+
+
+def _reduced_pixels(pixels: Pixels) -> Pixels:
+    """Shrink pixels as `_reduced` does an image; those that are small enough are not copied."""
+    return pixels if max(pixels.shape) < 2 * SIDE else np.asarray(_reduced(Image.fromarray(pixels)))
 
 
 def _orientation(image: Image.Image) -> int:

@@ -39,6 +39,10 @@ recognises next to nothing in a nearly black image."""
 def extract_product(photo: Photo, colour: bool = True) -> ProductImage:
     """Extract the product image of a photo.
 
+    Args:
+        photo: decoded and upright.
+        colour: whether the pictures in colour are needed, as for a backbone; without them they are None.
+
     Returns:
         uint8 (28, 28): the product bright on 0, its longest side 28 pixels, centred; and uint8 (224, 224, 3), the product in
         colour. All 0 with `found` false where nothing stands out. Of a person, the most probable of the garments by the
@@ -52,9 +56,9 @@ def extract_product(photo: Photo, colour: bool = True) -> ProductImage:
     if scene is None:
         return ProductImage(np.zeros((SIDE, SIDE), np.uint8), found=False, truncated=photo.truncated)
     if not scene.worn:
-        whole = scene.region("whole", scene.mask, 1.0)
+        whole = scene.region("whole", scene.mask, 1.0, colour)
         return ProductImage(whole.pixels, found=True, truncated=photo.truncated, colour=whole.colour)
-    regions = tuple(scene.region(part.name, part.mask, part.prior) for part in scene.worn)
+    regions = tuple(scene.region(part.name, part.mask, part.prior, colour) for part in scene.worn)
     first = max(regions, key=lambda region: region.prior)
     return ProductImage(
         first.pixels,
@@ -112,13 +116,16 @@ class _Scene:
     ground: int | None = None
     """The grey level that `fine` is composited on; None where the photo shows its own ground."""
 
-    def region(self, name: RegionName, mask: Pixels, prior: float) -> Region:
-        """Return both pictures of a part of the photo."""
+    def region(self, name: RegionName, mask: Pixels, prior: float, colour: bool = True) -> Region:
+        """Return both pictures of a part of the photo, or without `colour` the grey one alone."""
         filled = _fill_holes(mask)
-        small, enlarged = centred(self.negative(mask, filled)), self.enlarged(filled)
+        return Region(name, centred(self.negative(mask, filled)), self._in_colour(filled) if colour else None, prior)
+
+    def _in_colour(self, filled: Pixels) -> Pixels:
+        """Return the picture in colour of what a mask without holes shows."""
         if not self.worn:
-            return Region(name, small, box_crop(self.fine, enlarged, self.ground), prior)
-        return Region(name, small, cut_crop(self.fine, enlarged, self.enlarged(self.mask & ~filled)), prior)
+            return box_crop(self.fine, self.enlarged(filled), self.ground)
+        return cut_crop(self.fine, self.enlarged(filled), self.enlarged(self.mask & ~filled))
 
     def negative(self, mask: Pixels, filled: Pixels) -> Pixels:
         """Return the bounding box of a mask, uint8 (h, w): grey, negated, at least 1, and 0 outside of it with holes filled."""

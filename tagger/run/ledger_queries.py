@@ -6,8 +6,7 @@ Named parameters are those of `Ledger.begin`: `:run`, `:first_run` (the first of
 """
 
 from collections.abc import Sequence
-
-from tagger.run.ledger_values import ListedFile
+from functools import cache
 
 # Begin a run -------------------------------------------------------------------------------------------------------
 
@@ -30,13 +29,22 @@ FINISH_RUN = "UPDATE runs SET finished = ? WHERE id = ?"
 
 # List its files ----------------------------------------------------------------------------------------------------
 
-_ADD_LISTED = "INSERT INTO listing (key, size, mtime_ns, left_out, failure, detail, columns, place) VALUES "
-_LISTED_VALUES = f"({', '.join('?' * len(ListedFile._fields))})"
+ADD_LISTED = """
+    INSERT INTO listing (key, size, mtime_ns, left_out, failure, detail, columns, place) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
 
 
-def add_listed(rows: int) -> str:
-    """Return the statement that inserts that many rows into `listing`."""
-    return _ADD_LISTED + ", ".join([_LISTED_VALUES] * rows)
+@cache
+def add_plain(rows: int) -> str:
+    """Return the statement that inserts that many files, three values each, of which nothing but path, size and time is known.
+
+    One statement for many rows takes a fifth of the time; to find their items here costs half of what `FIND_ITEMS` does.
+    """
+    values = ", ".join(["(?, ?, ?)"] * rows)
+    return f"""
+        INSERT INTO listing (key, size, mtime_ns, left_out, item)
+        SELECT column1, column2, column3, 0, id FROM (VALUES {values}) LEFT JOIN items ON items.key = column1
+    """
 
 
 FIND_ITEMS = """
@@ -166,9 +174,11 @@ UNPUBLISH_VANISHED = """
 FIND_ORIGINALS = """
     INSERT INTO originals SELECT content, key FROM (
         SELECT content, listing.key, min(position) FROM listing JOIN items ON items.id = item
-        WHERE NOT left_out AND content IS NOT NULL GROUP BY content HAVING count(DISTINCT item) > 1
+        WHERE NOT left_out AND content IN (SELECT content FROM items GROUP BY content HAVING count(*) > 1)
+        GROUP BY content HAVING count(DISTINCT item) > 1
     )
 """
+"""The contents of several items, which an index tells, are few; to sort those of all items of the run would take longer."""
 
 # Read them ---------------------------------------------------------------------------------------------------------
 
@@ -179,12 +189,24 @@ _OUTPUT_ROWS = f"{_JOINED} WHERE NOT left_out"
 
 COUNT_ROWS = f"SELECT count(*) {_OUTPUT_ROWS}"
 
-CELLS = f"""
-    SELECT listing.key, coalesce(items.tag, ''), coalesce(confidence, ''), coalesce(items.low_confidence, 'true'),
-           coalesce(items.reason, listing.failure), coalesce(group_, ''), coalesce(group_confidence, ''), {_ORIGINAL},
-           :model_name
-    {_OUTPUT_ROWS}
-"""
+_CELLS = (
+    "listing.key",
+    "coalesce(items.tag, '')",
+    "coalesce(confidence, '')",
+    "coalesce(items.low_confidence, 'true')",
+    "coalesce(items.reason, listing.failure, '')",
+    "coalesce(group_, '')",
+    "coalesce(group_confidence, '')",
+    _ORIGINAL,
+    ":model_name",
+)
+
+CELLS = f"SELECT {', '.join(_CELLS)} {_OUTPUT_ROWS} AND position BETWEEN :first AND :last"
+
+_LINE = " || ',' || ".join(_CELLS)
+
+LINES = f"SELECT position, CAST({_LINE} AS BLOB) {_OUTPUT_ROWS}"
+"""The same cells with commas between them, as bytes in UTF-8: one value per row takes half the time of nine."""
 
 ROWS = f"""
     SELECT listing.key, {_ORIGINAL}, coalesce(items.failure, listing.failure), coalesce(items.detail, listing.detail),
@@ -192,12 +214,13 @@ ROWS = f"""
     {_JOINED} LEFT JOIN contents ON contents.id = content WHERE NOT left_out
 """
 
-HAS_KEYS_AS_BYTES = "SELECT EXISTS (SELECT 1 FROM listing WHERE typeof(key) = 'blob')"
+LAST_POSITION = "SELECT max(position) FROM listing"
 
 TAG_COUNTS = """
-    SELECT coalesce(tag, ''), coalesce(low_confidence, 'true'), coalesce(reason, listing.failure), count(*)
-    FROM listing LEFT JOIN items ON items.id = item WHERE NOT left_out GROUP BY 1, 2, 3
+    SELECT coalesce(tag, ''), coalesce(low_confidence, 'true'), coalesce(reason, listing.failure, ''), count(*)
+    FROM listing LEFT JOIN items ON items.id = item WHERE NOT left_out AND position BETWEEN ? AND ? GROUP BY 1, 2, 3
 """
+"""SQLite groups by sorting, which for some rows at a time takes half as long as for a million at once."""
 
 CHANGE_COUNTS = "SELECT change, count(*) FROM events WHERE run = :run GROUP BY change"
 

@@ -1,8 +1,10 @@
 """Define the values that go into the ledger and come out of it, and how text is stored."""
 
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypeAlias
+from itertools import chain
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
 from tagger.records import FAILED_REASONS, EmbeddedPhoto, FailedReason, NoImage, Result
@@ -170,3 +172,36 @@ def text_of(stored: str | bytes) -> str:
 def storable_time(mtime_ns: int | None) -> int | None:
     """Return a file time that SQLite can store, or None, with which the next run reads the file again."""
     return mtime_ns if mtime_ns is not None and EARLIEST_NS <= mtime_ns <= LATEST_NS else None
+
+
+def plain_values(files: Sequence[ListedFile]) -> list[Any] | None:
+    """Return path, size and time of each file, one after the other; None where more is known of one, or a path is no Unicode.
+
+    Without a step of Python's for each file, which would be most of the time of a run without news.
+    """
+    paths, sizes, times, *more = zip(*files, strict=True)
+    if any(map(any, more)):
+        return None
+    try:
+        "".join(paths).encode()
+    except UnicodeEncodeError:
+        return None
+    return list(chain.from_iterable(zip(paths, sizes, times, strict=True)))
+
+
+def storable_row(file: ListedFile) -> tuple[Any, ...]:
+    """Return a row of `listing` with the texts and columns as SQLite takes them."""
+    columns = pickle.dumps(dict(file.columns)) if file.columns else None
+    detail = None if file.detail is None else storable(file.detail)
+    place = None if file.place is None else pickle.dumps(file.place)
+    # As a number: sqlite3 looks for an adapter of each bool, which takes longer than to store the row.
+    left_out = int(file.left_out)
+    return (storable(file.path), file.size, file.mtime_ns, left_out, file.failure, detail, columns, place)
+
+
+def unscored_photo(
+    path: str | bytes, size: int | None, mtime_ns: int | None, tries: int, detail: str | bytes | None, place: bytes | None
+) -> UnscoredPhoto:
+    """Return a photo that has to be read from a row of `UNSCORED_BATCH`."""
+    details = None if detail is None else text_of(detail)
+    return UnscoredPhoto(text_of(path), size, mtime_ns, tries, details, None if place is None else pickle.loads(place))

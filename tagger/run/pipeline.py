@@ -6,24 +6,19 @@ Photos whose results the ledger has go straight to `decision`; those whose embed
 are loaded at the first photo that has neither.
 """
 
-import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
-from importlib.metadata import version
-from itertools import chain, tee
+from itertools import chain, islice, tee
 from pathlib import Path
 from typing import IO
 
-import cv2
-
+from tagger import __version__
 from tagger.catalog import output, source
-from tagger.catalog.addresses import is_by_name
 from tagger.catalog.items import Source
-from tagger.catalog.label_map import read_label_map
 from tagger.catalog.output_paths import check_output_paths
-from tagger.catalog.places import joined, prefix
+from tagger.catalog.places import joined
 from tagger.catalog.rows import COLUMNS, output_columns, output_row, tag_cells
 from tagger.catalog.writers import RowWriter
 from tagger.errors import LedgerDamagedError, LedgerError, SourceError
@@ -34,10 +29,11 @@ from tagger.models import card
 from tagger.photos.loader import LoadedPhoto, attach_results, load_photos, product_images
 from tagger.photos.product import VERSION
 from tagger.processors import available_processors
-from tagger.records import EmbeddedPhoto, Failed, Item, NetworkOutputs, ProductImage, Result, Tag
-from tagger.run.ledger import Ledger, open_ledger
+from tagger.records import Failed, Item, NetworkOutputs, ProductImage, Result, Tag
+from tagger.run.ledger import ROWS_PER_CHUNK, Ledger, open_ledger
 from tagger.run.ledger_file import set_aside
-from tagger.run.ledger_values import EARLIEST_NS, LATEST_NS, Cells, Event, ListedFile, RunKey, Totals, UnscoredPhoto
+from tagger.run.ledger_values import Cells, Event, RunKey, Totals, UnscoredPhoto
+from tagger.run.listing import listed_files
 from tagger.run.networks import Networks
 from tagger.run.paths import inputs_of, locked_ledger, outputs_of, source_key
 from tagger.run.settings import RunSettings
@@ -90,10 +86,11 @@ class _RunPlan:
     callbacks: RunCallbacks
     summary: RunSummary
 
-    def tag_of(self, result: Result) -> Tag:
-        """Decide the tag of a result."""
+    def tags_of(self, results: Sequence[Result]) -> list[Tag]:
+        """Decide the tags of results."""
         labels, groups = self.stored.card.labels, self.stored.card.groups
-        return decision.rename_labels(decision.decide_tag(result, labels, groups, self.min_confidence), self.names)
+        tags = decision.decide_results(results, labels, groups, self.min_confidence)
+        return [decision.rename_labels(tag, self.names) for tag in tags] if self.names else tags
 
 
 def run(
@@ -131,7 +128,7 @@ def _run(settings: RunSettings, stdin: IO[bytes] | None, callbacks: RunCallbacks
         output.format_of(settings.changes)
     catalog, stored = open_catalog(), card.read(settings.model)
     threshold = stored.card.threshold(settings.precision) if settings.min_confidence is None else settings.min_confidence
-    names = read_label_map(settings.label_map, stored.card.labels) if settings.label_map else {}
+    names = _label_names(settings, stored)
     plan = _RunPlan(settings, format, stored, threshold, names, callbacks, summary)
     catalog = _require_photos(catalog, plan)
     with locked_ledger(settings) as path:
@@ -154,8 +151,8 @@ def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None) -> None:
     settings, summary = plan.settings, plan.summary
     summary.model = plan.stored.model
 
-    def cells_of(result: Result) -> Cells:
-        return Cells(*tag_cells(plan.tag_of(result)))
+    def cells_of(results: Sequence[Result]) -> list[Cells]:
+        return [Cells(*tag_cells(tag)) for tag in plan.tags_of(results)]
 
     with open_ledger(path) as ledger, ExitStack() as outputs:
         summary.run = ledger.begin(_run_key(plan))
@@ -165,7 +162,7 @@ def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None) -> None:
         writer = outputs.enter_context(opened)
         plan.callbacks.started(summary)
         with summary.timed("list"):
-            total = ledger.list_files(_list_files(plan, catalog))
+            total = ledger.list_files(listed_files(catalog, settings.settle, summary))
         if not ledger.has_photos():
             raise source.nothing_to_read(settings.source, {}, only_rows=True)
         if summary.matched_addresses:
@@ -198,12 +195,20 @@ def _require_photos(catalog: Source, plan: _RunPlan) -> Source:
     return replace(catalog, items=chain([first], catalog.items))
 
 
+def _label_names(settings: RunSettings, stored: card.StoredCard) -> Mapping[str, str]:
+    if settings.label_map is None:
+        return {}
+    from tagger.catalog.label_map import read_label_map  # and with it all that reads tables
+
+    return read_label_map(settings.label_map, stored.card.labels)
+
+
 def _run_key(plan: _RunPlan) -> RunKey:
     settings, stored = plan.settings, plan.stored
     return RunKey(
         source=source_key(settings.source),
         out=settings.out,
-        version=version("fmtag"),
+        version=__version__,
         model=stored.model,
         fingerprint=f"{stored.fingerprint}+g{VERSION}",
         labels=stored.card.labels,
@@ -215,36 +220,6 @@ def _run_key(plan: _RunPlan) -> RunKey:
         fresh=settings.fresh or settings.debug_garments is not None,  # only photos that are read have an image to write
         verify=settings.verify,
     )
-
-
-# List --------------------------------------------------------------------------------------------------------------
-
-
-def _list_files(plan: _RunPlan, catalog: Source) -> Iterator[ListedFile]:
-    """Yield the items with the current size and time of their files."""
-    settle_ns = plan.settings.settle * 1e9
-    before_path = os.path.join(prefix(catalog.root), "")
-    for path, place, columns, problem in catalog.items:
-        if place is None:
-            failure = problem or Failed("bad_row", f"{path}: no file")
-            yield ListedFile(path, failure=failure.reason, detail=failure.detail, columns=columns or None)
-            continue
-        if isinstance(place, EmbeddedPhoto):  # its bytes tell whether it is another one, more surely than a time
-            yield ListedFile(path, place.size, place.digest, columns=columns or None, place=place)
-            continue
-        name = os.fspath(place)
-        listed_place = None if name == before_path + path else name
-        if listed_place is not None and is_by_name(path, listed_place):
-            plan.summary.matched_addresses += 1
-        try:
-            found = os.stat(name)  # noqa: PTH116 (on plain names half the time)
-        except (OSError, ValueError):
-            yield ListedFile(path, detail=problem.detail if problem else None, columns=columns or None, place=listed_place)
-            continue
-        # A file from the future, as after a clock was set back, counts as settled.
-        settling = settle_ns > 0 and abs(time.time_ns() - found.st_mtime_ns) < settle_ns
-        mtime_ns = max(EARLIEST_NS, min(found.st_mtime_ns, LATEST_NS))
-        yield ListedFile(path, found.st_size, mtime_ns, settling, None, None, columns or None, listed_place)
 
 
 # Score -------------------------------------------------------------------------------------------------------------
@@ -295,6 +270,8 @@ class _Scorer:
         workers, colour = settings.workers or available_processors(), bool(stored.eyes)
         if workers > 1 and self._total >= MIN_PHOTOS_PER_PROCESS * workers:
             in_workers = WorkerSettings(stored, computes_alone(stored.card, settings.device), settings.decoding, colour)
+            if not in_workers.computes:
+                self._networks.begin()  # here, while the processes start
             return load_in_processes(items, workers, in_workers, self._ledger.has_result)
         known, begin = self._ledger.has_result, self._networks.begin  # while the product of the first photo is looked for
         return load_photos(items, workers, settings.decoding, known, self._compute, colour, begin)
@@ -335,6 +312,8 @@ class _Scorer:
 def _write_product_image(folder: Path, number: int, photo: LoadedPhoto) -> None:
     """Write the network's input of a photo as a PNG named by the photo's number and name."""
     if isinstance(photo.outcome, ProductImage):
+        import cv2
+
         stem = Path(photo.item.path).stem[:60] or "photo"
         png = cv2.imencode(".png", photo.outcome.pixels)[1].tobytes()
         write_folder(folder, {f"{number:06d}-{stem}.png": png})
@@ -370,11 +349,12 @@ def _count(plan: _RunPlan, ledger: Ledger, totals: Totals) -> None:
 def _write_rows(plan: _RunPlan, ledger: Ledger, writer: RowWriter, columns: Mapping[str, str | None]) -> None:
     settings, summary = plan.settings, plan.summary
     summary.rows_written = ledger.count_rows(settings.only) if settings.only else summary.photos + summary.without_image
-    if list(columns) == [*COLUMNS, "model"] and writer.write_cells(ledger.cells(summary.model, settings.only)):
+    if list(columns) == [*COLUMNS, "model"] and writer.write_text(ledger.text_rows(summary.model, settings.only)):
         return
-    for row in ledger.rows(settings.only):
-        item = Item(row.path, None, row.columns)
-        writer.write(output_row(item, plan.tag_of(row.result), summary.model, columns, row.duplicate_of))
+    remaining = ledger.rows(settings.only)
+    while rows := list(islice(remaining, ROWS_PER_CHUNK)):
+        for row, tag in zip(rows, plan.tags_of([row.result for row in rows]), strict=True):
+            writer.write(output_row(Item(row.path, None, row.columns), tag, summary.model, columns, row.duplicate_of))
 
 
 def _write_changes(plan: _RunPlan, out: str, ledger: Ledger) -> None:

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from importlib.metadata import version
 from typing import Any
 
+from tagger import __version__
 from tagger.catalog.output_paths import refusals
 from tagger.errors import FmtagError, Interrupted, LockedError, OutputError
 from tagger.files import as_json, write_file
@@ -99,7 +99,7 @@ def _write(
         "out": settings.out,
         "ledger": None if ledger is None else str(ledger),
         "model": summary.model,
-        "versions": {"fmtag": version("fmtag"), "python": platform.python_version(), "platform": sys.platform},
+        "versions": {"fmtag": __version__, "python": platform.python_version(), "platform": sys.platform},
         "counts": counts(summary),
         "failures": [{"path": path, "reason": failed.reason, "detail": failed.detail} for path, failed in summary.failures],
     }

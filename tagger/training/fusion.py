@@ -5,13 +5,13 @@ import platform
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from tagger import __version__
 from tagger.arrays import Flags, Float32s, Floats
 from tagger.catalog.output_paths import Input, Output, check_output_paths
 from tagger.data.clothing import LABEL_TABLES, table_checksum
@@ -130,7 +130,7 @@ def train_fusion(settings: FusionSettings, notify: Callable[[str], None] = lambd
         metrics=start.card.metrics | {"calibration": metrics, "fusion_trained_on": len(learning)},
         recipe=_recipe(settings, start, backbone),
         data=start.card.data | fashion_mnist_checksums() | table_checksum(settings.photos),
-        versions={"fmtag": version("fmtag"), "numpy": np.__version__, "python": platform.python_version()},
+        versions={"fmtag": __version__, "numpy": np.__version__, "python": platform.python_version()},
     )
     return bundle.save(settings.out, card, start.weights, backbone=backbone, fusion=fusion)
 

@@ -4,7 +4,6 @@ import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tagger import __version__
 from tagger.catalog.labelled import labels_location
 from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
 from tagger.data.clothing import LABEL_TABLES
@@ -214,7 +214,7 @@ def _blank_card(settings: TrainSettings, candidate: Candidate) -> Card:
         min_confidence=1.0,
         recipe=asdict(settings.recipe) | {"threshold_precision": 1.0, "calibrated_by": settings.calibrated_by or ""},
         data=candidate.data,
-        versions={"fmtag": version("fmtag"), "torch": torch.__version__, "python": platform.python_version()},
+        versions={"fmtag": __version__, "torch": torch.__version__, "python": platform.python_version()},
     )
 
 

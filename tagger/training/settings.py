@@ -8,8 +8,6 @@ from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
 from tagger.settings import Device
 from tagger.training.recipe import NetworkName, Recipe
 
-TRAINING_DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda")
-
 
 @dataclass(frozen=True)
 class TrainSettings:

@@ -6,7 +6,6 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tagger import __version__
 from tagger.catalog.output_paths import Input, Output, check_output_paths, fashion_mnist_files
 from tagger.data import fashion_mnist, splits
 from tagger.data.images import Images
@@ -239,7 +239,7 @@ def _write(settings: TuneSettings, result: StudyResult, shared: Mapping[str, Any
         "epochs": settings.epochs,
         "study": dict(shared),
         "versions": {
-            "fmtag": version("fmtag"),
+            "fmtag": __version__,
             "torch": torch.__version__,
             "optuna": optuna.__version__,
             "python": platform.python_version(),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
-from helpers import Fmtag, Result, RunCli, assert_one_sentence
+from helpers import Fmtag, Result, RunCli, assert_one_sentence, write_photos
 
 from tagger.cli.main import COMMANDS, main
 from tagger.cli.main import cli as group
@@ -63,24 +63,48 @@ def test_debug_works_in_any_way(cli: RunCli, tmp_path: Path, monkeypatch: pytest
     assert [text.startswith("Traceback") for text in shown] == [True, True]
 
 
-HEAVY = """
+IMPORTED = """
 import sys
 from tagger.cli.main import main
+names = set(sys.argv.pop(1).split())
 try:
-    main(["--help"])
+    main(sys.argv[1:])
 except SystemExit as end:
-    assert not end.code
-heavy = ("torch", "torchvision", "pandas", "cv2", "pyarrow", "matplotlib", "optuna", "numpy", "rich", "tagger.cli.run")
-sys.stderr.write(" ".join(name for name in heavy if name in sys.modules))
+    assert not end.code, end.code
+sys.stderr.write(" ".join(sorted(names & set(sys.modules))))
 """
+"""Runs a command line, and prints which of the modules named first it has imported."""
+
+ONLY_FOR_SOME = (
+    "torch torchvision pandas sklearn scipy matplotlib optuna onnx pyarrow openpyxl chardet pathspec tifffile imagecodecs rich "
+    "tqdm importlib.metadata tagger.catalog.tables tagger.catalog.label_map tagger.training.recipe"
+)
+"""Modules that some commands, sources, outputs, kinds of files or a terminal need."""
+
+
+def imported(names: str, *arguments: str | Path) -> tuple[str, str]:
+    """Run a command line in a process of its own; return what it printed, and which of the modules `names` it imported."""
+    command = [sys.executable, "-c", IMPORTED, names, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
 
 
 def test_help_is_light() -> None:
     """`fmtag --help` lists the commands without importing any of them, or a large library."""
-    done = subprocess.run([sys.executable, "-c", HEAVY], capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stderr) == (0, "")
+    listed, heavy = imported(f"{ONLY_FOR_SOME} cv2 numpy PIL onnxruntime tagger.cli.run", "--help")
+    assert heavy == ""
     for command in ("run", "retrain", "tune", "evaluate", "models"):
-        assert f"  {command} " in done.stdout
+        assert f"  {command} " in listed
+
+
+def test_a_run_is_light(small_bundle: Path, tmp_path: Path) -> None:
+    """A run that tags a photo of a folder into a CSV, without a terminal, imports only what that needs."""
+    photo = write_photos(tmp_path / "shop", 1, (60, 80))
+    out = tmp_path / "tags.csv"
+    run = ("run", photo, "--out", out, "--model", small_bundle, "--device", "cpu", "--log-format", "json")
+    assert imported(f"{ONLY_FOR_SOME} onnxruntime", *run)[1].splitlines()[-1] == "onnxruntime"  # the network was there
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 2
 
 
 def commands(command: click.Command = group, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

@@ -227,7 +227,7 @@ def test_runs_without_changes_are_timed(bundle: str, request: pytest.FixtureRequ
     model = request.getfixturevalue(bundle)
     done = subprocess.run([*command, "--model", model], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"\| 30 \| 50 \| \d+\.\d\d \| \d+\.\d\d \| -?\d+\.\d\d \| -?\d+ \| \d+ \|", done.stdout)
+    assert re.search(r"\| 30 \| 50 (\| -?\d+\.\d\d ){4}\| -?\d+ \| \d+ \|", done.stdout)
 
 
 def test_another_head_is_timed(fused_bundle: Path, small_bundle: Path) -> None:
@@ -235,9 +235,18 @@ def test_another_head_is_timed(fused_bundle: Path, small_bundle: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.speed.retag", "--photos", "30", "--runs", "1", "--model"]
     done = subprocess.run([*command, fused_bundle], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"\| 30 (\| -?\d+\.\d\d ){4}\| \d+ \| \d+ \| \d+ \+ \d+ \|", done.stdout)
+    assert re.search(r"\| 30 (\| -?\d+\.\d\d ){4}\| -?[\d,]+ \| \d+ \| \d+ \| \d+ \+ \d+ \|", done.stdout)
     refused = subprocess.run([*command, small_bundle], capture_output=True, text=True, timeout=300)
     assert "has no backbone" in refused.stderr
+
+
+@pytest.mark.slow
+def test_memory_is_compared_with_that_of_the_fewest_photos(small_bundle: Path) -> None:
+    """The command gives a row for each number of photos, from the fewest on, all of which were scored."""
+    command = [sys.executable, "-m", "benchmarks.speed.memory", "--photos", "9", "--photos", "3", "--model", small_bundle]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"\| 3 \| [\d.]+ \| \d+ \| \d+ \| 1\.000 \|.*\n\| 9 \| [\d.]+ \| \d+ \| \d+ \| \d\.\d{3} \|", done.stdout)
 
 
 # Accuracy ----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tagger.data.labels import GROUPS, LABELS
-from tagger.inference.decision import DECIMALS, decide_tag, decide_tags, failed, not_recognised, rename_labels
+from tagger.inference.decision import DECIMALS, decide_results, decide_tag, decide_tags, failed, not_recognised, rename_labels
 from tagger.records import FAILED_REASONS, Failed, FailedReason, Result, Tag
 
 Probabilities = NDArray[np.float32]
@@ -256,3 +256,24 @@ def test_labels_are_renamed_and_nothing_else() -> None:
     assert (renamed.group, renamed.reason) == (tag.group, tag.reason)
     assert rename_labels(tag, {}) is tag
     assert rename_labels(not_recognised(), {"Trouser": "Pants"}) == not_recognised()
+
+
+RESULTS = st.one_of(
+    st.builds(Result, st.none(), st.one_of(PROBABILITIES, PARTIAL, NAMED), st.booleans()),
+    st.just(Result(None, np.full(len(LABELS), np.nan, np.float32))),
+    st.just(Result(None, None)),
+    st.sampled_from([Result(Failed(reason, "x")) for reason in FAILED_REASONS]),
+)
+
+
+@given(st.lists(RESULTS, max_size=12), THRESHOLDS)
+def test_tags_do_not_depend_on_the_company(results: list[Result], threshold: float) -> None:
+    """Results that are decided together get the tags that each gets alone, in their order."""
+    alone = [decide_tag(result, LABELS, GROUPS, threshold) for result in results]
+    assert decide_results(results, LABELS, GROUPS, threshold) == alone
+
+
+@given(st.one_of(PROBABILITIES, PARTIAL, NAMED))
+def test_confidences_are_rounded_as_python_rounds(probabilities: Probabilities) -> None:
+    """What is printed is the decimal number next to the probability, on a tie the even one."""
+    assert {share for _, share in decided(probabilities).ranked} == {round(float(share), DECIMALS) for share in probabilities}

@@ -217,7 +217,10 @@ def test_a_file_of_a_megabyte_is_read(tmp_path: Path) -> None:
     assert isinstance(decode(tmp_path / "large.bmp"), Photo)
 
 
-@pytest.mark.parametrize(("full", "scale"), [((500, 700), 1), ((800, 660), 2), ((1600, 1200), 4), ((3200, 3200), 8)])
+@pytest.mark.parametrize(
+    ("full", "scale"),
+    [((500, 700), 1), ((800, 660), 2), ((1600, 1200), 4), ((1600, 1067), 4), ((1067, 1600), 4), ((3200, 3200), 8)],
+)
 def test_jpeg_is_decoded_at_a_small_scale(full: tuple[int, int], scale: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A JPEG is decoded at the smallest scale that still has SIDE pixels, never in full for nothing."""
     decoded = []

@@ -110,19 +110,25 @@ def test_wide_things_are_not_examined(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_face_is_looked_for_where_a_glance_shows_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The network sees the small view first, or the large one where the small one is too small for that; then the large one."""
-    seen: list[tuple[int, ...]] = []
+    glances: list[int] = []
+    looks: list[int] = []
 
     def glance(pixels: Pixels, square: Square) -> float:
-        seen.append(pixels.shape)
-        return person.MIN_GLANCE if len(seen) < 3 else person.MIN_GLANCE - 0.01
+        glances.append(len(pixels))
+        return person.MIN_GLANCE if len(glances) < 3 else person.MIN_GLANCE - 0.01
+
+    def look(pixels: Pixels, square: Square) -> Face:
+        looks.append(len(pixels))
+        return face_of(0.1)
 
     monkeypatch.setattr(person, "glance_at_face", glance)
-    monkeypatch.setattr(person, "find_face", lambda pixels, square: seen.append((*pixels.shape, 0)) or face_of(0.1))
+    monkeypatch.setattr(person, "find_face", look)
     large = np.zeros((640, 480, 3), np.uint8)
     for height in (160, 40, 160):
         small = np.zeros((height, 3 * height // 4, 3), np.uint8)
         assert find_person(large, small, outline_of(small, (10, 10, height // 3, height - 10))) is None
-    assert seen == [(160, 120, 3), (640, 480, 3, 0), (640, 480, 3), (640, 480, 3, 0), (160, 120, 3)]
+    assert glances == [160, 640, 160]
+    assert looks == [640, 640]
 
 
 # Evidence. A face of 20 pixels at (60, 27) in a box of 60 by 150 pixels, with the shoulders below it.

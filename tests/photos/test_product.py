@@ -337,3 +337,14 @@ def test_any_product_on_any_ground(
         # A product of white and black stripes could be 0 at its own rim; a plain one is not.
         assert abs(x0 - (SIDE - x1)) <= 1
         assert abs(y0 - (SIDE - y1)) <= 1
+
+
+def test_pictures_in_colour_can_be_left_out() -> None:
+    """Without them all else is the same, also for each part of a person."""
+    for pixels in (scene(BACKGROUNDS["white"]), draw_person().pixels, draw_figure().pixels):
+        with_colour, without = (extract_product(Photo(pixels), colour) for colour in (True, False))
+        assert with_colour.colour is not None
+        assert without.colour is None
+        assert np.array_equal(with_colour.pixels, without.pixels)
+        assert [(one.name, one.prior) for one in with_colour.regions] == [(one.name, one.prior) for one in without.regions]
+        assert all(one.colour is None for one in without.regions)

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -14,13 +14,18 @@ from run_helpers import LAST_YEAR, Night, query
 from tagger.errors import LedgerDamagedError
 from tagger.photos.settings import DecodeSettings
 from tagger.records import Content, Failed, FailedReason, Result
-from tagger.run.ledger import Ledger, open_ledger
+from tagger.run.ledger import FILES_PER_INSERT, Ledger, open_ledger
 from tagger.run.ledger_values import Cells, ListedFile, RunKey
 
 KEY = RunKey("source", "out", "version", "model", "fingerprint", ["a", "b"], 0.5)
 
 
-def cells_of(result: Result) -> Cells:
+def cells_of(results: Sequence[Result]) -> list[Cells]:
+    """Return the rows of results with two labels."""
+    return [one_row(result) for result in results]
+
+
+def one_row(result: Result) -> Cells:
     """Return the row of a result with two labels."""
     if result.failed is not None:
         return Cells("", "", "true", result.failed.reason, "", "")
@@ -75,7 +80,8 @@ def test_results_come_back_as_they_were(tmp_path: Path) -> None:
         )
         with ledger.publishing(cells_of):
             rows = list(ledger.rows())
-            cells = list(ledger.cells("m"))
+            [chunk] = ledger.text_rows("m")
+            cells = list(chunk.cells())
             failures = list(ledger.failures())
     assert [row.path for row in rows] == ["b.jpg", "a.jpg", "c.jpg"]
     assert np.array_equal(rows[0].result.probabilities, np.array([0.1, 0.7], np.float32))
@@ -85,9 +91,10 @@ def test_results_come_back_as_they_were(tmp_path: Path) -> None:
     assert failures == [("c.jpg", failed.failed)]
     assert cells[0] == ("b.jpg", "b", "0.7000", "false", "", "group", "1.0000", "", "m")
     assert cells[2] == ("c.jpg", "", "", "true", "missing", "", "", "", "m")
+    assert [line.decode().split(",") for line in chunk.lines] == [list(row) for row in cells]
 
 
-@pytest.mark.parametrize("count", [1, 139, 140, 141, 280, 281])
+@pytest.mark.parametrize("count", [1, *(times * FILES_PER_INSERT + more for times in (1, 2) for more in (-1, 0, 1))])
 def test_every_listed_file_is_a_row_in_order(count: int) -> None:
     """No file is lost or moved where one insert statement ends and the next begins."""
     paths = [f"{number}.jpg" for number in reversed(range(count))]
@@ -159,9 +166,9 @@ def test_a_truncated_photo_without_a_product_stays_truncated() -> None:
     """A result without probabilities keeps its flag."""
     kept = []
 
-    def keep(result: Result) -> Cells:
-        kept.append(result)
-        return Cells("", "", "true", "truncated", "", "")
+    def keep(results: Sequence[Result]) -> list[Cells]:
+        kept.extend(results)
+        return [Cells("", "", "true", "truncated", "", "")]
 
     with open_ledger(None) as ledger:
         ledger.begin(RunKey(**{**vars(KEY), "decoding": DecodeSettings(allow_truncated=True)}))

@@ -1,8 +1,9 @@
-"""The selection of rows by --only."""
+"""The selection of rows by --only, and the statement that lists files."""
 
 import pytest
 
-from tagger.run.ledger_queries import COUNT_ROWS, add_listed, selected
+from tagger.run.ledger import FILES_PER_INSERT
+from tagger.run.ledger_queries import COUNT_ROWS, add_plain, selected
 from tagger.run.settings import ONLY
 
 
@@ -17,8 +18,7 @@ def test_every_value_of_only_selects_something_else() -> None:
         selected(COUNT_ROWS, ["all"])
 
 
-@pytest.mark.parametrize("rows", [1, 2, 120])
+@pytest.mark.parametrize("rows", [1, 2, FILES_PER_INSERT])
 def test_an_insert_has_a_place_for_every_value(rows: int) -> None:
-    """A listed file has eight values; 120 of them stay below the 999 that old versions of SQLite take."""
-    assert add_listed(rows).count("?") == 8 * rows
-    assert 7 * 140 <= 999
+    """A listed file has three values, and all of a statement stay below the 999 that old versions of SQLite take."""
+    assert add_plain(rows).count("?") == 3 * rows <= 999

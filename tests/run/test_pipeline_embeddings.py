@@ -324,11 +324,11 @@ def test_explain_does_not_mix_two_bundles(night: Night, second: str, tmp_path: P
 
     night()
 
-    def fail(*_: object) -> Tag:
+    def fail(*_: object) -> list[Tag]:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr(pipeline._RunPlan, "tag_of", fail)
+        broken.setattr(pipeline._RunPlan, "tags_of", fail)
         with pytest.raises(KeyboardInterrupt):
             night(model=second)
     known = explain.explain("0001.jpg", tmp_path / "tags.ledger")

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tagger.settings import DEVICES
+from tagger.settings import DEVICES, TRAINING_DEVICES
 from tagger.training.recipes import recipe_of
-from tagger.training.settings import TRAINING_DEVICES, TrainSettings, TuneSettings
+from tagger.training.settings import TrainSettings, TuneSettings
 
 
 def test_training_devices_are_devices() -> None:
