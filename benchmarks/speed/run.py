@@ -25,6 +25,7 @@ from benchmarks.speed.measuring import (
     write_report,
 )
 from benchmarks.speed.photo_sets import SETS, first_photo, opened_set
+from tagger.evaluation.tables import MISSING
 
 TITLES = ("set", "bundle", "n", "whole, photos/s", "start-up, s", "without start-up, photos/s", "ceiling, photos/s")
 MORE_TITLES = ("run over ceiling (range)", "memory, MB", "sum of peaks, MB")
@@ -40,7 +41,8 @@ def measure_run(folder: Path, count: int, model: str, runs: int) -> dict[str, An
     }
     measures["ceiling"](), measures["start"]()  # fill the file cache
     seconds = alternate(measures, runs)
-    work = [max(whole - start, 1e-3) for whole, start in zip(seconds["whole"], seconds["start"], strict=True)]
+    work = [whole - start for whole, start in zip(seconds["whole"], seconds["start"], strict=True)]
+    longer = min(work) > 0  # else the photos are too few, or the machine too busy, to say anything without start-up
     ceiling = [second * (count - 1) / count for second in seconds["ceiling"]]
     with run_command(folder, model) as command:
         memory = peak_memory(command)
@@ -48,10 +50,10 @@ def measure_run(folder: Path, count: int, model: str, runs: int) -> dict[str, An
         "n": count,
         "whole": count / median(seconds["whole"]),
         "start_up": median(seconds["start"]),
-        "beyond_start_up": (count - 1) / median(work),
+        "beyond_start_up": (count - 1) / median(work) if longer else None,
         "ceiling": count / median(seconds["ceiling"]),
-        "over_ceiling": median_ratio(ceiling, work),
-        "ratio_cell": ratio_cell(ceiling, work),
+        "over_ceiling": median_ratio(ceiling, work) if longer else None,
+        "ratio_cell": ratio_cell(ceiling, work) if longer else MISSING,
         "memory_mb": memory.proportional,
         "memory_of_peaks_mb": memory.resident,
         "processes": memory.processes,
@@ -70,7 +72,8 @@ def main() -> None:
         with opened_set(options.sets, name, options.limit) as (folder, count):
             for model in options.models:
                 one = measure_run(folder, count, model, options.runs)
-                speeds = [f"{one['whole']:,.0f}", f"{one['start_up']:.2f}", f"{one['beyond_start_up']:,.0f}"]
+                speeds = [f"{one['whole']:,.0f}", f"{one['start_up']:.2f}"]
+                speeds.append(MISSING if one["beyond_start_up"] is None else f"{one['beyond_start_up']:,.0f}")
                 memory = [f"{one['memory_mb']:,.0f}", f"{one['memory_of_peaks_mb']:,.0f}"]
                 rows.append([name, model, f"{count:,}", *speeds, f"{one['ceiling']:,.0f}", one["ratio_cell"], *memory])
                 values.append({"set": name, "model": model} | one)

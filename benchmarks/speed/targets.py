@@ -89,7 +89,7 @@ def target_rows(values: Values) -> list[list[str]]:
     for target in TARGETS:
         try:
             measured = target.measured(values)
-        except (LookupError, ValueError):
+        except (LookupError, TypeError, ValueError):  # TypeError: too short to be measured
             cells = [MISSING, MISSING]
         else:
             cells = [f"{measured:,.0f}{target.unit}" if measured >= 100 else f"{measured:.2f}{target.unit}"]
