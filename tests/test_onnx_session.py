@@ -1,14 +1,16 @@
 """Sessions of ONNX Runtime give the same bits from any thread, and files that it refuses are one sentence."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from tagger.models.config import NetworkConfig
 from tagger.models.network import Network, state_arrays
 from tagger.models.network_graph import network_graph
-from tagger.onnx_session import open_session
+from tagger.onnx_session import GPU_PROVIDER, open_session
 
 
 def test_threads_share_a_session() -> None:
@@ -29,6 +31,20 @@ def test_calls_compute_in_their_own_thread() -> None:
     options = session.get_session_options()
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
     assert session.get_providers() == ["CPUExecutionProvider"]
+
+
+@pytest.mark.parametrize(("available", "on_gpu", "first"), [(True, True, GPU_PROVIDER), (True, False, ""), (False, True, "")])
+def test_a_gpu_is_used_where_onnx_runtime_can(
+    monkeypatch: pytest.MonkeyPatch, available: bool, on_gpu: bool, first: str
+) -> None:
+    """It comes first, without TF32, and only if it is wanted and there; the CPU takes what it cannot compute."""
+    cpu = "CPUExecutionProvider"
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [GPU_PROVIDER, cpu] if available else [cpu])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda content, options, providers: providers)
+    *before, last = cast(list[object], open_session(b"", on_gpu=on_gpu))
+    assert last == cpu
+    assert [one[0] for one in cast(list[tuple[str, dict[str, str]]], before)] == ([first] if first else [])
+    assert all(one[1]["use_tf32"] == "0" for one in cast(list[tuple[str, dict[str, str]]], before))
 
 
 @pytest.mark.parametrize("content", [b"", b"no ONNX", b"\x08\x08\x3a\x00", b"\x1c\x00\x00\x00ORTM" + bytes(64)])

@@ -32,7 +32,13 @@ def inference_device(device: Device) -> ComputeDevice:
 
 
 def computes_alone(card: Card, device: Device) -> bool:
-    """Return whether a bundle's networks compute each image alone in the calling thread: by ONNX Runtime, on the CPU."""
+    """Return whether a bundle's networks compute each image alone in the calling thread: by ONNX Runtime, on the CPU.
+
+    Where there may be a GPU, one that is named is not asked for: who opens the networks does, and imports torch for it. Raises
+    `DeviceError` if the device is not available, as far as is known by then.
+    """
+    if device in ("cuda", "mps") and may_have_gpu():
+        return False
     return card.network.family in GRAPH_FAMILIES and inference_device(device) == "cpu"
 
 

@@ -140,9 +140,7 @@ def _box_of_photo(rows: Pixels, columns: Pixels) -> Box | None:
         columns: uint8 (w, samples), the same for each column.
     """
     even: tuple[int, ...] = ()
-    for level, contrast in LEVELS:
-        differing = (rows > level).view(np.uint8), (columns > level).view(np.uint8)
-        along_y, along_x = (_bounds(lines) for lines in differing)
+    for (level, contrast), along_y, along_x in zip(LEVELS, _bounds(rows), _bounds(columns), strict=True):
         if along_y is None or along_x is None:
             return None
         box = (*along_y, *along_x)
@@ -166,11 +164,21 @@ def _box_of_photo(rows: Pixels, columns: Pixels) -> Box | None:
     return None
 
 
-def _bounds(differing: Pixels) -> tuple[int, int] | None:
-    """Return the first line with more than `MAX_STRAY` of its samples 1, and the one after the last; None without any."""
-    counts = cv2.reduce(differing, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
-    lines = np.flatnonzero(counts > MAX_STRAY * differing.shape[1])
-    return (int(lines[0]), int(lines[-1]) + 1) if len(lines) else None
+def _bounds(differences: Pixels) -> list[tuple[int, int] | None]:
+    """Return for each level of `LEVELS` the lines between which more than `MAX_STRAY` of the samples differ by more than that.
+
+    They are the first such line and the one after the last; None without any. All levels at once, as each call costs more than
+    the numbers do.
+    """
+    lines, samples = differences.shape
+    differing = (differences > _LEVELS_ALONE).view(np.uint8).reshape(-1, samples)
+    counts = np.asarray(cv2.reduce(differing, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)).reshape(-1, lines)
+    many = counts > MAX_STRAY * samples
+    found, firsts, lasts = many.any(1).tolist(), many.argmax(1).tolist(), (lines - many[:, ::-1].argmax(1)).tolist()
+    return [(first, last) if one else None for one, first, last in zip(found, firsts, lasts, strict=True)]
+
+
+_LEVELS_ALONE = np.array([level for level, _ in LEVELS], np.uint8)[:, None, None]
 
 
 def _sampled(bounds: tuple[int, int], length: int, across: Pixels) -> slice:

@@ -268,13 +268,15 @@ class _Scorer:
         """Load items in threads, or in processes where there are so many that it pays to start some."""
         settings, stored = self._settings, self._plan.stored
         workers, colour = settings.workers or available_processors(), bool(stored.eyes)
+        computes = not self._total or computes_alone(stored.card, settings.device)
+        if not computes:
+            self._networks.begin()  # here, while the first photos are read and decoded
         if workers > 1 and self._total >= MIN_PHOTOS_PER_PROCESS * workers:
-            in_workers = WorkerSettings(stored, computes_alone(stored.card, settings.device), settings.decoding, colour)
-            if not in_workers.computes:
-                self._networks.begin()  # here, while the processes start
+            in_workers = WorkerSettings(stored, computes, settings.decoding, colour)
             return load_in_processes(items, workers, in_workers, self._ledger.has_result)
         known, begin = self._ledger.has_result, self._networks.begin  # while the product of the first photo is looked for
-        return load_photos(items, workers, settings.decoding, known, self._compute, colour, begin)
+        compute = self._compute if computes else lambda image: None  # which does not wait for the networks
+        return load_photos(items, workers, settings.decoding, known, compute, colour, begin)
 
     def _compute(self, image: ProductImage) -> NetworkOutputs | None:
         return self._networks.tagger.compute(image)

@@ -5,6 +5,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ import torch
 
 from tagger.errors import DeviceError
 from tagger.inference import device
-from tagger.inference.device import GPU_FILES, GPU_LIBRARIES, inference_device, may_have_gpu
+from tagger.inference.device import GPU_FILES, GPU_LIBRARIES, computes_alone, inference_device, may_have_gpu
+from tagger.models.card import read
 
 Machine = Callable[..., None]
 
@@ -101,3 +103,21 @@ def test_a_missing_device_is_refused(machine: Machine) -> None:
 def test_device_has_its_own_names() -> None:
     """The devices are those that settings take, without "auto"."""
     assert device.ComputeDevice.__args__ == ("cpu", "cuda", "mps")
+
+
+@pytest.mark.usefixtures("without_torch")
+def test_a_named_gpu_is_left_to_who_opens_the_networks(machine: Machine, small_bundle: Path) -> None:
+    """A run need not wait for torch to know that photos are computed elsewhere than in the threads that decode them."""
+    small = read(small_bundle).card
+    machine("linux", GPU_FILES)
+    assert not computes_alone(small, "cuda")
+    assert computes_alone(small, "cpu")
+    machine("linux")
+    assert computes_alone(small, "auto")
+
+
+def test_a_gpu_that_cannot_be_there_is_refused_before_the_work(machine: Machine, small_bundle: Path) -> None:
+    """Without any driver the sentence comes before the first photo is read."""
+    machine("linux")
+    with pytest.raises(DeviceError, match="no cuda device"):
+        computes_alone(read(small_bundle).card, "cuda")
