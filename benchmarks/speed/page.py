@@ -16,12 +16,12 @@ from benchmarks.speed.targets import results_of, targets_table
 
 PAGE = ROOT / "docs" / "performance.md"
 
-BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(\n<!-- / -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (\w+) -->\n)(?:(?!<!--).)*(<!-- / -->)", re.DOTALL)
 
 
 def filled_page(text: str, results: Path = RESULTS) -> str:
     """Return the text of the page with the results of a folder in its blocks."""
-    return BLOCK.sub(lambda found: f"{found[1]}{_content(found[2], results)}{found[3]}", text)
+    return BLOCK.sub(lambda found: f"{found[1]}{_content(found[2], results)}\n{found[3]}", text)
 
 
 def _content(name: str, results: Path) -> str:

@@ -25,7 +25,7 @@ class Target(NamedTuple):
     at_least: bool
     """Whether more is better."""
     measured: Callable[[Values], float]
-    """Its value; raises `LookupError` where it was not measured."""
+    """Its value; raises LookupError where it was not measured."""
     unit: str = ""
 
 
@@ -54,31 +54,31 @@ def _command(name: str, key: str) -> Callable[[Values], float]:
 
 TARGETS = (
     Target(
-        "`catalog-small`, 1600 px: run over ceiling, without start-up",
+        "catalog-small, 1600 px: run over ceiling, without start-up",
         0.5,
         0.8,
         True,
         lambda values: float(_row(values, "run", set="1600-jpg", model="catalog-small")["over_ceiling"]),
     ),
-    Target("`catalog`, 1600 px: over timm's loader, whole process", 5, 10, True, _over_timm("1600-jpg")),
-    Target("`catalog`, 400 px: over timm's loader, whole process", 3, 5, True, _over_timm("400-jpg")),
-    Target("`catalog`, 12 megapixels: over timm's loader, whole process", 8, 15, True, _over_timm("4000-jpg")),
+    Target("catalog, 1600 px: over timm's loader, whole process", 5, 10, True, _over_timm("1600-jpg")),
+    Target("catalog, 400 px: over timm's loader, whole process", 3, 5, True, _over_timm("400-jpg")),
+    Target("catalog, 12 megapixels: over timm's loader, whole process", 8, 15, True, _over_timm("4000-jpg")),
     Target(
-        "`catalog-small`, 1600 px: over a plain torchvision script, whole process",
+        "catalog-small, 1600 px: over a plain torchvision script, whole process",
         3,
         5,
         True,
         lambda values: float(_row(values, "peers", set="1600-jpg", peer="torchvision")["ratio"]),
     ),
     Target(
-        'one photo by `catalog`: over `python -c "import torch"`',
+        'one photo by catalog: over python -c "import torch"',
         0.5,
         0.3,
         False,
         _command("fmtag run, one photo, catalog", "over_torch"),
     ),
     Target("memory of a run, all processes", 350, 250, False, _memory, " MB"),
-    Target("`fmtag --help`", 0.15, None, False, _command("fmtag --help", "median"), " s"),
+    Target("fmtag --help", 0.15, None, False, _command("fmtag --help", "median"), " s"),
     Target("efficiency on 2 cores", 0.9, None, True, _efficiency(2)),
 )
 
