@@ -25,7 +25,7 @@ class Target(NamedTuple):
     at_least: bool
     """Whether more is better."""
     measured: Callable[[Values], float]
-    """Its value; raises LookupError where it was not measured."""
+    """Its value; raises `LookupError` where it was not measured."""
     unit: str = ""
 
 
