@@ -4,7 +4,7 @@
 
 The number of features is that of the bundle `catalog`. Products have three photos each and are of 200 kinds, which belong to
 ten labels; the network's prediction is right for 80 % of the photos. All photos are labelled, and photos of one product have to
-be found. Decoding and feature extraction, which are linear, are left out: see `throughput`.
+be found. Decoding and feature extraction, which are linear, are left out: see `run`.
 
 Every size runs in a process of its own, whose peak memory is that of Linux (VmHWM), libraries included. Seconds are processor
 time (all threads together), which other programs hardly change; with one thread they are close to wall time.

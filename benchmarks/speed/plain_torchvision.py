@@ -2,7 +2,8 @@
 
     python -m benchmarks.speed.plain_torchvision FOLDER OUT.csv
 
-The baseline of `throughput`: no rotation, no transparency, no product detection, and the first damaged photo ends it.
+Run by `peers` in an environment with torchvision alone; the network is that of the bundle `residual`. No rotation, no
+transparency, no product detection, and the first damaged photo ends it.
 """
 
 import csv

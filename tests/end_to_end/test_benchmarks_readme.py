@@ -13,7 +13,10 @@ README = BENCHMARKS / "README.md"
 BACKBONE = tuple(f"backbone_{name}" for name in ("cache", "finetuning", "floats", "networks", "photos", "rows"))
 """Parts of `benchmarks.accuracy.backbone`."""
 
-SHARED = ("__init__", "reporting", "plain_torchvision", "damaged_files", *BACKBONE)
+SPEED = ("measuring", "plain_decode", "plain_torchvision", "peer_environments", "peer_timm", "peer_huggingface")
+"""Parts of the benchmarks of speed."""
+
+SHARED = ("__init__", "reporting", "damaged_files", *BACKBONE, *SPEED)
 """Modules that are no benchmark by themselves."""
 
 
