@@ -15,7 +15,7 @@ from tagger.inference.onnx_network import OnnxNetwork
 from tagger.inference.regions import impossible_labels
 from tagger.inference.settings import BATCH_SIZE
 from tagger.inference.threads import in_threads
-from tagger.inference.views import SIDE
+from tagger.inference.views import SIDE, needs_all_views
 from tagger.models.backbone import Backbone
 from tagger.models.bundle import Bundle
 from tagger.models.imagenet import IMAGENET_CLASSES
@@ -144,7 +144,7 @@ def _ready_network(bundle: Bundle, device: ComputeDevice) -> Union[OnnxNetwork, 
     """Return the network on the device; torch is imported only where ONNX Runtime does not run it."""
     if device == "cpu" and bundle.card.network.family in GRAPH_FAMILIES:
         try:
-            return OnnxNetwork(bundle.card, bundle.weights)
+            return OnnxNetwork(bundle.card, bundle.weights, all_views=needs_all_views(bundle))
         except ValueError as error:
             raise BundleError(f"The network of {bundle.model} cannot be run: {error}.") from error
     from tagger.inference.torch_network import TorchNetwork

@@ -26,11 +26,15 @@ class OnnxNetwork:
         card: the bundle's card.
         weights: its network's weights by their names.
         threads: images computed at once; None for one per processor that this process may use.
+        all_views: whether a photo's cut is seen in all views, also where the first ones make a label clear.
     """
 
-    def __init__(self, card: Card, weights: Mapping[str, NDArray[Any]], threads: int | None = None) -> None:
+    def __init__(
+        self, card: Card, weights: Mapping[str, NDArray[Any]], threads: int | None = None, all_views: bool = False
+    ) -> None:
         self._session = open_session(network_graph(card.network, weights))
         self._card = card
+        self._all_views = all_views
         self._threads = threads or available_processors()
         self.maps_size = pooled_size(card.network)
         """d, the number of columns of the pooled feature maps."""
@@ -58,6 +62,8 @@ class OnnxNetwork:
     def _photo(self, pixels: Pixels) -> tuple[Float32s, Float32s]:
         """Return the means over the first views, or over all where these do not make a label clear."""
         views, temperature = network_input(photo_views(pixels)), self._card.photo_temperature
+        if self._all_views:
+            return _means(*self._run("photo_logits", views, temperature))
         first = self._run("photo_logits", views[:FIRST_VIEWS], temperature)
         means = _means(*first)
         if means[0][: self._card.network.classes].max() >= CLEAR:

@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tagger.arrays import Float32s
 from tagger.inference.torch_batches import FixedBatches, exact_float32, placed
-from tagger.inference.views import CLEAR, FIRST_VIEWS
+from tagger.inference.views import CLEAR, FIRST_VIEWS, needs_all_views
 from tagger.models.bundle import Bundle
 from tagger.models.network import Network, logits_in_batches
 from tagger.models.network_graph import POOLED_SIDES
@@ -27,6 +27,7 @@ class TorchNetwork:
     def __init__(self, bundle: Bundle, device: str) -> None:
         self._device = torch.device(device)
         self._card = bundle.card
+        self._all_views = needs_all_views(bundle)
         network = bundle.network()
         fold_norms(network)
         self._network = placed(network, self._device)
@@ -58,7 +59,7 @@ class TorchNetwork:
         return native_features(self._network, pixels[:, None], self._card.temperature)
 
     def _photo_features(self, pixels: Tensor) -> "NetworkOutput":
-        return photo_features(self._network, pixels[:, None], self._card.photo_temperature)
+        return photo_features(self._network, pixels[:, None], self._card.photo_temperature, self._all_views)
 
 
 class NetworkOutput(NamedTuple):
@@ -90,13 +91,17 @@ def native_features(network: Network, pixels: Tensor, temperature: float) -> Net
     return _mean(_features_of_views(network, network.logits_of_maps, views, temperature))
 
 
-def photo_features(network: Network, pixels: Tensor, temperature: float) -> NetworkOutput:
+def photo_features(network: Network, pixels: Tensor, temperature: float, all_views: bool = False) -> NetworkOutput:
     """Return the photo head's features of photos' cuts, uint8 (n, 1, 28, 28), averaged over `photo_views`.
 
-    Over the first ones alone where these make a label clear, as `OnnxNetwork` does, which does not compute the others then.
+    Over the first ones alone where these make a label clear, as `OnnxNetwork` does, which does not compute the others then;
+    with `all_views` over all of them everywhere.
     """
     views = _features_of_views(network, network.photo_logits_of_maps, photo_views(pixels), temperature)
-    first, every = _mean(NetworkOutput(*(outputs[:FIRST_VIEWS] for outputs in views))), _mean(views)
+    every = _mean(views)
+    if all_views:
+        return every
+    first = _mean(NetworkOutput(*(outputs[:FIRST_VIEWS] for outputs in views)))
     clear = first.probabilities[:, : network.config.classes].amax(1, keepdim=True) >= CLEAR
     return NetworkOutput(*(torch.where(clear, few, all_) for few, all_ in zip(first, every, strict=True)))
 

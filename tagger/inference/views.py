@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.arrays import Float32s, Pixels
+from tagger.models.bundle import Bundle
 
 SIDE, SMALLER_SIDE = 28, 24
 """Height and width in pixels of a product image, and of what it is downscaled to in the smaller views."""
@@ -19,6 +20,14 @@ labels is never clear: the order of the labels, all of them improbable then, wou
 
 MARGIN = (SIDE - SMALLER_SIDE) // 2
 """Pixels of background around a smaller view."""
+
+
+def needs_all_views(bundle: Bundle) -> bool:
+    """Return whether a bundle's small network sees all views of every photo: where its word is stored beside a backbone's.
+
+    The backbone takes four times as long, so that little is saved, and an embedding should hold the best that is known.
+    """
+    return bundle.fusion is not None
 
 
 def network_input(images: Pixels | Float32s) -> Float32s:

@@ -45,8 +45,9 @@ from tagger.streams import is_stream
 EMBEDDINGS_PER_BATCH = 4_096
 """Embeddings that are scored and stored at once: about a megabyte, and some 25 commits for 100,000 photos."""
 
-MIN_PHOTOS_PER_PROCESS = 100
-"""Photos to read per worker from which on processes are used, not threads: to start one takes as long as some photos."""
+MIN_WORKERS_APART, MIN_PHOTOS_PER_PROCESS = 3, 50
+"""From so many workers, and photos to read per worker, on, workers are processes. Two threads hardly wait for each other and
+take half the memory; to start a process takes as long as some photos."""
 
 MAX_LOST_SHARE, MIN_LOST = 0.5, 20
 """A run that lost more than this share of the known photos is refused, if it lost at least this many."""
@@ -271,7 +272,7 @@ class _Scorer:
         computes = not self._total or computes_alone(stored.card, settings.device)
         if not computes:
             self._networks.begin()  # here, while the first photos are read and decoded
-        if workers > 1 and self._total >= MIN_PHOTOS_PER_PROCESS * workers:
+        if workers >= MIN_WORKERS_APART and self._total >= MIN_PHOTOS_PER_PROCESS * workers:
             in_workers = WorkerSettings(stored, computes, settings.decoding, colour)
             return load_in_processes(items, workers, in_workers, self._ledger.has_result)
         known, begin = self._ledger.has_result, self._networks.begin  # while the product of the first photo is looked for

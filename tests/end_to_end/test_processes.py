@@ -21,11 +21,11 @@ MARK = "FMTAG_TEST_MARK"
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write a few more photos than two processes are started for, some the same, one broken."""
+    """Write a few more photos than three processes are started for, some the same, one broken."""
     folder = tmp_path_factory.mktemp("processes") / "shop"
     folder.mkdir()
-    for number in range(2 * MIN_PHOTOS_PER_PROCESS + 5):
-        draw_photo(number % 190, (60, 80)).save(folder / f"{number:03}.png")
+    for number in range(3 * MIN_PHOTOS_PER_PROCESS + 5):
+        draw_photo(number % 140, (60, 80)).save(folder / f"{number:03}.png")
     (folder / "007.png").write_bytes((folder / "008.png").read_bytes()[:300])
     return folder
 
@@ -54,7 +54,7 @@ def gone(mark: str) -> bool:
 
 @pytest.fixture
 def started(shop: Path, small_bundle: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Start a run in two processes, and give it, with its mark, once they have begun."""
+    """Start a run in three processes, and give it, with its mark, once they have begun."""
     mark = uuid.uuid4().hex
     command = [
         sys.executable,
@@ -70,7 +70,7 @@ def started(shop: Path, small_bundle: Path, tmp_path: Path) -> Iterator[tuple[su
         "2",
     ]
     with subprocess.Popen(command, env=os.environ | {MARK: mark}, stderr=subprocess.DEVNULL) as process:
-        # The run itself, the process that the others are forked from, that of multiprocessing's resources, and two workers.
+        # The run itself, the process that the others are forked from, that of multiprocessing's resources, and workers.
         while len(marked(mark)) < 4 and process.poll() is None:
             time.sleep(0.01)
         try:
@@ -87,7 +87,7 @@ def test_rows_are_the_same_at_any_number_of_workers(shop: Path, small_bundle: Pa
         assert done.code == 3
         rows.append((tmp_path / f"{workers}.csv").read_bytes())
     assert rows[0] == rows[1]
-    assert rows[0].count(b"\n") == 2 * MIN_PHOTOS_PER_PROCESS + 6
+    assert rows[0].count(b"\n") == 3 * MIN_PHOTOS_PER_PROCESS + 6
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
@@ -100,4 +100,4 @@ def test_no_process_outlives_the_run(
     process.wait(60)
     assert gone(mark)
     assert run_cli("run", shop, "--out", tmp_path / "t.csv", "--model", small_bundle, "--workers", "1").code == 3
-    assert (tmp_path / "t.csv").read_bytes().count(b"\n") == 2 * MIN_PHOTOS_PER_PROCESS + 6
+    assert (tmp_path / "t.csv").read_bytes().count(b"\n") == 3 * MIN_PHOTOS_PER_PROCESS + 6
