@@ -39,6 +39,7 @@ from tagger.models.bundle import load
 from tagger.photos.product import SIDE
 from tagger.photos.settings import DEFAULT_DECODING
 from tagger.records import Item, ProductImage
+from tagger.run.networks import Networks
 from tagger.run.worker_processes import WorkerSettings, load_in_processes
 from tagger.settings import Device
 
@@ -219,7 +220,11 @@ class Benchmark:
         speeds, own = [], []
         for _ in range(self.runs):
             loaded = load_in_processes(
-                (Item(str(path), path) for path in self.files), len(self.cores), settings, lambda _: False
+                (Item(str(path), path) for path in self.files),
+                len(self.cores),
+                settings,
+                lambda _: False,
+                Networks(stored, "cpu"),
             )
             for number, _ in enumerate(loaded):
                 if number == 2 * len(self.cores):  # all processes have begun

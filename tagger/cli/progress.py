@@ -147,6 +147,7 @@ def _bar_on_terminal(what: str) -> "tqdm[Any]":
     # Imported here, as rich is below: a run that a scheduler starts has no terminal, and its start needs no bar.
     from tqdm import tqdm
 
+    tqdm.monitor_interval = 0  # no thread of its own: workers are forked from a process with a single one
     return tqdm(unit=f" {what}", dynamic_ncols=True, file=sys.stderr, leave=False)
 
 

@@ -108,7 +108,7 @@ def find_face(pixels: Pixels, square: Square) -> Face:
 def find_body(pixels: Pixels, square: Square) -> Body:
     """Find the landmarks of the body in the middle of a square of a photo, uint8 (h, w, 3) RGB."""
     image = crop_square(pixels, square, POSE_SIDE).astype(np.float32) / 255
-    landmarks, presence = _session("pose").run(["landmarks", "presence"], {"image": image[None]})
+    landmarks, presence = _session("pose", 0).run(["landmarks", "presence"], {"image": image[None]})
     values = landmarks.reshape(-1, 5)[:LANDMARKS]  # column, row, depth, and logits of visible and of present
     points = values[:, :2] * (square.side / POSE_SIDE) + np.array([square.left, square.top], np.float32)
     return Body(points.astype(np.float32), _sigmoid(values[:, 3]), float(presence.reshape(-1)[0]))
@@ -149,10 +149,16 @@ def _pair(point: Floats) -> tuple[float, float]:
     return float(point[0]), float(point[1])
 
 
+def open_networks() -> None:
+    """Open both networks now, and not at the first photo."""
+    for name, side in (("face", GLANCE_SIDE), ("face", FACE_SIDE), ("pose", 0)):
+        _session(name, side)
+
+
 _lock = Lock()
 
 
-def _session(name: str, side: int = 0) -> Any:
+def _session(name: str, side: int) -> Any:
     """Return the session of a network; photos are loaded in threads, of which one opens it and all use it."""
     with _lock:
         return _open(name, side)

@@ -45,7 +45,7 @@ from tagger.streams import is_stream
 EMBEDDINGS_PER_BATCH = 4_096
 """Embeddings that are scored and stored at once: about a megabyte, and some 25 commits for 100,000 photos."""
 
-MIN_WORKERS_APART, MIN_PHOTOS_PER_PROCESS = 3, 50
+MIN_WORKERS_APART, MIN_PHOTOS_PER_PROCESS = 2, 50
 """From so many workers, and photos to read per worker, on, workers are processes. Two threads hardly wait for each other and
 take half the memory; to start a process takes as long as some photos."""
 
@@ -274,7 +274,7 @@ class _Scorer:
             self._networks.begin()  # here, while the first photos are read and decoded
         if workers >= MIN_WORKERS_APART and self._total >= MIN_PHOTOS_PER_PROCESS * workers:
             in_workers = WorkerSettings(stored, computes, settings.decoding, colour)
-            return load_in_processes(items, workers, in_workers, self._ledger.has_result)
+            return load_in_processes(items, workers, in_workers, self._ledger.has_result, self._networks)
         known, begin = self._ledger.has_result, self._networks.begin  # while the product of the first photo is looked for
         compute = self._compute if computes else lambda image: None  # which does not wait for the networks
         return load_photos(items, workers, settings.decoding, known, compute, colour, begin)

@@ -8,6 +8,8 @@ that ends.
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
@@ -22,9 +24,10 @@ from typing import Any, TypeAlias
 
 from tagger.errors import WorkerError
 from tagger.models.card import StoredCard
+from tagger.photos.detector import open_networks
 from tagger.photos.loader import LoadedPhoto, load_photos
 from tagger.photos.settings import DecodeSettings
-from tagger.records import EmbeddedPhoto, Failed, Item
+from tagger.records import EmbeddedPhoto, Failed, Item, NetworkOutputs, ProductImage
 from tagger.run.networks import Networks
 
 BLOCK = 8
@@ -39,10 +42,16 @@ PRELOADED = ("tagger.run.worker_processes", "tagger.photos.product", "tagger.inf
 STOP = "stop"
 """Sent to a process that is to end at once, without what it has in hand."""
 
+WITH_THREADS = {"pyarrow", "torch"}
+"""Libraries that may have started threads of their own."""
+
 Known: TypeAlias = Callable[[bytes], bool]
 
 SentItem: TypeAlias = tuple[str, str | Path | EmbeddedPhoto | None, Failed | None]
 """Path, place and problem of an item; the process needs no more, and the cells of its row may be large."""
+
+
+Compute: TypeAlias = Callable[[ProductImage], NetworkOutputs | None]
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,7 @@ class WorkerSettings:
 
 
 def load_in_processes(
-    items: Iterable[Item], processes: int, settings: WorkerSettings, known: Known
+    items: Iterable[Item], processes: int, settings: WorkerSettings, known: Known, networks: Networks
 ) -> Generator[LoadedPhoto, None, None]:
     """Load items in processes and yield them in their order, as `photos.loader.load_photos` does in threads.
 
@@ -68,6 +77,7 @@ def load_in_processes(
         processes: how many; each processes one photo at a time.
         settings: of all processes.
         known: whether a result is stored for a file's sha256; called in threads of the calling process.
+        networks: of the bundle; opened here where the processes can have them from this one.
 
     A caller that stops early must close the generator, which ends the processes, before it closes what `known` uses.
 
@@ -75,12 +85,17 @@ def load_in_processes(
         WorkerError: a process ended before its work was done.
         FmtagError: one that was raised in a process.
     """
-    context = multiprocessing.get_context("forkserver" if _can_fork() else "spawn")
-    if _can_fork():
+    context, compute = multiprocessing.get_context(_start_method()), None
+    if _start_method() == "fork":
+        compute = _opened(networks) if settings.computes else None
+    elif _start_method() == "forkserver":
         context.set_forkserver_preload(list(PRELOADED))
     workers: list[_Worker] = []
     try:
-        workers += [_Worker(context, settings, known) for _ in range(processes)]
+        for _ in range(processes):
+            workers.append(_Worker(context, settings, known, compute))
+        for worker in workers:  # only now, as a process is not to be forked beside threads
+            worker.listen()
         yield from _in_order(iter(items), workers)
     finally:
         for worker in workers:
@@ -89,8 +104,22 @@ def load_in_processes(
             worker.join()
 
 
-def _can_fork() -> bool:
-    return "forkserver" in multiprocessing.get_all_start_methods()
+def _start_method() -> str:
+    """Return how to start processes: forked from this one, if it has no threads that may be in the middle of something.
+
+    Then they share its libraries and networks, and start at once. Otherwise they are forked from a process of their own, or
+    where a system cannot fork, start from nothing.
+    """
+    if sys.platform == "linux" and threading.active_count() == 1 and not WITH_THREADS & sys.modules.keys():
+        return "fork"
+    return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+
+
+def _opened(networks: Networks) -> Compute:
+    """Open all networks that photos need, and return what computes the bundle's."""
+    open_networks()
+    networks.tagger.open()
+    return networks.tagger.compute
 
 
 def _in_order(items: Iterator[Item], workers: "list[_Worker]") -> Iterator[LoadedPhoto]:
@@ -113,9 +142,10 @@ def _in_order(items: Iterator[Item], workers: "list[_Worker]") -> Iterator[Loade
 class _Worker:
     """A process, seen from the one that started it; a thread takes what comes back."""
 
-    def __init__(self, context: Any, settings: WorkerSettings, known: Known) -> None:
+    def __init__(self, context: Any, settings: WorkerSettings, known: Known, compute: Compute | None) -> None:
         self._connection, other = context.Pipe()
-        self._process = context.Process(target=_work, args=(other, settings), daemon=True)
+        forked = context.get_start_method() == "fork"
+        self._process = context.Process(target=_work, args=(other, settings, compute, forked), daemon=True)
         self._process.start()
         other.close()  # so that the connection ends with the process
         self._sending = Lock()
@@ -123,6 +153,9 @@ class _Worker:
         self._futures: deque[Future[LoadedPhoto]] = deque()
         self._ended = False
         self._thread = Thread(target=self._receive, daemon=True)
+
+    def listen(self) -> None:
+        """Begin to take what comes back."""
         self._thread.start()
 
     @property
@@ -153,7 +186,8 @@ class _Worker:
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         self._connection.close()
 
     def _send(self, message: object) -> None:
@@ -201,22 +235,18 @@ NO_ITEM = Item("", None, columns={})
 # In the process ----------------------------------------------------------------------------------------------------
 
 
-def _work(connection: Connection, settings: WorkerSettings) -> None:
+def _work(connection: Connection, settings: WorkerSettings, compute: Compute | None, forked: bool) -> None:
     """Load the items that come over a connection, and send them back, until it ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the other process decides when to stop, and ends the connection
+    if forked:
+        _let_go_of_files(connection.fileno())
     link = _Link(connection)
-    networks = Networks(settings.stored, "cpu")
-    if settings.computes:
+    if settings.computes and compute is None:
+        networks = Networks(settings.stored, "cpu")
         networks.begin()
-    photos = load_photos(
-        link.items(),
-        1,
-        settings.decoding,
-        link.is_known,
-        (lambda image: networks.tagger.compute(image)) if settings.computes else lambda image: None,
-        settings.colour,
-    )
+        compute = _compute_by(networks)
+    photos = load_photos(link.items(), 1, settings.decoding, link.is_known, compute or (lambda image: None), settings.colour)
     with suppress(OSError):  # the other process has ended
         try:
             for photo in photos:
@@ -224,6 +254,24 @@ def _work(connection: Connection, settings: WorkerSettings) -> None:
         except Exception as error:
             link.send(error)
     os._exit(0)  # no thread of this process holds anything that is to be kept
+
+
+def _let_go_of_files(kept: int) -> None:
+    """Close the files of the process that this one was forked from: its locks, and the connections to other processes.
+
+    Their numbers are given to the null device, so that an object that closes its file later does not close another one.
+    """
+    null = os.open(os.devnull, os.O_RDWR)
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) not in (kept, null):
+            with suppress(OSError):  # that of the listing itself
+                os.fstat(int(name))
+                os.dup2(null, int(name))
+
+
+def _compute_by(networks: Networks) -> Compute:
+    """Return a function that runs networks, which it waits for at the first image."""
+    return lambda image: networks.tagger.compute(image)
 
 
 class _Link:

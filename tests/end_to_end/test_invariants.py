@@ -20,6 +20,8 @@ from tagger.data.labels import LABELS
 from tagger.evaluation.evaluate import evaluate, metrics_of
 from tagger.evaluation.settings import EvaluateSettings
 from tagger.inference.tagger import Tagger
+from tagger.photos.loader import READ_AHEAD
+from tagger.photos.reading import READERS
 from tagger.photos.settings import DecodeSettings
 from tagger.records import ProductImage
 from tagger.run.ledger import Ledger
@@ -128,10 +130,11 @@ def test_no_loader_thread_outlives_the_ledger(
     """A run that ends early waits for the loader threads before it closes the ledger, which they query."""
     has_result, leave = Ledger.has_result, Ledger.__exit__
     stopped, closed, late = threading.Event(), threading.Event(), []
+    ahead = 2 * READ_AHEAD + READERS + 4
 
     def slow(memory: Ledger, sha256: bytes) -> bool:
         if threading.current_thread() is not threading.main_thread():
-            if len(late) >= 8:  # the first batch is read; those that are read ahead take until the run has ended
+            if len(late) >= ahead:  # the first batch is loaded; what is read from here on takes until the run has ended
                 stopped.wait(30)
                 time.sleep(0.2)
             late.append(closed.is_set())
@@ -147,12 +150,13 @@ def test_no_loader_thread_outlives_the_ledger(
 
     monkeypatch.setattr(Ledger, "has_result", slow)
     monkeypatch.setattr(Ledger, "__exit__", close)
-    settings = RunSettings(str(photos(30)), str(tmp_path / "tags.csv"), model=str(small_bundle), batch_size=4, workers=4)
+    folder = photos(ahead + 20)
+    settings = RunSettings(str(folder), str(tmp_path / "tags.csv"), model=str(small_bundle), batch_size=4, workers=2)
     with pytest.raises(KeyboardInterrupt):
         run(settings, callbacks=RunCallbacks(scored=stop))
     time.sleep(0.5)
     assert closed.is_set()
-    assert len(late) > 8
+    assert len(late) > ahead
     assert not any(late)
 
 

@@ -230,7 +230,7 @@ def test_a_backbone_that_does_not_fit_cannot_be_run(photo_bundle: Path, tmp_path
     """One with other features than the fusion takes is refused in one sentence before the first photo."""
     folder = save_fused(tmp_path / "new", photo_bundle, Backbone.of_onnx(tiny_onnx(features=25)))
     with pytest.raises(BundleError, match=r"^The backbone of new@\S+ cannot be run: it returns 25 features, and .* 24\.$"):
-        Predictor(load(folder), "cpu")
+        Predictor(load(folder), "cpu").open()
 
 
 def eyes_of(folder: Path, bundle: Bundle, **changes: Any) -> str:

@@ -36,6 +36,11 @@ def settings(bundle: Path) -> WorkerSettings:
     return WorkerSettings(card.read(str(bundle)), True, DEFAULT_DECODING, False)
 
 
+def networks_of(bundle: Path) -> Networks:
+    """Return the networks of a bundle."""
+    return Networks(card.read(str(bundle)), "cpu")
+
+
 def same(one: LoadedPhoto, other: LoadedPhoto) -> bool:
     """Return whether two photos are equal to the bit."""
     if one.item is not other.item or one.content != other.content or type(one.outcome) is not type(other.outcome):
@@ -53,7 +58,7 @@ def same(one: LoadedPhoto, other: LoadedPhoto) -> bool:
 
 def test_photos_are_those_of_threads(items: list[Item], small_bundle: Path) -> None:
     """Order, items, hashes, failures and what the networks return are the same, to the bit, and known bytes are left out."""
-    networks = Networks(card.read(str(small_bundle)), "cpu")
+    networks = networks_of(small_bundle)
     stored = next(load_photos(items[2:3])).content
     assert stored is not None
 
@@ -61,7 +66,7 @@ def test_photos_are_those_of_threads(items: list[Item], small_bundle: Path) -> N
         return sha256 == stored.sha256
 
     expected = list(load_photos(items, 1, known=known, compute=networks.tagger.compute, colour=False))
-    found = list(load_in_processes(items, 3, settings(small_bundle), known))
+    found = list(load_in_processes(items, 3, settings(small_bundle), known, networks))
     assert len(items) == len(found)
     assert all(map(same, expected, found))
     assert found[2].outcome is None
@@ -85,7 +90,7 @@ def test_stopping_early_ends_the_processes(items: list[Item], small_bundle: Path
             taken.append(item)
             yield item
 
-    photos = load_in_processes(many(), 2, settings(small_bundle), lambda sha256: False)
+    photos = load_in_processes(many(), 2, settings(small_bundle), lambda sha256: False, networks_of(small_bundle))
     next(photos)
     photos.close()
     assert len(taken) <= 2 * worker_processes.OUTSTANDING
@@ -104,4 +109,4 @@ def test_a_process_that_is_killed_fails_the_run(items: list[Item], small_bundle:
         return False
 
     with pytest.raises(WorkerError, match=r"was ended by signal 9.*--workers"):
-        list(load_in_processes(items, 2, settings(small_bundle), fatal))
+        list(load_in_processes(items, 2, settings(small_bundle), fatal, networks_of(small_bundle)))
