@@ -21,7 +21,6 @@ from tagger.evaluation.evaluate import evaluate, metrics_of
 from tagger.evaluation.settings import EvaluateSettings
 from tagger.inference.tagger import Tagger
 from tagger.photos.loader import READ_AHEAD
-from tagger.photos.reading import READERS
 from tagger.photos.settings import DecodeSettings
 from tagger.records import ProductImage
 from tagger.run.ledger import Ledger
@@ -130,7 +129,7 @@ def test_no_loader_thread_outlives_the_ledger(
     """A run that ends early waits for the loader threads before it closes the ledger, which they query."""
     has_result, leave = Ledger.has_result, Ledger.__exit__
     stopped, closed, late = threading.Event(), threading.Event(), []
-    ahead = 2 * READ_AHEAD + READERS + 4
+    ahead = 2 * READ_AHEAD + 3  # photos that are read before the fourth is given
 
     def slow(memory: Ledger, sha256: bytes) -> bool:
         if threading.current_thread() is not threading.main_thread():
