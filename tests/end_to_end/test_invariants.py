@@ -1,6 +1,7 @@
 """The four invariants of the program, on real files through all stages."""
 
 import csv
+import hashlib
 import io
 import random
 import subprocess
@@ -130,10 +131,12 @@ def test_no_loader_thread_outlives_the_ledger(
     has_result, leave = Ledger.has_result, Ledger.__exit__
     stopped, closed, late = threading.Event(), threading.Event(), []
     ahead = 2 * READ_AHEAD + 3  # photos that are read before the fourth is given
+    folder = photos(ahead + 20)
+    places = {hashlib.sha256(file.read_bytes()).digest(): place for place, file in enumerate(sorted(folder.iterdir()))}
 
     def slow(memory: Ledger, sha256: bytes) -> bool:
         if threading.current_thread() is not threading.main_thread():
-            if len(late) >= ahead:  # the first batch is loaded; what is read from here on takes until the run has ended
+            if places[sha256] >= ahead:  # the first batch is loaded; what is read from here on takes until the run has ended
                 stopped.wait(30)
                 time.sleep(0.2)
             late.append(closed.is_set())
@@ -149,7 +152,6 @@ def test_no_loader_thread_outlives_the_ledger(
 
     monkeypatch.setattr(Ledger, "has_result", slow)
     monkeypatch.setattr(Ledger, "__exit__", close)
-    folder = photos(ahead + 20)
     settings = RunSettings(str(folder), str(tmp_path / "tags.csv"), model=str(small_bundle), batch_size=4, workers=2)
     with pytest.raises(KeyboardInterrupt):
         run(settings, callbacks=RunCallbacks(scored=stop))
