@@ -9,10 +9,13 @@ Compression blurs edges, by more the greater the contrast. Therefore what counts
 for edges of a contrast well above it.
 """
 
-from typing import TypeAlias
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from tagger.arrays import Flags, Pixels, as_uint8
 from tagger.photos.background import product_mask, shrunk
@@ -109,27 +112,44 @@ def _shows_product(pixels: Pixels) -> bool:
 def _photo_within_bars(pixels: Pixels) -> Box | None:
     """Return the bounds of the photo within bars of one colour; None where there are no bars."""
     height, width = pixels.shape[:2]
-    rows = as_uint8(cv2.resize(pixels, (min(width, SAMPLES), height), interpolation=cv2.INTER_NEAREST))
-    columns = as_uint8(cv2.transpose(cv2.resize(pixels, (width, min(height, SAMPLES)), interpolation=cv2.INTER_NEAREST)))
-    tried: list[Pixels] = []
-    for line in (rows[0], rows[-1], columns[0], columns[-1]):
-        colour = np.partition(line, len(line) // 2, axis=0)[len(line) // 2]
-        if any((np.maximum(colour, other) - np.minimum(colour, other) <= LEVELS[0][0]).all() for other in tried):
-            continue
-        different = _difference(line[None], colour)[0] > LEVELS[-1][0]
-        if np.count_nonzero(different) > MAX_STRAY * len(line):
-            continue
-        tried.append(colour)
-        box = _box_of_photo(_difference(rows, colour), _difference(columns, colour))
+    down, across = _samples(height), _samples(width)
+    colours = _even_colours(np.stack([pixels[0, across], pixels[-1, across], pixels[down, 0], pixels[down, -1]]))
+    if not colours:
+        return None
+    rows = as_uint8(cv2.resize(pixels, (SAMPLES, height), interpolation=cv2.INTER_NEAREST))
+    columns = as_uint8(cv2.transpose(pixels[down]))
+    channels = cv2.split(np.concatenate([rows, columns]))
+    for colour in colours:
+        differences = _difference(channels, colour)
+        box = _box_of_photo(differences[:height], differences[height:])
         if box is not None:
             return box
     return None
 
 
-def _difference(pixels: Pixels, colour: Pixels) -> Pixels:
-    """Return the largest difference of the three channels from a colour, uint8 (h, w)."""
-    red, green, blue = cv2.split(cv2.absdiff(pixels, np.array((*map(float, colour), 0.0))))
-    return np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
+@lru_cache(maxsize=128)  # the photos of a shop have few sizes
+def _samples(length: int) -> NDArray[np.intp]:
+    """Return the places, (`SAMPLES`,), of the pixels of a line that are examined: those that OpenCV's resizing takes."""
+    places = np.arange(length, dtype=np.float32)[None]
+    return np.asarray(cv2.resize(places, (SAMPLES, 1), interpolation=cv2.INTER_NEAREST)[0], np.intp)
+
+
+def _even_colours(lines: Pixels) -> list[Pixels]:
+    """Return the median colours, uint8 (3,), of those of the lines (n, `SAMPLES`, 3) that are even, similar ones but once."""
+    medians = np.partition(lines, SAMPLES // 2, axis=1)[:, SAMPLES // 2, None]
+    different = np.maximum(lines, medians) - np.minimum(lines, medians) > LEVELS[-1][0]
+    even = np.count_nonzero(different.any(axis=2), axis=1) <= MAX_STRAY * SAMPLES
+    colours: list[Pixels] = []
+    for colour in medians[even, 0]:
+        if not any((np.maximum(colour, other) - np.minimum(colour, other) <= LEVELS[0][0]).all() for other in colours):
+            colours.append(colour)
+    return colours
+
+
+def _difference(channels: Sequence[NDArray[Any]], colour: Pixels) -> Pixels:
+    """Return the largest difference of three channels, each uint8 (h, w), from a colour, uint8 (h, w)."""
+    red, green, blue = (cv2.absdiff(channel, float(level)) for channel, level in zip(channels, colour, strict=True))
+    return as_uint8(cv2.max(cv2.max(red, green), blue))
 
 
 def _box_of_photo(rows: Pixels, columns: Pixels) -> Box | None:
@@ -139,16 +159,19 @@ def _box_of_photo(rows: Pixels, columns: Pixels) -> Box | None:
         rows: uint8 (h, samples), the differences of some pixels of each row from that colour.
         columns: uint8 (w, samples), the same for each column.
     """
-    even: tuple[int, ...] = ()
-    for (level, contrast), along_y, along_x in zip(LEVELS, _bounds(rows), _bounds(columns), strict=True):
+    outermost = np.stack([rows[0], rows[-1], columns[0], columns[-1]])
+    uneven = np.count_nonzero(outermost > _LEVELS_ALONE, axis=2) > MAX_STRAY * SAMPLES
+    # Where every side begins with a line that is no bar, nothing is trimmed; from some level on one does not.
+    start = np.count_nonzero(uneven.all(axis=1))
+    even: tuple[int, ...] = (0, 0, 0, 0) if LEVELS[max(0, start - 1)][0] >= EVEN else ()
+    bounds = zip(LEVELS[start:], _bounds(rows, start), _bounds(columns, start), strict=True)
+    for (level, contrast), along_y, along_x in bounds:
         if along_y is None or along_x is None:
             return None
         box = (*along_y, *along_x)
         widths = box[0], len(rows) - box[1], box[2], len(columns) - box[3]
         if level == EVEN:
             even = widths
-        if not any(widths):
-            continue
         if even and any(width > first + BLURRED for width, first in zip(widths, even, strict=True)):
             continue
         adjacent = any(widths[:2]) and any(widths[2:])
@@ -157,21 +180,21 @@ def _box_of_photo(rows: Pixels, columns: Pixels) -> Box | None:
             continue
         within_y, within_x = _sampled(along_y, len(rows), columns), _sampled(along_x, len(columns), rows)
         sides = (rows[:, within_x], rows[::-1, within_x], columns[:, within_y], columns[::-1, within_y])
-        ends = [_end_of_bar(lines, width, level, contrast, filled) for lines, width in zip(sides, widths, strict=True)]
-        top, bottom, left, right = ends
-        if top is not None and bottom is not None and left is not None and right is not None:
+        bars = _bars(sides, widths, level, contrast, filled)
+        if bars is not None:
+            top, bottom, left, right = bars
             return top, len(rows) - bottom, left, len(columns) - right
     return None
 
 
-def _bounds(differences: Pixels) -> list[tuple[int, int] | None]:
-    """Return for each level of `LEVELS` the lines between which more than `MAX_STRAY` of the samples differ by more than that.
+def _bounds(differences: Pixels, start: int) -> list[tuple[int, int] | None]:
+    """Return for each of `LEVELS[start:]` the lines between which more than `MAX_STRAY` of the samples differ by more than that.
 
     They are the first such line and the one after the last; None without any. All levels at once, as each call costs more than
     the numbers do.
     """
     lines, samples = differences.shape
-    differing = (differences > _LEVELS_ALONE).view(np.uint8).reshape(-1, samples)
+    differing = (differences > _LEVELS_ALONE[start:]).view(np.uint8).reshape(-1, samples)
     counts = np.asarray(cv2.reduce(differing, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)).reshape(-1, lines)
     many = counts > MAX_STRAY * samples
     found, firsts, lasts = many.any(1).tolist(), many.argmax(1).tolist(), (lines - many[:, ::-1].argmax(1)).tolist()
@@ -179,6 +202,23 @@ def _bounds(differences: Pixels) -> list[tuple[int, int] | None]:
 
 
 _LEVELS_ALONE = np.array([level for level, _ in LEVELS], np.uint8)[:, None, None]
+
+
+def _bars(sides: Sequence[Pixels], widths: Sequence[int], level: int, contrast: int, filled: float) -> list[int] | None:
+    """Return how many lines the bar of each side has; None where one of them does not end in a straight edge.
+
+    Args:
+        sides: for each side, the differences from the bar's colour as `_end_of_bar` takes them.
+        widths: likewise.
+        level, contrast, filled: as `_end_of_bar` takes them.
+    """
+    bars = []
+    for lines, width in zip(sides, widths, strict=True):
+        bar = _end_of_bar(lines, width, level, contrast, filled)
+        if bar is None:
+            return None
+        bars.append(bar)
+    return bars
 
 
 def _sampled(bounds: tuple[int, int], length: int, across: Pixels) -> slice:
