@@ -95,10 +95,11 @@ def _largest_difference(pixels: Pixels, coefficients: Floats) -> Floats:
 
 
 def _channel_max(channels: Floats) -> Floats:
-    """Return the maximum over three channels, in the place of the first; `max` over so short an axis takes three times as long."""
+    """Return the maximum over three channels, in place of the first; `max` over so short an axis takes three times as long."""
     largest: Floats = channels[0]
-    np.maximum(largest, channels[1], out=largest)
-    return np.maximum(largest, channels[2], out=largest)
+    for channel in channels[1:]:
+        np.maximum(largest, channel, out=largest)
+    return largest
 
 
 def _medians(values: Floats) -> Floats:
@@ -151,7 +152,7 @@ _SQUARE_2, _SQUARE_5, _SQUARE_6 = (np.ones((side, side), np.uint8) for side in (
 def large_parts(mask: Pixels, min_share: float) -> Pixels:
     """Return a mask of the largest connected part and of others with at least `min_share` of its area, 0 or 255."""
     count, found = cv2.connectedComponents(mask, connectivity=8)
-    labels = np.asarray(found)
+    labels = np.asarray(found, np.int32)
     if count > _LEVELS:
         return np.asarray(np.take(_of_large_areas(np.bincount(labels.ravel()), min_share), labels), np.uint8)
     # As bytes, labels are counted and replaced three times as fast as by `connectedComponentsWithStats` and `take`.

@@ -142,13 +142,12 @@ def border_colour(pixels: Pixels, share: float = 0.03) -> Pixels:
     return np.asarray(ordered[:, middle].mean(axis=1), np.uint8)
 
 
-@lru_cache(maxsize=64)  # the photos of a shop have few sizes
+@lru_cache(maxsize=32)  # the photos of a shop have few sizes
 def _border_places(height: int, width: int, share: float) -> NDArray[np.intp]:
     """Return where the pixels of a border that `border_colour` takes lie among all numbers of a photo, (3, n)."""
     rim = max(1, round(share * min(height, width)))
-    pixels = np.arange(height * width).reshape(height, width)
-    strips = (pixels[:rim], pixels[-rim:], pixels[:, :rim], pixels[:, -rim:])
-    border = np.concatenate([strip.ravel() for strip in strips])
+    above, left = np.arange(rim * width), (np.arange(height)[:, None] * width + np.arange(rim)).ravel()
+    border = np.concatenate([above, above + (height - rim) * width, left, left + width - rim])
     return 3 * border[:: max(1, len(border) // 1000)] + np.arange(3)[:, None]
 
 

@@ -9,9 +9,9 @@ Compression blurs edges, by more the greater the contrast. Therefore what counts
 for edges of a contrast well above it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -65,7 +65,7 @@ _LEVELS_ALONE = np.array([level for level, _ in LEVELS], np.uint8)
 _EVEN_LEVEL = [level for level, _ in LEVELS].index(EVEN)
 
 MAX_DEPTH = 2 * BLURRED + EDGE_LINES
-"""Lines of a side that are examined where its bar has at most `BLURRED`: up to the last that `_settled` compares."""
+"""Lines of a side that are examined where bars have at most `BLURRED`: up to the last that `_settled` compares."""
 
 Box: TypeAlias = tuple[int, int, int, int]
 """Top, bottom, left, right in pixels; bottom and right are exclusive."""
@@ -128,10 +128,10 @@ def _photo_within_bars(pixels: Pixels) -> Box | None:
     rows = as_uint8(cv2.resize(rows, (SAMPLES, len(rows)), interpolation=cv2.INTER_NEAREST))
     columns = _outer_rows(as_uint8(cv2.transpose(pixels[down])), depth)
     differences = _differences(np.array(cv2.split(np.concatenate([rows, columns])), np.uint8), colours)
-    levels = LEVELS[_EVEN_LEVEL + 1 :] if narrow else LEVELS
-    for of_colour, widths in zip(differences, _widths(differences, len(rows), levels), strict=True):
+    start = _EVEN_LEVEL + 1 if narrow else 0
+    for of_colour, widths in zip(differences, _widths(differences, len(rows), start), strict=True):
         lines = of_colour[: len(rows)], of_colour[len(rows) :]
-        box = _box_of_photo(*lines, (height, width), list(zip(levels, widths, strict=True)))
+        box = _box_of_photo(*lines, (height, width), list(zip(LEVELS[start:], widths, strict=True)))
         if box is not None:
             return box
     return None
@@ -145,14 +145,14 @@ def _samples(length: int) -> NDArray[np.intp]:
 
 
 def _colours_of_sides(sides: Pixels) -> tuple[Pixels, bool]:
-    """Return the colours that bars may have, and whether their bars are narrow: by at most `BLURRED` wide.
+    """Return the colours that bars may have, and whether their bars are narrow: of at most `BLURRED` lines.
 
     Args:
         sides: uint8 (4, `SAMPLES`, 3), the outermost line of each side.
 
     Returns:
         uint8 (n, 3), the medians of those sides that are even in colour, similar ones but once. Bars are narrow where no side
-        is even to `EVEN` levels, as in most photos of a room: a few lines of each side show then whether there are any.
+        is even to `EVEN` levels, as in most photos of a room: `MAX_DEPTH` lines of each side show then whether there are any.
     """
     medians = np.partition(sides, SAMPLES // 2, axis=1)[:, SAMPLES // 2]
     differences = _differences(sides.transpose(2, 0, 1), medians)
@@ -171,7 +171,7 @@ def _differences(channels: Pixels, colours: Pixels) -> Pixels:
     """Return the largest difference of three channels, uint8 (3, h, w), from each colour, (n, 3), as uint8 (n, h, w)."""
     each = channels.astype(np.int16)[:, None] - colours.T.astype(np.int16)[:, :, None, None]
     red, green, blue = np.abs(each, out=each)
-    return np.maximum(np.maximum(red, green, out=red), blue, out=red).astype(np.uint8)
+    return as_uint8(np.maximum(np.maximum(red, green, out=red), blue, out=red))
 
 
 def _outer_rows(pixels: Pixels, depth: int) -> Pixels:
@@ -179,24 +179,23 @@ def _outer_rows(pixels: Pixels, depth: int) -> Pixels:
     return pixels if len(pixels) <= 2 * depth else np.concatenate([pixels[:depth], pixels[-depth:]])
 
 
-def _widths(differences: Pixels, rows: int, levels: Sequence[tuple[int, int]]) -> list[list[list[int] | None]]:
-    """Return how many lines of each side do not differ from a colour, for each colour and level.
+def _widths(differences: Pixels, rows: int, start: int) -> list[list[list[int] | None]]:
+    """Return how many lines of each side do not differ from a colour, for each colour and each of `LEVELS[start:]`.
 
     Args:
         differences: uint8 (colours, lines, samples), those of the rows first. All at once, as each call costs more than the
             numbers do.
         rows: the number of rows.
-        levels: from `LEVELS`.
+        start: the place of the first level.
 
     Returns:
         The lines above, below, on the left and on the right before the first of which more than `MAX_STRAY` of the samples
         differ by more than the level; None where no row does or no column.
     """
     lines, samples = differences.shape[1:]
-    alone = np.array([level for level, _ in levels], np.uint8)[:, None, None]
-    differing = (differences[:, None] > alone).view(np.uint8).reshape(-1, samples)
+    differing = (differences[:, None] > _LEVELS_ALONE[start:, None, None]).view(np.uint8).reshape(-1, samples)
     counts = np.asarray(cv2.reduce(differing, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S))
-    many = counts.reshape(len(differences), len(levels), lines) > MAX_STRAY * samples
+    many = counts.reshape(len(differences), -1, lines) > MAX_STRAY * samples
     along_y, along_x = many[..., :rows], many[..., rows:]
     sides = along_y, along_y[..., ::-1], along_x, along_x[..., ::-1]
     widths = np.stack([side.argmax(axis=2) for side in sides], axis=2).tolist()
@@ -248,13 +247,7 @@ def _sampled(bounds: tuple[int, int], length: int) -> slice:
 
 
 def _bars(sides: Sequence[Pixels], widths: Sequence[int], level: int, contrast: int, filled: float) -> list[int] | None:
-    """Return how many lines the bar of each side has; None where one of them does not end in a straight edge.
-
-    Args:
-        sides: for each side, the differences from the bar's colour as `_end_of_bar` takes them.
-        widths: likewise.
-        level, contrast, filled: as `_end_of_bar` takes them.
-    """
+    """Return what `_end_of_bar` does for each side; None where one of them does not end in a straight edge."""
     bars = []
     for lines, width in zip(sides, widths, strict=True):
         bar = _end_of_bar(lines, width, level, contrast, filled)

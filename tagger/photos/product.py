@@ -195,7 +195,7 @@ def _negative(pixels: Pixels, mask: Pixels) -> Pixels:
     """Return the bounding box of the mask, 255 or 0, uint8: grey, negated, at least 1, and 0 outside the mask."""
     x, y, width, height = cv2.boundingRect(mask)
     grey = cv2.cvtColor(pixels[y : y + height, x : x + width], cv2.COLOR_RGB2GRAY)
-    return as_uint8(cv2.bitwise_and(cv2.max(cv2.bitwise_not(grey), 1.0), mask[y : y + height, x : x + width]))
+    return as_uint8(cv2.bitwise_and(np.maximum(as_uint8(cv2.bitwise_not(grey)), 1), mask[y : y + height, x : x + width]))
 
 
 def _outlined_negative(product: Pixels, mask: Pixels) -> Pixels:

@@ -196,7 +196,7 @@ def _squared_distance(channels: Sequence[NDArray[Any]], colour: Floats) -> Float
 def _parts_touching(mask: Pixels, other: Pixels, connectivity: int) -> Pixels:
     """Return the connected parts of a mask, uint8 (h, w), that another mask touches, 255 or 0."""
     count, found = cv2.connectedComponents(mask, connectivity=connectivity)
-    labels = np.asarray(found)
+    labels = np.asarray(found, np.int32)
     kept = np.zeros(count, np.uint8)
     kept[labels[other > 0]] = 255
     kept[0] = 0
