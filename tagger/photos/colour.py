@@ -7,7 +7,7 @@ is more often right without their edges. A garment on a person is cut out, as th
 import cv2
 import numpy as np
 
-from tagger.arrays import Pixels
+from tagger.arrays import Pixels, as_uint8
 from tagger.photos.detector import border_colour
 
 COLOUR_SIDE = 224
@@ -38,7 +38,7 @@ def box_crop(pixels: Pixels, mask: Pixels, ground: int | None = None) -> Pixels:
     margin = round(MARGIN * max(width, height))
     product = pixels[y : y + height, x : x + width]
     crop = cv2.copyMakeBorder(product, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=[ground] * 3)
-    return _placed(np.asarray(crop, np.uint8), np.full(3, ground, np.uint8))
+    return _placed(as_uint8(crop), np.full(3, ground, np.uint8))
 
 
 def cut_crop(pixels: Pixels, mask: Pixels, excluded: Pixels | None = None) -> Pixels:
@@ -53,13 +53,14 @@ def cut_crop(pixels: Pixels, mask: Pixels, excluded: Pixels | None = None) -> Pi
         uint8 (224, 224, 3) RGB: the product in the middle, its aspect ratio kept.
     """
     box, colour = _box(mask), border_colour(pixels)
-    crop, inside = pixels[box].copy(), mask[box]
+    crop, inside = pixels[box], mask[box]
     rim = max(3, round(EDGE * max(inside.shape)) | 1)
-    shown = np.asarray(cv2.dilate(inside, np.ones((rim, rim), np.uint8)), np.uint8)
+    shown = as_uint8(cv2.dilate(inside, np.ones((rim, rim), np.uint8)))
     if excluded is not None:
         shown &= ~excluded[box]
-    crop[shown == 0] = colour
-    return _placed(crop, colour)
+    height, width = shown.shape
+    ground = cv2.copyMakeBorder(colour[None, None], 0, height - 1, 0, width - 1, cv2.BORDER_REPLICATE)
+    return _placed(as_uint8(cv2.copyTo(crop, shown, ground)), colour)
 
 
 def _box(mask: Pixels) -> tuple[slice, slice]:
@@ -77,8 +78,6 @@ def _placed(crop: Pixels, colour: Pixels) -> Pixels:
     scale = FILL * COLOUR_SIDE / max(crop.shape[:2])
     size = max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale))
     small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    picture = np.empty((COLOUR_SIDE, COLOUR_SIDE, 3), np.uint8)
-    picture[:] = colour
     top, left = (COLOUR_SIDE - size[1]) // 2, (COLOUR_SIDE - size[0]) // 2
-    picture[top : top + size[1], left : left + size[0]] = small
-    return picture
+    around = top, COLOUR_SIDE - size[1] - top, left, COLOUR_SIDE - size[0] - left
+    return as_uint8(cv2.copyMakeBorder(small, *around, cv2.BORDER_CONSTANT, value=colour.tolist()))

@@ -9,10 +9,13 @@ Compression blurs edges, by more the greater the contrast. Therefore what counts
 for edges of a contrast well above it.
 """
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from tagger.arrays import Flags, Pixels, as_uint8
 from tagger.photos.background import product_mask, shrunk
@@ -57,6 +60,12 @@ MIN_SIDE = 48
 
 MAX_ROUNDS = 6
 """Bars within bars that are trimmed."""
+
+_LEVELS_ALONE = np.array([level for level, _ in LEVELS], np.uint8)
+_EVEN_LEVEL = [level for level, _ in LEVELS].index(EVEN)
+
+MAX_DEPTH = 2 * BLURRED + EDGE_LINES
+"""Lines of a side that are examined where bars have at most `BLURRED`: up to the last that `_settled` compares."""
 
 Box: TypeAlias = tuple[int, int, int, int]
 """Top, bottom, left, right in pixels; bottom and right are exclusive."""
@@ -109,82 +118,143 @@ def _shows_product(pixels: Pixels) -> bool:
 def _photo_within_bars(pixels: Pixels) -> Box | None:
     """Return the bounds of the photo within bars of one colour; None where there are no bars."""
     height, width = pixels.shape[:2]
-    rows = as_uint8(cv2.resize(pixels, (min(width, SAMPLES), height), interpolation=cv2.INTER_NEAREST))
-    columns = as_uint8(cv2.transpose(cv2.resize(pixels, (width, min(height, SAMPLES)), interpolation=cv2.INTER_NEAREST)))
-    tried: list[Pixels] = []
-    for line in (rows[0], rows[-1], columns[0], columns[-1]):
-        colour = np.partition(line, len(line) // 2, axis=0)[len(line) // 2]
-        if any((np.maximum(colour, other) - np.minimum(colour, other) <= LEVELS[0][0]).all() for other in tried):
-            continue
-        different = _difference(line[None], colour)[0] > LEVELS[-1][0]
-        if np.count_nonzero(different) > MAX_STRAY * len(line):
-            continue
-        tried.append(colour)
-        box = _box_of_photo(_difference(rows, colour), _difference(columns, colour))
+    down, across = _samples(height), _samples(width)
+    sides = np.stack([pixels[0, across], pixels[-1, across], pixels[down, 0], pixels[down, -1]])
+    colours, narrow = _colours_of_sides(sides)
+    if not len(colours):
+        return None
+    depth = MAX_DEPTH if narrow else max(height, width)
+    rows = _outer_rows(pixels, depth)
+    rows = as_uint8(cv2.resize(rows, (SAMPLES, len(rows)), interpolation=cv2.INTER_NEAREST))
+    columns = _outer_rows(as_uint8(cv2.transpose(pixels[down])), depth)
+    differences = _differences(np.array(cv2.split(np.concatenate([rows, columns])), np.uint8), colours)
+    start = _EVEN_LEVEL + 1 if narrow else 0
+    for of_colour, widths in zip(differences, _widths(differences, len(rows), start), strict=True):
+        lines = of_colour[: len(rows)], of_colour[len(rows) :]
+        box = _box_of_photo(*lines, (height, width), list(zip(LEVELS[start:], widths, strict=True)))
         if box is not None:
             return box
     return None
 
 
-def _difference(pixels: Pixels, colour: Pixels) -> Pixels:
-    """Return the largest difference of the three channels from a colour, uint8 (h, w)."""
-    red, green, blue = cv2.split(cv2.absdiff(pixels, np.array((*map(float, colour), 0.0))))
-    return np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
+@lru_cache(maxsize=128)  # the photos of a shop have few sizes
+def _samples(length: int) -> NDArray[np.intp]:
+    """Return the places, (`SAMPLES`,), of the pixels of a line that are examined: those that OpenCV's resizing takes."""
+    places = np.arange(length, dtype=np.float32)[None]
+    return np.asarray(cv2.resize(places, (SAMPLES, 1), interpolation=cv2.INTER_NEAREST)[0], np.intp)
 
 
-def _box_of_photo(rows: Pixels, columns: Pixels) -> Box | None:
+def _colours_of_sides(sides: Pixels) -> tuple[Pixels, bool]:
+    """Return the colours that bars may have, and whether their bars are narrow: of at most `BLURRED` lines.
+
+    Args:
+        sides: uint8 (4, `SAMPLES`, 3), the outermost line of each side.
+
+    Returns:
+        uint8 (n, 3), the medians of those sides that are even in colour, similar ones but once. Bars are narrow where no side
+        is even to `EVEN` levels, as in most photos of a room: `MAX_DEPTH` lines of each side show then whether there are any.
+    """
+    medians = np.partition(sides, SAMPLES // 2, axis=1)[:, SAMPLES // 2]
+    differences = _differences(sides.transpose(2, 0, 1), medians)
+    stray = np.count_nonzero(differences > _LEVELS_ALONE[[_EVEN_LEVEL, -1], None, None, None], axis=3) > MAX_STRAY * SAMPLES
+    tried: list[list[int]] = []
+    numbers: list[int] = []
+    for number in np.flatnonzero(~stray[1].diagonal()).tolist():
+        colour = medians[number].tolist()
+        if all(max(abs(one - two) for one, two in zip(colour, other, strict=True)) > LEVELS[0][0] for other in tried):
+            tried.append(colour)
+            numbers.append(number)
+    return medians[numbers], bool(stray[0, numbers].all())
+
+
+def _differences(channels: Pixels, colours: Pixels) -> Pixels:
+    """Return the largest difference of three channels, uint8 (3, h, w), from each colour, (n, 3), as uint8 (n, h, w)."""
+    each = channels.astype(np.int16)[:, None] - colours.T.astype(np.int16)[:, :, None, None]
+    red, green, blue = np.abs(each, out=each)
+    return as_uint8(np.maximum(np.maximum(red, green, out=red), blue, out=red))
+
+
+def _outer_rows(pixels: Pixels, depth: int) -> Pixels:
+    """Return the first and the last `depth` rows, or all where they are no more than that."""
+    return pixels if len(pixels) <= 2 * depth else np.concatenate([pixels[:depth], pixels[-depth:]])
+
+
+def _widths(differences: Pixels, rows: int, start: int) -> list[list[list[int] | None]]:
+    """Return how many lines of each side do not differ from a colour, for each colour and each of `LEVELS[start:]`.
+
+    Args:
+        differences: uint8 (colours, lines, samples), those of the rows first. All at once, as each call costs more than the
+            numbers do.
+        rows: the number of rows.
+        start: the place of the first level.
+
+    Returns:
+        The lines above, below, on the left and on the right before the first of which more than `MAX_STRAY` of the samples
+        differ by more than the level; None where no row does or no column.
+    """
+    lines, samples = differences.shape[1:]
+    differing = (differences[:, None] > _LEVELS_ALONE[start:, None, None]).view(np.uint8).reshape(-1, samples)
+    counts = np.asarray(cv2.reduce(differing, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S))
+    many = counts.reshape(len(differences), -1, lines) > MAX_STRAY * samples
+    along_y, along_x = many[..., :rows], many[..., rows:]
+    sides = along_y, along_y[..., ::-1], along_x, along_x[..., ::-1]
+    widths = np.stack([side.argmax(axis=2) for side in sides], axis=2).tolist()
+    found = (along_y.any(axis=2) & along_x.any(axis=2)).tolist()
+    return [
+        [width if one else None for width, one in zip(*of_colour, strict=True)] for of_colour in zip(widths, found, strict=True)
+    ]
+
+
+def _box_of_photo(
+    rows: Pixels, columns: Pixels, shape: tuple[int, int], levels: Sequence[tuple[tuple[int, int], list[int] | None]]
+) -> Box | None:
     """Return the bounds of what differs from a bar's colour, if they are those of a photo.
 
     Args:
-        rows: uint8 (h, samples), the differences of some pixels of each row from that colour.
-        columns: uint8 (w, samples), the same for each column.
+        rows: uint8 (lines, samples), the differences of some pixels of each row from that colour; of all rows, or of the first
+            and last `MAX_DEPTH` where bars are narrow.
+        columns: uint8 (lines, samples), the same for each column.
+        shape: height and width of what is examined.
+        levels: from `LEVELS`, with the `_widths` of bars at each; without `EVEN` where bars are narrow.
     """
-    even: tuple[int, ...] = ()
-    for (level, contrast), along_y, along_x in zip(LEVELS, _bounds(rows), _bounds(columns), strict=True):
-        if along_y is None or along_x is None:
+    height, width = shape
+    even = [0, 0, 0, 0]
+    for (level, contrast), widths in levels:
+        if widths is None:
             return None
-        box = (*along_y, *along_x)
-        widths = box[0], len(rows) - box[1], box[2], len(columns) - box[3]
         if level == EVEN:
             even = widths
         if not any(widths):
             continue
-        if even and any(width > first + BLURRED for width, first in zip(widths, even, strict=True)):
+        if level >= EVEN and any(width > first + BLURRED for width, first in zip(widths, even, strict=True)):
             continue
+        top, bottom, left, right = widths[0], height - widths[1], widths[2], width - widths[3]
         adjacent = any(widths[:2]) and any(widths[2:])
         filled, inside = (MIN_FILLED_FRAME, MIN_INSIDE_FRAME) if adjacent else (MIN_FILLED, MIN_INSIDE)
-        if box[1] - box[0] < inside * len(rows) or box[3] - box[2] < inside * len(columns):
+        if bottom - top < inside * height or right - left < inside * width:
             continue
-        within_y, within_x = _sampled(along_y, len(rows), columns), _sampled(along_x, len(columns), rows)
+        within_y, within_x = _sampled((top, bottom), height), _sampled((left, right), width)
         sides = (rows[:, within_x], rows[::-1, within_x], columns[:, within_y], columns[::-1, within_y])
-        ends = [_end_of_bar(lines, width, level, contrast, filled) for lines, width in zip(sides, widths, strict=True)]
-        top, bottom, left, right = ends
-        if top is not None and bottom is not None and left is not None and right is not None:
-            return top, len(rows) - bottom, left, len(columns) - right
+        bars = _bars(sides, widths, level, contrast, filled)
+        if bars is not None:
+            return bars[0], height - bars[1], bars[2], width - bars[3]
     return None
 
 
-def _bounds(differences: Pixels) -> list[tuple[int, int] | None]:
-    """Return for each level of `LEVELS` the lines between which more than `MAX_STRAY` of the samples differ by more than that.
-
-    They are the first such line and the one after the last; None without any. All levels at once, as each call costs more than
-    the numbers do.
-    """
-    lines, samples = differences.shape
-    differing = (differences > _LEVELS_ALONE).view(np.uint8).reshape(-1, samples)
-    counts = np.asarray(cv2.reduce(differing, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)).reshape(-1, lines)
-    many = counts > MAX_STRAY * samples
-    found, firsts, lasts = many.any(1).tolist(), many.argmax(1).tolist(), (lines - many[:, ::-1].argmax(1)).tolist()
-    return [(first, last) if one else None for one, first, last in zip(found, firsts, lasts, strict=True)]
-
-
-_LEVELS_ALONE = np.array([level for level, _ in LEVELS], np.uint8)[:, None, None]
-
-
-def _sampled(bounds: tuple[int, int], length: int, across: Pixels) -> slice:
+def _sampled(bounds: tuple[int, int], length: int) -> slice:
     """Return which samples of the lines across lie within bounds of a side of that length."""
-    samples = across.shape[1]
-    return slice(-(-bounds[0] * samples // length), max(1, bounds[1] * samples // length))
+    return slice(-(-bounds[0] * SAMPLES // length), max(1, bounds[1] * SAMPLES // length))
+
+
+def _bars(sides: Sequence[Pixels], widths: Sequence[int], level: int, contrast: int, filled: float) -> list[int] | None:
+    """Return what `_end_of_bar` does for each side; None where one of them does not end in a straight edge."""
+    bars = []
+    for lines, width in zip(sides, widths, strict=True):
+        bar = _end_of_bar(lines, width, level, contrast, filled)
+        if bar is None:
+            return None
+        bars.append(bar)
+    return bars
 
 
 def _end_of_bar(lines: Pixels, width: int, level: int, contrast: int, filled: float) -> int | None:

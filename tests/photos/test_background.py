@@ -27,3 +27,14 @@ def test_a_product_stands_out_from_a_gradient() -> None:
     assert mask is not None
     assert intersection_over_union(mask > 0, in_box(PRODUCT)) > 0.95
     assert product_mask(BACKGROUNDS["slanting"]) is None
+
+
+def test_hundreds_of_specks_are_left_out() -> None:
+    """Any number of parts is told apart: those that are large enough are kept, and all specks dropped."""
+    mask = np.zeros((160, 160), np.uint8)
+    mask[::4, ::4] = 255
+    mask[20:60, 20:60], mask[80:100, 100:130] = 255, 255
+    kept = large_parts(mask, 0.2)
+    expected = np.zeros_like(mask)
+    expected[20:61, 20:61], expected[80:101, 100:130] = mask[20:61, 20:61], mask[80:101, 100:130]
+    assert np.array_equal(kept, expected)

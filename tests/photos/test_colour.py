@@ -47,6 +47,13 @@ def test_the_box_keeps_what_surrounds_the_product() -> None:
     assert np.abs(cut[green].astype(int) - GROUND).max(axis=1).mean() < 60
 
 
+def test_a_box_lies_on_the_colour_of_the_border() -> None:
+    """Around the box the picture has exactly the photo's border colour; around a cut-out the grey that it is shown on."""
+    pixels, mask = scene(20, 280, 60, 140)
+    assert set(map(tuple, box_crop(pixels, mask)[:, [0, -1]].reshape(-1, 3).tolist())) == {GROUND}
+    assert set(map(tuple, box_crop(pixels, mask, 230)[:, [0, -1]].reshape(-1, 3).tolist())) == {(230, 230, 230)}
+
+
 def test_what_is_outside_the_mask_is_ground() -> None:
     """Something else beside the product is replaced by the border's colour, except in a narrow rim."""
     pixels, mask = scene(50, 250, 60, 120)

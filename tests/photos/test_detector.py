@@ -100,3 +100,15 @@ def test_the_border_colour_is_the_median_along_the_edges() -> None:
     pixels[5:55, 5:35] = 7
     pixels[:10, :10] = 255
     assert border_colour(pixels).tolist() == [90, 90, 90]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (40, 30), (33, 90), (400, 300), (301, 400)])
+def test_the_border_colour_is_a_median_of_each_channel(shape: tuple[int, int]) -> None:
+    """On any photo it is near the median of all pixels of the border; where these are few it is that, rounded down."""
+    height, width = shape
+    pixels = np.random.default_rng(height).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    rim = max(1, round(0.03 * min(shape)))
+    strips = pixels[:rim], pixels[-rim:], pixels[:, :rim], pixels[:, -rim:]
+    median = np.median(np.concatenate([strip.reshape(-1, 3) for strip in strips]), axis=0)
+    few = 2 * rim * (height + width) < 2_000
+    assert np.abs(border_colour(pixels) - np.floor(median)).max() <= (0 if few else 20)

@@ -52,6 +52,18 @@ def test_bars_of_a_jpeg_are_trimmed(quality: int) -> None:
     assert abs(240 - trimmed.shape[1]) <= 12
 
 
+@pytest.mark.parametrize(("width", "trimmed"), [(9, True), (16, True), (40, False)])
+def test_uneven_bars_are_trimmed_where_they_are_narrow(width: int, trimmed: bool) -> None:
+    """Compression makes a narrow bar uneven over its whole width; a wide strip that is uneven all over shows something."""
+    rng = np.random.default_rng(0)
+    photo = rng.integers(90, 256, (300, 260, 3)).astype(np.uint8)
+    bar = rng.integers(0, 31, (width, 260, 3)).astype(np.uint8)
+    whole = np.concatenate([bar, photo])
+    assert np.array_equal(photo if trimmed else whole, trim_bars(whole))
+    assert np.array_equal((photo if trimmed else whole).transpose(1, 0, 2), trim_bars(whole.transpose(1, 0, 2)))
+    assert np.array_equal((photo if trimmed else whole)[::-1], trim_bars(whole[::-1]))
+
+
 def test_bars_within_bars_are_trimmed() -> None:
     """A white frame within black bars is trimmed, too, and bars of another colour on each side."""
     photo = scene(BACKGROUNDS["pink"])
