@@ -126,8 +126,8 @@ def test_labelled_folders_are_selected_too(cli: RunCli, tmp_path: Path) -> None:
 def test_adapt_selects_the_catalog_and_not_its_table_of_labels(catalog: Path, tmp_path: Path) -> None:
     """The patterns of a command with a folder and a table are for the folder."""
     (tmp_path / "labels.csv").write_text("path,label\na.jpg,Bag\n")
-    command = ("adapt", catalog, "--labels", tmp_path / "labels.csv", "--out", "./x", "--from", "tiny")
-    assert "holds no readable photo" in run_cli(*command[:2], "--out", "./x", "--from", "tiny", "--exclude", "*").err
+    command = ("adapt", catalog, "--labels", tmp_path / "labels.csv", "--out", tmp_path / "x", "--from", "tiny")
+    assert "holds no readable photo" in run_cli(*command[:2], "--out", tmp_path / "x", "--from", "tiny", "--exclude", "*").err
     assert "--exclude selects" not in run_cli(*command, "--exclude", "*").err
 
 
