@@ -87,7 +87,7 @@ def _coverage(rows: Sequence[Example]) -> float:
 @contextmanager
 def without_figure() -> Iterator[None]:
     """Switch off the detection of people."""
-    with patch.object(product, "find_person", lambda pixels, box: None):
+    with patch.object(product, "find_person", lambda pixels, small, mask: None):
         yield
 
 

@@ -120,7 +120,7 @@ METHODS: dict[str, Replacements] = {
     "cv2.watershed from border and centre": {"product_mask": by_watershed},
     "Otsu on the distance from the border": {"product_mask": by_otsu},
     "Canny's edges, closed and filled": {"product_mask": by_canny},
-    "fmtag without person detection": {"find_person": lambda pixels, box: None},
+    "fmtag without person detection": {"find_person": lambda pixels, small, mask: None},
     "fmtag without contrast lift of pale products": {"_lifted": lambda product: product},
 }
 
