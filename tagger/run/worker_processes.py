@@ -42,6 +42,12 @@ PRELOADED = ("tagger.run.worker_processes", "tagger.photos.product", "tagger.inf
 STOP = "stop"
 """Sent to a process that is to end at once, without what it has in hand."""
 
+JOIN_SECONDS = 10.0
+"""How long the end of a process is waited for, which may be within a decoder, before it is killed."""
+
+NO_ITEM = Item("", None, columns={})
+"""Sent back in place of the item, which the other process has."""
+
 WITH_THREADS = {"pyarrow", "torch"}
 """Libraries that may have started threads of their own."""
 
@@ -49,7 +55,6 @@ Known: TypeAlias = Callable[[bytes], bool]
 
 SentItem: TypeAlias = tuple[str, str | Path | EmbeddedPhoto | None, Failed | None]
 """Path, place and problem of an item; the process needs no more, and the cells of its row may be large."""
-
 
 Compute: TypeAlias = Callable[[ProductImage], NetworkOutputs | None]
 
@@ -222,14 +227,6 @@ class _Worker:
             f"A process that reads photos {how}, perhaps for lack of memory; what was done is kept. Run the command again, with"
             " fewer --workers if it happens again."
         )
-
-
-JOIN_SECONDS = 10.0
-"""How long the end of a process is waited for: it finishes the photo that it has."""
-
-
-NO_ITEM = Item("", None, columns={})
-"""In place of the item, which the other process has."""
 
 
 # In the process ----------------------------------------------------------------------------------------------------
