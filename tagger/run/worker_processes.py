@@ -90,10 +90,10 @@ def load_in_processes(
         WorkerError: a process ended before its work was done.
         FmtagError: one that was raised in a process.
     """
-    context, compute = multiprocessing.get_context(_start_method()), None
-    if _start_method() == "fork":
-        compute = _opened(networks) if settings.computes else None
-    elif _start_method() == "forkserver":
+    method = _start_method()
+    context = multiprocessing.get_context(method)
+    compute = _opened(networks) if method == "fork" and settings.computes else None
+    if method == "forkserver":
         context.set_forkserver_preload(list(PRELOADED))
     workers: list[_Worker] = []
     try:
@@ -153,9 +153,10 @@ class _Worker:
         self._process = context.Process(target=_work, args=(other, settings, compute, forked), daemon=True)
         self._process.start()
         other.close()  # so that the connection ends with the process
-        self._sending = Lock()
+        self._sending, self._failing = Lock(), Lock()
         self._known = known
         self._futures: deque[Future[LoadedPhoto]] = deque()
+        self._error: BaseException | None = None
         self._ended = False
         self._thread = Thread(target=self._receive, daemon=True)
 
@@ -169,9 +170,11 @@ class _Worker:
         return len(self._futures)
 
     def send(self, items: list[Item]) -> list[Future[LoadedPhoto]]:
-        """Send items, and return the photos to come."""
+        """Send items, and return the photos to come; they fail at once where the process has failed."""
         futures: list[Future[LoadedPhoto]] = [Future() for _ in items]
         self._futures.extend(futures)
+        if self._error is not None:
+            self._fail(self._error)
         self._send([(item.path, item.place, item.problem) for item in items])
         return futures
 
@@ -216,8 +219,11 @@ class _Worker:
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
-        while self._futures:
-            self._futures.popleft().set_exception(error)
+        """Fail what is outstanding, and all that is sent from here on."""
+        with self._failing:
+            self._error = self._error or error
+            while self._futures:
+                self._futures.popleft().set_exception(self._error)
 
     def _unexpected_end(self) -> WorkerError:
         self._process.join(JOIN_SECONDS)
@@ -309,4 +315,4 @@ class _Link:
                     self._items.put(message)
         except (EOFError, OSError):
             pass
-        os._exit(0)  # nobody waits for the photos in hand
+        os._exit(0)  # without the photos in hand

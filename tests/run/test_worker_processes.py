@@ -110,3 +110,20 @@ def test_a_process_that_is_killed_fails_the_run(items: list[Item], small_bundle:
 
     with pytest.raises(WorkerError, match=r"was ended by signal 9.*--workers"):
         list(load_in_processes(items, 2, settings(small_bundle), fatal, networks_of(small_bundle)))
+
+
+def test_a_process_that_ends_before_it_has_items_fails_the_run(
+    items: list[Item], small_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Items that are sent to a process that has ended already fail, and are not waited for."""
+    own = worker_processes._Worker.listen
+
+    def listen(worker: worker_processes._Worker) -> None:
+        assert worker._process.pid is not None
+        os.kill(worker._process.pid, signal.SIGKILL)
+        own(worker)
+        worker._thread.join(30)
+
+    monkeypatch.setattr(worker_processes._Worker, "listen", listen)
+    with pytest.raises(WorkerError, match="was ended by signal 9"):
+        list(load_in_processes(items, 2, settings(small_bundle), lambda sha256: False, networks_of(small_bundle)))
