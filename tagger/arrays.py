@@ -48,6 +48,14 @@ def largest(values: Float32s, count: int) -> tuple[Float32s, Classes]:
     return np.take_along_axis(values, columns, 1), columns
 
 
+def row_medians(values: NDArray[Any]) -> Floats:
+    """Return the median of each row of numbers (n, m), floats (n,); `np.median` takes three times as long."""
+    count = values.shape[1]
+    middle = (count - 1) // 2, count // 2
+    medians: Floats = np.partition(values, middle, axis=1)[:, middle].mean(axis=1)
+    return medians
+
+
 _BITS = 22
 """Bits to which `ExactMatrix` rounds. Whole numbers of twice as many bits are added up exactly in the 53 bits of a float64."""
 

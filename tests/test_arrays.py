@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tagger.arrays import ExactMatrix, Float32s, largest, softmax
+from tagger.arrays import ExactMatrix, Float32s, largest, row_medians, softmax
 
 
 def random(*shape: int, seed: int = 0) -> Float32s:
@@ -61,3 +61,11 @@ def test_larger_entries_are_cut() -> None:
     """Entries beyond the largest one would not be added up exactly."""
     assert ExactMatrix(np.ones((1, 1))).product(np.array([[3.0]], np.float32)) == 1
     assert ExactMatrix(np.ones((1, 1)), 4.0).product(np.array([[3.0]], np.float32)) == 3
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 8])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_medians_are_those_of_numpy(count: int, dtype: type) -> None:
+    """Of an even number of values it is the mean of the two in the middle, also of bytes."""
+    values = np.random.default_rng(count).integers(0, 256, (20, count)).astype(dtype)
+    assert np.array_equal(row_medians(values), np.median(values, axis=1))

@@ -45,9 +45,13 @@ def decide_results(
     results: Sequence[Result], labels: Sequence[str], groups: Mapping[str, str], min_confidence: float
 ) -> list[Tag]:
     """Return the tags of photos, in their order, as `decide_tag` does one by one; many at once take a third of the time."""
-    rows = [result.probabilities for result in results if result.failed is None and result.probabilities is not None]
-    truncated = [result.truncated for result in results if result.failed is None and result.probabilities is not None]
-    decided = iter(_decide_rows(np.stack(rows), labels, groups, min_confidence, truncated) if rows else ())
+    scored = [
+        (result.probabilities, result.truncated)
+        for result in results
+        if result.failed is None and result.probabilities is not None
+    ]
+    rows, truncated = zip(*scored, strict=True) if scored else ((), ())
+    decided = iter(_decide_rows(np.stack(rows), labels, groups, min_confidence, truncated) if scored else ())
     return [
         failed(result.failed) if result.failed else not_recognised() if result.probabilities is None else next(decided)
         for result in results

@@ -34,8 +34,8 @@ def inference_device(device: Device) -> ComputeDevice:
 def computes_alone(card: Card, device: Device) -> bool:
     """Return whether a bundle's networks compute each image alone in the calling thread: by ONNX Runtime, on the CPU.
 
-    Where there may be a GPU, one that is named is not asked for: who opens the networks does, and imports torch for it. Raises
-    `DeviceError` if the device is not available, as far as is known by then.
+    A GPU that is named is not looked up where a driver is installed: that imports torch, which the code that opens the networks
+    does. Raises `DeviceError` if the device is not available, as far as is known by then.
     """
     if device in ("cuda", "mps") and may_have_gpu():
         return False

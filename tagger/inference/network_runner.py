@@ -40,8 +40,9 @@ class NetworkRunner:
         self._card = bundle.card
         self._network = _ready_network(bundle, device)
         self._backbone = _ready_backbone(bundle, device)
+        self._threads = available_processors()
         self.alone = isinstance(self._network, OnnxNetwork)
-        """Whether each image is computed alone, in the calling thread where `run` gets a single one."""
+        """Whether each image is computed alone, by ONNX Runtime."""
         if device != "cpu":
             self.warm_up()  # here, as the networks are made ready in a thread while the first photos are read
 
@@ -50,10 +51,13 @@ class NetworkRunner:
         black = np.zeros((COLOUR_SIDE, COLOUR_SIDE, 3), np.uint8)
         self._run([ProductImage(np.zeros((SIDE, SIDE), np.uint8), found=True, colour=black)])
 
-    def run(self, images: Sequence[ProductImage]) -> NetworkOutputs:
-        """Return the networks' outputs for n images, each a single part of a photo."""
+    def run(self, images: Sequence[ProductImage], threads: int | None = None) -> NetworkOutputs:
+        """Return the networks' outputs for n images, each a single part of a photo.
+
+        Images that are computed alone are divided among threads: by default one per processor, with 1 the calling one.
+        """
         if self.alone and len(images) > 1:
-            return joined_outputs(in_threads(lambda image: self._run([image]), images, available_processors()))
+            return joined_outputs(in_threads(lambda image: self._run([image]), images, threads or self._threads))
         return self._run(images)
 
     def images_per_second(self, batches: Sequence[int], seconds: float = 0.5) -> dict[int, float]:

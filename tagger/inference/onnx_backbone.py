@@ -5,9 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tagger.arrays import Float32s, Pixels
-from tagger.errors import BundleError
 from tagger.inference.threads import in_threads
-from tagger.models.backbone import Backbone
+from tagger.models.backbone import Backbone, require_finite
 from tagger.models.imagenet import IMAGENET_CLASSES
 from tagger.onnx_session import open_session
 from tagger.photos.colour import COLOUR_SIDE
@@ -51,11 +50,7 @@ class OnnxBackbone:
             return np.zeros((0, self.size), np.float32), np.zeros((0, IMAGENET_CLASSES), np.float32)
         rows = in_threads(self._one, pictures, self._threads)
         features, logits = (np.concatenate(outputs) for outputs in zip(*rows, strict=True))
-        if not (np.isfinite(features).all() and np.isfinite(logits).all()):
-            raise BundleError(
-                "The bundle's backbone computes numbers that are not finite. Fetch the bundle again or retrain it."
-            )
-        return features, logits
+        return require_finite((features, logits))
 
     def begin(self, pictures: Sequence[Pixels]) -> Callable[[], tuple[Float32s, Float32s]]:
         """Compute pictures, and return a function that returns what a call returns for them, as `TorchBackbone` does."""

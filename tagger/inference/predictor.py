@@ -61,7 +61,7 @@ class Predictor:
         None where a network is run in batches, as in torch.
         """
         runner = self.open()
-        return runner.run(list(_candidates(image))) if runner.alone else None
+        return runner.run(list(_candidates(image)), threads=1) if runner.alone else None
 
     def score(
         self, images: Sequence[ProductImage], outputs: Sequence[NetworkOutputs | None] = ()

@@ -34,7 +34,7 @@ class Tagger:
         precision: takes the threshold for this share of correct unflagged tags from the bundle's card; used where there is
             no `min_confidence`.
         batch_size: number of photos per batch; changes speed and memory, never a tag.
-        workers: number of threads that read photos; None takes the number of processors.
+        workers: photos that are processed at once; None takes one per processor that this process may use.
         allow_truncated: tag truncated and damaged files, always flagged, instead of failing them.
         max_pixels: fail photos with more pixels; None allows as many as 1.25 GB of memory hold.
         lazy: open the networks at the first photo that needs them in place of now.

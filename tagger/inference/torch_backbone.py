@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 
 from tagger.arrays import Float32s, Pixels
-from tagger.errors import BundleError
 from tagger.inference.settings import BATCH_SIZE
 from tagger.inference.torch_batches import FixedBatches, placed
 from tagger.inference.torch_network import fold_norms
-from tagger.models.backbone import Backbone
+from tagger.models.backbone import Backbone, require_finite
 from tagger.models.efficientnet import EfficientNetLite0
 from tagger.models.efficientnet_graph import FEATURES
 from tagger.models.imagenet import IMAGENET_CLASSES
@@ -60,11 +59,7 @@ class TorchBackbone:
 
         def finish() -> tuple[Float32s, Float32s]:
             features, logits = rows.result()
-            if not (np.isfinite(features).all() and np.isfinite(logits).all()):
-                raise BundleError(
-                    "The bundle's backbone computes numbers that are not finite. Fetch the bundle again or retrain it."
-                )
-            return features, logits
+            return require_finite((features, logits))
 
         return finish
 

@@ -10,8 +10,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
+from tagger.arrays import Float32s
+from tagger.errors import BundleError
 from tagger.models.efficientnet_graph import efficientnet_graph
 from tagger.models.onnx_file import check_onnx
+
+Outputs: TypeAlias = tuple[Float32s, Float32s]
+"""Features (n, F) and logits of ImageNet's classes (n, 1000) of n pictures."""
 
 Suffix: TypeAlias = Literal["safetensors", "onnx"]
 
@@ -63,3 +68,10 @@ class Backbone:
         if not all(np.isfinite(array).all() for array in weights.values()):
             raise ValueError("some of its weights are not finite numbers")
         return weights
+
+
+def require_finite(outputs: Outputs) -> Outputs:
+    """Return what a backbone computed; raise `BundleError` if it is not finite, as by one with damaged weights."""
+    if not all(np.isfinite(output).all() for output in outputs):
+        raise BundleError("The bundle's backbone computes numbers that are not finite. Fetch the bundle again or retrain it.")
+    return outputs

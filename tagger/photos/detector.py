@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.arrays import Floats, Pixels
+from tagger.arrays import Floats, Pixels, row_medians
 from tagger.errors import BundleError
 from tagger.onnx_session import open_session
 
@@ -136,10 +136,7 @@ def border_colour(pixels: Pixels, share: float = 0.03) -> Pixels:
 
     About 1,000 pixels are taken, evenly spread: a median of all of them would take longer than the networks.
     """
-    places = _border_places(*pixels.shape[:2], share)
-    middle = (places.shape[1] - 1) // 2, places.shape[1] // 2
-    ordered = np.partition(pixels.reshape(-1).take(places), middle, axis=1)
-    return np.asarray(ordered[:, middle].mean(axis=1), np.uint8)
+    return np.asarray(row_medians(pixels.reshape(-1).take(_border_places(*pixels.shape[:2], share))), np.uint8)
 
 
 @lru_cache(maxsize=32)  # the photos of a shop have few sizes

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import cv2
 import numpy as np
@@ -148,7 +148,7 @@ def with_product(batch: Iterable[LoadedPhoto]) -> list[LoadedPhoto]:
 
 def product_images(batch: Iterable[LoadedPhoto]) -> list[ProductImage]:
     """Return the product images of a batch in which a product was found: the input of the networks."""
-    return [photo.outcome for photo in batch if isinstance(photo.outcome, ProductImage) and photo.outcome.found]
+    return [cast(ProductImage, photo.outcome) for photo in with_product(batch)]
 
 
 def attach_results(

@@ -7,7 +7,6 @@ sees shoulders, elbows and wrists at two assumed sizes; an empty garment shows n
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -151,7 +150,7 @@ class Person:
 
 
 def find_person(pixels: Pixels, small: Pixels, mask: Pixels) -> Person | None:
-    """Find the person whom a mask outlines; None where the networks see none.
+    """Find the person that a mask outlines; None where the networks see none.
 
     Args:
         pixels: uint8 (h, w, 3) RGB.
@@ -161,13 +160,16 @@ def find_person(pixels: Pixels, small: Pixels, mask: Pixels) -> Person | None:
     Returns:
         The person, in pixels of `pixels`.
     """
-    outline = cv2.boundingRect(mask)
+    x, y, width, height = cv2.boundingRect(mask)
+    outline = x, y, width, height
     box = _scaled_box(outline, small, pixels)
     width, height = box[2:]
     if height < max(MIN_HEIGHT, MIN_ASPECT * width):
         return None
-    if _may_show_face(pixels, small, box, face_square(_as_box(outline))):
-        face = find_face(pixels, face_square(box))
+    square, small_square = face_square(box), face_square(outline)
+    in_small = small_square.side >= GLANCE_SIDE / 2  # enough pixels for a glance
+    if (glance_at_face(small, small_square) if in_small else glance_at_face(pixels, square)) >= MIN_GLANCE:
+        face = find_face(pixels, square)
         if face.score >= FAINT_FACE and face.width >= MIN_FACE_WIDTH * max(width, height):
             body = find_body(pixels, _body_square(face.x, face.y, face.height))
             if _agree(face, body, max(width, height)):
@@ -175,23 +177,11 @@ def find_person(pixels: Pixels, small: Pixels, mask: Pixels) -> Person | None:
     return _find_without_face(pixels, box) if may_end_at_neck(mask) else None
 
 
-def _as_box(rectangle: Sequence[int]) -> Box:
-    x, y, width, height = rectangle
-    return x, y, width, height
-
-
-def _scaled_box(box: Sequence[int], small: Pixels, pixels: Pixels) -> Box:
+def _scaled_box(box: Box, small: Pixels, pixels: Pixels) -> Box:
     """Return a box of `small` in pixels of `pixels`, the same view at another resolution."""
     along_x, along_y = pixels.shape[1] / small.shape[1], pixels.shape[0] / small.shape[0]
     x, y, width, height = box
     return round(x * along_x), round(y * along_y), round(width * along_x), round(height * along_y)
-
-
-def _may_show_face(pixels: Pixels, small: Pixels, box: Box, square: Square) -> bool:
-    """Return whether a glance at the upper part of a box shows anything like a face; `square` is that part of `small`."""
-    if square.side >= GLANCE_SIDE / 2:
-        return glance_at_face(small, square) >= MIN_GLANCE
-    return glance_at_face(pixels, face_square(box)) >= MIN_GLANCE
 
 
 def may_end_at_neck(mask: Pixels) -> bool:

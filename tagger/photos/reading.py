@@ -67,7 +67,7 @@ class ReadAhead:
             self._changed.notify_all()
 
     def _stop(self) -> None:
-        """Let threads that wait for their turn or for bytes go on, as nobody will release any."""
+        """Wake the threads that wait for their turn or for bytes: none are released from here on."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()

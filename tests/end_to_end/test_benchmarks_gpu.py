@@ -50,7 +50,7 @@ def test_efficiency_is_that_of_one_worker(benchmark: gpu.Benchmark) -> None:
 
 
 def test_the_slower_part_bounds_a_run() -> None:
-    """It is named with its speed; without all parts nothing is said."""
+    """It is named with its speed; without all parts the sentence is left out."""
     results = {
         "loading": {"photos/s": 2000.0},
         "networks": {"both networks, as in a run": 8000.0},

@@ -66,7 +66,7 @@ def test_the_bytes_in_memory_are_bounded(folder: Path, monkeypatch: pytest.Monke
 
 
 def test_stopping_early_ends_the_threads(folder: Path) -> None:
-    """Closing while threads wait for bytes that nobody releases neither hangs nor leaves a thread behind."""
+    """Closing while threads wait for bytes that are never released neither hangs nor leaves a thread behind."""
     found = ReadAhead(lambda sha256: False, 4, 100).read(items_of(folder))
     next(found)
     found.close()
