@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from tagger.records import FailedReason
+from tagger.records import FailedReason, Photo
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class OpenedImage:
     """Width and height in pixels."""
     memory: int
     """Bytes that decoding takes at least, without those of the file."""
-    load: Callable[[], Image.Image]
-    """Return the image; its pixels are decoded, or are decoded when the image is loaded. Raises anything on damage."""
+    load: Callable[[], Image.Image | Photo]
+    """Return the photo, or an image whose pixels are decoded, or are when the image is loaded. Raises anything on damage."""
 
 
 def one_line(error: Exception) -> str:
