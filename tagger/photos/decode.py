@@ -34,6 +34,7 @@ from tagger.photos.png import is_png, open_png
 from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
 from tagger.photos.tiff import open_tiff
 from tagger.photos.truncation import truncation_switch
+from tagger.photos.webp import open_still_webp
 from tagger.records import Content, Failed, Photo
 
 SIDE = 400
@@ -165,6 +166,9 @@ def _open_image(content: bytes, lenient: bool, keep_damaged: bool = False) -> Op
         return open_tiff(content, lenient)
     if is_png(content):
         return open_png(content, lenient)
+    webp = open_still_webp(content)
+    if webp is not None:
+        return OpenedImage(webp.size, webp.memory, lambda: _loaded_or_by_pillow(webp, content))
     if is_jpeg_xl(content):
         return open_jpeg_xl(content)
     if content.startswith(b"\xff\xd8") and is_jpeg_ls(content):
@@ -207,6 +211,16 @@ def _jpeg_photo(content: bytes, header: JpegHeader, keep_damaged: bool) -> Photo
         return None
     pixels, damaged = decoded
     return Photo(_upright(_reduced_pixels(pixels), header.orientation), truncated=damaged)
+
+
+def _loaded_or_by_pillow(opened: OpenedImage, content: bytes) -> Image.Image | Photo:
+    """Load an opened image; where that fails, open it by Pillow, which says what is wrong."""
+    try:
+        return opened.load()
+    except MemoryError:
+        raise
+    except Exception:
+        return _open_by_pillow(content)
 
 
 def _open_by_pillow(content: bytes) -> Image.Image:

@@ -49,6 +49,11 @@ _HOLE = bytes(64)
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 """The binding's names of Pillow's modes."""
 
+_CHANNELS = {"L": 1, "RGB": 3, "CMYK": 4}
+
+_MISSING = 128
+"""Level of blocks without data: 0 before the decoder's shift of levels (T.81, A.3.1)."""
+
 _END_MARKER = b"\xff\xd9"
 _JFIF, _ICC, _ADOBE = 0xE0, 0xE2, 0xEE
 _SURPLUS = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
@@ -94,7 +99,7 @@ def decode(
     else:
         damage = (None if header.one_scan else _missing_scans(stream)) or _missing_end(content)
     if damage is not None:
-        pixels = _attempt(stream, scaled, header.mode, strict=False)[0] if keep_damaged else None
+        pixels = _damaged_pixels(stream, scaled, header.mode) if keep_damaged else None
         if pixels is None:
             raise damage
     assert pixels is not None
@@ -122,16 +127,30 @@ def scale_of(size: tuple[int, int], fitted: tuple[int, int]) -> int:
     return 1 << max(0, times.bit_length() - 1)
 
 
-def _attempt(stream: bytes, size: tuple[int, int], mode: str, strict: bool = True) -> tuple[Pixels | None, str]:
-    """Decode; return the pixels, or None and the decoder's error or, if `strict`, its first warning."""
+def _attempt(stream: bytes, size: tuple[int, int], mode: str) -> tuple[Pixels | None, str]:
+    """Decode; return the pixels, or None and the decoder's error or first warning."""
     width, height = size
     try:
-        pixels = simplejpeg.decode_jpeg(stream, _SPACES[mode], min_width=width, min_height=height, strict=strict)
+        pixels = simplejpeg.decode_jpeg(stream, _SPACES[mode], min_width=width, min_height=height)
     except ValueError as error:
         return None, str(error)
     if pixels.shape[:2] != (height, width):
         return None, f"the picture has {pixels.shape[1]}x{pixels.shape[0]} pixels in place of {width}x{height}"
     return pixels, ""
+
+
+def _damaged_pixels(stream: bytes, size: tuple[int, int], mode: str) -> Pixels | None:
+    """Decode as far as it goes; None where the picture has another size than (width, height), or none begins.
+
+    What the decoder does not reach is grey, as blocks without data are: in a buffer of its own it is whatever the memory held.
+    """
+    width, height = size
+    buffer = np.full((height, width, _CHANNELS[mode]), _MISSING, np.uint8)
+    try:
+        pixels = simplejpeg.decode_jpeg(stream, _SPACES[mode], min_width=width, min_height=height, buffer=buffer, strict=False)
+    except ValueError:
+        return None
+    return pixels if pixels.shape[:2] == (height, width) else None
 
 
 def _is_read(content: bytes) -> bool:
