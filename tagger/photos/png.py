@@ -39,6 +39,9 @@ _LONGEST_TEXT = 500_000
 _AT_ONCE = 64_000_000
 """Bytes of pixels that are unpacked at once."""
 
+_LARGE = 100_000
+"""Bytes from which on memory is provided as arrays, whose pages come from the kernel many at once, unlike those of `bytes`."""
+
 _BLOCK = 1 << 20
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -90,14 +93,14 @@ def open_png(content: bytes, lenient: bool = False) -> OpenedImage:
 
 
 def _image_of_bytes(parts: list[bytes], stored: memoryview) -> Image.Image | None:
-    """Decode a picture of one byte per sample, grey, RGB or RGBA, in two thirds of Pillow's time; None for others.
+    """Decode a large picture of one byte per sample, grey, RGB or RGBA, in two thirds of Pillow's time; None for others.
 
     Args:
         parts: the chunks before the pixels, the header first.
         stored: the pixels, as a stream without compression.
     """
     header = parts[0][8:21]
-    if header[8:] not in _BYTE_SAMPLES or any(part[4:8] == b"IHDR" for part in parts[1:]):
+    if len(stored) < _LARGE or header[8:] not in _BYTE_SAMPLES or any(part[4:8] == b"IHDR" for part in parts[1:]):
         return None
     from imagecodecs import spng_decode
 
@@ -144,15 +147,17 @@ def _chunks(content: bytes) -> Iterator[_Chunk]:
 
 
 def _buffer(size: int) -> Any:
-    """Return an array of so many bytes: unlike those of `bytes`, the pages of a large one come from the kernel many at once."""
-    return np.empty(size, np.uint8)
+    """Return what imagecodecs is to write so many bytes into: an array, or the number, for which it makes `bytes`."""
+    return np.empty(size, np.uint8) if size >= _LARGE else size
 
 
 def _assembled(chunks: list[bytes], pixels: bytes | memoryview) -> Any:
     """Return the file of chunks and compressed pixels, as a buffer."""
     checksum = struct.pack(">I", zlib.crc32(pixels, zlib.crc32(b"IDAT")))
     before = b"".join((SIGNATURE, *chunks, struct.pack(">I", len(pixels)), b"IDAT"))
-    file = _buffer(len(before) + len(pixels) + len(checksum) + len(_END))
+    if len(pixels) < _LARGE:
+        return b"".join((before, pixels, checksum, _END))
+    file = np.empty(len(before) + len(pixels) + len(checksum) + len(_END), np.uint8)
     at = 0
     for piece in (before, pixels, checksum, _END):
         file[at : at + len(piece)] = np.frombuffer(piece, np.uint8)
