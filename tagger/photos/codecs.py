@@ -9,7 +9,7 @@ from PIL import Image
 
 from tagger.photos.containers import is_truncated, iso_boxes
 from tagger.photos.depth import to_eight_bit
-from tagger.photos.jpeg import FRAMES, SCAN, segments
+from tagger.photos.jpeg_header import FRAMES, SCAN, segments
 from tagger.photos.opened import ImageFault, OpenedImage
 
 _JPEG_LS_FRAME = 0xF7

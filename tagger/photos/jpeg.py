@@ -2,27 +2,32 @@
 
 Pillow does not pass these warnings on: a file with a hole is decoded to a picture like any other. The binding `simplejpeg`
 raises the first of them. Most whole files give none; what cameras and programs do against the standard without harm to the
-picture is put right before their data is decoded once more. Markers are those of ITU-T T.81, table B.1.
+picture is put right before their data is decoded once more.
 """
 
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 import simplejpeg
 from PIL import Image
 
 from tagger.arrays import Pixels
-from tagger.records import Failed, Photo
-
-FORMATS = ("JPEG", "MPO")
-"""Pillow's names of the formats whose first picture `decode` reads."""
+from tagger.photos.jpeg_header import (
+    END,
+    FRAMES,
+    KNOWN,
+    LOSSLESS,
+    PROGRESSIVE,
+    SCAN,
+    SEQUENTIAL,
+    START,
+    JpegHeader,
+    first_frame,
+    segments,
+)
+from tagger.photos.opened import ImageFault
 
 REMEDY = "copy or export it again"
-
-START = b"\xff\xd8"
-"""First bytes of a JPEG file."""
 
 PADDING = 32
 """Bytes of any value before the end marker that are taken for padding, as some cameras write it.
@@ -44,64 +49,61 @@ _HOLE = bytes(64)
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 """The binding's names of Pillow's modes."""
 
-_END_MARKER = b"\xff\xd9"
-_END, SCAN, _JFIF, _ICC, _ADOBE = 0xD9, 0xDA, 0xE0, 0xE2, 0xEE
-FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
-_LOSSLESS = frozenset((0xC3, 0xC7, 0xCB, 0xCF))
-_SEQUENTIAL = frozenset((0xC0, 0xC1, 0xC9))
-_KNOWN = frozenset((*FRAMES, 0xC4, 0xCC, *range(0xDA, 0xF0), 0xFE))
-"""Markers that begin a segment with a length."""
+_CHANNELS = {"L": 1, "RGB": 3, "CMYK": 4}
 
-_NEXT_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
-"""A marker other than those without a segment: restarts, 0xff followed by a stuffed zero, and one for arithmetic codes."""
+_MISSING = 128
+"""Level of blocks without data: 0 before the decoder's shift of levels (T.81, A.3.1)."""
+
+_END_MARKER = b"\xff\xd9"
+_JFIF, _ICC, _ADOBE = 0xE0, 0xE2, 0xEE
 _SURPLUS = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 _JUNK = 3
 """Most bytes between two segments of a header that are left out, as decoders skip them; a segment is longer."""
 
 
 def decode(
-    content: bytes, name: str, image: Image.Image, fitted: tuple[int, int], keep_damaged: bool = False
-) -> Photo | Failed | None:
+    content: bytes, header: JpegHeader, fitted: tuple[int, int], keep_damaged: bool = False
+) -> tuple[Pixels, bool] | None:
     """Decode the first picture of a JPEG file at the least scale of libjpeg that is no smaller than `fitted`.
 
     Args:
         content: the file.
-        name: its name in the detail of a failure.
-        image: the same, opened by Pillow and not loaded; tells format, size, mode and whether inks are inverted.
+        header: what its header says.
         fitted: (width, height) in pixels; the scale is 1, 1/2, 1/4 or 1/8, as Pillow's `draft` chooses it.
-        keep_damaged: whether to decode a damaged file as far as it goes, and mark it, in place of failing it.
+        keep_damaged: whether to decode a damaged file as far as it goes, in place of failing it.
 
     Returns:
-        The photo, not turned upright; a failure, `truncated` where data lacks at the end, else `unreadable`; None for another
-        format, and for kinds of JPEG that the binding does not read.
+        The pixels, uint8 (h, w, 3) RGB, not turned upright, and whether they are of a damaged file; None for kinds of JPEG that
+        the binding does not read.
+
+    Raises:
+        ImageFault: the file is damaged; `truncated` where data lacks at the end, else `unreadable`.
     """
-    if image.format not in FORMATS or image.mode not in _SPACES:
-        return None
-    frame = _frame(content)
-    if frame is None or frame.precision != 8:
-        return None
     # Lossless data has no scale: libjpeg-turbo 3.1 writes beyond the buffer at any other.
-    scaled = image.size if frame.code in _LOSSLESS else _scaled(image.size, fitted)
+    scaled = header.size if header.frame in LOSSLESS else _scaled(header.size, fitted)
     stream = content
-    pixels, warning = _attempt(stream, scaled, image.mode)
+    pixels, warning = _attempt(stream, scaled, header.mode)
     if pixels is None:
         if not _is_read(content):
             return None
         stream = regular(content) or content
-        pixels, warning = _attempt(stream, scaled, image.mode)
+        pixels, warning = _attempt(stream, scaled, header.mode)
         for _ in range(_TRIMS):
             padding = _padding(stream, warning)
             if not padding:
                 break
             stream = stream[: -padding - 2] + _END_MARKER
-            pixels, warning = _attempt(stream, scaled, image.mode)
-    damage = _damage(content, name, warning) if pixels is None else _missing_scans(stream, name) or _missing_end(content, name)
-    if damage is not None:
-        pixels = _attempt(stream, scaled, image.mode, strict=False)[0] if keep_damaged else None
+            pixels, warning = _attempt(stream, scaled, header.mode)
     if pixels is None:
-        return damage
-    return Photo(_rgb(pixels, image.mode, "adobe" in image.info), truncated=damage is not None)
+        damage: ImageFault | None = _damage(content, warning)
+    else:
+        damage = (None if header.one_scan else _missing_scans(stream)) or _missing_end(content)
+    if damage is not None:
+        pixels = _damaged_pixels(stream, scaled, header.mode) if keep_damaged else None
+        if pixels is None:
+            raise damage
+    assert pixels is not None
+    return _rgb(pixels, header.mode, header.adobe), damage is not None
 
 
 def _rgb(pixels: Pixels, mode: str, adobe: bool) -> Pixels:
@@ -125,36 +127,30 @@ def scale_of(size: tuple[int, int], fitted: tuple[int, int]) -> int:
     return 1 << max(0, times.bit_length() - 1)
 
 
-class _Frame(NamedTuple):
-    """The header that tells how a picture is coded."""
-
-    code: int
-    """Its marker."""
-    precision: int
-    """Bits of a value."""
-    components: int
-
-
-def _frame(content: bytes) -> _Frame | None:
-    """Return the frame header before the first scan; None where it is missing."""
-    for code, start, end in segments(content):
-        if code in FRAMES and end - start > 9 and end <= len(content):
-            return _Frame(code, content[start + 4], content[start + 9])
-        if code == SCAN:
-            break
-    return None
-
-
-def _attempt(stream: bytes, size: tuple[int, int], mode: str, strict: bool = True) -> tuple[Pixels | None, str]:
-    """Decode; return the pixels, or None and the decoder's error or, if `strict`, its first warning."""
+def _attempt(stream: bytes, size: tuple[int, int], mode: str) -> tuple[Pixels | None, str]:
+    """Decode; return the pixels, or None and the decoder's error or first warning."""
     width, height = size
     try:
-        pixels = simplejpeg.decode_jpeg(stream, _SPACES[mode], min_width=width, min_height=height, strict=strict)
+        pixels = simplejpeg.decode_jpeg(stream, _SPACES[mode], min_width=width, min_height=height)
     except ValueError as error:
         return None, str(error)
     if pixels.shape[:2] != (height, width):
         return None, f"the picture has {pixels.shape[1]}x{pixels.shape[0]} pixels in place of {width}x{height}"
     return pixels, ""
+
+
+def _damaged_pixels(stream: bytes, size: tuple[int, int], mode: str) -> Pixels | None:
+    """Decode as far as it goes; None where the picture has another size than (width, height), or none begins.
+
+    What the decoder does not reach is grey, as blocks without data are: in a buffer of its own it is whatever the memory held.
+    """
+    width, height = size
+    buffer = np.full((height, width, _CHANNELS[mode]), _MISSING, np.uint8)
+    try:
+        pixels = simplejpeg.decode_jpeg(stream, _SPACES[mode], min_width=width, min_height=height, buffer=buffer, strict=False)
+    except ValueError:
+        return None
+    return pixels if pixels.shape[:2] == (height, width) else None
 
 
 def _is_read(content: bytes) -> bool:
@@ -166,27 +162,12 @@ def _is_read(content: bytes) -> bool:
     return True
 
 
-def _damage(content: bytes, name: str, warning: str) -> Failed:
+def _damage(content: bytes, warning: str) -> ImageFault:
     """Return the damage that a warning tells."""
-    *_, (last, _, _) = ((_END, 0, 0), *segments(content))
-    if last in _KNOWN or (last == _END and "premature end" in warning.lower()):
-        return Failed("truncated", f"{name}: its data ends before the picture is complete; {REMEDY}")
-    return Failed("unreadable", f"{name}: damaged inside ({warning.removeprefix('Corrupt JPEG data: ')}); {REMEDY}")
-
-
-def segments(content: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield (marker, first byte, byte after the last) of each segment; the data of a scan follows its segment.
-
-    The last one is the end marker, or the first marker that no picture has there, such as the beginning of another.
-    """
-    end = 2
-    while marker := _NEXT_MARKER.search(content, end):
-        start, code = marker.start(), content[marker.end() - 1]
-        if code == _END or code not in _KNOWN:
-            yield code, start, marker.end()
-            return
-        end = marker.end() + max(2, int.from_bytes(content[marker.end() : marker.end() + 2], "big"))
-        yield code, start, end
+    *_, (last, _, _) = ((END, 0, 0), *segments(content))
+    if last in KNOWN or (last == END and "premature end" in warning.lower()):
+        return ImageFault("truncated", f"its data ends before the picture is complete; {REMEDY}")
+    return ImageFault("unreadable", f"damaged inside ({warning.removeprefix('Corrupt JPEG data: ')}); {REMEDY}")
 
 
 def regular(content: bytes) -> bytes | None:
@@ -196,7 +177,7 @@ def regular(content: bytes) -> bytes | None:
     in the wrong places; a version or a colour transform that is not known; parameters of a scan that say nothing in sequential
     files; a few bytes between segments.
     """
-    frame = _frame(content) if content.startswith(START) else None
+    frame = first_frame(content) if content.startswith(START) else None
     if frame is None:
         return None
     parts, last, scans = [START], 2, 0
@@ -204,7 +185,7 @@ def regular(content: bytes) -> bytes | None:
         if start - last > _JUNK or scans:
             parts.append(content[last:start])
         last = end
-        if code not in _KNOWN or code == _END or (scans and code in FRAMES):
+        if code not in KNOWN or code == END or (scans and code in FRAMES):
             break
         segment = content[start:end]
         if code == _ICC and segment[4:16] == b"ICC_PROFILE\0":
@@ -215,7 +196,7 @@ def regular(content: bytes) -> bytes | None:
             segment = _with(segment, 15, b"\2" if frame.components == 4 else b"\1")
         elif code == SCAN:
             scans += 1
-            if frame.code in _SEQUENTIAL and len(segment) > 4:
+            if frame.code in SEQUENTIAL and len(segment) > 4:
                 segment = _with(segment, 5 + 2 * segment[4], b"\x00\x3f\x00")
         parts.append(segment)
     else:
@@ -244,22 +225,22 @@ def _padding(stream: bytes, warning: str) -> int:
 
 def _has_hole(data: bytes) -> bool:
     """Return whether zeros stand within the scan of a sequential picture; in progressive ones they are usual."""
-    frame = _frame(data)
+    frame = first_frame(data)
     scan = next((end for code, _, end in segments(data) if code == SCAN), len(data))
-    return frame is not None and frame.code in _SEQUENTIAL and data.find(_HOLE, scan) >= 0
+    return frame is not None and frame.code in SEQUENTIAL and data.find(_HOLE, scan) >= 0
 
 
-def _missing_end(content: bytes, name: str) -> Failed | None:
+def _missing_end(content: bytes) -> ImageFault | None:
     """Return the damage of a file without an end marker: nothing tells whether its last rows are all there."""
     if _END_MARKER in content[-2 - PADDING :]:
         return None
     scan = max((end for code, _, end in segments(content) if code == SCAN), default=0)
     if content.find(_END_MARKER, scan) >= 0:
         return None
-    return Failed("truncated", f"{name}: its end is missing; {REMEDY}")
+    return ImageFault("truncated", f"its end is missing; {REMEDY}")
 
 
-def _missing_scans(stream: bytes, name: str) -> Failed | None:
+def _missing_scans(stream: bytes) -> ImageFault | None:
     """Return the damage of a file that ends after a scan, without the further ones that its picture needs.
 
     Every component needs its 64 coefficients in full precision (T.81, G.1.1.1): no decoder warns where they are missing.
@@ -268,7 +249,7 @@ def _missing_scans(stream: bytes, name: str) -> Failed | None:
     progressive = False
     for code, start, _ in segments(stream):
         if code in FRAMES:
-            progressive = code in _PROGRESSIVE
+            progressive = code in PROGRESSIVE
             count = stream[start + 9]
             precision = {component: bytearray(b"\xff" * 64) for component in stream[start + 10 : start + 10 + 3 * count : 3]}
         elif code == SCAN:
@@ -282,4 +263,4 @@ def _missing_scans(stream: bytes, name: str) -> Failed | None:
                     precision[component][first : last + 1] = bytes([bits]) * (last + 1 - first)
     if not any(any(bits) for bits in precision.values()):
         return None
-    return Failed("truncated", f"{name}: the last passes over the picture are missing; {REMEDY}")
+    return ImageFault("truncated", f"the last passes over the picture are missing; {REMEDY}")

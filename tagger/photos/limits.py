@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from PIL import Image
 
+from tagger.photos.jpeg_header import PROGRESSIVE, JpegHeader, sampling_factors
 from tagger.photos.opened import ImageFault, OpenedImage
 
 MAX_MEMORY = 1_250_000_000
@@ -53,16 +54,20 @@ def pillow_memory(image: Image.Image, scale: int = 1) -> int:
     per_pixel = _BYTES_PER_PIXEL.get(image.mode, _OTHER_BYTES_PER_PIXEL)
     if image.mode in ("L", "1", "RGB", "P") and "transparency" in image.info:
         per_pixel = _OTHER_BYTES_PER_PIXEL
-    return pixels * per_pixel // scale**2 + _coefficient_memory(image, pixels)
+    factors = sampling_factors(image) if image.info.get("progressive") else ()
+    return pixels * per_pixel // scale**2 + _coefficient_memory(pixels, factors)
 
 
-def _coefficient_memory(image: Image.Image, pixels: int) -> int:
+def jpeg_memory(header: JpegHeader, scale: int) -> int:
+    """Return how many bytes it takes to decode a JPEG at 1/`scale` of its size."""
+    pixels = header.size[0] * header.size[1]
+    factors = header.factors if header.frame in PROGRESSIVE else ()
+    return pixels * _BYTES_PER_PIXEL.get(header.mode, _OTHER_BYTES_PER_PIXEL) // scale**2 + _coefficient_memory(pixels, factors)
+
+
+def _coefficient_memory(pixels: int, factors: tuple[int, ...]) -> int:
     """Return the bytes of the coefficients of a progressive JPEG, which are all in memory until its last scan, at any scale.
 
     Two bytes for each pixel of each component at the component's own size (ITU T.81, A.1.1).
     """
-    layers = getattr(image, "layer", None)
-    if not layers or not image.info.get("progressive"):
-        return 0
-    factors = [int(horizontal) * int(vertical) for _, horizontal, vertical, _ in layers]
-    return 2 * pixels * sum(factors) // max(1, *factors)
+    return 2 * pixels * sum(factors) // max(1, *factors) if factors else 0

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from tagger.records import FailedReason
+from tagger.arrays import Pixels
+from tagger.records import FailedReason, Photo
 
 
 @dataclass(frozen=True)
@@ -16,8 +17,16 @@ class OpenedImage:
     """Width and height in pixels."""
     memory: int
     """Bytes that decoding takes at least, without those of the file."""
-    load: Callable[[], Image.Image]
-    """Return the image; its pixels are decoded, or are decoded when the image is loaded. Raises anything on damage."""
+    load: Callable[[], Image.Image | Photo]
+    """Return the photo, or an image whose pixels are decoded, or are when the image is loaded. Raises anything on damage."""
+
+
+def image_of(samples: Pixels) -> Image.Image:
+    """Return the image of samples, uint8 (h, w), (h, w, 3) or (h, w, 4): grey, RGB, with transparency unless all is opaque."""
+    if samples.ndim == 3 and samples.shape[2] == 4 and samples[..., 3].min() == 255:
+        height, width = samples.shape[:2]
+        return Image.frombuffer("RGBX", (width, height), samples, "raw", "RGBX", 0, 1)
+    return Image.fromarray(samples)
 
 
 def one_line(error: Exception) -> str:

@@ -33,10 +33,10 @@ def flattened(image: Image.Image, reduced: Callable[[Image.Image], Image.Image])
         The image, RGB, shrunk; and its alpha, L, of the same size, unless it is 255 everywhere or 0 everywhere.
     """
     if not image.has_transparency_data:
-        if image.mode in ("RGB", "L"):
+        if image.mode in ("RGB", "RGBX", "L"):
             image = reduced(image)  # before it is copied; the result is the same
         return [reduced(image.convert("RGB"))]
-    rgba = image.convert("RGBA")
+    rgba = image if image.mode == "RGBA" else image.convert("RGBA")
     lowest, highest = rgba.getchannel("A").getextrema()
     if lowest == 255 or (highest == 0 and image.format in UNUSED_ALPHA):
         return [reduced(rgba.convert("RGB"))]

@@ -13,11 +13,11 @@ from typing import Any
 import pyarrow
 import pytest
 from helpers import draw_photo
-from PIL import Image
 from pyarrow import parquet
 
 from tagger.cli.main import main
 from tagger.photos import jpeg, loader
+from tagger.photos.jpeg_header import JpegHeader
 from tagger.run.ledger_values import EARLIEST_NS, LATEST_NS
 from tagger.settings import FORMATS
 
@@ -86,9 +86,12 @@ def test_any_exception_of_decoder_or_cut_is_one_row(run: Run, monkeypatch: pytes
         draw_photo(number, (side, 80)).save(f"photos/{number}.jpg")
     cut = loader.extract_product
 
-    def failing(content: bytes, name: str, image: Image.Image, *_: object) -> None:
-        if image.width == 60:
+    decode = jpeg.decode
+
+    def failing(content: bytes, header: JpegHeader, *options: Any) -> Any:
+        if header.size[0] == 60:
             raise error
+        return decode(content, header, *options)
 
     def not_cutting(photo: Any, colour: bool) -> Any:
         if photo.pixels.shape[1] == 61:

@@ -15,7 +15,6 @@ from image_files import detailed, encoded, photo_of, reason_of, sample, without_
 from PIL import Image
 
 from tagger.arrays import Pixels
-from tagger.photos import jpeg
 from tagger.photos.decode import SIDE, decode_bytes
 from tagger.photos.settings import DecodeSettings
 from tagger.records import Failed, Photo
@@ -94,7 +93,7 @@ def lossless(width: int, height: int) -> bytes:
     """Return a lossless JPEG of even grey: each difference from the predicted value is 0, the only code, of one bit."""
     frame = segment(0xC3, b"\x08" + height.to_bytes(2, "big") + width.to_bytes(2, "big") + b"\x01\x01\x11\x00")
     codes = segment(0xC4, b"\x00" + b"\x01" + bytes(15) + b"\x00")
-    return jpeg.START + frame + codes + segment(0xDA, b"\x01\x01\x00\x01\x00\x00") + bytes(-(-width * height // 8)) + END
+    return b"\xff\xd8" + frame + codes + segment(0xDA, b"\x01\x01\x00\x01\x00\x00") + bytes(-(-width * height // 8)) + END
 
 
 def test_large_lossless_files_are_read_in_full() -> None:
@@ -291,3 +290,15 @@ def test_a_second_scan_of_another_file_is_damage() -> None:
     other = encoded(textured().rotate(180), "JPEG")
     spliced = whole("baseline")[:-2] + other[other.index(b"\xff\xda") :]
     assert "unreadable" == reason_of(decode_bytes(spliced, "photo"))
+
+
+def test_what_is_not_decoded_is_grey() -> None:
+    """Of a file whose decoder gives up on damaged codes, what is kept shows nothing, above all nothing of another photo."""
+    content = whole("progressive")
+    at = content.index(b"\xff\xc4", content.index(b"\xff\xda"))
+    damaged = content[: at - 20] + content[at : at + 5] + b"\xff" * 16 + content[at + 21 :]  # a scan cut, then no codes
+    assert isinstance(decode_bytes(damaged, "photo.jpg"), Failed)
+    photo = decode_bytes(damaged, "photo.jpg", DecodeSettings(allow_truncated=True))
+    assert isinstance(photo, Photo)
+    assert photo.truncated
+    assert set(np.unique(photo.pixels)) == {128}
