@@ -9,6 +9,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from functools import cache
 from io import BytesIO
 from itertools import islice
@@ -32,7 +33,7 @@ MAX_PAGES = 64
 
 _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType."""
-_UNCOMPRESSED, _OLD_JPEG, _JPEG = 1, 6, 7
+_UNCOMPRESSED, _LZW, _OLD_JPEG, _JPEG = 1, 5, 6, 7
 _DEFLATE = (8, 32946)
 _COMPRESSIONS = frozenset(
     # None, fax, LZW, JPEG, deflate, PackBits of TIFF 6.0; JPEG 2000, LERC, LZMA, Zstandard, WebP and JPEG XL of later ones.
@@ -179,15 +180,16 @@ def _samples(page: "TiffPage", content: bytes, lenient: bool) -> NDArray[Any]:
     """Decode the strips or tiles of a page to (height, width, samples) in the file's own type of samples."""
     planes, _, height, width, contiguous = page.shaped
     if page.is_subsampled and page.compression not in _LOSSY:
-        return upsampled(page, lambda index: _segment(page, content, index, lenient) or b"")
+        return upsampled(_decompressed(page), lambda index: _data(page, _segment(page, content, index, lenient) or b""))
     samples = np.zeros((planes, height, width, contiguous), page.dtype.newbyteorder("="))  # type: ignore[union-attr]
     tables = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
+    decode = _decompressed(page).decode
     for index in range(prod(page.chunked)):
         segment = _segment(page, content, index, lenient)
         if segment is None:
             continue
         try:
-            data, (plane, deep, top, left, _), _ = page.decode(segment, index, **tables)
+            data, (plane, deep, top, left, _), _ = decode(_data(page, segment), index, **tables)
         except Exception as error:
             if lenient:
                 continue
@@ -219,6 +221,29 @@ def _segment(page: "TiffPage", content: bytes, index: int, lenient: bool) -> byt
     if lenient:
         return segment + bytes(needed - len(segment)) if plain else segment or None
     raise ImageFault("truncated", f"the file ends within strip {index + 1} of {prod(page.chunked)}")
+
+
+def _data(page: "TiffPage", segment: bytes) -> bytes:
+    """Return the bytes of a strip or tile as tifffile is to get them: decompressed where that is LZW.
+
+    tifffile names the length of the result as a number; of some damaged strips imagecodecs then writes beyond its memory, which
+    ends the process. It does not where it is given the memory, here more than the longest strip takes.
+    """
+    if page.compression != _LZW:
+        return segment
+    from imagecodecs import bitorder_decode, lzw_decode
+
+    longest = prod(page.chunks) * (page.dtype.itemsize if page.dtype is not None else 1)
+    longest = 2 * longest + 1_024  # units of subsampled colours go beyond the edges
+    return bytes(lzw_decode(bitorder_decode(segment) if page.fillorder == 2 else segment, out=bytearray(longest)))
+
+
+def _decompressed(page: "TiffPage") -> "TiffPage":
+    """Return a page as it is once `_data` has decompressed its strips."""
+    plain = copy(page)
+    if page.compression == _LZW:
+        plain.compression, plain.fillorder = _UNCOMPRESSED, 1
+    return plain
 
 
 def _rows_of(page: "TiffPage", index: int) -> int:
