@@ -19,8 +19,8 @@ NoImage: TypeAlias = Literal["no_image"]
 NO_IMAGE: NoImage = "no_image"
 """Why a row of a table has no tag where it names no image: not a failure, and not counted as a photo."""
 
-Reason: TypeAlias = Literal["", "low_confidence", "not_recognised"] | FailedReason | NoImage
-"""Why a tag is flagged or missing; empty for a tag that is neither."""
+Reason: TypeAlias = Literal["", "low_confidence", "not_recognised", "reviewed"] | FailedReason | NoImage
+"""Why a tag is flagged or missing, or that a person decided it; empty for a tag that is neither."""
 
 NO_COLUMNS: Mapping[str, object] = MappingProxyType({})
 """The columns of an item that comes from no table; cannot be changed, as items share it."""
@@ -163,6 +163,8 @@ class Result:
     truncated: bool = False
     embedding: bytes | None = None
     """What a bundle with a backbone computes the probabilities from, at most 300 bytes; None for bundles without one."""
+    reviewed: str | None = None
+    """The label that a person decided on, empty for none of the labels; it outranks all else. None without a decision."""
 
 
 @dataclass(frozen=True)

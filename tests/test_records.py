@@ -30,6 +30,7 @@ def test_reasons_are_those_of_the_output() -> None:
         "",
         "low_confidence",
         "not_recognised",
+        "reviewed",
         "no_image",
         *failed,
     }

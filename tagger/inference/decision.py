@@ -37,7 +37,7 @@ def decide_tags(
 
 
 def decide_tag(result: Result, labels: Sequence[str], groups: Mapping[str, str], min_confidence: float) -> Tag:
-    """Return the tag of a photo from its probabilities, or from the reason why it has none."""
+    """Return the tag of a photo: what a person decided, else from its probabilities or from the reason why it has none."""
     return decide_results([result], labels, groups, min_confidence)[0]
 
 
@@ -48,14 +48,20 @@ def decide_results(
     scored = [
         (result.probabilities, result.truncated)
         for result in results
-        if result.failed is None and result.probabilities is not None
+        if result.reviewed is None and result.failed is None and result.probabilities is not None
     ]
     rows, truncated = zip(*scored, strict=True) if scored else ((), ())
     decided = iter(_decide_rows(np.stack(rows), labels, groups, min_confidence, truncated) if scored else ())
-    return [
-        failed(result.failed) if result.failed else not_recognised() if result.probabilities is None else next(decided)
-        for result in results
-    ]
+    return [_without_probabilities(result, groups) or next(decided) for result in results]
+
+
+def _without_probabilities(result: Result, groups: Mapping[str, str]) -> Tag | None:
+    """Return the tag of a result that does not depend on probabilities; None where it does."""
+    if result.reviewed is not None:
+        return reviewed(result.reviewed, groups)
+    if result.failed is not None:
+        return failed(result.failed)
+    return not_recognised() if result.probabilities is None else None
 
 
 def _decide_rows(
@@ -104,6 +110,16 @@ def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def rename_labels(tag: Tag, names: Mapping[str, str]) -> Tag:
     """Return the tag with its labels renamed by `names`; labels that `names` lacks stay."""
     return replace(tag, ranked=tuple((names.get(label, label), value) for label, value in tag.ranked)) if names else tag
+
+
+def reviewed(label: str, groups: Mapping[str, str]) -> Tag:
+    """Return the tag of a photo that a person decided on: `label` with confidence 1, unflagged; a bundle may lack the label.
+
+    An empty label says that it shows none of the labels. It stays flagged, as a row without a tag is never safe to publish.
+    """
+    if not label:
+        return Tag((), True, "reviewed")
+    return Tag(((label, 1.0),), False, "reviewed", groups.get(label, ""), 1.0 if label in groups else None)
 
 
 def not_recognised() -> Tag:

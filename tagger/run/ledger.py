@@ -19,13 +19,14 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagger.catalog.rows import TextRows
 from tagger.errors import LedgerDamagedError
-from tagger.records import Content, Failed, FailedReason, Result
+from tagger.records import Content, Failed, Result
 from tagger.run import ledger_queries as queries
 from tagger.run.ledger_file import connect, database_errors
 from tagger.run.ledger_values import (
@@ -39,6 +40,7 @@ from tagger.run.ledger_values import (
     UnscoredPhoto,
     change_between,
     plain_values,
+    result_of,
     storable,
     storable_row,
     storable_time,
@@ -108,7 +110,7 @@ class Ledger:
             self._model = self._model_id(key)
             self._decision = self._decision_id(key)
             unfinished = self._oldest_unfinished_run(key)
-            texts = (key.version, storable(key.source), storable(key.out))
+            texts = (key.version, storable(key.source), storable(key.out), storable(key.root))
             values = (
                 _now(),
                 os.getpid(),
@@ -246,19 +248,32 @@ class Ledger:
             sql.execute(queries.ADD_VANISHED, self._parameters)
             sql.execute(queries.UNPUBLISH_VANISHED, self._parameters)
             sql.execute(queries.FIND_ORIGINALS)
+            self._counts = self._count_rows()
+            self._store_night()
             yield
             sql.execute(queries.FINISH_RUN, (_now(), self.run))
 
     def counts(self) -> Iterator[tuple[str, str, str, int]]:
         """Yield each combination of tag, flag and reason with its number of rows, in their order."""
+        return ((*combination, count) for combination, count in self._counts)
+
+    def _count_rows(self) -> list[tuple[tuple[str, str, str], int]]:
         counted: Counter[tuple[str, str, str]] = Counter()
         last = next(self._query(queries.LAST_POSITION))[0] or 0
         for first in range(1, last + 1, ROWS_PER_CHUNK):
             with database_errors(self._name):
                 rows = self._sql.execute(queries.TAG_COUNTS, (first, first + ROWS_PER_CHUNK - 1))
                 counted.update({(tag, flag, reason): count for tag, flag, reason, count in rows})
-        for combination, count in sorted(counted.items()):
-            yield (*combination, count)
+        return sorted(counted.items())
+
+    def _store_night(self) -> None:
+        """Store where photos lie that a table names in other words, and the counts of the run for the review."""
+        self._sql.execute(queries.STORE_PLACES)
+        if self._sql.execute(queries.HAS_PLACES).fetchone():
+            self._sql.execute(queries.FORGET_PLACES)
+        self._sql.execute(queries.STORE_UPLOAD_COUNTS, self._parameters)
+        rows = ((self.run, *combination, count) for combination, count in self._counts)
+        self._sql.executemany(queries.STORE_ROW_COUNTS, rows)
 
     def changes(self) -> dict[str, int]:
         """Return the number of rows per kind of change."""
@@ -283,9 +298,8 @@ class Ledger:
 
     def rows(self, only: Sequence[str] = ()) -> Iterator[Row]:
         """Yield the rows of the output in their order: all, or those that --only selects."""
-        for path, original, failure, detail, truncated, packed, columns in self._query(queries.selected(queries.ROWS, only)):
-            result = self._result_of(failure, detail, truncated, packed)
-            yield Row(text_of(path), pickle.loads(columns) if columns else {}, result, text_of(original))
+        for path, original, columns, *stored in self._query(queries.selected(queries.ROWS, only)):
+            yield Row(text_of(path), pickle.loads(columns) if columns else {}, self._result_of(*stored), text_of(original))
 
     def text_rows(self, model: str, only: Sequence[str] = ()) -> Iterator[TextRows]:
         """Yield the same rows as text: path, the fields of `Cells`, the path that it is a duplicate of, and the model."""
@@ -315,8 +329,8 @@ class Ledger:
         while chunk := self._sql.execute(queries.UNDECIDED_BATCH, (last, ROWS_PER_CHUNK)).fetchall():
             last = chunk[-1][0]
             rows, events = [], []
-            made = cells_of([self._result_of(*row[1:5]) for row in chunk])
-            for (item, _, _, _, _, published, *stored), after in zip(chunk, made, strict=True):
+            made = cells_of([self._result_of(*row[1:6]) for row in chunk])
+            for (item, _, _, _, _, _, published, *stored), after in zip(chunk, made, strict=True):
                 before = None if published is None else Cells(*stored)
                 change = change_between(before, after)
                 rows.append((*after, self._decision, self.run if change else published, item))
@@ -325,18 +339,11 @@ class Ledger:
             self._sql.executemany(queries.STORE_ROW, rows)
             self._sql.executemany(queries.ADD_EVENT, events)
 
-    def _result_of(
-        self, failure: FailedReason | None, detail: str | bytes | None, truncated: int | None, packed: bytes | None
-    ) -> Result:
-        if failure is not None:
-            return Result(Failed(failure, text_of(detail or "")))
-        if packed is None:
-            return Result(None, None, bool(truncated))
-        if len(packed) != 4 * len(self._key.labels):
-            raise LedgerDamagedError(
-                f"The ledger {self._name} is damaged: it has probabilities of another number of labels than the bundle."
-            )
-        return Result(None, np.frombuffer(packed, "<f4"), bool(truncated))
+    def _result_of(self, *stored: Any) -> Result:
+        try:
+            return result_of(len(self._key.labels), *stored)
+        except ValueError as error:
+            raise LedgerDamagedError(f"The ledger {self._name} is damaged: it has {error}.") from error
 
     def _store_content(self, content: Content, result: Result | None) -> int:
         """Store the result of some bytes, unless it is None, and return the id of their row."""

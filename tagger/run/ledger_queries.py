@@ -22,8 +22,8 @@ RUNS = "SELECT id, finished, fresh, verify FROM runs ORDER BY id DESC"
 LAST_RUN = "SELECT source, out FROM runs ORDER BY finished IS NULL, id DESC LIMIT 1"
 """The last finished one; while there is none, the last that was begun."""
 ADD_RUN = """
-    INSERT INTO runs (started, pid, host, version, source, out, decision, fresh, verify, decoding)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO runs (started, pid, host, version, source, out, root, decision, fresh, verify, decoding)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 FINISH_RUN = "UPDATE runs SET finished = ? WHERE id = ?"
 
@@ -146,8 +146,11 @@ FIND_UNDECIDED = """
     WHERE NOT left_out AND (published IS NULL OR decision IS NOT :decision)
 """
 
-UNDECIDED_BATCH = """
-    SELECT item, failure, detail, truncated, probabilities,
+_REVIEWED = "(SELECT label FROM reviews WHERE reviews.id = review)"
+"""The label that a person decided on; NULL without a decision."""
+
+UNDECIDED_BATCH = f"""
+    SELECT item, failure, detail, truncated, probabilities, {_REVIEWED},
            published, tag, confidence, low_confidence, reason, group_, group_confidence
     FROM undecided JOIN items ON items.id = item LEFT JOIN contents ON contents.id = content
     WHERE item > ? ORDER BY item LIMIT ?
@@ -170,6 +173,13 @@ UNPUBLISH_VANISHED = """
     UPDATE items SET published = NULL, decision = NULL
     WHERE id IN (SELECT item FROM events WHERE run = :run AND change = 'vanished')
 """
+
+STORE_PLACES = """
+    INSERT OR REPLACE INTO places SELECT item, listing.place FROM listing LEFT JOIN places USING (item)
+    WHERE listing.place IS NOT NULL AND item IS NOT NULL AND places.place IS NOT listing.place
+"""
+HAS_PLACES = "SELECT 1 FROM places LIMIT 1"
+FORGET_PLACES = "DELETE FROM places WHERE item IN (SELECT item FROM listing WHERE place IS NULL)"
 
 FIND_ORIGINALS = """
     INSERT INTO originals SELECT content, key FROM (
@@ -209,8 +219,8 @@ LINES = f"SELECT position, CAST({_LINE} AS BLOB) {_OUTPUT_ROWS}"
 """The same cells with commas between them, as bytes in UTF-8: one value per row takes half the time of nine."""
 
 ROWS = f"""
-    SELECT listing.key, {_ORIGINAL}, coalesce(items.failure, listing.failure), coalesce(items.detail, listing.detail),
-           truncated, probabilities, columns
+    SELECT listing.key, {_ORIGINAL}, columns, coalesce(items.failure, listing.failure),
+           coalesce(items.detail, listing.detail), truncated, probabilities, {_REVIEWED}
     {_JOINED} LEFT JOIN contents ON contents.id = content WHERE NOT left_out
 """
 
@@ -227,9 +237,19 @@ CHANGE_COUNTS = "SELECT change, count(*) FROM events WHERE run = :run GROUP BY c
 FAILURES = """
     SELECT listing.key, coalesce(items.failure, listing.failure), coalesce(items.detail, listing.detail)
     FROM listing LEFT JOIN items ON items.id = item
-    WHERE NOT left_out AND (items.failure IS NOT NULL OR listing.failure IS NOT NULL AND listing.failure != 'no_image')
+    WHERE NOT left_out AND reason IS NOT 'reviewed'
+        AND (items.failure IS NOT NULL OR listing.failure IS NOT NULL AND listing.failure != 'no_image')
     ORDER BY position
 """
+
+_BIN = "CASE confidence WHEN '' THEN -1 ELSE min(19, CAST(20 * confidence AS INTEGER)) END"
+STORE_UPLOAD_COUNTS = f"""
+    INSERT INTO night_counts
+    SELECT events.run, 1, items.tag, items.low_confidence, items.reason, {_BIN}, count(*)
+    FROM events JOIN items ON items.id = item
+    WHERE events.run = :run AND tag_before IS NULL GROUP BY 3, 4, 5, 6
+"""
+STORE_ROW_COUNTS = "INSERT INTO night_counts VALUES (?, 0, ?, ?, ?, -1, ?)"
 
 EVENTS = """
     SELECT change, items.key,
@@ -257,7 +277,8 @@ HAS_PHOTOS = "SELECT EXISTS (SELECT 1 FROM listing WHERE failure IS NOT 'no_imag
 _SELECTIONS = {
     "new": "item IN (SELECT item FROM events WHERE run = :run AND change = 'new')",
     "changed": "item IN (SELECT item FROM events WHERE run = :run AND change NOT IN ('new', 'vanished'))",
-    "flagged": "coalesce(items.low_confidence, 'true') = 'true' AND listing.failure IS NOT 'no_image'",
+    "flagged": "coalesce(items.low_confidence, 'true') = 'true' AND coalesce(reason, listing.failure, '') NOT IN"
+    " ('no_image', 'reviewed')",
 }
 
 

@@ -1,13 +1,16 @@
 """Define the values that go into the ledger and come out of it, and how text is stored."""
 
+import json
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+import numpy as np
+
 from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
-from tagger.records import FAILED_REASONS, EmbeddedPhoto, FailedReason, NoImage, Result
+from tagger.records import FAILED_REASONS, EmbeddedPhoto, Failed, FailedReason, NoImage, Result
 
 EARLIEST_NS, LATEST_NS = -(2**63), 2**63 - 1
 """Range of the file times that SQLite can store, in nanoseconds since 1970: from 1677 to 2262. Damaged disks and copies have
@@ -34,6 +37,8 @@ class RunKey:
     other's bundles. Empty for a bundle without embeddings."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Names of labels in the output, by label."""
+    root: str = ""
+    """Absolute folder that relative paths of photos start from."""
     decoding: DecodeSettings = DEFAULT_DECODING
     """Photos that failed under other limits than these are tried again, however often they have failed."""
     give_up: int = 7
@@ -193,15 +198,47 @@ def storable_row(file: ListedFile) -> tuple[Any, ...]:
     """Return a row of `listing` with the texts and columns as SQLite takes them."""
     columns = pickle.dumps(dict(file.columns)) if file.columns else None
     detail = None if file.detail is None else storable(file.detail)
-    place = None if file.place is None else pickle.dumps(file.place)
+    place = None if file.place is None else stored_place(file.place)
     # As a number: sqlite3 looks for an adapter of each bool, which takes longer than to store the row.
     left_out = int(file.left_out)
     return (storable(file.path), file.size, file.mtime_ns, left_out, file.failure, detail, columns, place)
 
 
 def unscored_photo(
-    path: str | bytes, size: int | None, mtime_ns: int | None, tries: int, detail: str | bytes | None, place: bytes | None
+    path: str | bytes, size: int | None, mtime_ns: int | None, tries: int, detail: str | bytes | None, place: str | None
 ) -> UnscoredPhoto:
     """Return a photo that has to be read from a row of `UNSCORED_BATCH`."""
     details = None if detail is None else text_of(detail)
-    return UnscoredPhoto(text_of(path), size, mtime_ns, tries, details, None if place is None else pickle.loads(place))
+    return UnscoredPhoto(text_of(path), size, mtime_ns, tries, details, None if place is None else place_of(place))
+
+
+def stored_place(place: str | EmbeddedPhoto) -> str:
+    """Encode where a photo lies as JSON: its path, or the list of an embedded photo's fields."""
+    return json.dumps(place)
+
+
+def place_of(stored: str) -> str | EmbeddedPhoto:
+    """Decode what `stored_place` returned."""
+    place = json.loads(stored)
+    return place if isinstance(place, str) else EmbeddedPhoto(*place)._replace(keys=tuple(place[4]))
+
+
+def result_of(
+    labels: int,
+    failure: FailedReason | None,
+    detail: str | bytes | None,
+    truncated: int | None,
+    packed: bytes | None,
+    label: str | None,
+) -> Result:
+    """Return the result of a photo as it is stored; `labels` is the number of the bundle's, `label` what a person decided.
+
+    Raises `ValueError` for probabilities of another number of labels.
+    """
+    if failure is not None:
+        return Result(Failed(failure, text_of(detail or "")), reviewed=label)
+    if packed is None:
+        return Result(None, None, bool(truncated), reviewed=label)
+    if len(packed) != 4 * labels:
+        raise ValueError("probabilities of another number of labels than the bundle")
+    return Result(None, np.frombuffer(packed, "<f4"), bool(truncated), reviewed=label)

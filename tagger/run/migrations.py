@@ -96,6 +96,38 @@ MIGRATIONS: tuple[str, ...] = (
     -- What decided which files could be read: the version of the decoder and its limits. NULL in runs of before.
     ALTER TABLE runs ADD COLUMN decoding TEXT;
     """,
+    """
+    CREATE TABLE reviews (                 -- what people decided about the bytes of photos; only ever added to
+        id INTEGER PRIMARY KEY,
+        content INTEGER NOT NULL REFERENCES contents,
+        label TEXT,                        -- '' where it shows none of the labels; NULL where a decision is taken back
+        reviewer TEXT NOT NULL,
+        decided TEXT NOT NULL,             -- UTC, ISO 8601 with milliseconds
+        item INTEGER NOT NULL REFERENCES items, -- at whose row it was decided
+        tag TEXT,                          -- that row before
+        confidence TEXT,
+        reason TEXT,
+        before INTEGER REFERENCES reviews  -- the one that counted before; NULL for none
+    );
+    CREATE INDEX reviews_of_content ON reviews (content);
+    ALTER TABLE contents ADD COLUMN review INTEGER REFERENCES reviews; -- the one that counts; NULL for none
+    CREATE TABLE places (                  -- where a photo lies, if neither the root nor the key says that
+        item INTEGER PRIMARY KEY REFERENCES items,
+        place TEXT NOT NULL                -- JSON: a path, or the list of an EmbeddedPhoto's fields
+    );
+    -- The folder that relative keys start from; NULL in runs of before.
+    ALTER TABLE runs ADD COLUMN root TEXT;
+    CREATE TABLE night_counts (            -- of each finished run
+        run INTEGER NOT NULL REFERENCES runs,
+        uploads INTEGER NOT NULL,          -- 1: rows that are new in this run; 0: all rows
+        tag TEXT NOT NULL,
+        low_confidence TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        confidence_bin INTEGER NOT NULL,   -- of uploads, 0..19 by twentieths; -1 without a confidence, and for all rows
+        photos INTEGER NOT NULL,
+        PRIMARY KEY (run, uploads, tag, low_confidence, reason, confidence_bin)
+    ) WITHOUT ROWID;
+    """,
 )
 
 RUN_TABLES = """
@@ -108,7 +140,7 @@ RUN_TABLES = """
         failure TEXT,                      -- reason why the source itself has no photo for it
         detail TEXT,                       -- of the failure, or of a file that is missing
         columns BLOB,                      -- of its table row
-        place BLOB,                        -- where its photo lies; NULL where the key says that
+        place TEXT,                        -- as in `places`; NULL where the key says it
         item INTEGER                       -- NULL while `items` has no row for it
     );
     CREATE TEMP TABLE unscored (position INTEGER PRIMARY KEY);

@@ -156,7 +156,7 @@ def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None) -> None:
         return [Cells(*tag_cells(tag)) for tag in plan.tags_of(results)]
 
     with open_ledger(path) as ledger, ExitStack() as outputs:
-        summary.run = ledger.begin(_run_key(plan))
+        summary.run = ledger.begin(_run_key(plan, catalog.root))
         columns = output_columns(catalog.columns, min(settings.top_k, len(plan.stored.card.labels)))
         form, warned = plan.format, plan.callbacks.warned
         opened = output.open_output(settings.out, form, columns, summary.model, catalog.schema, settings.excel, warned)
@@ -204,7 +204,7 @@ def _label_names(settings: RunSettings, stored: card.StoredCard) -> Mapping[str,
     return read_label_map(settings.label_map, stored.card.labels)
 
 
-def _run_key(plan: _RunPlan) -> RunKey:
+def _run_key(plan: _RunPlan, root: Path) -> RunKey:
     settings, stored = plan.settings, plan.stored
     return RunKey(
         source=source_key(settings.source),
@@ -216,6 +216,7 @@ def _run_key(plan: _RunPlan) -> RunKey:
         eyes=f"{stored.eyes}+g{VERSION}" if stored.eyes else "",
         min_confidence=plan.min_confidence,
         names=plan.names,
+        root=str(root.absolute()),
         decoding=settings.decoding,
         give_up=settings.give_up,
         fresh=settings.fresh or settings.debug_garments is not None,  # only photos that are read have an image to write
