@@ -23,7 +23,8 @@ ORDER = (
     "data",
     "inference synthesis",
     "run training adaptation inspection",
-    "evaluation",
+    "review",
+    "evaluation web",
     "cli",
     "__main__",
 )

@@ -60,6 +60,7 @@ def explain(path: str, ledger: Path, model: str | None = None) -> dict[str, Any]
             "failure": item["failure"] and {"reason": item["failure"], "detail": text_of(item["detail"] or "")},
             "tries": item["tries"],
             "looked_at": _run(sql, item["run"]),
+            "reviews": _reviews(sql, item),
         }
         return {
             **file,
@@ -89,6 +90,7 @@ def as_text(known: Mapping[str, Any]) -> str:
             lines += [f"  {line}" for line in networks_text(known["networks"])]
         elif known["networks_unknown"]:
             lines.append(f"  each network: not known. {known['networks_unknown']}")
+    lines += [f"  {_review_text(review)}" for review in known["reviews"]]
     lines.append(f"  last read in {_run_name(known['looked_at'])}")
     lines += [f"  same bytes: {path}" for path in known["copies"]]
     lines.append(f"  in the output of {len(known['nights'])} runs:")
@@ -104,7 +106,8 @@ def as_text(known: Mapping[str, Any]) -> str:
 
 def _find(sql: sqlite3.Connection, path: str, ledger: Path) -> sqlite3.Row:
     query = (
-        "SELECT items.*, lower(hex(sha256)) AS sha256, min_confidence, decisions.model != contents.model AS outdated"
+        "SELECT items.*, lower(hex(sha256)) AS sha256, min_confidence, decisions.model != contents.model AS outdated,"
+        " EXISTS (SELECT 1 FROM reviews WHERE reviews.content = contents.id) AS reviewed"
         " FROM items LEFT JOIN contents ON contents.id = content"
         " LEFT JOIN decisions ON decisions.id = decision WHERE key = ?"
     )
@@ -174,6 +177,8 @@ def _published_row(item: sqlite3.Row) -> dict[str, Any]:
     """Return the row of the last output and, in a sentence, why it is flagged or not."""
     if item["published"] is None:
         return {"row": None, "why": "it is not in the last output"}
+    if item["decision"] is None and item["reviewed"]:
+        return {"row": None, "why": "a person decided about it since its row was made; the next run makes its row"}
     if item["decision"] is None:  # a run that was killed has read its file again
         return {"row": None, "why": "its file was read again by a run that did not finish; the next run makes its row"}
     if item["outdated"]:  # a run that was killed has scored it from its embedding
@@ -187,6 +192,8 @@ def _why(item: sqlite3.Row) -> str:
     match item["reason"]:
         case "":
             return f"not flagged: its confidence {item['confidence']} reaches the threshold of {item['min_confidence']:.4f}"
+        case "reviewed":
+            return "a person decided on it"
         case "low_confidence":
             return f"flagged: its confidence {item['confidence']} is below the threshold of {item['min_confidence']:.4f}"
         case "not_recognised" if not item["tag"]:
@@ -196,6 +203,24 @@ def _why(item: sqlite3.Row) -> str:
         case "truncated" if item["tag"]:
             return "flagged: its file ends early or is damaged inside"
     return f"flagged: it could not be read ({item['reason']})"
+
+
+def _reviews(sql: sqlite3.Connection, item: sqlite3.Row) -> list[dict[str, Any]]:
+    """Return what people decided about the bytes, oldest first; the label is None where a decision was taken back."""
+    reviews = sql.execute(
+        "SELECT label, reviewer, decided, tag, confidence, reason, id IS (SELECT review FROM contents WHERE id = content)"
+        " AS counts FROM reviews WHERE content = ? ORDER BY id",
+        (item["content"],),
+    )
+    return [{**dict(row), "counts": bool(row["counts"])} for row in reviews]
+
+
+def _review_text(review: Mapping[str, Any]) -> str:
+    """Return who decided what about a photo, and what its row was before."""
+    decision = "took the decision back" if review["label"] is None else f"decided: {review['label'] or 'none of the labels'}"
+    before = " ".join(filter(None, (review["tag"], review["confidence"], review["reason"]))) or "no tag"
+    counts = ", which counts" if review["counts"] else ""
+    return f"{review['reviewer']} {decision} ({review['decided']}; the row was {before}){counts}"
 
 
 def _copies(sql: sqlite3.Connection, item: sqlite3.Row) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tagger.catalog.output_paths import Input, Output
+from tagger.errors import LedgerError
 from tagger.file_names import with_ending
 from tagger.models import card
 from tagger.run.ledger_file import LONGEST_LEDGER_NAME, SIDE_SUFFIXES, SUFFIX, exclusive, lock_path
@@ -45,6 +46,21 @@ def ledger_path(settings: RunSettings) -> Path | None:
     if usual_owner is None and own_owner is None:
         return usual  # new, damaged, or no ledger at all, which is found out when it is opened
     return max((usual, usual_owner), (own, own_owner), key=lambda one: _closeness(settings, one[1]))[0]
+
+
+def ledger_of_output(out: Path) -> Path:
+    """Return the ledger of an output that exists, or the ledger itself where `out` is one.
+
+    Raises `LedgerError` where there is none beside the output.
+    """
+    if out.name.endswith(SUFFIX) and out.is_file():
+        return out
+    ledger = ledger_path(RunSettings(source="-", out=str(out))) if out.name else None
+    if ledger is None or not ledger.is_file():
+        raise LedgerError(
+            f"There is no ledger beside {out}; give the output of a `fmtag run`, or --ledger the file of its results."
+        )
+    return ledger
 
 
 def _closeness(settings: RunSettings, owner: _Owner | None) -> int:
