@@ -22,9 +22,7 @@ from tagger.web.templates import render_error
 STATIC = Path(__file__).with_name("static")
 
 
-def review_app(
-    state: ReviewState, token: str, port: int, hosts: Collection[str], more: Sequence[BaseRoute] = ()
-) -> ASGIApp:
+def review_app(state: ReviewState, token: str, port: int, hosts: Collection[str], more: Sequence[BaseRoute] = ()) -> ASGIApp:
     """Return the application of a review.
 
     Args:

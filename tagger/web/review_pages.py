@@ -11,12 +11,16 @@ from starlette.responses import HTMLResponse, Response
 
 from tagger.escaping import for_terminal
 from tagger.review.queue import Cursor, Facets, Filters, QueueRow
+from tagger.review.queue_values import UNREADABLE
 from tagger.web.review_state import ReviewState
 from tagger.web.review_view import NONE_TEXT, REASONS, PhotoView, history_lines, table_cells
 from tagger.web.templates import render, render_error, render_page
 
 SHOWS = (("open", "to review"), ("decided", "decided"), ("all", "all flagged"))
 """Values of the filter `show` and what they are called."""
+
+GROUP_NAMES = {"": NONE_TEXT[:1].upper() + NONE_TEXT[1:], UNREADABLE: "Could not be read"}
+"""Names of the predicted tags that are no labels."""
 
 LONGEST_TEXT = 200
 """Characters of a filter's text."""
@@ -27,7 +31,7 @@ class GroupLink(NamedTuple):
 
     key: str
     name: str
-    count: int
+    photos: int
     accept: str | None
     """The label that a page of it is accepted as; None where each photo is decided by itself."""
 
@@ -132,10 +136,6 @@ def group_links(state: ReviewState, filters: Filters) -> list[GroupLink]:
     return links
 
 
-UNREADABLE = "?"
-GROUP_NAMES = {"": NONE_TEXT[:1].upper() + NONE_TEXT[1:], UNREADABLE: "Could not be read"}
-
-
 def _views(state: ReviewState, rows: Sequence[QueueRow]) -> list[PhotoView]:
     names = state.names()
     return [PhotoView(row, names) for row in rows]
@@ -147,9 +147,7 @@ def _facet_choices(facets: Facets) -> dict[str, list[Choice]]:
         "reasons": [Choice(one.value, f"{REASONS.get(one.value, one.value)} ({one.photos:,})") for one in facets.reasons],
         "groups": [Choice(one.value, f"{for_terminal(one.value)} ({one.photos:,})") for one in facets.groups if one.value],
         "folders": [Choice(one.value, f"{for_terminal(one.value)} ({one.photos:,})") for one in facets.folders],
-        "nights": [
-            Choice(str(one.run), f"{one.started[:16].replace('T', ' ')} ({one.photos:,})") for one in facets.nights
-        ],
+        "nights": [Choice(str(one.run), f"{one.started[:16].replace('T', ' ')} ({one.photos:,})") for one in facets.nights],
     }
 
 

@@ -252,7 +252,7 @@
     byId("single-content").prepend(buttons);
     for (const action of ["none", "other", "undo"]) buttons.append(document.querySelector(`footer [data-do="${action}"]`).cloneNode(true));
     showLabels();
-    if (!single.open) single.showModal();
+    if (!single.open) { single.showModal(); byId("single-content").focus(); }
   }
 
   // Any other label ---------------------------------------------------------------------------------------------------
