@@ -14,6 +14,7 @@ import uvicorn
 
 from tagger.errors import OutputError, ServerError, reason_of
 from tagger.review.columns import Columns, output_of
+from tagger.review.photos import Photos
 from tagger.review.queue import ReviewQueue
 from tagger.review.thumbnails import Thumbnails
 from tagger.run.paths import ledger_of_output
@@ -63,10 +64,10 @@ def serve_review(settings: ReviewSettings, opened: Callable[[str], None]) -> Non
         store = stack.enter_context(closing(ReviewStore(ledger)))
         columns = stack.enter_context(closing(Columns(_output(settings, ledger))))
         queue = stack.enter_context(closing(ReviewQueue(ledger, columns)))
-        pictures = Thumbnails(queue.reader, follow_links=settings.follow_links)
+        photos = Photos(queue.reader, settings.follow_links)
         name = (settings.output or ledger).name
         reviewer = settings.reviewer or _login_name()
-        state = ReviewState(name, queue, store, columns, pictures, reviewer, settings.favourites)
+        state = ReviewState(name, queue, store, columns, photos, Thumbnails(photos), reviewer, settings.favourites)
         listener = stack.enter_context(closing(_listener(settings)))
         port = int(listener.getsockname()[1])
         token = settings.token or new_token()

@@ -1,10 +1,10 @@
 """Hold what the requests of a review share, and look up what several of them show: labels, favourites, what is left."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 from tagger.review.columns import Columns
 from tagger.review.pace import minutes_left, seconds_per_photo
+from tagger.review.photos import Photos
 from tagger.review.queue import Filters, ReviewQueue
 from tagger.review.thumbnails import Thumbnails
 from tagger.run.reviews import ReviewStore
@@ -22,6 +22,7 @@ class ReviewState:
     queue: ReviewQueue
     store: ReviewStore
     columns: Columns
+    photos: Photos
     pictures: Thumbnails
     reviewer: str
     """Name of those who give none."""
@@ -52,8 +53,3 @@ class ReviewState:
             "minutes": minutes_left(left, seconds_per_photo(self.store.recent_times())),
             "groups": groups,
         }
-
-    @cached_property
-    def title(self) -> str:
-        """The catalog's name as it is shown."""
-        return self.catalog
