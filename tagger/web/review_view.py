@@ -67,6 +67,12 @@ class PhotoView:
         return [LabelShare(self.names.get(label, label), value) for label, value in self.row.ranked]
 
     @property
+    def headline(self) -> list[LabelShare]:
+        """What is predicted and the runner-up; of photos that are not recognised, none of the labels comes first."""
+        unrecognised = self.row.reason == "not_recognised" and self.none is not None
+        return [*([self.none] if unrecognised and self.none else []), *self.best][:2]
+
+    @property
     def best_json(self) -> str:
         """The names of the best labels as JSON."""
         return json.dumps([one.name for one in self.best])
@@ -106,7 +112,7 @@ class PhotoView:
     @property
     def spoken(self) -> str:
         """What a screen reader says of the photo."""
-        best = ", ".join(f"{one.name} {one.percent}" for one in self.best) or "no tag"
+        best = ", ".join(f"{one.name} {one.percent}" for one in self.headline) or "no tag"
         return f"{self.path}: {self.decision or best}"
 
     @property
