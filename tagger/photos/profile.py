@@ -1,7 +1,7 @@
 """Convert the pixels of a photo with a colour profile to sRGB, for people to look at.
 
-The networks learnt from the numbers as they are in the files, as nearly all photos are sRGB. Those of many phones are in Display
-P3, which screens would show too pale.
+The networks learnt from the numbers as they are in the files, as nearly all photos are sRGB. Those of many phones are in
+Display P3, which screens would show too pale.
 """
 
 import io
