@@ -7,7 +7,7 @@ Decided rows are found from `reviews`, as they are few beside the others.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tagger.review.queue_values import Cursor, Filters, Show
+from tagger.review.queue_values import UNREADABLE, Cursor, Filters, Show
 from tagger.run.ledger_values import storable
 
 
@@ -19,23 +19,38 @@ class Query(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """One of the two kinds of rows: where they are found, and their cells as they were before a decision."""
+    """One of the two kinds of rows: where they are found, and what is known of them from before a decision."""
 
     source: str
-    tag: str
-    confidence: str
+    predicted: str
+    doubt: str
     reason: str
 
 
+# What the bundle predicts is none of the labels where it does not recognise the photo, whatever label is the most likely.
+_PREDICTED = (
+    "CASE WHEN {reason} = 'not_recognised' THEN '' WHEN {tag} = '' AND {reason} != 'reviewed'"
+    f" THEN '{UNREADABLE}' ELSE {{tag}} END"
+)
+# Confidences have the same number of decimals, so that their order as text is that of the numbers. Of none of the labels those
+# are the most doubtful that have a label of a high confidence.
+_DOUBT = "CASE WHEN {reason} = 'not_recognised' THEN printf('%.4f', 1 - {confidence}) ELSE {confidence} END"
+
+
+def _part(source: str, tag: str, confidence: str, reason: str) -> _Part:
+    cells = {"tag": tag, "confidence": confidence, "reason": reason}
+    return _Part(source, _PREDICTED.format(**cells), _DOUBT.format(**cells), reason)
+
+
 # CROSS keeps the planner from starting with `contents`, of which every run of before has left some.
-_OPEN = _Part(
+_OPEN = _part(
     "items {index} CROSS JOIN contents ON contents.id = items.content WHERE items.published IS NOT NULL"
     " AND items.low_confidence = 'true' AND items.reason != 'reviewed' AND contents.review IS NULL",
     "items.tag",
     "items.confidence",
     "items.reason",
 )
-_DECIDED = _Part(
+_DECIDED = _part(
     "reviews CROSS JOIN contents ON contents.id = reviews.content AND contents.review = reviews.id"
     " CROSS JOIN items ON items.content = contents.id WHERE items.published IS NOT NULL AND reviews.label IS NOT NULL",
     "coalesce(reviews.tag, items.tag)",
@@ -73,17 +88,14 @@ _BEFORE = ", ".join(f"coalesce(reviews.{name}, items.{name}, '')" for name in ("
 
 
 def page(filters: Filters, tag: str, after: Cursor | None, count: int, columns: Query | None) -> Query:
-    """Return the query of at most `count` rows of a tag, the least confident first, from a cursor on.
-
-    Confidences have the same number of decimals, so that their order as text is that of the numbers.
-    """
+    """Return the query of at most `count` rows of a predicted tag, the most doubtful first, from a cursor on."""
     parts, parameters = [], []
     for part in _PARTS[filters.show]:
-        conditions = [*_conditions(filters, part, columns), Query(f"{part.tag} = ?", (tag,))]
+        conditions = [*_conditions(filters, part, columns), Query(f"{part.predicted} = ?", (tag,))]
         if after is not None:
-            conditions.append(Query(f"({part.confidence}, items.id) > (?, ?)", tuple(after)))
+            conditions.append(Query(f"({part.doubt}, items.id) > (?, ?)", tuple(after)))
         # Of equal names, as the order of the union goes by them.
-        parts.append(f"SELECT items.id AS item, {part.confidence} AS doubt FROM {_joined(part, filters, conditions)}")
+        parts.append(f"SELECT items.id AS item, {part.doubt} AS doubt FROM {_joined(part, filters, conditions)}")
         parameters += [value for condition in conditions for value in condition.parameters]
     found = f"{' UNION ALL '.join(parts)} ORDER BY doubt, item LIMIT ?"
     sql = (
@@ -105,7 +117,7 @@ def counts(filters: Filters, show: Show, columns: Query | None) -> Query:
     (part,) = _PARTS[show]
     conditions = _conditions(Filters(folder=filters.folder, column=filters.column, text=filters.text), part, columns)
     sql = (
-        f"SELECT {part.tag}, {part.reason}, items.group_, items.published, count(*)"
+        f"SELECT {part.predicted}, {part.reason}, items.group_, items.published, count(*)"
         f" FROM {_joined(part, filters, conditions)} GROUP BY 1, 2, 3, 4"
     )
     return Query(sql, tuple(value for condition in conditions for value in condition.parameters))
@@ -117,7 +129,7 @@ def folders(filters: Filters, base: str, level: int, at_most: int, columns: Quer
     for part in _PARTS[filters.show]:
         conditions = [*_conditions(filters, part, columns), Query("typeof(items.key) = 'text'")]
         if filters.tag is not None:
-            conditions.append(Query(f"{part.tag} = ?", (filters.tag,)))
+            conditions.append(Query(f"{part.predicted} = ?", (filters.tag,)))
         parts.append(f"SELECT substr(items.key, {len(base) + 1}) AS rest FROM {_joined(part, filters, conditions)}")
         parameters += [value for condition in conditions for value in condition.parameters]
     split = f"SELECT rest, instr(rest, '/') AS first FROM ({' UNION ALL '.join(parts)})"

@@ -7,6 +7,9 @@ from typing import Literal, NamedTuple, TypeAlias
 
 Show: TypeAlias = Literal["open", "decided", "all"]
 
+UNREADABLE = "?"
+"""The predicted tag of photos that could not be read; that of photos which show none of the labels is empty."""
+
 
 @dataclass(frozen=True)
 class Filters:
@@ -15,7 +18,7 @@ class Filters:
     show: Show = "open"
     """`open`: flagged rows that nobody has decided; `decided`: those that somebody has; `all`: both."""
     tag: str | None = None
-    """Tag of the row before a decision, empty for rows without one."""
+    """Predicted tag, before a decision: empty for none of the labels, `UNREADABLE` for photos that could not be read."""
     reason: str | None = None
     group: str | None = None
     folder: str | None = None
@@ -32,7 +35,7 @@ class TagCount(NamedTuple):
     """How many photos of a predicted tag are to be decided, and are decided."""
 
     tag: str
-    """Empty for photos without a tag."""
+    """As in `Filters`."""
     open: int
     decided: int
 
@@ -74,12 +77,12 @@ class Label(NamedTuple):
 class Cursor(NamedTuple):
     """The last row of a page, after which the next one begins, whatever has been decided meanwhile."""
 
-    confidence: str
-    """As the output has it, empty for a photo without a tag."""
+    doubt: str
+    """The confidence as the output has it, empty for a photo without a tag; of none of the labels, 1 less it."""
     item: int
 
     def __str__(self) -> str:
-        return f"{self.confidence}:{self.item}"
+        return f"{self.doubt}:{self.item}"
 
     @classmethod
     def parse(cls, text: str) -> "Cursor | None":
@@ -122,7 +125,8 @@ class QueueRow:
     @property
     def cursor(self) -> Cursor:
         """The place of the row in the order of the queue."""
-        return Cursor(self.confidence, self.item)
+        unrecognised = self.reason == "not_recognised"
+        return Cursor(f"{1 - float(self.confidence or 0):.4f}" if unrecognised else self.confidence, self.item)
 
 
 class Page(NamedTuple):
