@@ -8,6 +8,7 @@ from typing import NamedTuple
 from helpers import rows_of, run_cli, write_photos
 
 from tagger.review.queue import Filters, QueueRow, ReviewQueue
+from tagger.review.queue_values import UNREADABLE
 from tagger.run.reviews import Recorded, ReviewStore, Shown
 
 MIN_CONFIDENCE = "0.3"
@@ -50,6 +51,16 @@ def tag(source: Path, out: Path, bundle: Path, *options: str) -> list[dict[str, 
 def flagged(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
     """Return the rows that are to be reviewed."""
     return [row for row in rows if row["low_confidence"] == "true" and row["reason"] != "reviewed"]
+
+
+def predicted(row: dict[str, str]) -> str:
+    """Return what the queue groups a row of an output by: none of the labels where the bundle does not recognise it."""
+    return "" if row["reason"] == "not_recognised" else row["tag"] or UNREADABLE
+
+
+def doubt(row: dict[str, str]) -> str:
+    """Return what the queue sorts a row by, within its group."""
+    return row["confidence"] if row["reason"] != "not_recognised" else f"{1 - float(row['confidence'] or 0):.4f}"
 
 
 def decide(ledger: Path, item: int, sha256: str, label: str, reviewer: str = "Ann") -> Recorded:

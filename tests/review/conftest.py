@@ -1,7 +1,9 @@
 """Fixtures of the tests of the review's data: a table of photos that the command has tagged, and its queue."""
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,9 @@ def tagged_template(tmp_path_factory: pytest.TempPathFactory, photo_bundle: Path
 def tagged(tagged_template: Path, tmp_path: Path) -> Catalog:
     """A table of photos, tagged once by the command."""
     folder = Path(shutil.copytree(tagged_template, tmp_path / "shop"))
+    with closing(sqlite3.connect(folder / "tags.ledger")) as sql, sql:  # as if it had been tagged there
+        for column in ("source", "out", "root"):
+            sql.execute(f"UPDATE runs SET {column} = replace({column}, ?, ?)", (str(tagged_template), str(folder)))
     return Catalog(
         folder / "catalog" / "products.csv", folder / "tags.csv", folder / "tags.ledger", rows_of(folder / "tags.csv")
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from helpers import rows_of
-from queue_helpers import OPEN, Catalog, all_rows, decide, flagged, pages, tag, write_table
+from queue_helpers import OPEN, Catalog, all_rows, decide, doubt, flagged, pages, predicted, tag, write_table
 
 from tagger.errors import LedgerError
 from tagger.review.queue import Filters, QueueRow, ReviewQueue
@@ -28,18 +28,21 @@ def test_each_flagged_photo_is_shown_once_with_the_cells_of_the_output(tagged: C
     assert 0 < len(expected) < len(tagged.rows)
     assert {row.key: (row.tag, row.confidence, row.reason, row.group) for row in shown} == expected
     assert len(shown) == len(expected) == queue.left(OPEN)
-    assert {group.tag: group.open for group in queue.groups(OPEN)} == Counter(row["tag"] for row in flagged(tagged.rows))
+    assert {group.tag: group.open for group in queue.groups(OPEN)} == Counter(map(predicted, flagged(tagged.rows)))
 
 
 def test_pages_are_sorted_by_doubt_and_tags_by_what_is_left(many: Path) -> None:
-    """Within a tag the least confident comes first, over all pages; the tag with most left comes first."""
+    """Within a tag the least confident comes first, over all pages; of what is not recognised, what most likely is something.
+
+    The tag with most left comes first.
+    """
     rows = flagged(rows_of(many))
     with ReviewQueue(many.with_suffix(".ledger")) as queue:
         groups = queue.groups(OPEN)
         assert [group.open for group in groups] == sorted((group.open for group in groups), reverse=True)
         for group in groups:
             shown = [row for page in pages(queue, OPEN, group.tag, 60) for row in page]
-            assert [row.confidence for row in shown] == sorted(row["confidence"] for row in rows if row["tag"] == group.tag)
+            assert [row.cursor.doubt for row in shown] == sorted(doubt(row) for row in rows if predicted(row) == group.tag)
             assert len(shown) == group.open
 
 
