@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import uvicorn
 
-from tagger.errors import OutputError, ServerError, reason_of
+from tagger.errors import ServerError, reason_of
 from tagger.review.columns import Columns, output_of
 from tagger.review.photos import Photos
 from tagger.review.queue import ReviewQueue
@@ -58,7 +58,7 @@ def serve_review(settings: ReviewSettings, opened: Callable[[str], None]) -> Non
     Raises an `FmtagError` where there is no ledger, or the port is taken.
     """
     if settings.ledger is None and settings.output is None:
-        raise OutputError("Give the output of a `fmtag run`, such as tags.csv, or its ledger with --ledger.")
+        raise ServerError("Give the output of a `fmtag run`, such as tags.csv, or its ledger with --ledger.")
     ledger = settings.ledger or ledger_of_output(settings.output or Path())
     with ExitStack() as stack:
         store = stack.enter_context(closing(ReviewStore(ledger)))
