@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tagger.errors import LedgerError
 from tagger.records import FAILED_REASONS, NO_IMAGE
@@ -189,14 +189,6 @@ def quartiles_of(counts: Counts) -> Quartiles | None:
     return quantile(0.25), quantile(0.5), quantile(0.75)
 
 
-def as_json(nights: Nights) -> dict[str, Any]:
-    """Return the nights and alarms as JSON values."""
-    return {
-        "bundles": [_bundle_as_json(bundle) for bundle in nights.bundles],
-        "runs_without_counts": nights.uncounted,
-    }
-
-
 def _night(run: sqlite3.Row, rows: Sequence[sqlite3.Row], first: bool) -> Night:
     """Return a night from its run and its counts; the first run of all holds the catalog as it was, and is no evidence."""
     photos = waiting = uploads = failed = 0
@@ -225,58 +217,3 @@ def _bundle(run: sqlite3.Row, nights: Sequence[Night]) -> BundleNights:
     evidence = [night for night in nights if night.evidence]
     watched = watch([night.judged for night in evidence], tags, [night.run for night in evidence])
     return BundleNights(run["decision"], run["name"], run["fingerprint"], run["min_confidence"], tags, tuple(nights), watched)
-
-
-def _bundle_as_json(bundle: BundleNights) -> dict[str, Any]:
-    return {
-        "bundle": bundle.bundle,
-        "fingerprint": bundle.fingerprint,
-        "min_confidence": bundle.min_confidence,
-        "nights": [_night_as_json(night) for night in bundle.nights],
-        "statistics": {
-            name: {"state": watched.state, "batches": watched.batches, "missing": watched.missing, "photos": watched.photos}
-            for name, watched in bundle.watched.items()
-        },
-        "alarms": [_alarm_as_json(found) for found in bundle.alarms],
-        "moved": [_alarm_as_json(found) for found in bundle.moved],
-    }
-
-
-def _night_as_json(night: Night) -> dict[str, Any]:
-    tags = Counter[str]()
-    for cell, number in night.judged.items():
-        tags[cell.tag] += number
-    return {
-        "run": night.run,
-        "started": night.started,
-        "photos": night.photos,
-        "open": night.open,
-        "uploads": night.uploads,
-        "failed": night.failed,
-        "judged": sum(night.judged.values()),
-        "flagged": _rounded(night.flagged),
-        "unknown": _rounded(night.unknown),
-        "confidence": _rounded(night.confidence),
-        "quartiles": None if night.quartiles is None else [_rounded(value) for value in night.quartiles],
-        "tags": dict(sorted(tags.items())),
-        "evidence": night.evidence,
-    }
-
-
-def _alarm_as_json(found: FoundAlarm) -> dict[str, Any]:
-    alarm = found.alarm
-    return {
-        "statistic": alarm.statistic,
-        "tag": alarm.tag if alarm.statistic == "tags" else None,
-        "direction": "up" if alarm.up else "down",
-        "run": found.at.run,
-        "started": found.at.started,
-        "since_run": found.since.run,
-        "since": found.since.started,
-        "before": _rounded(alarm.before),
-        "after": _rounded(alarm.after),
-    }
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 6)

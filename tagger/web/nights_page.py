@@ -1,6 +1,6 @@
-"""Prepare the page over the nights: texts, charts and tables for the template `nights.html`.
+"""Serve the page over the nights: texts, charts and tables for the template `nights.html`.
 
-The template extends `base.html` and fills its blocks `title` and `main`. Classes that `nights.css` styles: `nights-alarm` and
+Classes that `nights.css` styles: `nights-alarm` and
 `nights-steady` (state of a statistic), `nights-scroll` (a wide table in a region of its own), `nights-number` (a cell with a
 number), `nights-empty` (a number that a night lacks), `chart`, `sparkline` and, in them, `chart-line`, `chart-dashed`,
 `chart-dot`, `chart-band`, `chart-grid`, `chart-label`, `chart-mark`.
@@ -8,73 +8,55 @@ number), `nights-empty` (a number that a night lacks), `chart`, `sparkline` and,
 
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from tagger.escaping import for_terminal
 from tagger.metrics.sequential import REFERENCE
 from tagger.review.night_alarms import ERROR, STATISTICS, Alarm, Statistic, Watched, statistic_of
-from tagger.review.nights import BundleNights, FoundAlarm, Night, Nights
+from tagger.review.nights import BundleNights, FoundAlarm, Night, Nights, read_nights
+from tagger.review.nights_text import NAMES, alarm_sentence, moment, percent, state_sentence, tag_name
 from tagger.web.sparklines import Mark, Series, line_chart, sparkline
+from tagger.web.templates import render_page
 
 RECENT = 60
 """Nights of a bundle that are shown unless all are wanted."""
-
-NAMES: dict[Statistic, str] = {
-    "flagged": "Share of flagged photos",
-    "unknown": "Share of photos that were not recognised",
-    "confidence": "Mean confidence",
-    "tags": "Mix of tags",
-}
-
-NO_TAG = "(no tag)"
 
 MOST_TAGS = 12
 """Columns of the table of the mix per night; the most frequent tags."""
 
 
-def nights_context(nights: Nights, everything: bool = False, static: str = "/static/") -> dict[str, Any]:
-    """Return the context of the template: texts, numbers and charts, all escaped by the template or in `Markup`.
+def nights_route(ledger: Path, catalog: str) -> Route:
+    """Return the route of the page, which reads the ledger at each request; `catalog` is its name in the heading.
+
+    What the ledger raises, a `LedgerError`, is left to the application.
+    """
+
+    def nights_page(request: Request) -> Response:
+        everything = request.query_params.get("all") == "1"
+        return render_page("nights.html", catalog=for_terminal(catalog), **nights_context(read_nights(ledger), everything))
+
+    return Route("/nights", nights_page)
+
+
+def nights_context(nights: Nights, everything: bool = False) -> dict[str, Any]:
+    """Return the context of the template without `catalog`: texts that the template escapes, and charts as `Markup`.
 
     Args:
         nights: of a ledger.
         everything: show all nights of each bundle instead of the last `RECENT`.
-        static: address of the folder that has `nights.css`, with a slash at the end.
     """
     pairs = zip_longest(nights.bundles, nights.bundles[1:])
     return {
-        "static": static,
         "uncounted": nights.uncounted,
         "error_percent": f"{100 * ERROR:g}",
         "reference": REFERENCE,
-        "everything": everything,
         "bundles": [_bundle(bundle, earlier, everything) for bundle, earlier in pairs],
     }
-
-
-def alarm_sentence(found: FoundAlarm) -> str:
-    """Return an alarm as a sentence: what moved, since when, from what to what, and when that was found."""
-    alarm = found.alarm
-    name = f"Share of {tag_name(alarm.tag)}" if alarm.statistic == "tags" else NAMES[alarm.statistic]
-    verb = "rose" if alarm.up else "fell"
-    values = f"from {_percent(alarm.before)} to {_percent(alarm.after)}"
-    return f"{name} {verb} {values} since about {moment(found.since.started)}; found {moment(found.at.started)}."
-
-
-def state_sentence(watched: Watched) -> str:
-    """Return the state of a statistic as a sentence."""
-    if watched.state == "steady":
-        return f"steady over {watched.batches} batches of at least {watched.photos} photos"
-    return f"gathering a reference: {watched.missing} of {REFERENCE} batches are still missing"
-
-
-def moment(started: str) -> str:
-    """Return the time of a run as day and minute, UTC, from ISO 8601."""
-    return started[:16].replace("T", " ")
-
-
-def tag_name(tag: str) -> str:
-    """Return a tag as one line of text, also where there is none."""
-    return for_terminal(tag) or NO_TAG
 
 
 def _bundle(bundle: BundleNights, earlier: BundleNights | None, everything: bool) -> dict[str, Any]:
@@ -112,7 +94,7 @@ def _shift(earlier: BundleNights, bundle: BundleNights) -> dict[str, Any] | None
         return None
     wanted: tuple[Statistic, ...] = ("flagged", "unknown", "confidence")
     rows = [
-        {"name": NAMES[name], "before": _percent(statistic_of(before, name)), "after": _percent(statistic_of(after, name))}
+        {"name": NAMES[name], "before": percent(statistic_of(before, name)), "after": percent(statistic_of(after, name))}
         for name in wanted
     ]
     return {"bundle": for_terminal(earlier.bundle), "threshold": f"{earlier.min_confidence:.4f}", "rows": rows}
@@ -173,8 +155,8 @@ def _description(shown: Sequence[Night], values: Sequence[float | None]) -> str:
     low, high = min(value for _, value in known), max(value for _, value in known)
     night, last = known[-1]
     return (
-        f"{len(known)} nights with values between {_percent(low)} and {_percent(high)}; "
-        f"the last one, of {moment(night.started)}, is {_percent(last)}."
+        f"{len(known)} nights with values between {percent(low)} and {percent(high)}; "
+        f"the last one, of {moment(night.started)}, is {percent(last)}."
     )
 
 
@@ -188,9 +170,9 @@ def _night(night: Night) -> dict[str, Any]:
         "open": f"{night.open:,}",
         "uploads": f"{night.uploads:,}",
         "failed": f"{night.failed:,}",
-        "flagged": _percent(night.flagged),
-        "unknown": _percent(night.unknown),
-        "confidence": _percent(night.confidence),
+        "flagged": percent(night.flagged),
+        "unknown": percent(night.unknown),
+        "confidence": percent(night.confidence),
         "quartiles": "" if quartiles is None else f"{100 * quartiles[0]:.0f} to {100 * quartiles[2]:.0f} %",
         "evidence": night.evidence,
     }
@@ -205,10 +187,10 @@ def _tags(bundle: BundleNights, shown: Sequence[Night]) -> list[dict[str, Any]]:
     return [
         {
             "name": tag_name(tag),
-            "overall": _percent(overall),
-            "latest": _percent(latest.share(tag)) if latest else "",
-            "low": _percent(min(known)),
-            "high": _percent(max(known)),
+            "overall": percent(overall),
+            "latest": percent(latest.share(tag)) if latest else "",
+            "low": percent(min(known)),
+            "high": percent(max(known)),
             "sparkline": sparkline(shares),
             "moved": since.get(tag, ""),
         }
@@ -222,7 +204,7 @@ def _mix(bundle: BundleNights, shown: Sequence[Night]) -> dict[str, Any]:
     uploads = bundle.uploads
     frequent = sorted(bundle.tags, key=lambda tag: (-(statistic_of(uploads, "tags", tag) or 0.0), tag))[:MOST_TAGS]
     rows = [
-        {"started": night.started, "time": moment(night.started), "shares": [_percent(night.share(tag)) for tag in frequent]}
+        {"started": night.started, "time": moment(night.started), "shares": [percent(night.share(tag)) for tag in frequent]}
         for night in reversed(shown)
         if night.judged
     ]
@@ -236,8 +218,3 @@ def _since_by_tag(alarms: Sequence[Alarm], moved: Sequence[FoundAlarm]) -> dict[
         for found in moved
         if found.alarm in alarms
     }
-
-
-def _percent(share: float | None) -> str:
-    """Return a share 0..1 in percent, empty where there is none."""
-    return "" if share is None else f"{100 * share:.1f} %"

@@ -12,7 +12,8 @@ from run_helpers import write_shop
 
 from tagger.errors import LedgerError
 from tagger.review.night_alarms import Cell
-from tagger.review.nights import as_json, quartiles_of, read_nights
+from tagger.review.nights import quartiles_of, read_nights
+from tagger.review.nights_text import as_json
 from tagger.run.pipeline import run
 from tagger.run.settings import RunSettings
 

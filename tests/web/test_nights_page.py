@@ -6,16 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from jinja2 import ChoiceLoader, DictLoader, Environment, FileSystemLoader, StrictUndefined
 from nights_helpers import uploads, write_ledger
+from review_web_helpers import TOKEN, Review
+from starlette.testclient import TestClient
 
 import tagger.web
 from tagger.review.nights import Nights, read_nights
-from tagger.web.nights_page import NO_TAG, RECENT, alarm_sentence, moment, nights_context, state_sentence, tag_name
+from tagger.review.nights_text import alarm_sentence, moment, state_sentence
+from tagger.web.guard import local_hosts
+from tagger.web.nights_page import RECENT, nights_context, nights_route
+from tagger.web.review_app import review_app
+from tagger.web.templates import render
 
 WEB = Path(tagger.web.__file__).parent
-
-BASE = "<title>{% block title %}{% endblock %}</title><main>{% block main %}{% endblock %}</main>"
 
 
 class Page(HTMLParser):
@@ -38,7 +41,7 @@ class Page(HTMLParser):
             self.tables[-1].append([])
         elif tag in ("td", "th"):
             self.tables[-1][-1].append("")
-        if tag not in ("link", "meta"):
+        if tag not in ("link", "meta", "input"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -53,10 +56,8 @@ class Page(HTMLParser):
 
 
 def rendered(nights: Nights, everything: bool = False) -> str:
-    """Return the page in a plain frame."""
-    loader = ChoiceLoader([DictLoader({"base.html": BASE}), FileSystemLoader(WEB / "templates")])
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("nights.html").render(nights_context(nights, everything))
+    """Return the page."""
+    return render("nights.html", catalog="tags.csv", **nights_context(nights, everything))
 
 
 def text_of(html: str) -> str:
@@ -131,7 +132,7 @@ def test_every_class_has_a_style(broken_camera: Nights) -> None:
     """The style sheet knows the classes of the page, and the page links it."""
     page = Page(rendered(broken_camera))
     used = {word for _, name, value in page.attributes if name == "class" for word in (value or "").split()}
-    sheet = (WEB / "static" / "nights.css").read_text()
+    sheet = "".join((WEB / "static" / name).read_text() for name in ("nights.css", "fmtag.css"))
     assert {name for name in used if f".{name}" not in sheet} <= {"nights-steady"}
     assert ("link", "href", "/static/nights.css") in page.attributes
 
@@ -186,7 +187,20 @@ def test_an_alarm_of_before_is_listed(tmp_path: Path) -> None:
     assert "steady" in state_sentence(later.bundles[0].watched["tags"])
 
 
-def test_no_tag_has_a_name() -> None:
-    """The row of photos without a tag is not empty."""
-    assert tag_name("") == NO_TAG
-    assert tag_name("a\nb") == "a\\nb"
+def test_the_page_is_part_of_the_review(review: Review) -> None:
+    """It is served behind the review's token and headers, as the ledger is at each request; a lost ledger is one sentence."""
+    ledger = review.folder / "tags.ledger"
+    app = review_app(review.state, TOKEN, 8000, local_hosts("127.0.0.1"), [nights_route(ledger, "tags.csv")])
+    address = "http://127.0.0.1:8000"
+    with TestClient(app, base_url=address) as other:
+        assert other.get("/nights").status_code in (401, 403)
+    with TestClient(app, base_url=address, headers={"authorization": f"Bearer {TOKEN}"}) as client:
+        answer = client.get("/nights?all=1")
+        assert answer.status_code == 200
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "tags.csv" in answer.text
+        assert 'aria-current="page">Nights</a>' in answer.text
+        assert "12" in next(table for table in Page(answer.text).tables if table[0][0] == "Night")[1]
+        assert client.get("/static/nights.css").status_code == 200
+        ledger.rename(ledger.with_name("away"))
+        assert client.get("/nights").status_code == 503
