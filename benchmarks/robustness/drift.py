@@ -144,12 +144,15 @@ def simulate_change(kind: str, spread: float, after: int, seed: int) -> int | No
     return min(first) - after + 1 if first and min(first) >= after else None
 
 
-def one_statistic(draw: Callable[[np.random.Generator], Floats]) -> str:
-    """Return the share of `MANY` shops in which one statistic, with all of the error, raises an alarm within a year."""
+def one_statistic(draw: Callable[[np.random.Generator], Floats], together: int = 1) -> str:
+    """Return the share of `MANY` shops in which one statistic, with all of the error, raises an alarm within a year.
+
+    `together` nights are a value of the test.
+    """
     rng = np.random.default_rng(1)
     alarms = 0
     for _ in range(MANY // 1_000):
-        values = draw(rng)
+        values = draw(rng)[: NIGHTS // together * together].reshape(-1, together, 1_000).mean(1)
         alarms += int((capital(values, rng.random(values.shape)) >= 1 / ERROR).any(0).sum())
     return f"{100 * alarms / MANY:.1f} %"
 
@@ -163,6 +166,30 @@ ALIKE: dict[str, Callable[[np.random.Generator], Floats]] = {
     ),
     "all or none, 0.3 of the nights all": lambda rng: rng.binomial(1, 0.3, (NIGHTS, 1_000)) / 1.0,
     "values of any size (Cauchy)": lambda rng: rng.standard_cauchy((NIGHTS, 1_000)),
+}
+
+
+def _nights_of(shares: Floats, rng: np.random.Generator) -> Floats:
+    """Draw the flagged share of nights of 200 photos with these true shares (nights,) or (nights, 1_000)."""
+    return rng.binomial(200, np.broadcast_to(shares.reshape(NIGHTS, -1), (NIGHTS, 1_000))) / 200
+
+
+TOGETHER = (1, 3, 7)
+
+NOT_ALIKE: dict[str, Callable[[np.random.Generator], Floats]] = {
+    "one night of the week 0.6, the others 0.3": lambda rng: _nights_of(np.where(np.arange(NIGHTS) % 7, 0.3, 0.6), rng),
+    "each delivery lasts 3 nights, deviation of 0.1 between deliveries": lambda rng: _nights_of(
+        rng.beta(6, 14, (NIGHTS, 1_000))[np.arange(NIGHTS) // 3], rng
+    ),
+    "each delivery lasts 5 nights, deviation of 0.1 between deliveries": lambda rng: _nights_of(
+        rng.beta(6, 14, (NIGHTS, 1_000))[np.arange(NIGHTS) // 5], rng
+    ),
+    "each delivery lasts 10 nights, deviation of 0.1 between deliveries": lambda rng: _nights_of(
+        rng.beta(6, 14, (NIGHTS, 1_000))[np.arange(NIGHTS) // 10], rng
+    ),
+    "a season: 0.3, up to 0.4 and down to 0.2 within the year": lambda rng: _nights_of(
+        0.3 + 0.1 * np.sin(2 * np.pi * np.arange(NIGHTS) / NIGHTS), rng
+    ),
 }
 
 
@@ -208,6 +235,12 @@ def report(command: str, shops: int, run: Callable[..., list[object]]) -> list[s
         f"One statistic alone with all of the error, {MANY:,} shops, {NIGHTS} values each:",
         "",
         *table(["values", "false alarms"], [[kind, one_statistic(draw)] for kind, draw in ALIKE.items()]),
+        "The same for nights that are not alike, though nothing is broken: what lasts longer than a night is a change.",
+        "",
+        *table(
+            ["flagged share", *(f"by {together} nights" if together > 1 else "by night" for together in TOGETHER)],
+            [[kind, *(one_statistic(draw, together) for together in TOGETHER)] for kind, draw in NOT_ALIKE.items()],
+        ),
         f"Nights of 200 photos with a change after so many nights, {shops // 4:,} shops each. It is found where the alarm of a "
         f"statistic that moved comes within {LATEST} nights; the delay counts the nights of after the change until then. No "
         f"alarm can come from the first {REFERENCE} nights.",

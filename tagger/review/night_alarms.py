@@ -86,7 +86,7 @@ class Watched:
 
 
 def watch(
-    nights: Sequence[Counts], tags: Sequence[str], seeds: Sequence[int], error: float = ERROR
+    nights: Sequence[Counts], tags: Sequence[str], seeds: Sequence[int], together: int = 1, error: float = ERROR
 ) -> dict[Statistic, Watched]:
     """Test whether later nights are like earlier ones, for each statistic.
 
@@ -94,9 +94,11 @@ def watch(
         nights: (n,) uploads of the nights, in the order of time; those without uploads are no evidence.
         tags: all tags that photos may have, the empty one for none too.
         seeds: (n,) of the random draws of each night, which must not depend on its photos.
+        together: nights of a batch at least. Where a delivery comes over several nights these are not exchangeable, but batches
+            that are longer than a delivery nearly are.
         error: 0..1, probability at most of any alarm while the nights are exchangeable; afterwards, of each further one.
     """
-    return {statistic: _watch(statistic, nights, tags, seeds, error / len(STATISTICS)) for statistic in STATISTICS}
+    return {statistic: _watch(statistic, nights, tags, seeds, together, error / len(STATISTICS)) for statistic in STATISTICS}
 
 
 def statistic_of(counts: Counts, statistic: Statistic, tag: str = "") -> float | None:
@@ -105,18 +107,18 @@ def statistic_of(counts: Counts, statistic: Statistic, tag: str = "") -> float |
     return None if values is None else values[0]
 
 
-def batches_of(sizes: Sequence[int]) -> tuple[int, list[range]]:
+def batches_of(sizes: Sequence[int], together: int = 1) -> tuple[int, list[range]]:
     """Return the number of photos that each batch gives, and the nights of each batch.
 
-    A batch ends with the night that brings it to the number wanted: `FEWEST_PHOTOS` until the reference is complete, then the
-    size of the smallest batch of the reference, at most `MOST_PHOTOS`. The number is 0 while the reference is not complete;
-    then there are no more batches than it has.
+    A batch has at least `together` nights, and ends with the night that brings it to the number wanted: `FEWEST_PHOTOS` until
+    the reference is complete, then the size of the smallest batch of the reference, at most `MOST_PHOTOS`. The number is 0
+    while the reference is not complete; then there are no more batches than it has.
     """
     batches: list[range] = []
     smallest, wanted, photos, first, total = MOST_PHOTOS, FEWEST_PHOTOS, 0, 0, 0
     for night, size in enumerate(sizes):
         total += size
-        if total < wanted:
+        if total < wanted or night + 1 - first < together:
             continue
         batches.append(range(first, night + 1))
         smallest, first, total = min(smallest, total), night + 1, 0
@@ -125,13 +127,20 @@ def batches_of(sizes: Sequence[int]) -> tuple[int, list[range]]:
     return photos, batches
 
 
-def _watch(statistic: Statistic, nights: Sequence[Counts], tags: Sequence[str], seeds: Sequence[int], error: float) -> Watched:
+def _watch(
+    statistic: Statistic,
+    nights: Sequence[Counts],
+    tags: Sequence[str],
+    seeds: Sequence[int],
+    together: int,
+    error: float,
+) -> Watched:
     """Return the outcome for one statistic, whose test starts anew after each alarm."""
     start, alarms = 0, list[Alarm]()
     names = tags if statistic == "tags" else [""]
     values_of = _values_of(statistic, names)
     while True:
-        photos, batches = batches_of([sum(counts.values()) for counts in nights[start:]])
+        photos, batches = batches_of([sum(counts.values()) for counts in nights[start:]], together)
         drawn = [_draw(nights, start, batch, photos, seeds) for batch in batches] if photos else []
         valued = [(batch, values) for batch, counts in zip(batches, drawn, strict=False) if (values := values_of(counts))]
         found = None

@@ -105,6 +105,7 @@ class BundleNights:
     nights: tuple[Night, ...]
     """In the order of time."""
     watched: Mapping[Statistic, Watched]
+    """The outcome of each statistic."""
 
     @property
     def evidence(self) -> tuple[Night, ...]:
@@ -143,8 +144,10 @@ class Nights:
     """Finished runs of before the ledger had counts, which are left out."""
 
 
-def read_nights(ledger: Path) -> Nights:
+def read_nights(ledger: Path, together: int = 1) -> Nights:
     """Return the nights of the ledger file `ledger`; raises `LedgerError` where there is none or it cannot be read.
+
+    `together` nights, at least, are one batch of the tests (`night_alarms.watch`).
 
     A run may go on meanwhile. The result changes with a finished run only.
     """
@@ -163,7 +166,9 @@ def read_nights(ledger: Path) -> Nights:
     for run in counted:
         first = run["id"] == runs[0]["id"]
         by_decision[run["decision"]].append((run, _night(run, counts[run["id"]], first)))
-    bundles = [_bundle([row for row, _ in group][-1], [night for _, night in group]) for group in by_decision.values()]
+    bundles = [
+        _bundle([row for row, _ in group][-1], [night for _, night in group], together) for group in by_decision.values()
+    ]
     bundles.sort(key=lambda bundle: -bundle.nights[-1].run)
     return Nights(tuple(bundles), len(runs) - len(counted))
 
@@ -211,9 +216,9 @@ def _night(run: sqlite3.Row, rows: Sequence[sqlite3.Row], first: bool) -> Night:
     return Night(run["id"], run["started"], photos, waiting, uploads, failed, judged, evidence)
 
 
-def _bundle(run: sqlite3.Row, nights: Sequence[Night]) -> BundleNights:
+def _bundle(run: sqlite3.Row, nights: Sequence[Night], together: int) -> BundleNights:
     names = json.loads(run["names"])
     tags = (*sorted({names.get(label, label) for label in json.loads(run["labels"])} - {""}), "")
     evidence = [night for night in nights if night.evidence]
-    watched = watch([night.judged for night in evidence], tags, [night.run for night in evidence])
+    watched = watch([night.judged for night in evidence], tags, [night.run for night in evidence], together)
     return BundleNights(run["decision"], run["name"], run["fingerprint"], run["min_confidence"], tags, tuple(nights), watched)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,6 +27,9 @@ from tagger.web.templates import render_page
 RECENT = 60
 """Nights of a bundle that are shown unless all are wanted."""
 
+TOGETHER = {1: "one by one", 3: "three together", 7: "seven together"}
+"""Numbers of nights that can be compared together, and what they are called."""
+
 MOST_TAGS = 12
 """Columns of the table of the mix per night; the most frequent tags."""
 
@@ -38,25 +42,40 @@ def nights_route(ledger: Path, catalog: str) -> Route:
 
     def nights_page(request: Request) -> Response:
         everything = request.query_params.get("all") == "1"
-        return render_page("nights.html", catalog=for_terminal(catalog), **nights_context(read_nights(ledger), everything))
+        wanted = request.query_params.get("together", "")
+        together = next((number for number in TOGETHER if wanted == str(number)), 1)
+        context = nights_context(read_nights(ledger, together), everything, together)
+        return render_page("nights.html", catalog=for_terminal(catalog), **context)
 
     return Route("/nights", nights_page)
 
 
-def nights_context(nights: Nights, everything: bool = False) -> dict[str, Any]:
+def nights_context(nights: Nights, everything: bool = False, together: int = 1) -> dict[str, Any]:
     """Return the context of the template without `catalog`: texts that the template escapes, and charts as `Markup`.
 
     Args:
         nights: of a ledger.
         everything: show all nights of each bundle instead of the last `RECENT`.
+        together: nights that are compared together, as `nights` was read.
     """
     pairs = zip_longest(nights.bundles, nights.bundles[1:])
     return {
         "uncounted": nights.uncounted,
         "error_percent": f"{100 * ERROR:g}",
         "reference": REFERENCE,
+        "choices": [
+            {"text": text, "address": _address(everything, number), "current": number == together}
+            for number, text in TOGETHER.items()
+        ],
+        "all_address": _address(True, together),
         "bundles": [_bundle(bundle, earlier, everything) for bundle, earlier in pairs],
     }
+
+
+def _address(everything: bool, together: int) -> str:
+    """Return the address of the page with other options."""
+    options = {"together": together} if together > 1 else {}
+    return "?" + urlencode(options | ({"all": 1} if everything else {})) if options or everything else "/nights"
 
 
 def _bundle(bundle: BundleNights, earlier: BundleNights | None, everything: bool) -> dict[str, Any]:

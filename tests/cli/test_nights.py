@@ -32,6 +32,8 @@ def test_an_alarm_is_shown_and_the_exit_code_stays_0(cli: RunCli, tmp_path: Path
     assert (short.code, whole.code) == (0, 0)
     assert "  ALARM: Share of flagged photos rose from 2" in short.out
     assert [sum(line.startswith("  2026-") for line in result.out.splitlines()) for result in (short, whole)] == [SHOWN, 48]
+    weekly = json.loads(cli("nights", ledger, "--json", "--together", "7").out)["bundles"][0]["statistics"]["flagged"]
+    assert (weekly["state"], weekly["batches"]) == ("gathering", 6)
     (alarm,) = json.loads(cli("nights", ledger, "--json").out)["bundles"][0]["moved"]
     assert (alarm["statistic"], alarm["direction"]) == ("flagged", "up")
 

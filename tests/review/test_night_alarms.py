@@ -127,6 +127,19 @@ def test_few_photos_a_night_are_put_together() -> None:
     assert batches_of([]) == (0, [])
 
 
+def test_nights_can_be_compared_by_the_week() -> None:
+    """Deliveries that last some nights raise alarms night by night, and none by the week; a change is found there too."""
+    rng = np.random.default_rng(12)
+    shares = np.repeat(rng.beta(6, 14, 120), 3)
+    nights = [night(rng, 100, flagged=share) for share in shares]
+    assert watched(nights)["flagged"].alarms
+    weekly = watch(nights, TAGS, range(len(nights)), together=7)["flagged"]
+    assert (weekly.state, weekly.alarms, weekly.batches) == ("steady", (), 360 // 7)
+    broken = [*nights, *(night(rng, 100, flagged=0.9) for _ in range(49))]
+    assert watch(broken, TAGS, range(len(broken)), together=7)["flagged"].alarms[0].since in range(350, 367)
+    assert batches_of([100] * 20, together=7)[1] == [range(7), range(7, 14)]
+
+
 def test_a_reference_in_the_making_is_told() -> None:
     """Before ten batches are complete the statistics say how many are missing."""
     results = watched(alike(8, 7))

@@ -202,5 +202,8 @@ def test_the_page_is_part_of_the_review(review: Review) -> None:
         assert 'aria-current="page">Nights</a>' in answer.text
         assert "12" in next(table for table in Page(answer.text).tables if table[0][0] == "Night")[1]
         assert client.get("/static/nights.css").status_code == 200
+        weekly = client.get("/nights?together=7&all=1").text
+        assert 'href="?together=7&amp;all=1" aria-current="true">seven together</a>' in weekly
+        assert 'aria-current="true">one by one</a>' in client.get("/nights?together=nonsense").text
         ledger.rename(ledger.with_name("away"))
         assert client.get("/nights").status_code == 503
