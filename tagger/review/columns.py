@@ -174,7 +174,7 @@ class Columns:
         columns, rows = read_output(output)
         columns = columns[:MAX_COLUMNS]
         if not columns:
-            return _Index(problem=f"{output} has no columns besides those of fmtag.")
+            return _Index()
         self._number += 1
         path = self._folder / f"columns-{self._number}.sqlite"
         names = [f"c{at}" for at in range(len(columns))]
