@@ -9,10 +9,10 @@ from tagger.review.queue_values import QueueRow
 from tagger.run.ledger_values import storable
 
 
-def row(probabilities: list[float], rare: set[str]) -> QueueRow:
+def row(probabilities: list[float], rare: set[str], reason: str = "low_confidence") -> QueueRow:
     """Return the row of a photo with probabilities of three labels."""
     packed = np.array(probabilities, "<f4").tobytes()
-    cells = ("Bag", "0.5000", "low_confidence", "accessory", 3)
+    cells = ("Bag", "0.5000", reason, "accessory", 3)
     return queue_row(
         rare, 1, storable("odd\udcff.jpg"), "00", *cells, packed, json.dumps(["Bag", "Coat", "Shirt"]), None, None, None, None
     )
@@ -39,4 +39,8 @@ def test_only_a_rare_second_label_guards_its_photo() -> None:
     assert not row([0.5, 0.2, 0.1], {"Shirt"}).guarded
     assert not row([0.5, 0.19, 0.1], {"Coat"}).guarded
     assert not row([0.5, 0.2, 0.1], set()).guarded
+    # None of the labels has 0.4 where 0.6 are shared out: its runner-up is the best label.
+    assert row([0.3, 0.2, 0.1], {"Bag"}, "not_recognised").guarded
+    assert not row([0.3, 0.2, 0.1], {"Coat"}, "not_recognised").guarded
+    assert not row([0.1, 0.0, 0.0], {"Bag"}, "not_recognised").guarded
     assert row([0.5, 0.2, 0.1], set()).key == "odd\udcff.jpg"

@@ -34,11 +34,20 @@ def test_a_decision_is_acknowledged_once_it_is_stored(client: TestClient, review
 
 def test_a_page_is_accepted_but_for_what_others_decided(client: TestClient, review: Review) -> None:
     """Photos that somebody has decided meanwhile stay, and are told."""
-    first, second, *_ = [row for row in review.open_rows() if row.ranked]
+    rows = {row.sha256: row for row in review.open_rows() if row.ranked and not row.guarded}  # without copies
+    first, second, *_ = rows.values()
     decide(client, "Bag", first, reviewer="Bea")
     answer = decide(client, "Coat", first, second, only_open=True)
     assert [one["item"] for one in answer["reviews"]] == [second.item]
     assert [(one["label"], one["reviewer"]) for one in answer["others"]] == [("Bag", "Bea")]
+
+
+def test_photos_of_rare_labels_are_not_accepted_with_a_page(client: TestClient, review: Review) -> None:
+    """Whatever the page asks for; a decision about one of them alone is taken."""
+    row = next(row for row in review.open_rows() if row.guarded)
+    answer = decide(client, "Coat", row, only_open=True)
+    assert (answer["reviews"], answer["guarded"]) == ([], 1)
+    assert len(decide(client, "Coat", row)["reviews"]) == 1
 
 
 def test_an_undo_tells_what_counts_now(client: TestClient, review: Review) -> None:
