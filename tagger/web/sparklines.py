@@ -167,7 +167,7 @@ def _dates(plot: _Plot, labels: Sequence[str]) -> list[Markup]:
 
 
 def _line(plot: _Plot, line: Series, most_dots: int) -> list[Markup]:
-    """Return a path over the nights with values, broken at gaps, with a dot at each of up to `most_dots`, else at single ones."""
+    """Return a path over the nights with values, broken at gaps, and dots: at all of up to `most_dots`, else at single ones."""
     kind = "chart-line chart-dashed" if line.dashed else "chart-line"
     parts, dots = [], list[tuple[int, float]]()
     count = sum(value is not None for value in line.values)
