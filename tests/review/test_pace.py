@@ -2,7 +2,7 @@
 
 import pytest
 
-from tagger.review.pace import DEFAULT_SECONDS, MIN_DECISIONS, minutes_left, seconds_per_photo
+from tagger.review.pace import DEFAULT_SECONDS, MIN_MOMENTS, USUAL, minutes_left, seconds_per_photo
 
 
 def times(*seconds: float) -> list[str]:
@@ -10,19 +10,22 @@ def times(*seconds: float) -> list[str]:
 
 
 def test_the_pace_is_the_mean_without_breaks() -> None:
-    """Twenty minutes at lunch do not count."""
-    work = [second * 3 for second in range(MIN_DECISIONS)]
-    assert seconds_per_photo(times(*work, *(1_500 + second for second in work))) == pytest.approx(3.0)
+    """Twenty minutes at lunch do not count; some decisions at the usual pace are added."""
+    work = [second * 3.0 for second in range(100)]
+    measured = seconds_per_photo(times(*work, *(1_500 + second for second in work)))
+    assert measured == pytest.approx((198 * 3 + USUAL * DEFAULT_SECONDS) / (198 + USUAL))
 
 
 def test_an_accepted_page_counts_as_its_photos() -> None:
-    """Sixty photos at one moment, each minute, are two per second and more."""
-    assert seconds_per_photo(times(*[0.0] * 60, *[20.0] * 60)) == pytest.approx(20 / 119)
+    """Sixty photos at one moment, every twenty seconds, are three per second."""
+    pages = [second for page in range(8) for second in [20.0 * page] * 60]
+    assert seconds_per_photo(times(*pages)) == pytest.approx((140 + USUAL * DEFAULT_SECONDS) / (479 + USUAL))
 
 
 def test_a_few_decisions_tell_nothing() -> None:
-    """A usual pace is taken until there are enough."""
-    assert seconds_per_photo(times(*range(MIN_DECISIONS - 1))) == DEFAULT_SECONDS
+    """The usual pace is taken until there are several; one page that was accepted is none."""
+    assert seconds_per_photo(times(*range(MIN_MOMENTS - 1))) == DEFAULT_SECONDS
+    assert seconds_per_photo(times(*[1.0] * 60)) == DEFAULT_SECONDS
     assert seconds_per_photo([]) == DEFAULT_SECONDS
 
 
