@@ -8,6 +8,7 @@ batches are exchangeable whatever their sizes; `metrics.sequential` tests that t
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
@@ -85,6 +86,17 @@ class Watched:
     """In the order of time."""
 
 
+class _Drawn(NamedTuple):
+    """The batches of the nights from one of them on."""
+
+    photos: int
+    """Drawn of each batch; 0 while the reference is not complete."""
+    batches: list[range]
+    """Their nights, counted from the first one."""
+    counts: list[Counts]
+    """Of the photos that are drawn of each; empty while the reference is not complete."""
+
+
 def watch(
     nights: Sequence[Counts], tags: Sequence[str], seeds: Sequence[int], together: int = 1, error: float = ERROR
 ) -> dict[Statistic, Watched]:
@@ -98,13 +110,22 @@ def watch(
             that are longer than a delivery nearly are.
         error: 0..1, probability at most of any alarm while the nights are exchangeable; afterwards, of each further one.
     """
-    return {statistic: _watch(statistic, nights, tags, seeds, together, error / len(STATISTICS)) for statistic in STATISTICS}
+    drawn_from = cache(partial(_drawn_batches, nights, seeds, together))  # the same for all statistics without an alarm
+    return {statistic: _watch(statistic, nights, tags, seeds, drawn_from, error / len(STATISTICS)) for statistic in STATISTICS}
 
 
 def statistic_of(counts: Counts, statistic: Statistic, tag: str = "") -> float | None:
     """Return a statistic of a night, 0..1: a share of its photos, or the mean confidence; None where none tells it."""
     values = _mean_confidence(counts) if statistic == "confidence" else _shares(counts, statistic, [tag])
     return None if values is None else values[0]
+
+
+def tag_shares(counts: Counts) -> dict[str, float]:
+    """Return the share of each tag that a night has, 0..1; the empty tag is that of photos without one."""
+    total, of_tag = sum(counts.values()), Counter[str]()
+    for cell, number in counts.items():
+        of_tag[cell.tag] += number
+    return {tag: number / total for tag, number in of_tag.items()}
 
 
 def batches_of(sizes: Sequence[int], together: int = 1) -> tuple[int, list[range]]:
@@ -132,7 +153,7 @@ def _watch(
     nights: Sequence[Counts],
     tags: Sequence[str],
     seeds: Sequence[int],
-    together: int,
+    drawn_from: Callable[[int], _Drawn],
     error: float,
 ) -> Watched:
     """Return the outcome for one statistic, whose test starts anew after each alarm."""
@@ -140,8 +161,7 @@ def _watch(
     names = tags if statistic == "tags" else [""]
     values_of = _values_of(statistic, names)
     while True:
-        photos, batches = batches_of([sum(counts.values()) for counts in nights[start:]], together)
-        drawn = [_draw(nights, start, batch, photos, seeds) for batch in batches] if photos else []
+        photos, batches, drawn = drawn_from(start)
         valued = [(batch, values) for batch, counts in zip(batches, drawn, strict=False) if (values := values_of(counts))]
         found = None
         if valued:
@@ -168,10 +188,8 @@ def _shares(counts: Counts, statistic: Statistic, names: Sequence[str]) -> list[
     if not total:
         return None
     if statistic == "tags":
-        of_tag = Counter[str]()
-        for cell, number in counts.items():
-            of_tag[cell.tag] += number
-        return [of_tag[name] / total for name in names]
+        shares = tag_shares(counts)
+        return [shares.get(name, 0.0) for name in names]
     return [sum(number for cell, number in counts.items() if getattr(cell, statistic)) / total]
 
 
@@ -179,6 +197,13 @@ def _mean_confidence(counts: Counts) -> list[float] | None:
     known = [(cell.bin, number) for cell, number in counts.items() if cell.bin >= 0]
     total = sum(number for _, number in known)
     return [sum((bin_ + 0.5) * number for bin_, number in known) / BINS / total] if total else None
+
+
+def _drawn_batches(nights: Sequence[Counts], seeds: Sequence[int], together: int, start: int) -> _Drawn:
+    """Return the batches of the nights from `start` on, with what is drawn of each."""
+    photos, batches = batches_of([sum(counts.values()) for counts in nights[start:]], together)
+    counts = [_draw(nights, start, batch, photos, seeds) for batch in batches] if photos else []
+    return _Drawn(photos, batches, counts)
 
 
 def _draw(nights: Sequence[Counts], start: int, batch: range, photos: int, seeds: Sequence[int]) -> Counts:

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from tagger.escaping import for_terminal
 from tagger.metrics.sequential import REFERENCE
-from tagger.review.night_alarms import ERROR, STATISTICS, Alarm, Statistic, Watched, statistic_of
+from tagger.review.night_alarms import ERROR, STATISTICS, Statistic, Watched, statistic_of, tag_shares
 from tagger.review.nights import BundleNights, FoundAlarm, Night, Nights, read_nights
 from tagger.review.nights_text import NAMES, alarm_sentence, moment, percent, state_sentence, tag_name
 from tagger.web.sparklines import Mark, Series, line_chart, sparkline
@@ -199,41 +199,48 @@ def _night(night: Night) -> dict[str, Any]:
 
 def _tags(bundle: BundleNights, shown: Sequence[Night]) -> list[dict[str, Any]]:
     """Return the tags of the shown nights, the most frequent first, with their share per night as a sparkline."""
-    uploads = bundle.uploads
-    latest = next((night for night in reversed(shown) if night.judged), None)
-    rows = [(statistic_of(uploads, "tags", tag) or 0.0, tag, [night.share(tag) for night in shown]) for tag in bundle.tags]
-    since = _since_by_tag(bundle.watched["tags"].alarms, bundle.moved)
-    return [
-        {
-            "name": tag_name(tag),
-            "overall": percent(overall),
-            "latest": percent(latest.share(tag)) if latest else "",
-            "low": percent(min(known)),
-            "high": percent(max(known)),
-            "sparkline": sparkline(shares),
-            "moved": since.get(tag, ""),
-        }
-        for overall, tag, shares in sorted(rows, key=lambda row: (-row[0], row[1]))
-        if any(known := [share for share in shares if share is not None])
-    ]
+    overall = tag_shares(bundle.uploads)
+    per_night = [tag_shares(night.judged) for night in shown]
+    known = [shares for shares in per_night if shares]
+    moved = _since_by_tag(bundle.moved)
+    rows = []
+    for tag in sorted(bundle.tags, key=lambda tag: (-overall.get(tag, 0.0), tag)):
+        values = [shares.get(tag, 0.0) for shares in known]
+        if any(values):
+            rows.append(
+                {
+                    "name": tag_name(tag),
+                    "overall": percent(overall.get(tag, 0.0)),
+                    "latest": percent(values[-1]),
+                    "low": percent(min(values)),
+                    "high": percent(max(values)),
+                    "sparkline": sparkline([shares.get(tag, 0.0) if shares else None for shares in per_night]),
+                    "moved": moved.get(tag, ""),
+                }
+            )
+    return rows
 
 
 def _mix(bundle: BundleNights, shown: Sequence[Night]) -> dict[str, Any]:
     """Return the shares of the most frequent tags of each night with uploads, the latest first."""
-    uploads = bundle.uploads
-    frequent = sorted(bundle.tags, key=lambda tag: (-(statistic_of(uploads, "tags", tag) or 0.0), tag))[:MOST_TAGS]
+    overall = tag_shares(bundle.uploads)
+    frequent = sorted(bundle.tags, key=lambda tag: (-overall.get(tag, 0.0), tag))[:MOST_TAGS]
     rows = [
-        {"started": night.started, "time": moment(night.started), "shares": [percent(night.share(tag)) for tag in frequent]}
+        {
+            "started": night.started,
+            "time": moment(night.started),
+            "shares": [percent(shares.get(tag, 0.0)) for tag in frequent],
+        }
         for night in reversed(shown)
-        if night.judged
+        if (shares := tag_shares(night.judged))
     ]
     return {"tags": [tag_name(tag) for tag in frequent], "left_out": len(bundle.tags) - len(frequent), "rows": rows}
 
 
-def _since_by_tag(alarms: Sequence[Alarm], moved: Sequence[FoundAlarm]) -> dict[str, str]:
-    """Return for the tag whose share is moved now since when."""
+def _since_by_tag(moved: Sequence[FoundAlarm]) -> dict[str, str]:
+    """Return the tags whose share is moved now with a sentence since when."""
     return {
         found.alarm.tag: f"{'rose' if found.alarm.up else 'fell'} since about {moment(found.since.started)}"
         for found in moved
-        if found.alarm in alarms
+        if found.alarm.statistic == "tags"
     }

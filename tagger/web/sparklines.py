@@ -22,7 +22,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 10, 10, 24
 _MOST_TICKS = 4
 
 _MOST_DOTS = 100
-"""Points up to which each has a dot; a single one always has."""
+"""Points up to which each has a dot; a single one between gaps always has."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def line_chart(
             )
         )
     for line in series:
-        parts += _line(plot, line)
+        parts += _line(plot, line, _MOST_DOTS)
     return Markup(
         '<svg class="chart" role="img" aria-labelledby="{0}-title {0}-description" viewBox="0 0 {1} {2}">'
         '<title id="{0}-title">{3}</title><desc id="{0}-description">{4}</desc>{5}</svg>'
@@ -91,7 +91,7 @@ def sparkline(values: Sequence[float | None]) -> Markup:
     known = [value for value in values if value is not None]
     plot = _Plot(len(values), 0.0, max([*known, 0.01]), (2, SMALL_WIDTH - 2), (3, SMALL_HEIGHT - 3))
     return Markup('<svg class="sparkline" aria-hidden="true" focusable="false" viewBox="0 0 {} {}">{}</svg>').format(
-        SMALL_WIDTH, SMALL_HEIGHT, Markup("").join(_line(plot, Series("", values)))
+        SMALL_WIDTH, SMALL_HEIGHT, Markup("").join(_line(plot, Series("", values), 0))
     )
 
 
@@ -166,8 +166,8 @@ def _dates(plot: _Plot, labels: Sequence[str]) -> list[Markup]:
     ]
 
 
-def _line(plot: _Plot, line: Series) -> list[Markup]:
-    """Return a path over the nights with values, broken at gaps, with a dot at each night, or at single ones of many."""
+def _line(plot: _Plot, line: Series, most_dots: int) -> list[Markup]:
+    """Return a path over the nights with values, broken at gaps, and dots: at all of up to `most_dots`, else at single ones."""
     kind = "chart-line chart-dashed" if line.dashed else "chart-line"
     parts, dots = [], list[tuple[int, float]]()
     count = sum(value is not None for value in line.values)
@@ -175,7 +175,7 @@ def _line(plot: _Plot, line: Series) -> list[Markup]:
         if len(run) > 1:
             path = "M" + " L".join(plot.point(index, value) for index, value in run)
             parts.append(Markup('<path class="{}" d="{}"/>').format(kind, path))
-        if len(run) == 1 or count <= _MOST_DOTS:
+        if len(run) == 1 or count <= most_dots:
             dots += run
     return parts + [
         Markup('<circle class="chart-dot" cx="{}" cy="{}" r="2"/>').format(plot.x(index), plot.y(value))

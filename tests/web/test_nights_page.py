@@ -154,8 +154,8 @@ def test_only_recent_nights_are_shown_unless_all_are_wanted(tmp_path: Path) -> N
     nights = read_nights(write_ledger(tmp_path / "t.ledger", [uploads(rng, 20) for _ in range(RECENT + 5)]))
     few, every = rendered(nights), rendered(nights, everything=True)
     assert few.count("<tr>") < every.count("<tr>")
-    assert 'href="?all=1"' in few
-    assert 'href="?all=1"' not in every
+    assert 'href="?all=1">Show all' in few
+    assert 'href="?all=1">Show all' not in every
     assert f"The last {RECENT} nights are shown." in text_of(few)
 
 
