@@ -62,6 +62,8 @@ class Recorded(NamedTuple):
     """Decisions of before that stay: the photos were decided already, or decided again since."""
     unknown: list[Shown]
     """Photos that the ledger does not have, or has with other bytes by now; nothing is recorded for them."""
+    replaced: Sequence[Review] = ()
+    """Decisions of other reviewers that counted until now; they are kept, and an undo makes them count again."""
 
 
 class ReviewedPhoto(NamedTuple):
@@ -121,7 +123,7 @@ class ReviewStore:
         """
         _require_plain(label, "label", may_be_empty=True)
         _require_plain(reviewer, "reviewer")
-        recorded, others, unknown = list[Review](), list[Review](), list[Shown]()
+        recorded, others, unknown, replaced = list[Review](), list[Review](), list[Shown](), list[Review]()
         with self._transaction() as sql:
             seen: set[bytes] = set()
             for shown in photos:
@@ -135,9 +137,11 @@ class ReviewStore:
                 seen.add(shown.sha256)
                 if only_open and before is not None:
                     others.append(_found(sql, before))
-                else:
-                    recorded.append(_add(sql, content, label, reviewer, shown.item, row, before))
-        return Recorded(recorded, others, unknown)
+                    continue
+                if before is not None and (other := _found(sql, before)).reviewer != reviewer:
+                    replaced.append(other)
+                recorded.append(_add(sql, content, label, reviewer, shown.item, row, before))
+        return Recorded(recorded, others, unknown, replaced)
 
     def undo(self, reviews: Sequence[int], reviewer: str) -> Recorded:
         """Take decisions back, so that what counted before each counts again; one that was decided again since stays."""

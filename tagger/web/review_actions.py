@@ -76,6 +76,7 @@ def _decide(request: Request, body: dict[str, Any]) -> JSONResponse:
         {
             "reviews": _shown(state, recorded.reviews),
             "others": _shown(state, recorded.others),
+            "replaced": _shown(state, recorded.replaced),
             "unknown": len(recorded.unknown),
             "guarded": len(guarded),
             "counter": state.counter(filters_of(request.query_params)),

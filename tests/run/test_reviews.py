@@ -154,7 +154,8 @@ def test_two_people_see_each_other(store: ReviewStore, ledger: Path) -> None:
         accepted = store.record(shown(ledger, "0001.jpg", "0002.jpg"), "Coat", "Ada", only_open=True)
         assert [(one.reviewer, one.label) for one in accepted.others] == [("Bea", "Bag")]
         assert len(accepted.reviews) == 1
-        store.record(shown(ledger, "0001.jpg"), "Dress", "Ada")
+        replaced = store.record(shown(ledger, "0001.jpg"), "Dress", "Ada").replaced
+        assert [(one.reviewer, one.label) for one in replaced] == [("Bea", "Bag")]
         assert [(one.reviewer, one.label, one.counts) for one in other.since(0)] == [
             ("Bea", "Bag", False),
             ("Ada", "Coat", True),
