@@ -66,6 +66,10 @@ class WorkerError(FmtagError):
     """A process that does a part of the work ended before it was done, as for lack of memory."""
 
 
+class ServerError(FmtagError):
+    """A page or the service cannot be served: its address is taken, or what it needs is not installed."""
+
+
 class LedgerError(FmtagError):
     """The ledger cannot be read or written, is another kind of file, or is from a newer fmtag."""
 

@@ -9,7 +9,7 @@ import struct
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -102,40 +102,43 @@ def read(file: Path) -> tuple[bytes, Content] | Failed:
     return content, Content(hashlib.sha256(content).digest(), len(content), after.st_mtime_ns if reliable else None)
 
 
-def decode_bytes(content: bytes, name: str, settings: DecodeSettings = DEFAULT_DECODING) -> Photo | Failed:
-    """Decode the bytes of an image file as `decode` does; `name` is the file's name in the detail of a failure."""
+def decode_bytes(content: bytes, name: str, settings: DecodeSettings = DEFAULT_DECODING, side: int = SIDE) -> Photo | Failed:
+    """Decode the bytes of an image file as `decode` does; `name` is the file's name in the detail of a failure.
+
+    `side` takes the place of `SIDE`, for people to look at: the networks see photos decoded with `SIDE`.
+    """
     content = without_text_before(content)
     with truncation_switch.strict():
-        photo = _decode_once(content, name, settings, lenient=False)
+        photo = _decode_once(content, name, settings, side, lenient=False)
     if not settings.allow_truncated or isinstance(photo, Photo) or photo.reason not in ("truncated", "unreadable"):
         return photo
     with truncation_switch.lenient():
-        rescued = _decode_once(content, name, settings, lenient=True)
+        rescued = _decode_once(content, name, settings, side, lenient=True)
     return replace(rescued, truncated=True) if isinstance(rescued, Photo) else photo
 
 
 def size_of(content: bytes) -> tuple[int, int] | None:
     """Return the (width, height) in pixels that the header of a photo says; None where it has no header that can be read."""
     try:
-        return _open_image(without_text_before(content), lenient=False).size
+        return _open_image(without_text_before(content), SIDE, lenient=False).size
     except Exception:  # as for decoding
         return None
 
 
-def _decode_once(content: bytes, name: str, settings: DecodeSettings, lenient: bool) -> Photo | Failed:
+def _decode_once(content: bytes, name: str, settings: DecodeSettings, side: int, lenient: bool) -> Photo | Failed:
     """Decode with Pillow's switch as it is set, and turn every exception into a `Failed`.
 
     JPEG needs no switch: its damaged data is kept at once where the settings allow it.
     """
     try:
-        opened = _open_image(content, lenient, settings.allow_truncated)
+        opened = _open_image(content, side, lenient, settings.allow_truncated)
         check_size(opened, settings.max_pixels)
         with taking_turns(opened.memory):
             loaded = opened.load()
             if isinstance(loaded, Photo):
                 return loaded
             with loaded as image:
-                return upright_photo(image)
+                return upright_photo(image, side)
     except ImageFault as fault:
         return Failed(fault.reason, f"{name}: {fault}")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -154,14 +157,15 @@ def _decoder_message(error: Exception) -> str:
     return "its container is damaged or cut" if "create decoder object" in str(error) else one_line(error)
 
 
-def _open_image(content: bytes, lenient: bool, keep_damaged: bool = False) -> OpenedImage:
+def _open_image(content: bytes, side: int, lenient: bool, keep_damaged: bool = False) -> OpenedImage:
     """Open an image by its header; raises `UnidentifiedImageError` where no format matches.
 
-    `lenient` is the mode of decoding; a damaged JPEG is decoded as far as it goes where `keep_damaged` says so, in any mode.
+    `side` is that of `decode_bytes`, for formats that are decoded at a smaller size; `lenient` is the mode of decoding. Of a
+    damaged JPEG as much is decoded as there is where `keep_damaged` says so, in any mode.
     """
     header = read_regular_header(content)
     if header is not None:
-        return _open_regular_jpeg(content, header, keep_damaged)
+        return _open_regular_jpeg(content, header, side, keep_damaged)
     if is_tiff(content):
         return open_tiff(content, lenient)
     if is_png(content):
@@ -174,43 +178,43 @@ def _open_image(content: bytes, lenient: bool, keep_damaged: bool = False) -> Op
     if content.startswith(b"\xff\xd8") and is_jpeg_ls(content):
         return open_jpeg_ls(content)
     try:
-        image = _open_by_pillow(content)
+        image = open_by_pillow(content)
     except UnidentifiedImageError:
         regular = jpeg.regular(content)
         if regular is None:
             raise
-        image = _open_by_pillow(regular)
+        image = open_by_pillow(regular)
     if image.format not in JPEG_FORMATS:
         return OpenedImage(image.size, pillow_memory(image), lambda: image)
-    return _open_odd_jpeg(content, image, keep_damaged)
+    return _open_odd_jpeg(content, image, side, keep_damaged)
 
 
-def _open_regular_jpeg(content: bytes, header: JpegHeader, keep_damaged: bool) -> OpenedImage:
+def _open_regular_jpeg(content: bytes, header: JpegHeader, side: int, keep_damaged: bool) -> OpenedImage:
     """Open a JPEG by a regular header; Pillow decodes the kinds that the binding does not read."""
 
     def load() -> Image.Image | Photo:
-        return _jpeg_photo(content, header, keep_damaged) or _open_by_pillow(content)
+        return _jpeg_photo(content, header, side, keep_damaged) or open_by_pillow(content)
 
-    scale = jpeg.scale_of(header.size, _fitted_size(header.size))
+    scale = jpeg.scale_of(header.size, _fitted_size(header.size, side))
     return OpenedImage(header.size, jpeg_memory(header, scale), load)
 
 
-def _open_odd_jpeg(content: bytes, image: Image.Image, keep_damaged: bool) -> OpenedImage:
+def _open_odd_jpeg(content: bytes, image: Image.Image, side: int, keep_damaged: bool) -> OpenedImage:
     """Open a JPEG by a header that Pillow has understood."""
 
     def load() -> Image.Image | Photo:
         header = pillow_header(image, content)
-        return (_jpeg_photo(content, header, keep_damaged) if header is not None else None) or image
+        return (_jpeg_photo(content, header, side, keep_damaged) if header is not None else None) or image
 
-    return OpenedImage(image.size, pillow_memory(image, jpeg.scale_of(image.size, _fitted_size(image.size))), load)
+    return OpenedImage(image.size, pillow_memory(image, jpeg.scale_of(image.size, _fitted_size(image.size, side))), load)
 
 
-def _jpeg_photo(content: bytes, header: JpegHeader, keep_damaged: bool) -> Photo | None:
-    decoded = jpeg.decode(content, header, _fitted_size(header.size), keep_damaged)
+def _jpeg_photo(content: bytes, header: JpegHeader, side: int, keep_damaged: bool) -> Photo | None:
+    decoded = jpeg.decode(content, header, _fitted_size(header.size, side), keep_damaged)
     if decoded is None:
         return None
     pixels, damaged = decoded
-    return Photo(_upright(_reduced_pixels(pixels), header.orientation), truncated=damaged)
+    return Photo(_upright(_reduced_pixels(pixels, side), header.orientation), truncated=damaged)
 
 
 def _loaded_or_by_pillow(opened: OpenedImage, content: bytes) -> Image.Image | Photo:
@@ -220,10 +224,10 @@ def _loaded_or_by_pillow(opened: OpenedImage, content: bytes) -> Image.Image | P
     except MemoryError:
         raise
     except Exception:
-        return _open_by_pillow(content)
+        return open_by_pillow(content)
 
 
-def _open_by_pillow(content: bytes) -> Image.Image:
+def open_by_pillow(content: bytes) -> Image.Image:
     """Open an image by its header with the first of Pillow's readers that accepts it.
 
     Not by `Image.open`, which refuses images by a number of pixels that is global to the process.
@@ -241,13 +245,13 @@ def _open_by_pillow(content: bytes) -> Image.Image:
     raise UnidentifiedImageError
 
 
-def upright_photo(image: Image.Image) -> Photo:
-    """Decode an opened image to a photo, upright, with the longer side less than twice `SIDE`."""
+def upright_photo(image: Image.Image, side: int = SIDE) -> Photo:
+    """Decode an opened image to a photo, upright, with the longer side less than twice `side`."""
     # Affects JPEG alone, which libjpeg decodes at 1/2, 1/4 or 1/8 of its size, though no smaller than this.
-    image.draft(None, _fitted_size(image.size))
+    image.draft(None, _fitted_size(image.size, side))
     image.load()
     orientation = pillow_orientation(image)
-    layers = transparency.flattened(_to_eight_bit(image), _reduced)
+    layers = transparency.flattened(_to_eight_bit(image), partial(_reduced, side=side))
     rgb, *alpha = (_upright(np.asarray(layer), orientation) for layer in layers)
     return Photo(rgb, alpha=alpha[0] if alpha else None)
 
@@ -269,26 +273,26 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
     return turned
 
 
-def _fitted_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Return (width, height) in pixels with the same aspect ratio and the longer side at `SIDE`, rounded down.
+def _fitted_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Return (width, height) in pixels with the same aspect ratio and the longer side at `side`, rounded down.
 
     Rounded up, the shorter side would often allow half the scale only that the longer one does.
     """
-    return max(1, size[0] * SIDE // max(size)), max(1, size[1] * SIDE // max(size))
+    return max(1, size[0] * side // max(size)), max(1, size[1] * side // max(size))
 
 
-def _reduced(image: Image.Image) -> Image.Image:
-    """Shrink an image by the largest power of two that leaves `SIDE` pixels, weighing colours by their alpha.
+def _reduced(image: Image.Image, side: int) -> Image.Image:
+    """Shrink an image by the largest power of two that leaves `side` pixels, weighing colours by their alpha.
 
     Powers of two, as libjpeg's scales are: an image in memory gets the size that its file is decoded at.
     """
-    times = max(image.size) // SIDE
+    times = max(image.size) // side
     return image.reduce(1 << (times.bit_length() - 1)) if times > 1 else image
 
 
-def _reduced_pixels(pixels: Pixels) -> Pixels:
+def _reduced_pixels(pixels: Pixels, side: int) -> Pixels:
     """Shrink pixels as `_reduced` does an image; those that are small enough are not copied."""
-    return pixels if max(pixels.shape) < 2 * SIDE else np.asarray(_reduced(Image.fromarray(pixels)))
+    return pixels if max(pixels.shape) < 2 * side else np.asarray(_reduced(Image.fromarray(pixels), side))
 
 
 def _to_eight_bit(image: Image.Image) -> Image.Image:

@@ -185,24 +185,25 @@ def _published_row(item: sqlite3.Row) -> dict[str, Any]:
         return {"row": None, "why": "another bundle has scored it since its row was made; the next run makes its row"}
     names = ("tag", "confidence", "low_confidence", "reason", "group_confidence")
     row = {name: item[name] for name in names} | {"group": item["group_"]}
-    return {"row": row, "why": _why(item)}
+    return {"row": row, "why": why_flagged(*(item[name] for name in ("tag", "confidence", "reason", "min_confidence")))}
 
 
-def _why(item: sqlite3.Row) -> str:
-    match item["reason"]:
+def why_flagged(tag: str, confidence: str, reason: str, min_confidence: float) -> str:
+    """Return why a row is flagged or not, in words without a full stop; the first three are its cells."""
+    match reason:
         case "":
-            return f"not flagged: its confidence {item['confidence']} reaches the threshold of {item['min_confidence']:.4f}"
+            return f"not flagged: its confidence {confidence} reaches the threshold of {min_confidence:.4f}"
         case "reviewed":
             return "a person decided on it"
         case "low_confidence":
-            return f"flagged: its confidence {item['confidence']} is below the threshold of {item['min_confidence']:.4f}"
-        case "not_recognised" if not item["tag"]:
+            return f"flagged: its confidence {confidence} is below the threshold of {min_confidence:.4f}"
+        case "not_recognised" if not tag:
             return "flagged: no product stands out from the background"
         case "not_recognised":
             return "flagged: it is more likely none of the labels than the most likely one"
-        case "truncated" if item["tag"]:
+        case "truncated" if tag:
             return "flagged: its file ends early or is damaged inside"
-    return f"flagged: it could not be read ({item['reason']})"
+    return f"flagged: it could not be read ({reason})"
 
 
 def _reviews(sql: sqlite3.Connection, item: sqlite3.Row) -> list[dict[str, Any]]:

@@ -22,6 +22,9 @@ from tagger.run.migrations import migrate
 LOCK_SECONDS = 120.0
 """Time limit for the write lock: a run holds it while it makes and writes the rows of a whole catalog."""
 
+RECENT = 500
+"""Decisions by which the favourite labels and the pace are told."""
+
 LONGEST_TEXT = 200
 """Characters of a label or a reviewer's name."""
 
@@ -156,16 +159,31 @@ class ReviewStore:
 
     def since(self, review: int, at_most: int = 1_000) -> list[Review]:
         """Return the decisions after the one of number `review`, oldest first."""
-        with self._one_at_a_time, database_errors(self._name):
-            rows = self._sql.execute(f"{_REVIEWS} WHERE reviews.id > ? ORDER BY reviews.id LIMIT ?", (review, at_most))
-            return [_review(row) for row in rows]
+        rows = self._rows(f"{_REVIEWS} WHERE reviews.id > ? ORDER BY reviews.id LIMIT ?", (review, at_most))
+        return [_review(row) for row in rows]
 
     def last(self) -> int:
         """Return the number of the last decision, 0 where there is none."""
-        with self._one_at_a_time, database_errors(self._name):
-            return int(self._sql.execute("SELECT coalesce(max(id), 0) FROM reviews").fetchone()[0])
+        return int(self._rows("SELECT coalesce(max(id), 0) FROM reviews")[0][0])
+
+    def counting(self, shas: Sequence[bytes]) -> list[Review]:
+        """Return the decisions that count for the bytes with these hashes; those without one have none."""
+        found = (self._rows(f"{_REVIEWS} WHERE sha256 = ? AND reviews.id = review", (sha,)) for sha in dict.fromkeys(shas))
+        return [_review(row) for rows in found for row in rows]
+
+    def frequent_labels(self, count: int) -> list[str]:
+        """Return the labels that were decided most often, at most `count`, the most frequent first."""
+        return [str(row[0]) for row in self._rows(_FREQUENT, (RECENT, count))]
+
+    def recent_times(self) -> list[str]:
+        """Return when the last decisions were made, at most `RECENT`, in their order."""
+        return [str(row[0]) for row in self._rows(_TIMES, (RECENT,))][::-1]
 
     # Helpers -------------------------------------------------------------------------------------------------------
+
+    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._one_at_a_time, database_errors(self._name):
+            return self._sql.execute(query, values).fetchall()
 
     def _add(self, content: int, label: str | None, reviewer: str, item: int, row: Sequence[str], before: int | None) -> int:
         """Add a decision, set the rows of its bytes aside, and return its number."""
@@ -240,6 +258,13 @@ _REVIEWS = """
     SELECT reviews.id, item, sha256, label, reviewer, decided, reviews.id IS review
     FROM reviews JOIN contents ON contents.id = reviews.content
 """
+
+_FREQUENT = """
+    SELECT label FROM (SELECT label FROM reviews ORDER BY id DESC LIMIT ?) WHERE label != ''
+    GROUP BY label ORDER BY count(*) DESC, label LIMIT ?
+"""
+
+_TIMES = "SELECT decided FROM reviews WHERE label IS NOT NULL ORDER BY id DESC LIMIT ?"
 
 _REVIEWED_PHOTOS = """
     SELECT key, place, sha256, size, label, reviewer, decided, reviews.tag, reviews.confidence, reviews.reason
