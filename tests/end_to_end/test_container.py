@@ -56,9 +56,8 @@ class Image(NamedTuple):
 
     def placed(self, text: str) -> str:
         """Return a text with the paths of the image replaced by those of here."""
-        for path, here in (("/opt/fmtag", self.prefix), ("/data", self.data), ("/tmp", self.temporary)):
-            text = re.sub(rf"(?<![\w/]){path}(?=/|:|$)", str(here), text)
-        return text
+        places = {"/opt/fmtag": self.prefix, "/data": self.data, "/tmp": self.temporary}
+        return re.sub(rf"(?<![\w/])({'|'.join(places)})(?![\w-])", lambda found: str(places[found[1]]), text)
 
 
 def isolated(writable: Sequence[Path], command: Sequence[str]) -> list[str]:
@@ -76,7 +75,7 @@ def isolated(writable: Sequence[Path], command: Sequence[str]) -> list[str]:
 def interpreter() -> str:
     """Return a Python that the image's user may run: that of the tests may lie in root's home."""
     for python in (sys._base_executable, "/usr/bin/python3", "/usr/local/bin/python3"):  # type: ignore[attr-defined]
-        probe = [python, "-c", "import ensurepip, sys; sys.exit(sys.version_info < (3, 10))"]
+        probe = ["/usr/bin/env", python, "-c", "import ensurepip, sys; sys.exit(sys.version_info < (3, 10))"]
         if Path(python).exists() and not subprocess.call(isolated([], probe), stderr=subprocess.DEVNULL):
             return str(python)
     pytest.skip("no Python that another user may run")
@@ -118,7 +117,7 @@ def image() -> Iterator[Image]:
                 for name, version in re.findall(r"(\w+)==([\d.]+)", command):
                     write_empty_wheel(stubs, name, version)
                 command = re.sub(r"^python\b", shlex.quote(interpreter()), command)
-                subprocess.run(command, shell=True, cwd=source, check=True, stdout=subprocess.DEVNULL)
+                subprocess.run(command, shell=True, cwd=source, check=True, capture_output=True)
         shutil.rmtree(source)
         if os.getuid() == 0:
             for one in (made.data, made.temporary):
