@@ -1,7 +1,7 @@
 """Count and log every request, answer those that fail, and refuse new ones while the server stops."""
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Collection
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,13 +20,11 @@ class Accounting:
     """Counts requests on their way to an application.
 
     Args:
-        app: the application behind it.
         metrics: counts requests and their seconds.
         log: gets a line per request.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, log: ServiceLog) -> None:
-        self._app = app
+    def __init__(self, metrics: Metrics, log: ServiceLog) -> None:
         self._metrics = metrics
         self._log = log
         self.in_flight = 0
@@ -34,11 +32,18 @@ class Accounting:
         self.stopping = False
         """Whether new requests are refused."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    def around(self, app: ASGIApp, paths: Collection[str] = ()) -> ASGIApp:
+        """Return an application that counts its requests, by path where it is one of `paths`."""
+
+        async def counting(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                await self._serve(app, paths, scope, receive, send)
+            else:
+                await app(scope, receive, send)
+
+        return counting
+
+    async def _serve(self, app: ASGIApp, paths: Collection[str], scope: Scope, receive: Receive, send: Send) -> None:
         seconds, status = stopwatch(), 0
 
         async def send_noting(message: Message) -> None:
@@ -48,7 +53,7 @@ class Accounting:
             await send(message)
 
         counted = scope["path"] not in ALWAYS_ANSWERED
-        state = scope.setdefault("state", {})
+        scope.setdefault("state", {})
         self.in_flight += counted
         self._metrics.in_flight.set(self.in_flight)
         try:
@@ -56,28 +61,26 @@ class Accounting:
                 refusal = problem_response(503, "The server is stopping.", {"Connection": "close", "Retry-After": "5"})
                 await refusal(scope, receive, send_noting)
             else:
-                await self._app(scope, receive, send_noting)
+                await app(scope, receive, send_noting)
         except Exception as error:
             self._failed(error)
-            if status:
-                raise  # the answer has begun
-            await problem_response(500, "The server failed; its log says why.")(scope, receive, send_noting)
+            if not status:
+                await problem_response(500, "The server failed; its log says why.")(scope, receive, send_noting)
+            elif status != 500:
+                raise  # in the middle of an answer
         finally:
             self.in_flight -= counted
             self._metrics.in_flight.set(self.in_flight)
-            self._count(scope, state, status or 499, seconds())
+            path = scope["path"] if scope["path"] in paths else OTHER
+            self._count(scope, path, status or 499, seconds())
 
-    def _count(self, scope: Scope, state: Mapping[str, object], status: int, seconds: float) -> None:
-        path = getattr(scope.get("route"), "path", OTHER)
+    def _count(self, scope: Scope, path: str, status: int, seconds: float) -> None:
         self._metrics.requests.labels(path, str(status)).inc()
         self._metrics.request_seconds.labels(path).observe(seconds)
         if path in QUIET and status < 400:
             return
         client = scope["client"][0] if scope.get("client") else "-"
-        photos = state.get("photos")
-        self._log.request(
-            scope["method"], scope["path"], status, seconds, client, photos if isinstance(photos, int) else None
-        )
+        self._log.request(scope["method"], scope["path"], status, seconds, client, scope["state"].get("photos"))
 
     def _failed(self, error: Exception) -> None:
         """Log an error that no code foresees, with its traceback."""

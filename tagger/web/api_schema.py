@@ -1,4 +1,4 @@
-"""Describe the service's interface in OpenAPI 3.1: what a request may hold, what a row holds, one kind of document for all errors."""
+"""Describe the service's interface in OpenAPI 3.1: what a request may hold, what a row holds, one kind of error."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -55,7 +55,7 @@ SCHEMAS: dict[str, Any] = {
     },
     "Row": {
         "type": "object",
-        "description": "What `fmtag run` writes of a photo: a column each. With `top_k`, `tag_2` and `confidence_2` and so on too.",
+        "description": "What `fmtag run` writes of a photo: a column each; with `top_k` `tag_2`, `confidence_2` and so on.",
         "required": [*COLUMNS, "model"],
         "properties": {
             **_COLUMNS,
@@ -80,7 +80,11 @@ SCHEMAS: dict[str, Any] = {
         "properties": {
             "format": {"const": JSON_FORMAT},
             "model": {"type": "string"},
-            "rows": {"type": "array", "items": {"$ref": "#/components/schemas/Row"}, "description": "A row per photo, in order."},
+            "rows": {
+                "type": "array",
+                "items": {"$ref": "#/components/schemas/Row"},
+                "description": "A row per photo, in order.",
+            },
             "seen": {
                 "type": "array",
                 "items": {"type": "array", "items": {"$ref": "#/components/schemas/Picture"}},
@@ -110,7 +114,10 @@ def tags_answers(with_tokens: bool) -> dict[int | str, dict[str, Any]]:
     """Return the answers of the path that tags photos."""
     errors = [status for status in STATUSES if with_tokens or status != 401]
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Tags"}}}
-    return {200: {"description": "A row per photo, also for those that cannot be read.", "content": content}, **problems(*errors)}
+    return {
+        200: {"description": "A row per photo, also for those that cannot be read.", "content": content},
+        **problems(*errors),
+    }
 
 
 def tags_body(limits: ServiceLimits, hosts: Collection[str], schemes: Collection[str]) -> dict[str, Any]:
@@ -133,7 +140,12 @@ def tags_body(limits: ServiceLimits, hosts: Collection[str], schemes: Collection
     content: dict[str, Any] = {"multipart/form-data": {"schema": form, "encoding": {FIELD: {"contentType": "image/*"}}}}
     if hosts:
         pattern = f"^({'|'.join(schemes)})://({'|'.join(re.escape(host) for host in hosts)})(/[A-Za-z0-9/._~-]*)?$"
-        address = {"type": "string", "maxLength": MAX_ADDRESS, "pattern": pattern, "examples": [f"https://{next(iter(hosts))}/photo.jpg"]}
+        address = {
+            "type": "string",
+            "maxLength": MAX_ADDRESS,
+            "pattern": pattern,
+            "examples": [f"https://{next(iter(hosts))}/photo.jpg"],
+        }
         addresses = {"type": "array", "items": address, "minItems": 1, "maxItems": limits.max_files}
         content["application/json"] = {
             "schema": {

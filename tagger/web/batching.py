@@ -1,8 +1,8 @@
 """Tag the photos of all requests together: decoded and computed in a bounded pool of threads, scored in batches.
 
-On the CPU a thread takes a photo from its bytes to the networks' outputs, as in a run; on a GPU the networks run on the batch. A
-photo that is ready waits for others up to `WAIT`, but not where none is in progress that could join it. Nothing of this is done
-in the event loop.
+On the CPU a thread takes a photo from its bytes to the networks' outputs, as in a run; on a GPU the networks run on the batch.
+A photo that is ready waits for others up to `WAIT`, but not where none is in progress that could join it. Nothing of this is
+done in the event loop.
 """
 
 import asyncio

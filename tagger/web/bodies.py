@@ -1,4 +1,4 @@
-"""Read the body of a request piece by piece, within limits of bytes and of time, and throw away what is left of a refused one."""
+"""Read the body of a request piece by piece, within limits of bytes and time, and throw away what is left of a refused one."""
 
 import asyncio
 import time

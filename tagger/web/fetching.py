@@ -112,7 +112,7 @@ class Fetcher:
         permitted: Callable[[str], bool] = is_public,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._allowed = frozenset(map(_allowed_host, hosts))
+        self._allowed = frozenset(map(allowed_host, hosts))
         self._max_bytes = max_bytes
         self._schemes = ("https", "http") if allow_http else ("https",)
         self._seconds = seconds
@@ -251,13 +251,20 @@ def _location(response: h11.Response) -> str | None:
     return None
 
 
-def _allowed_host(text: str) -> tuple[str, int | None]:
+def allowed_host(text: str) -> tuple[str, int | None]:
     """Return a host's name as it is compared, and its port if it has one."""
     try:
         host = text if text.isascii() else text.encode("idna").decode()
         parts = urlsplit(f"//{host}")
         name, port = parts.hostname, parts.port
-        if name and port != 0 and parts.netloc == host and "@" not in host and not host.endswith(":") and not _UNSAFE.search(host):
+        if (
+            name
+            and port != 0
+            and parts.netloc == host
+            and "@" not in host
+            and not host.endswith(":")
+            and not _UNSAFE.search(host)
+        ):
             return name.lower(), port
     except (ValueError, UnicodeError):
         pass

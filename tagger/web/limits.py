@@ -1,4 +1,4 @@
-"""Limit what the service takes on at once, and how often one client may come: what is too much is refused, never kept waiting."""
+"""Limit what the service takes on at once, and how often one client may come: what is too much is refused at once."""
 
 import ipaddress
 import math

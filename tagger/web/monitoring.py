@@ -32,7 +32,11 @@ class Metrics:
             "fmtag_requests", "Requests answered, by path and status.", ["path", "status"], registry=registry
         )
         self.request_seconds = Histogram(
-            "fmtag_request_seconds", "Seconds from a request's headers to its answer.", ["path"], buckets=SECONDS, registry=registry
+            "fmtag_request_seconds",
+            "Seconds from a request's headers to its answer.",
+            ["path"],
+            buckets=SECONDS,
+            registry=registry,
         )
         self.photos = Counter("fmtag_photos", "Photos answered, by outcome.", ["outcome"], registry=registry)
         self.reasons = Counter("fmtag_reasons", "Photos that are flagged or failed, by reason.", ["reason"], registry=registry)
@@ -88,7 +92,9 @@ class ServiceLog:
         """Log an event: `text` for people, `values` for programs."""
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         line = for_json(json.dumps({"time": now, **values})) if self._json else for_terminal(text)
-        (self._file or sys.stderr).write(line + "\n")
+        file = self._file or sys.stderr
+        file.write(line + "\n")
+        file.flush()  # it may be a pipe to a collector of logs
 
     def request(self, method: str, path: str, status: int, seconds: float, client: str, photos: int | None) -> None:
         """Log a request that was answered."""

@@ -6,7 +6,7 @@ from typing import TypedDict
 import cv2
 
 from tagger.arrays import Pixels, as_uint8
-from tagger.records import Failed, ProductImage
+from tagger.records import Failed, ProductImage, RegionName
 
 
 class Picture(TypedDict):
@@ -27,6 +27,7 @@ def pictures_of(outcome: ProductImage | Failed | None) -> tuple[Picture, ...]:
     """
     if not isinstance(outcome, ProductImage) or not outcome.found:
         return ()
+    parts: list[tuple[RegionName | None, Pixels, Pixels | None]]
     parts = [(region.name, region.pixels, region.colour) for region in outcome.regions]
     return tuple(
         Picture(part=name or "", grey=_png(grey), colour=None if colour is None else _png(_as_bgr(colour)))

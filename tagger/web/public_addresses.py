@@ -34,8 +34,8 @@ NOT_PUBLIC_4 = tuple(
 """IANA's special-purpose registry of IPv4 (RFC 6890), and multicast."""
 
 PUBLIC_6 = IPv6Network("2000::/3")
-"""All that is assigned for global unicast. Outside of it are loopback, link-local, unique local and multicast addresses, and those
-that hold an IPv4 address: mapped ones (::ffff:0:0/96) and NAT64 (64:ff9b::/96, 64:ff9b:1::/48)."""
+"""All that is assigned for global unicast. Outside of it are loopback, link-local, unique local and multicast addresses, and
+those that hold an IPv4 address: mapped ones (::ffff:0:0/96) and NAT64 (64:ff9b::/96, 64:ff9b:1::/48)."""
 
 NOT_PUBLIC_6 = tuple(
     map(

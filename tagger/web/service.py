@@ -27,7 +27,7 @@ from tagger.records import Failed, Item, Result, Tag
 from tagger.web.accounting import Accounting
 from tagger.web.api_schema import SCHEMAS, problems, tags_answers, tags_body
 from tagger.web.batching import Batcher, TaggedPhoto
-from tagger.web.bodies import Disconnected, DiscardUnread, body_chunks
+from tagger.web.bodies import DiscardUnread, Disconnected, body_chunks
 from tagger.web.fetching import AddressError, Fetcher
 from tagger.web.guard import Guard
 from tagger.web.limits import RateLimit, Room, ServiceLimits, network_of
@@ -35,7 +35,7 @@ from tagger.web.monitoring import Metrics, ServiceLog
 from tagger.web.problems import RequestError, problem_response
 from tagger.web.service_pages import add_pages
 from tagger.web.tokens import Tokens
-from tagger.web.uploads import Upload, read_addresses, read_form, too_many
+from tagger.web.uploads import Upload, read_addresses, read_form
 
 JSON_BYTES_PER_ADDRESS = 4_096
 """Bytes of a JSON body per address that it may hold: it is parsed in the event loop, so it must be small."""
@@ -148,7 +148,12 @@ class _Api:
         return list(await asyncio.gather(*map(one, photos)))
 
     def _answer(
-        self, names: Sequence[str], outcomes: Sequence[TaggedPhoto | Failed], top_k: int, min_confidence: float | None, seen: bool
+        self,
+        names: Sequence[str],
+        outcomes: Sequence[TaggedPhoto | Failed],
+        top_k: int,
+        min_confidence: float | None,
+        seen: bool,
     ) -> Response:
         """Return the rows of photos as JSON."""
         card, model = self._tagger.bundle.card, self._tagger.bundle.model
@@ -194,10 +199,15 @@ def create_service(
     app = FastAPI(title="fmtag", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     _add_handlers(app)
     _add_tags_path(app, api)
-    accounting = Accounting(app, metrics, log)
+    accounting = Accounting(metrics, log)
     _add_operation_paths(app, api, accounting)
     add_pages(app, lambda: _openapi(app, tagger.bundle.model), bool(settings.tokens), settings.limits)
-    guarded = Guard(accounting, settings.hosts, problem_response)
+    paths = frozenset(str(getattr(route, "path", "")) for route in app.routes)
+    guarded = Guard(
+        accounting.around(app, paths),
+        settings.hosts,
+        lambda status, detail: accounting.around(problem_response(status, detail)),
+    )
     return Service(DiscardUnread(guarded, settings.limits.max_bytes), accounting, metrics)
 
 
@@ -222,7 +232,9 @@ def _add_tags_path(app: FastAPI, api: _Api) -> None:
         top_k: Annotated[int, Query(ge=1, le=1000, description="Number of tags per photo.")] = 1,
         min_confidence: Annotated[
             float | None,
-            Query(ge=0, le=1, allow_inf_nan=False, description="Flag tags below this probability; by default the bundle's own."),
+            Query(
+                ge=0, le=1, allow_inf_nan=False, description="Flag tags below this probability; by default the bundle's own."
+            ),
         ] = None,
         seen: Annotated[bool, Query(description="Also answer what the networks saw of each photo.")] = False,
     ) -> Response:
@@ -237,7 +249,10 @@ def _add_operation_paths(app: FastAPI, api: _Api, accounting: Accounting) -> Non
     guarded = [401] if api.settings.tokens else []
 
     @app.get(
-        "/health/live", summary="Whether the process runs", responses={200: text | {"description": "It does."}, **problems(421, 405)}, **shared
+        "/health/live",
+        summary="Whether the process runs",
+        responses={200: text | {"description": "It does."}, **problems(421, 405)},
+        **shared,
     )
     async def live() -> Response:
         return Response("ok\n", media_type="text/plain")
@@ -281,6 +296,9 @@ def _add_handlers(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         return problem_response(error.status_code, f"{error.detail}.", error.headers or {})
 
+    async def failed(request: Request, error: Exception) -> Response:
+        return problem_response(500, "The server failed; its log says why.")
+
     async def gone(request: Request, error: Exception) -> Response:
         return problem_response(CLIENT_CLOSED, "The client has gone.")
 
@@ -288,6 +306,7 @@ def _add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Disconnected, gone)
+    app.add_exception_handler(Exception, failed)
 
 
 def _openapi(app: FastAPI, model: str) -> Mapping[str, Any]:

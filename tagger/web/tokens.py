@@ -1,4 +1,4 @@
-"""Check bearer tokens (RFC 6750): who may use the service, without telling by the time of the answer how much of one is right."""
+"""Check bearer tokens (RFC 6750): who may use the service; the time of the answer tells nothing."""
 
 import hashlib
 import hmac

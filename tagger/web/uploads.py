@@ -1,4 +1,4 @@
-"""Take the photos out of a form, or the addresses out of a JSON body, while it comes; names of files are text and never paths."""
+"""Take the photos out of a form, or the addresses out of a JSON body, while it comes; names of files are never paths."""
 
 import json
 from collections.abc import AsyncIterator, Callable
