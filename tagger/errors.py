@@ -10,6 +10,7 @@
       TuningError          a study cannot be continued, or Optuna is not installed
       ExportError          a bundle cannot be written for another runtime, or its predictions would differ there
       DeviceError          the device is not available
+      ServerError          the page or the service cannot be served, or what it needs is not installed
       WorkerError          a process that does a part of the work ended before it was done
       LedgerError          the ledger cannot be read or written, or is from a newer fmtag
         LedgerDamagedError its content is inconsistent; it is set aside and a new one begun

@@ -84,7 +84,9 @@ def fill(place: Path, paths: list[str], rows: int, model: str, embedding: int = 
             yield (number + 1, path, len(b"%d" % number), LONG_AGO * 10**9, number + 1, 0, run, *row)
 
     with closing(sqlite3.connect(place)) as sql, sql:
-        sql.executemany("INSERT INTO contents VALUES (?, ?, ?, ?, ?, ?)", contents())
+        sql.executemany(
+            "INSERT INTO contents (id, sha256, model, run, truncated, probabilities) VALUES (?, ?, ?, ?, ?, ?)", contents()
+        )
         if embedding:
             embeddings = ((number + 1, 1, run, bytes(embedding)) for number in range(rows))
             sql.executemany("INSERT INTO embeddings VALUES (?, ?, ?, ?)", embeddings)

@@ -91,7 +91,9 @@ def fill(place: Path, paths: Sequence[str], stored: StoredCard, embeddings: Sequ
             yield (number + 1, path, len(b"%d" % number), LONG_AGO * 10**9, number + 1, 0, run)
 
     with closing(sqlite3.connect(place)) as sql, sql:
-        sql.executemany("INSERT INTO contents VALUES (?, ?, ?, ?, ?, ?)", contents())
+        sql.executemany(
+            "INSERT INTO contents (id, sha256, model, run, truncated, probabilities) VALUES (?, ?, ?, ?, ?, ?)", contents()
+        )
         stored_embeddings = ((at + 1, embeddings[at % len(embeddings)]) for at in range(len(paths)))
         sql.executemany("INSERT INTO embeddings VALUES (?, 1, 1, ?)", stored_embeddings)
         sql.executemany(

@@ -29,6 +29,8 @@ COMMANDS = {
     "explain": "Show what the ledger records about one photo.",
     "review": "Settle the doubtful photos on a page in the browser.",
     "corrections": "Write what people decided to a file, or take it from one.",
+    "nights": "Show each night's uploads, and what has changed.",
+    "serve": "Tag photos that are sent by HTTP.",
     "adapt": "Adapt a bundle to a shop's catalog, with or without labels.",
     "pick": "Choose the photos that are most worth labelling.",
     "evaluate": "Measure a bundle on labelled photos or on Fashion-MNIST.",

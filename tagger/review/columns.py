@@ -110,6 +110,11 @@ class Columns:
         """Wait until the output has been read; return whether it has."""
         return self._done.wait(seconds)
 
+    def join(self) -> None:
+        """Wait until the output that is being read, if one is, has been read to its end."""
+        if (thread := self._thread) is not None:
+            thread.join()
+
     def condition(self, column: str, text: str) -> Query:
         """Return the condition that a cell of an item's rows has a text in it, for a query that attaches `database`.
 
@@ -169,7 +174,7 @@ class Columns:
         columns, rows = read_output(output)
         columns = columns[:MAX_COLUMNS]
         if not columns:
-            return _Index(problem=f"{output} has no columns besides those of fmtag.")
+            return _Index()
         self._number += 1
         path = self._folder / f"columns-{self._number}.sqlite"
         names = [f"c{at}" for at in range(len(columns))]

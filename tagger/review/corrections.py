@@ -68,7 +68,8 @@ def write_table(corrections: Iterable[Correction], out: str, format: Format) -> 
     """
     count = 0
     with open_output(out, format, dict.fromkeys(COLUMNS), "") as writer:
-        for count, one in enumerate(corrections, 1):
+        for one in corrections:
+            count += 1
             confidence = float(one.confidence_before) if one.confidence_before else None
             cells = one._replace(confidence_before=confidence, sha256=one.sha256.hex())  # type: ignore[arg-type]
             writer.write(dict(zip(COLUMNS, cells[: len(COLUMNS)], strict=True)))

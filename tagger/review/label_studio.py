@@ -1,6 +1,6 @@
 """Write tasks that Label Studio imports, with its labelling interface, and read what it exports.
 
-The format is that of https://labelstud.io/guide/task_format and /guide/export (JSON and JSON-MIN), as Label Studio 1.x writes it.
+The format is that of https://labelstud.io/guide/task_format and /guide/export (JSON and JSON-MIN) of Label Studio 1.x.
 """
 
 import json
@@ -66,8 +66,9 @@ def write_tasks(corrections: Iterable[Correction], out: str, url_prefix: str = "
     try:
         with nullcontext(sys.stdout.buffer) if out == "-" else atomic_write(Path(out)) as file:
             file.write(b"[")
-            for count, one in enumerate(corrections, 1):
-                separator = b",\n" if count > 1 else b"\n"
+            for one in corrections:
+                separator = b",\n" if count else b"\n"
+                count += 1
                 file.write(
                     separator + json.dumps(task(one, url_prefix), ensure_ascii=False).encode("utf-8", "backslashreplace")
                 )

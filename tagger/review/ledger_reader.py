@@ -68,9 +68,15 @@ class LedgerReader:
                 self._watch = None
 
     def rows(self, query: str, parameters: Parameters = (), attached: Path | None = None) -> list[Any]:
-        """Return all rows of one query, as tuples; `attached` is a further database that it reads under the name `extra`."""
+        """Return all rows of one query, as tuples; `attached` is a further database that it reads under the name `extra`.
+
+        A number in the parameters that SQLite cannot hold is in no row.
+        """
         with self._connection(attached) as sql:
-            return sql.execute(query, parameters).fetchall()
+            try:
+                return sql.execute(query, parameters).fetchall()
+            except OverflowError:
+                return []
 
     def state(self) -> tuple[int, ...]:
         """Return what is another value after every change of the ledger that other connections have committed."""

@@ -11,8 +11,11 @@ DEFAULT_SECONDS = 2.0
 LONGEST_PAUSE = 30.0
 """Seconds between two decisions that still count as work; longer ones are breaks."""
 
-MIN_DECISIONS = 20
-"""Decisions from which the pace is measured."""
+MIN_MOMENTS = 5
+"""Different moments of decisions from which the pace is measured: one accepted page tells nothing of the next."""
+
+USUAL = 20
+"""Decisions at the default pace that are added to those that were measured, so that a few do not change it much."""
 
 
 def seconds_per_photo(times: Sequence[str]) -> float:
@@ -20,12 +23,12 @@ def seconds_per_photo(times: Sequence[str]) -> float:
 
     Breaks are left out. Decisions of one moment, as those of an accepted page, count one by one: accepting pages is the pace.
     """
-    if len(times) < MIN_DECISIONS:
+    if len(set(times)) < MIN_MOMENTS:
         return DEFAULT_SECONDS
     seconds = np.array([datetime.fromisoformat(time).timestamp() for time in times])
     gaps = np.diff(seconds)
     worked = gaps[(gaps >= 0) & (gaps <= LONGEST_PAUSE)]
-    return float(worked.mean()) if len(worked) else DEFAULT_SECONDS
+    return float((worked.sum() + USUAL * DEFAULT_SECONDS) / (len(worked) + USUAL))
 
 
 def minutes_left(photos: int, seconds: float) -> str:

@@ -169,11 +169,11 @@ def _conditions(filters: Filters, part: _Part, columns: Query | None) -> list[Qu
 def contains(expression: str, text: str) -> Query:
     """Return the condition that an expression has a text in it, in any letter case.
 
-    LIKE folds ASCII alone, in a twentieth of the time of Python's `casefold`.
+    LIKE folds ASCII alone, in a twentieth of the time of Python's `casefold`, and finds nothing in bytes.
     """
     if text.isascii():
         escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        return Query(f"{expression} LIKE ? ESCAPE '\\'", (f"%{escaped}%",))
+        return Query(f"CAST({expression} AS TEXT) LIKE ? ESCAPE '\\'", (f"%{escaped}%",))
     return Query(f"instr(casefold({expression}), ?)", (text.casefold().encode("utf-8", "replace").decode(),))
 
 

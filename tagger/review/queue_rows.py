@@ -19,6 +19,9 @@ MAX_LEAD = 0.3
 label a larger part of its photos than any other."""
 
 
+_NO = ("", 0.0)
+
+
 def queue_row(
     rare: Set[str],
     item: int,
@@ -35,7 +38,9 @@ def queue_row(
 ) -> QueueRow:
     """Return a row of `queue_queries`; `rare` are the labels that few rows of the output have."""
     ranked, none = ranked_labels(probabilities, labels)
-    guarded = len(ranked) > 1 and ranked[1][0] in rare and round(ranked[0][1] - ranked[1][1], DECIMALS) <= MAX_LEAD
+    # Of what is not recognised none of the labels is predicted, and its best label is the second.
+    first, second = [*([("", none)] if reason == "not_recognised" and none is not None else []), *ranked, _NO, _NO][:2]
+    guarded = second[0] in rare and round(first[1] - second[1], DECIMALS) <= MAX_LEAD
     decided, reviewer, decided_at, review = decision
     return QueueRow(
         item=item,

@@ -113,7 +113,7 @@ class QueueRow:
     night: int
     """Number of the run in which the row last changed."""
     guarded: bool
-    """Whether the second best label is a rare one and nearly as probable as the best: not to be accepted with others."""
+    """Whether what comes second to the prediction is a rare label, nearly as probable: not to be accepted with others."""
     decided: str | None = None
     """The label that counts, empty for none of the labels; None where nobody has decided."""
     reviewer: str = ""

@@ -36,6 +36,7 @@ from tagger.run.ledger_values import Cells, Event, RunKey, Totals, UnscoredPhoto
 from tagger.run.listing import listed_files
 from tagger.run.networks import Networks
 from tagger.run.paths import inputs_of, locked_ledger, outputs_of, source_key
+from tagger.run.reviews import rescue
 from tagger.run.settings import RunSettings
 from tagger.run.summary import RunSummary
 from tagger.run.worker_processes import WorkerSettings, load_in_processes
@@ -141,7 +142,10 @@ def _run(settings: RunSettings, stdin: IO[bytes] | None, callbacks: RunCallbacks
         except LedgerDamagedError as error:
             if path is None:
                 raise
-            callbacks.warned(f"{error} It is kept as {set_aside(path).name}, and a new one is begun.")
+            aside = set_aside(path)
+            rescued = rescue(aside, path)
+            decisions = f", with the decisions of people that it had ({rescued:,})" if rescued else ""
+            callbacks.warned(f"{error} It is kept as {aside.name}, and a new one is begun{decisions}.")
             if settings.source == "-":
                 raise LedgerError("The paths on standard input have been consumed; run the command again.") from error
             summary.reset()

@@ -7,7 +7,7 @@ run makes anew.
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from threading import Lock
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from tagger.errors import LedgerError
 from tagger.records import EmbeddedPhoto
+from tagger.run.ledger import open_ledger
 from tagger.run.ledger_file import database_errors
 from tagger.run.ledger_values import place_of, storable, text_of
 from tagger.run.migrations import migrate
@@ -61,6 +62,8 @@ class Recorded(NamedTuple):
     """Decisions of before that stay: the photos were decided already, or decided again since."""
     unknown: list[Shown]
     """Photos that the ledger does not have, or has with other bytes by now; nothing is recorded for them."""
+    replaced: Sequence[Review] = ()
+    """Decisions of other reviewers that counted until now; they are kept, and an undo makes them count again."""
 
 
 class Decision(NamedTuple):
@@ -104,29 +107,31 @@ class ReviewedPhoto(NamedTuple):
     reason: str
 
 
+class _Connection(NamedTuple):
+    """An open connection, and device and number of the file that it has open."""
+
+    sql: sqlite3.Connection
+    file: tuple[int, int]
+
+
 class ReviewStore:
     """Read and add the decisions of a ledger; safe to use from several threads and processes."""
 
     def __init__(self, path: Path) -> None:
         """Open the ledger `path`; raises `LedgerError` where it is missing, damaged or from a newer fmtag."""
-        if not path.is_file():
-            raise LedgerError(f"There is no ledger {path}; give --ledger the file that `fmtag run` keeps beside its output.")
+        self._path = path
         self._name = str(path)
-        with database_errors(self._name):
-            self._sql = sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
-        try:
-            with database_errors(self._name):
-                migrate(self._sql, self._name)
-                self._sql.execute("PRAGMA synchronous = FULL")
-        except BaseException:
-            self._sql.close()
-            raise
-        self._one_at_a_time = Lock()
+        self._open: dict[str, _Connection] = {}
+        self._one_reader, self._one_writer = Lock(), Lock()  # reading does not wait for a run, which a decision may have to
+        with database_errors(self._name), self._one_writer:
+            migrate(self._connection("write"), self._name)
 
     def close(self) -> None:
         """Close the ledger."""
-        with self._one_at_a_time:
-            self._sql.close()
+        with self._one_writer, self._one_reader:
+            for connection in self._open.values():
+                connection.sql.close()
+            self._open.clear()
 
     def record(self, photos: Sequence[Shown], label: str, reviewer: str, only_open: bool = False) -> Recorded:
         """Record a decision about photos, all in one transaction that is on disk when this returns.
@@ -141,7 +146,7 @@ class ReviewStore:
         """
         _require_plain(label, "label", may_be_empty=True)
         _require_plain(reviewer, "reviewer")
-        recorded, others, unknown = list[Review](), list[Review](), list[Shown]()
+        recorded, others, unknown, replaced = list[Review](), list[Review](), list[Shown](), list[Review]()
         with self._transaction() as sql:
             seen: set[bytes] = set()
             for shown in photos:
@@ -154,12 +159,12 @@ class ReviewStore:
                     continue
                 seen.add(shown.sha256)
                 if only_open and before is not None:
-                    others.append(self._review(before))
+                    others.append(_found(sql, before))
                     continue
-                review = self._add(content, label, reviewer, shown.item, row, before)
-                sql.execute(_COUNT, (review, content))
-                recorded.append(self._review(review))
-        return Recorded(recorded, others, unknown)
+                if before is not None and (other := _found(sql, before)).reviewer != reviewer:
+                    replaced.append(other)
+                recorded.append(_add(sql, content, label, reviewer, shown.item, row, before))
+        return Recorded(recorded, others, unknown, replaced)
 
     def merge(self, decisions: Sequence[Decision], written: str, reviewer: str) -> Merged:
         """Record decisions that were made elsewhere, all in one transaction; what the ledger knows better stays.
@@ -185,7 +190,7 @@ class ReviewStore:
                     merged.unknown.append(one.shown)
                     continue
                 content, before, *row = found
-                counting = None if before is None else self._review(before)
+                counting = None if before is None else _found(sql, before)
                 last = sql.execute(_LAST_OF_CONTENT, (content,)).fetchone()
                 if counting is not None and counting.label == one.label:
                     merged.unchanged.append(counting)
@@ -195,9 +200,7 @@ class ReviewStore:
                     continue
                 edited = counting is not None and (counting.reviewer, counting.decided) == (one.reviewer, one.decided)
                 by, decided = (reviewer, None) if edited else (one.reviewer, one.decided)
-                review = self._add(content, one.label, by, one.shown.item, row, before, decided)
-                sql.execute(_COUNT, (review, content))
-                merged.recorded.append(self._review(review))
+                merged.recorded.append(_add(sql, content, one.label, by, one.shown.item, row, before, decided=decided))
         return merged
 
     def undo(self, reviews: Sequence[int], reviewer: str) -> Recorded:
@@ -210,13 +213,10 @@ class ReviewStore:
                 if found is None:
                     continue
                 content, item, before, counting, *row = found
-                if counting != review:
-                    if counting is not None:
-                        others.append(self._review(counting))
-                    continue
-                undone = self._add(content, None, reviewer, item, row, review)
-                sql.execute(_COUNT, (before, content))
-                recorded.append(self._review(undone))
+                if counting == review:
+                    recorded.append(_add(sql, content, None, reviewer, item, row, review, before))
+                elif counting is not None:
+                    others.append(_found(sql, counting))
         return Recorded(recorded, others, [])
 
     def since(self, review: int, at_most: int = 1_000) -> list[Review]:
@@ -233,6 +233,10 @@ class ReviewStore:
         found = (self._rows(f"{_REVIEWS} WHERE sha256 = ? AND reviews.id = review", (sha,)) for sha in dict.fromkeys(shas))
         return [_review(row) for rows in found for row in rows]
 
+    def rows_of_photos(self) -> list[Any]:
+        """Return the rows of `reviewed_photos` as the ledger has them."""
+        return self._rows(_REVIEWED_PHOTOS)
+
     def frequent_labels(self, count: int) -> list[str]:
         """Return the labels that were decided most often, at most `count`, the most frequent first."""
         return [str(row[0]) for row in self._rows(_FREQUENT, (RECENT, count))]
@@ -244,38 +248,61 @@ class ReviewStore:
     # Helpers -------------------------------------------------------------------------------------------------------
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        with self._one_at_a_time, database_errors(self._name):
-            return self._sql.execute(query, values).fetchall()
+        with self._one_reader, database_errors(self._name):
+            return self._connection("read").execute(query, values).fetchall()
 
-    def _add(
-        self,
-        content: int,
-        label: str | None,
-        reviewer: str,
-        item: int,
-        row: Sequence[str],
-        before: int | None,
-        decided: str | None = None,
-    ) -> int:
-        """Add a decision, of now unless `decided` is given, set the rows of its bytes aside, and return its number."""
-        values = (content, label, reviewer, decided or _now(), item, *row, before)
-        self._sql.execute(_SET_ASIDE, (content,))
-        return int(self._sql.execute(_ADD, values).lastrowid or 0)
-
-    def _review(self, number: int) -> Review:
-        row = self._sql.execute(f"{_REVIEWS} WHERE reviews.id = ?", (number,)).fetchone()
-        return _review(row)
+    def _connection(self, use: str) -> sqlite3.Connection:
+        """Return the connection for a use, to the file that has the ledger's path now: a run may have begun a new one."""
+        try:
+            state = self._path.stat()
+        except OSError as error:
+            raise LedgerError(
+                f"There is no ledger {self._path}; give --ledger the file that `fmtag run` keeps beside its output."
+            ) from error
+        found = self._open.get(use)
+        if found is not None and found.file == (state.st_dev, state.st_ino):
+            return found.sql
+        if found is not None:
+            found.sql.close()
+        sql = sqlite3.connect(self._path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
+        self._open[use] = _Connection(sql, (state.st_dev, state.st_ino))
+        sql.execute("PRAGMA synchronous = FULL")
+        return sql
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._one_at_a_time, database_errors(self._name):
-            self._sql.execute("BEGIN IMMEDIATE")
+        with self._one_writer, database_errors(self._name):
+            sql = self._connection("write")
+            sql.execute("BEGIN IMMEDIATE")
             try:
-                yield self._sql
-                self._sql.execute("COMMIT")
+                yield sql
+                sql.execute("COMMIT")
             except BaseException:
-                self._sql.execute("ROLLBACK")
+                with suppress(sqlite3.Error):
+                    sql.execute("ROLLBACK")
                 raise
+
+
+def _add(
+    sql: sqlite3.Connection,
+    content: int,
+    label: str | None,
+    reviewer: str,
+    item: int,
+    row: Sequence[str],
+    before: int | None,
+    counts: int | None = None,
+    decided: str | None = None,
+) -> Review:
+    """Add a decision, of now unless `decided` tells when, which counts unless it takes another back: then `counts` does."""
+    sql.execute(_SET_ASIDE, (content,))
+    review = int(sql.execute(_ADD, (content, label, reviewer, decided or _now(), item, *row, before)).lastrowid or 0)
+    sql.execute(_COUNT, (review if label is not None else counts, content))
+    return _found(sql, review)
+
+
+def _found(sql: sqlite3.Connection, review: int) -> Review:
+    return _review(sql.execute(f"{_REVIEWS} WHERE reviews.id = ?", (review,)).fetchone())
 
 
 def reviewed_photos(path: Path) -> Iterator[ReviewedPhoto]:
@@ -283,9 +310,30 @@ def reviewed_photos(path: Path) -> Iterator[ReviewedPhoto]:
 
     Raises `LedgerError` where the ledger is missing, damaged or from a newer fmtag.
     """
-    with closing(ReviewStore(path)) as store, database_errors(str(path)):
-        for key, place, sha256, size, *review in store._sql.execute(_REVIEWED_PHOTOS):
+    with closing(ReviewStore(path)) as store:
+        for key, place, sha256, size, *review in store.rows_of_photos():
             yield ReviewedPhoto(text_of(key), None if place is None else place_of(place), sha256, size, *review)
+
+
+def rescue(damaged: Path, ledger: Path) -> int:
+    """Copy the decisions that count, as far as they can be read, from a damaged ledger into a new one; return their number.
+
+    The results of a run can be computed again, what people decided cannot.
+    """
+    found: list[Any] = []
+    with suppress(sqlite3.Error), closing(sqlite3.connect(damaged)) as sql:
+        for row in sql.execute(_COUNTING):
+            found.append(row)
+    if not found:
+        return 0
+    with open_ledger(ledger):
+        pass
+    with database_errors(str(ledger)), closing(sqlite3.connect(ledger)) as sql, sql:
+        for sha256, *review in found:
+            sql.execute("INSERT OR IGNORE INTO contents (sha256) VALUES (?)", (sha256,))
+            content = sql.execute("SELECT id FROM contents WHERE sha256 = ?", (sha256,)).fetchone()[0]
+            sql.execute(_COUNT, (sql.execute(_ADD, (content, *review, None)).lastrowid, content))
+    return len(found)
 
 
 def _require_plain(text: str, what: str, may_be_empty: bool = False) -> None:
@@ -329,7 +377,7 @@ _SET_ASIDE = "UPDATE items SET decision = NULL WHERE content = ?"
 
 _UNDONE = """
     SELECT reviews.content, item, before, review, items.tag, items.confidence, items.reason
-    FROM reviews JOIN contents ON contents.id = reviews.content JOIN items ON items.id = item WHERE reviews.id = ?
+    FROM reviews JOIN contents ON contents.id = reviews.content LEFT JOIN items ON items.id = item WHERE reviews.id = ?
 """
 
 _REVIEWS = """
@@ -343,6 +391,11 @@ _FREQUENT = """
 """
 
 _TIMES = "SELECT decided FROM reviews WHERE label IS NOT NULL ORDER BY id DESC LIMIT ?"
+
+_COUNTING = """
+    SELECT sha256, label, reviewer, decided, 0, tag, confidence, reason
+    FROM reviews JOIN contents ON contents.id = content WHERE reviews.id = review ORDER BY reviews.id
+"""
 
 _REVIEWED_PHOTOS = """
     SELECT key, place, sha256, size, label, reviewer, decided, reviews.tag, reviews.confidence, reviews.reason

@@ -31,7 +31,8 @@ class BadRequestError(Exception):
 async def decide(request: Request) -> JSONResponse:
     """Record a decision about one or more photos: `{photos: [[item, sha256], ...], label, reviewer, only_open}`.
 
-    An empty label means none of the labels. The answer comes once the decision is on disk.
+    An empty label means none of the labels. `only_open` accepts a page: photos that are decided already or may show a rare
+    label are left out. The answer comes once the decision is on disk.
     """
     body = await _body(request)
     return await run_in_threadpool(_decide, request, body)
@@ -64,15 +65,20 @@ def _decide(request: Request, body: dict[str, Any]) -> JSONResponse:
     label, photos = body.get("label"), _photos(body.get("photos"))
     if not isinstance(label, str):
         raise BadRequestError(422, "label is not a text.")
+    only_open = body.get("only_open") is True
+    guarded = {row.item for row in state.queue.rows([shown.item for shown in photos]) if row.guarded} if only_open else set()
+    photos = [shown for shown in photos if shown.item not in guarded]
     try:
-        recorded = state.store.record(photos, state.label_of(label), _reviewer(state, body), body.get("only_open") is True)
+        recorded = state.store.record(photos, state.label_of(label), _reviewer(state, body), only_open)
     except ValueError as error:
         raise BadRequestError(422, f"Not decided: {error}.") from error
     return JSONResponse(
         {
             "reviews": _shown(state, recorded.reviews),
             "others": _shown(state, recorded.others),
+            "replaced": _shown(state, recorded.replaced),
             "unknown": len(recorded.unknown),
+            "guarded": len(guarded),
             "counter": state.counter(filters_of(request.query_params)),
         }
     )

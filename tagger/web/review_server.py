@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import uvicorn
 
-from tagger.errors import OutputError, ServerError, reason_of
+from tagger.errors import ServerError, reason_of
 from tagger.review.columns import Columns, output_of
 from tagger.review.photos import Photos
 from tagger.review.queue import ReviewQueue
@@ -20,6 +20,7 @@ from tagger.review.thumbnails import Thumbnails
 from tagger.run.paths import ledger_of_output
 from tagger.run.reviews import ReviewStore
 from tagger.web.guard import local_hosts
+from tagger.web.nights_page import nights_route
 from tagger.web.review_access import new_token
 from tagger.web.review_app import review_app
 from tagger.web.review_state import ReviewState
@@ -58,7 +59,7 @@ def serve_review(settings: ReviewSettings, opened: Callable[[str], None]) -> Non
     Raises an `FmtagError` where there is no ledger, or the port is taken.
     """
     if settings.ledger is None and settings.output is None:
-        raise OutputError("Give the output of a `fmtag run`, such as tags.csv, or its ledger with --ledger.")
+        raise ServerError("Give the output of a `fmtag run`, such as tags.csv, or its ledger with --ledger.")
     ledger = settings.ledger or ledger_of_output(settings.output or Path())
     with ExitStack() as stack:
         store = stack.enter_context(closing(ReviewStore(ledger)))
@@ -72,7 +73,7 @@ def serve_review(settings: ReviewSettings, opened: Callable[[str], None]) -> Non
         port = int(listener.getsockname()[1])
         token = settings.token or new_token()
         hosts = _hosts(settings)
-        app = review_app(state, token, port, hosts)
+        app = review_app(state, token, port, hosts, [nights_route(ledger, name)])
         shown_host = socket.gethostname() if settings.host in ANY_ADDRESS else settings.host
         shown_host = f"[{shown_host}]" if ":" in shown_host else shown_host
         address = f"http://{shown_host}:{port}/?token={quote(token)}"

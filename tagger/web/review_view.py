@@ -85,7 +85,7 @@ class PhotoView:
     @property
     def guarded_by(self) -> str:
         """The rare label that keeps the photo out of an accepted page; empty where it is accepted."""
-        return self.best[1].name if self.row.guarded else ""
+        return self.headline[1].name if self.row.guarded else ""
 
     @property
     def problem(self) -> str:

@@ -159,6 +159,7 @@ def test_a_folder_with_one_subfolder_per_class_gives_labels(adapt: Adapt, tmp_pa
     assert f"{CATALOG + 24} photos, 24 labelled" in done.err
 
 
+@pytest.mark.slow
 def test_deep_adaptation_fine_tunes_the_network(adapt: Adapt, tmp_path: Path) -> None:
     """With --deep the card records it, and the bundle loads."""
     rows = named(range(30), lambda number: "Trouser" if number % 2 else "Bag")

@@ -80,6 +80,7 @@ def test_a_label_with_one_product_is_in_no_fold() -> None:
     assert (validation.probabilities[24:] == 0).all()
 
 
+@pytest.mark.slow
 def test_the_strength_fits_how_much_the_examples_tell() -> None:
     """Labels that the features do not explain are regularised more than labels that they determine."""
     rng = np.random.default_rng(0)

@@ -34,6 +34,7 @@ print(len(examples.photos), len(set(examples.products)), len(adapter.memory))
 """At most 500 MB beside the libraries; the matrix of all pairs alone would take 1.6 GB."""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is read from Linux's /proc")
 def test_many_labels_take_little_memory() -> None:
     """Grouping by product and fitting to 20,000 labelled photos stays within bounds that no matrix of all pairs fits in."""

@@ -99,6 +99,7 @@ def fresh_rows(template: Path, tmp_path: Path) -> Callable[..., bytes]:
     return output
 
 
+@pytest.mark.slow
 def test_rows_are_the_same_at_any_batch_size_and_number_of_workers(fresh_rows: Callable[..., bytes]) -> None:
     """All confidences of all labels, of photos and of parts of people, are the same bytes."""
     sizes = [(256, 3), (1, 1), (1, 3), (7, 1), (7, 3), (256, 1)]

@@ -274,6 +274,7 @@ def test_ablations_compare_the_same_images() -> None:
     assert rows["taught by residual, 0.7"][3:] == ["100", "100.00 %", "+1.00 points, p = 1", "0.2000"]
 
 
+@pytest.mark.slow
 def test_every_variant_can_be_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each variant trains, is measured on what was left out, and leaves the recipe's own functions as they were."""
     drawn = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (420, 1, 28, 28), np.uint8))

@@ -27,6 +27,7 @@ def test_labels_come_from_whole_products(photos: adapt.PhotoSet) -> None:
     assert np.bincount(photos.classes[free], minlength=10).min() >= adapt.LEFT
 
 
+@pytest.mark.slow
 def test_adaptation_is_measured_with_and_without_labels(photos: adapt.PhotoSet) -> None:
     """Each draw has predictions of the catalog's own photos and of new ones; labels raise the accuracy."""
     labelled = adapt.draws_of(photos, 5, 1, calibrated=True)
@@ -53,6 +54,7 @@ def test_scale_is_measured_by_stage() -> None:
     assert metrics["accuracy"] > 0.85
 
 
+@pytest.mark.slow
 def test_each_part_is_switched_off_alone(photos: adapt.PhotoSet, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ablation has a row per part, and leaves all constants as they were."""
     monkeypatch.setattr(adapt, "new_class_rows", lambda *_: iter(()))

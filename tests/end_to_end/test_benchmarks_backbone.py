@@ -89,6 +89,7 @@ def test_floats_differ_from_bytes_by_rounding_alone() -> None:
     assert (found[1].kinds(found[1].embed(*evidence, np.arange(5, dtype=np.uint8))) == np.arange(5)).all()
 
 
+@pytest.mark.slow
 def test_interrupted_fine_tuning_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped after its first checkpoint and called again, it ends where an uninterrupted one does."""
     for name, value in {"SIDE": 32, "BATCH": 2, "EPOCH": 4, "HEAD_PICTURES": 6, "SAVED_EVERY": 1, "WARM_UP": 1}.items():

@@ -158,6 +158,7 @@ def test_a_stage_that_is_gone_ends_the_benchmark(monkeypatch: pytest.MonkeyPatch
         stages.wrap_stages(stages._Clock())
 
 
+@pytest.mark.slow
 def test_stages_add_up_to_the_run(sets: Path, small_bundle: Path) -> None:
     """The command finds every function of its list, and gives every stage, the rest and the sum of all for a bundle."""
     command = [sys.executable, "-m", "benchmarks.speed.stages", "--sets", sets, "--runs", "1", "--here", small_bundle]

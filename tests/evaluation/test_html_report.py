@@ -120,6 +120,7 @@ def test_the_most_confident_are_shown(plain_report: Report) -> None:
             assert expected.replace(" ", "") in text
 
 
+@pytest.mark.slow
 def test_the_same_rows_make_the_same_bytes(plain_report: Report) -> None:
     """Neither the time nor a user's own settings of matplotlib change a byte."""
     evaluation, files = plain_report
@@ -144,6 +145,7 @@ def test_labels_of_any_kind_are_harmless() -> None:
     assert "fmtag <b> '$c$' \\udcfe" in page.text
 
 
+@pytest.mark.slow
 def test_of_many_classes_the_most_confused_are_drawn() -> None:
     """Charts of more than 60 classes draw the most confused and the weakest ones and say so; the tables hold all."""
     labels = [f"{'label' if at % 2 else 'a label of a very long name'} {at}" for at in range(75)]

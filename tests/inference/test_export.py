@@ -58,6 +58,7 @@ def predict(file: Path, to: Runtime, pixels: torch.Tensor) -> np.ndarray:
     return torch.export.load(file).module()(pixels).detach().numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", ["onnx", "torch-export"])
 def test_another_runtime_gives_the_same(small_bundle: Path, exported: dict[Runtime, Exported], to: Runtime) -> None:
     """The file gives any number of images the bundle's calibrated probabilities, and the checks show it."""
@@ -75,6 +76,7 @@ def test_another_runtime_gives_the_same(small_bundle: Path, exported: dict[Runti
         assert np.allclose(expected.numpy(), predict(out, to, DRAWN[:count]), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_command_exports_a_bundle_for_photos_as_it_tags_them(
     photo_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,6 +105,7 @@ def test_the_file_names_its_labels(small_bundle: Path, exported: dict[Runtime, E
         assert (loaded.model, loaded.card.min_confidence) == (metadata["model"], float(metadata["min_confidence"]))
 
 
+@pytest.mark.slow
 def test_int8_is_smaller_and_close(small_bundle: Path, exported: dict[Runtime, Exported], tmp_path: Path) -> None:
     """Weights of a byte each make the file smaller, and most images keep their tags."""
     _, whole = exported["onnx"][1]

@@ -46,7 +46,7 @@ def test_a_regular_file_is_decoded_without_pillow(kind: str, monkeypatch: pytest
     """Pillow does not open it, which takes longer than all else beside the decoder."""
     content = file_of(kind)
     expected = photo_of(content).pixels
-    monkeypatch.setattr(decode, "_open_by_pillow", lambda _: pytest.fail("opened by Pillow"))
+    monkeypatch.setattr(decode, "open_by_pillow", lambda _: pytest.fail("opened by Pillow"))
     assert (photo_of(content).pixels == expected).all()
 
 

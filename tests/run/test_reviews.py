@@ -154,7 +154,8 @@ def test_two_people_see_each_other(store: ReviewStore, ledger: Path) -> None:
         accepted = store.record(shown(ledger, "0001.jpg", "0002.jpg"), "Coat", "Ada", only_open=True)
         assert [(one.reviewer, one.label) for one in accepted.others] == [("Bea", "Bag")]
         assert len(accepted.reviews) == 1
-        store.record(shown(ledger, "0001.jpg"), "Dress", "Ada")
+        replaced = store.record(shown(ledger, "0001.jpg"), "Dress", "Ada").replaced
+        assert [(one.reviewer, one.label) for one in replaced] == [("Bea", "Bag")]
         assert [(one.reviewer, one.label, one.counts) for one in other.since(0)] == [
             ("Bea", "Bag", False),
             ("Ada", "Coat", True),
@@ -261,3 +262,33 @@ def test_a_new_ledger_is_opened_by_both(tmp_path: Path) -> None:
     """The store takes the ledger of a run that has not ended."""
     with open_ledger(tmp_path / "t.ledger"), closing(ReviewStore(tmp_path / "t.ledger")) as store:
         assert store.last() == 0
+
+
+def test_decisions_outlive_a_damaged_ledger(night: Night, store: ReviewStore, ledger: Path, tmp_path: Path) -> None:
+    """A ledger that is begun anew takes the decisions over, and a review that is open goes on with it."""
+    store.record(shown(ledger, "0001.jpg"), "Bag", "Ada")
+    store.record(shown(ledger, "0002.jpg"), "Coat", "Ada")
+    store.undo([2], "Ada")
+    with closing(sqlite3.connect(ledger)) as sql:
+        sql.execute("DROP TABLE items")
+        sql.commit()
+    warnings: list[str] = []
+    night(callbacks=RunCallbacks(warned=warnings.append))
+    assert "a new one is begun, with the decisions of people that it had (1)." in warnings[0]
+    assert cells(tmp_path / "tags.csv", "0001.jpg")[:4] == ("Bag", "1.0000", "false", "reviewed")
+    store.record(shown(ledger, "0003.jpg"), "Coat", "Bea")
+    assert [one.label for one in store.since(0)] == ["Bag", "Coat"]
+    assert [one.label for one in store.undo([1], "Ada").reviews] == [None]
+
+
+def test_reading_does_not_wait_for_a_decision(store: ReviewStore, ledger: Path) -> None:
+    """While a decision waits for a run to write its rows, pages are shown."""
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as run:
+        run.execute("BEGIN IMMEDIATE")
+        decision = threading.Thread(target=lambda: store.record(shown(ledger, "0001.jpg"), "Bag", "Ada"))
+        decision.start()
+        assert (store.last(), store.since(0), store.frequent_labels(3)) == (0, [], [])
+        assert decision.is_alive()
+        run.execute("COMMIT")
+    decision.join()
+    assert store.last() == 1

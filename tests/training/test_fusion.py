@@ -96,6 +96,7 @@ def test_the_head_tells_new_photos_by_their_colour(trained: Bundle, settings: Fu
     assert np.allclose([tag.confidence for tag in tags], features.probabilities[:, :-1].max(1), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_training_again_gives_the_same_bundle(trained: Bundle, settings: FusionSettings, tmp_path: Path) -> None:
     """The same seed gives the same file to the bit, and another name another card alone."""
     again = train_fusion(replace(settings, out=tmp_path / "again", name="both"))

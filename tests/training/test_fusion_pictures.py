@@ -78,6 +78,7 @@ def test_what_networks_say_is_of_each_picture(home: Path, predictor: Predictor, 
     assert np.linalg.norm(features.mean(1)[0] - features.mean(1)[1]) > 2 * spread
 
 
+@pytest.mark.slow
 def test_pictures_are_seeded(home: Path, predictor: Predictor, backbone: OnnxBackbone, monkeypatch: pytest.MonkeyPatch) -> None:
     """A seed gives the same bits whatever is in memory at a time; another seed gives other painted pictures."""
     first = collected(home, predictor, backbone, calibration=False)

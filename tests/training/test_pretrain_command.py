@@ -34,6 +34,7 @@ def test_the_command_reports_each_epoch(tmp_path: Path, capsys: pytest.CaptureFi
     assert f"{card['figures']['test']['accuracy']:.4f}" in printed
 
 
+@pytest.mark.slow
 def test_the_command_trains_an_ensemble(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`--ensemble` writes one bundle of several networks, `--augment` sets the augmentations, and a report lies beside it."""
     options = "--network tiny --distill-from base --epochs 1 --batch-size 50 --floor 0 --ensemble 2 --augment flip,cutout"

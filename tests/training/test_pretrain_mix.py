@@ -130,6 +130,7 @@ def test_a_note_counts_the_photos(shop: Shop) -> None:
     assert f"{2 * len(groups - kept)} photos to train on, {2 * len(kept)} to calibrate on" in shop.notes[0]
 
 
+@pytest.mark.slow
 def test_photos_kept_for_reporting_are_never_opened(shop: Shop, tmp_path: Path) -> None:
     """Without the photos kept for reporting, and interrupted at that, the same weights result."""
     photos = Path(shutil.copytree(shop.photos, tmp_path / "photos"))
@@ -188,6 +189,7 @@ def test_a_folder_without_a_table_is_refused(shop: Shop, tmp_path: Path) -> None
         pretrain(TrainSettings(tmp_path / "new", CATALOG, start=str(shop.start), photos=tmp_path / "photos"))
 
 
+@pytest.mark.slow
 def test_the_command_trains_on_the_mix(shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`fmtag retrain --mix catalog` trains the very bundle that the library trains."""
     options = [

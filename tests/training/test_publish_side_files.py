@@ -64,6 +64,7 @@ def test_adapt_removes_files_of_the_old_bundle(own: Path, tmp_path: Path) -> Non
     assert [] == history(str(own))
 
 
+@pytest.mark.slow
 def test_retrain_replaces_files_of_the_old_bundle(own: Path) -> None:
     """Fashion-MNIST's bundle has history, metrics and report of its own, and no test photos of the one before."""
     options = "--network tiny --epochs 1 --batch-size 50 --floor 0 --distill-from base --force"

@@ -30,6 +30,7 @@ def one_cycle(teacher: Path) -> Recipe:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_test_set")
 def test_retrain_uses_the_recipe_of_the_file(tmp_path: Path, small_bundle: Path) -> None:
     """The bundle's card has the file's recipe; options override single fields."""

@@ -89,6 +89,7 @@ def test_teachers_compute_their_outputs_once(tmp_path: Path, small_bundle: Path,
     assert 2 == len(calls)  # the images, and their mirror images
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_behind_is_pruned(tmp_path: Path, small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pruned trial counts, is not the best, has its reason, and leaves no checkpoint."""
     pruner = optuna.pruners.PercentilePruner(0.1, n_startup_trials=1)
