@@ -61,8 +61,9 @@ def adapt(
 ) -> AdaptationResult:
     """Adapt a bundle to a catalog, and to the labels of some of its photos, and write the new bundle.
 
-    `decided` are labels that people decided on in a review, beside those of the settings' table. `progress` is called with the number of photos that have been read, and the total. Raises an `FmtagError`, and writes
-    nothing, where the catalog is unsuitable, or where the cross-validated accuracy falls, unless the settings force it.
+    `decided` are labels that people decided on in a review, beside those of the settings' table. `progress` is called with the
+    number of photos that have been read, and the total. Raises an `FmtagError`, and writes nothing, where the catalog is
+    unsuitable, or where the cross-validated accuracy falls, unless the settings force it.
     """
     check_output_paths([Output("--out", settings.out, "folder")])
     parent = bundle.load(settings.start)
@@ -115,8 +116,8 @@ def _examples(settings: AdaptSettings, parent: bundle.Bundle, catalog: CatalogPh
     if not labelled:
         if settings.labels is None:
             raise DatasetError(
-                f"No photo of {settings.catalog} that people decided about shows a product; label others, or leave the decisions "
-                "out with --no-reviews."
+                f"No photo of {settings.catalog} that people decided about shows a product; label others, or leave the "
+                "decisions out with --no-reviews."
             )
         raise DatasetError(f"No photo that {settings.labels} labels can be read; check its paths.")
     embeddings = embed_maps(catalog.features.maps)

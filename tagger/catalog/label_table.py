@@ -82,7 +82,8 @@ def with_decisions(table: LabelTable | None, decided: LabelTable | None) -> Labe
     if table is None or decided is None:
         return decided if table is None else table
     both = [(row, table.photos[file]) for file, row in decided.photos.items() if file in table.photos]
-    otherwise = [row.item.path for row, other in both if normalised(row.label) != normalised(other.label)]
+    keys = [(row.item.path, *(normalised(one.label) or one.label for one in (row, other))) for row, other in both]
+    otherwise = [path for path, label, other in keys if label != other]
     what = "Photos that the table labels otherwise than people decided, where the table counts"
     notes = [count_and_examples(what, otherwise)] if otherwise else []
     return LabelTable(
