@@ -14,6 +14,7 @@ from tagger.catalog.items import with_image
 from tagger.catalog.source import open_source
 from tagger.catalog.table_kinds import table_kind, text_encoding
 from tagger.errors import SourceError, reason_of
+from tagger.records import Item
 from tagger.review import label_studio
 from tagger.run.ledger_values import stored_time
 
@@ -100,8 +101,17 @@ def _table_answers(file: Path, given: str | None) -> Answers:
     opened = open_source(str(file))
     if not opened.columns:
         raise SourceError(f"{file} is a photo; give a table of labels, or the JSON that Label Studio exports.")
-    rows = ((item.columns if item.problem is None else None, item.file) for item in with_image(opened.items))
+    rows = ((None if _is_damaged(item, file) else item.columns, item.file) for item in with_image(opened.items))
     return _rows_answers(file, opened.columns, rows, given)
+
+
+def _is_damaged(item: Item, file: Path) -> bool:
+    """Return whether a row is damaged, so that its cells may be those of other columns.
+
+    That its photo is not there, or is an address, is no damage. The detail of damage begins with the table's name.
+    """
+    problem = item.problem
+    return problem is not None and problem.reason == "bad_row" and problem.detail.startswith((f"{file}, line ", f"{file}: "))
 
 
 def _rows_answers(
