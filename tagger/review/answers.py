@@ -120,7 +120,10 @@ def _rows_answers(
     """Return the answers of rows with the files that they name; None in place of a row that is damaged."""
     image = image_columns(str(file), columns).main
     label = label_column(columns, given, str(file))
-    reviewer, decided, sha = (given_column(columns, name) for name in ("reviewer", "decided", "sha256"))
+    # A CSV of Label Studio repeats the columns of the task, which tell of an earlier decision.
+    of_label_studio = "annotation_id" in columns
+    who, when = ("annotator", "updated_at") if of_label_studio else ("reviewer", "decided")
+    reviewer, decided, sha = (given_column(columns, name) for name in (who, when, "sha256"))
     of_run = "group_confidence" in columns and key_of(label) == "tag"
     found = Answers()
     for number, (cells, place) in enumerate(rows, 1):
@@ -135,7 +138,7 @@ def _rows_answers(
             Answer(
                 (str(cells.get(image) or ""),),
                 text,
-                _text(cells.get(reviewer)) if reviewer else "",
+                _reviewer(cells.get(reviewer), of_label_studio) if reviewer else "",
                 parsed_time(cells.get(decided)) if decided else None,
                 _digest(cells.get(sha)) if sha else None,
                 place,
@@ -144,6 +147,11 @@ def _rows_answers(
             )
         )
     return found
+
+
+def _reviewer(cell: object, of_label_studio: bool) -> str:
+    text = _text(cell)
+    return label_studio.person(int(text)) if of_label_studio and text.isdecimal() else text
 
 
 def _text(cell: object) -> str:

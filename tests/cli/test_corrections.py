@@ -60,7 +60,7 @@ def test_notes_are_one_line_each(shop: Shop, tmp_path: Path) -> None:
     taken = run_cli("corrections", shop.out, "--from", table)
     assert taken.err.splitlines() == [
         "Note: Photos that the ledger does not have, left out (1): gone\\x1b[2J\\n.jpg.",
-        "1 decisions recorded, 0 known already. The next fmtag run writes them.",
+        "1 decision recorded, 0 known already. The next fmtag run writes them.",
     ]
 
 

@@ -37,6 +37,16 @@ def test_paths_are_taken_as_they_are_written(tmp_path: Path) -> None:
     assert found.unusable == ["row 3"]
 
 
+def test_the_csv_of_label_studio_is_read(tmp_path: Path) -> None:
+    """Who completed the task and when, not what its data repeat of an earlier decision."""
+    header = ("annotation_id", "annotator", "decided", "image", "label", "reviewer", "updated_at")
+    early, late = "2026-01-01T00:00:00.000+00:00", "2026-01-02T03:04:05.678901Z"
+    rows = [("1", "4", early, "a.jpg", "Bag", "Ada", late), ("2", "bea@shop.example", early, "b.jpg", "Bag", "Ada", late)]
+    found = read_answers(write_table(tmp_path / "c.csv", rows, header)).answers
+    assert [one.reviewer for one in found] == ["user 4", "bea@shop.example"]
+    assert {one.decided for one in found} == {"2026-01-02T03:04:05.678+00:00"}
+
+
 def test_other_columns_are_named(tmp_path: Path) -> None:
     """The usual names tell the columns; the option names another one, and a table without one is a sentence."""
     table = write_table(tmp_path / "c.csv", [("a.jpg", "Tasche")], ("Bild", "Sorte"))
