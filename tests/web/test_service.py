@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from helpers import ROOT, run_cli
-from service_helpers import BASE, TOKEN, client_of, form, form_body, jpeg, make_service, paths_of, send
+from service_helpers import BASE, TOKEN, client_of, form, form_body, jpeg, make_service, paths_of
 from starlette.testclient import TestClient
 
 from tagger.catalog.rows import format_json
@@ -218,9 +218,3 @@ def test_a_failure_of_the_server_tells_nothing(photo_bundle: Path, monkeypatch: 
         answer = client.post("/v1/tags", files=form(("a.jpg", jpeg(1))))
     assert answer.status_code == 500
     assert "division" not in answer.text
-
-
-def test_a_client_that_leaves_is_given_up(photo_bundle: Path) -> None:
-    """A body that ends with the connection is not tagged."""
-    answer = send(make_service(photo_bundle).app, [form_body(("a.jpg", jpeg(1)))[:200]])
-    assert answer.status == 400
