@@ -1,7 +1,7 @@
 """Read what people answered about photos, from a table or from an export of Label Studio, whatever ledger it is for."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,7 +15,7 @@ from tagger.catalog.source import open_source
 from tagger.catalog.table_kinds import table_kind, text_encoding
 from tagger.errors import SourceError, reason_of
 from tagger.review import label_studio
-from tagger.run.reviews import stored_time
+from tagger.run.ledger_values import stored_time
 
 
 class Answer(NamedTuple):

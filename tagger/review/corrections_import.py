@@ -13,7 +13,8 @@ from tagger.review.answers import Answer, Answers, read_answers
 from tagger.review.corrections import known_labels
 from tagger.review.ledger_reader import LedgerReader
 from tagger.review.photo_matching import Match, PhotoFinder
-from tagger.run.reviews import Decision, ReviewStore, Shown, stored_time
+from tagger.run.ledger_values import stored_time
+from tagger.run.reviews import Decision, ReviewStore, Shown
 
 
 @dataclass

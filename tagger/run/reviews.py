@@ -17,7 +17,7 @@ from tagger.errors import LedgerError
 from tagger.records import EmbeddedPhoto
 from tagger.run.ledger import open_ledger
 from tagger.run.ledger_file import database_errors
-from tagger.run.ledger_values import place_of, storable, text_of
+from tagger.run.ledger_values import place_of, storable, stored_time, text_of
 from tagger.run.migrations import migrate
 
 LOCK_SECONDS = 120.0
@@ -352,11 +352,6 @@ def _review(row: Sequence[Any]) -> Review:
 
 def _now() -> str:
     return stored_time(datetime.now(timezone.utc))
-
-
-def stored_time(time: datetime) -> str:
-    """Return a time as the ledger has those of decisions: UTC, ISO 8601 with milliseconds, so that text sorts like time."""
-    return time.astimezone(timezone.utc).isoformat(timespec="milliseconds")
 
 
 _SHOWN = """
