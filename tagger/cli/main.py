@@ -28,6 +28,7 @@ COMMANDS = {
     "doctor": "Say what a run would read, leave out and refuse.",
     "explain": "Show what the ledger records about one photo.",
     "review": "Settle the doubtful photos on a page in the browser.",
+    "corrections": "Write what people decided to a file, or take it from one.",
     "nights": "Show each night's uploads, and what has changed.",
     "serve": "Tag photos that are sent by HTTP.",
     "adapt": "Adapt a bundle to a shop's catalog, with or without labels.",
