@@ -4,7 +4,7 @@
 
 Run by `service` in an environment with LitServe. There are as many workers as processors, as each decodes and computes one
 photo at a time, in one thread; requests are collected for 5 ms, as `fmtag serve` does, into batches of at most `BATCH`.
-Of eight settings that were tried with 16 clients (batches of 4, 8 and 16, 5 and 20 ms, 2 and 3 workers, 1 and 2 processes that
+Of seven settings that were tried with 16 clients (batches of 4, 8 and 16, 5 and 20 ms, 2 and 3 workers, 1 and 2 processes that
 speak HTTP, LitServe's own fast queue) this one was the fastest.
 """
 
