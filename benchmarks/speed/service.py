@@ -50,9 +50,9 @@ class Server(NamedTuple):
 SERVERS = {
     "fmtag": Server("fmtag serve", "/v1/tags", [*FMTAG[1:], "serve", "--model", MODEL, "--quiet", "--port"]),
     "litserve": Server("LitServe", "/predict", ["-m", "benchmarks.speed.service_litserve"], "litserve"),
-    "threads": Server("FastAPI, `def`", "/tag", ["-m", "benchmarks.speed.service_naive", "threads"]),
-    "async": Server("FastAPI, `async def`", "/tag", ["-m", "benchmarks.speed.service_naive", "async"]),
-    "per-request": Server("FastAPI, `Tagger()` per request", "/tag", ["-m", "benchmarks.speed.service_naive", "per-request"]),
+    "threads": Server("FastAPI, def", "/tag", ["-m", "benchmarks.speed.service_naive", "threads"]),
+    "async": Server("FastAPI, async def", "/tag", ["-m", "benchmarks.speed.service_naive", "async"]),
+    "per-request": Server("FastAPI, Tagger() per request", "/tag", ["-m", "benchmarks.speed.service_naive", "per-request"]),
 }
 """By their names on the command line."""
 

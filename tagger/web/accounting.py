@@ -5,7 +5,6 @@ from collections.abc import Collection
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tagger.escaping import for_terminal
 from tagger.web.monitoring import OTHER, Metrics, ServiceLog, stopwatch
 from tagger.web.problems import problem_response
 
@@ -85,4 +84,4 @@ class Accounting:
     def _failed(self, error: Exception) -> None:
         """Log an error that no code foresees, with its traceback."""
         lines = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        self._log.write(f"Error: {error!r}\n{for_terminal(lines)}", event="error", message=repr(error), traceback=lines)
+        self._log.write(f"Error: {error!r}\n{lines}", event="error", message=repr(error), traceback=lines)

@@ -56,7 +56,7 @@ class DiscardUnread:
     """Read the rest of a request's body before it is refused, up to limits of bytes and time, and throw it away.
 
     A server that answers and closes the connection while data is still coming makes the system reset it, and the client may
-    never see the answer.
+    never see the answer. Not of one that was too slow (408).
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, seconds: float = DISCARDED_SECONDS) -> None:
@@ -83,7 +83,12 @@ class DiscardUnread:
                 length += len((await receive_noting()).get("body", b""))
 
         async def send_after(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] >= 400 and not complete:
+            if (
+                message["type"] == "http.response.start"
+                and message["status"] >= 400
+                and message["status"] != 408
+                and not complete
+            ):
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(discard(), self._seconds)
             await send(message)

@@ -110,12 +110,6 @@ class PhotoView:
         return f"{label_text(self.row.decided, self.names)} ({self.row.reviewer})"
 
     @property
-    def spoken(self) -> str:
-        """What a screen reader says of the photo."""
-        best = ", ".join(f"{one.name} {one.percent}" for one in self.headline) or "no tag"
-        return f"{self.path}: {self.decision or best}"
-
-    @property
     def href(self) -> str:
         """The address of its own page."""
         return f"/review/photo/{self.row.item}"

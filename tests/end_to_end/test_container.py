@@ -31,6 +31,7 @@ BUILD, FINAL = read_dockerfile(FOLDER / "Dockerfile")
 UID = int(values(FINAL, "USER")[0].value.split(":")[0])
 
 READ_ONLY = """
+for folder in $TEMPORARY; do mount -t tmpfs -o mode=1777,noexec,nosuid,nodev tmpfs "$folder"; done
 for folder in $WRITABLE; do mount --bind "$folder" "$folder"; done
 mount -o remount,ro,bind /
 exec setpriv --reuid $OWNER --regid $OWNER --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all "$@"
@@ -60,23 +61,24 @@ class Image(NamedTuple):
         return re.sub(rf"(?<![\w/])({'|'.join(places)})(?![\w-])", lambda found: str(places[found[1]]), text)
 
 
-def isolated(writable: Sequence[Path], command: Sequence[str]) -> list[str]:
+def isolated(command: Sequence[str], temporary: Sequence[Path] = (), writable: Sequence[Path] = ()) -> list[str]:
     """Return a command that runs another as compose lets it run; the command itself where this machine does not allow that.
 
-    Root is needed to become another user, and the right to mount.
+    Root is needed to become another user, and the right to mount. `temporary` folders are in memory, as compose's `/tmp`.
     """
     allowed = os.getuid() == 0 and shutil.which("setpriv") and not subprocess.call(["unshare", "--mount", "true"])
     if not allowed:
         return [*command]
-    script = f"OWNER={UID}\nWRITABLE={shlex.quote(' '.join(map(str, writable)))}\n{READ_ONLY}"
-    return ["unshare", "--mount", "sh", "-ec", script, "sh", *command]
+    folders = {"TEMPORARY": temporary, "WRITABLE": writable}
+    assigned = [f"{name}={shlex.quote(' '.join(map(str, some)))}" for name, some in folders.items()]
+    return ["unshare", "--mount", "sh", "-ec", "\n".join([f"OWNER={UID}", *assigned, READ_ONLY]), "sh", *command]
 
 
 def interpreter() -> str:
     """Return a Python that the image's user may run: that of the tests may lie in root's home."""
     for python in (sys._base_executable, "/usr/bin/python3", "/usr/local/bin/python3"):  # type: ignore[attr-defined]
         probe = ["/usr/bin/env", python, "-c", "import ensurepip, sys; sys.exit(sys.version_info < (3, 10))"]
-        if Path(python).exists() and not subprocess.call(isolated([], probe), stderr=subprocess.DEVNULL):
+        if Path(python).exists() and not subprocess.call(isolated(probe), stderr=subprocess.DEVNULL):
             return str(python)
     pytest.skip("no Python that another user may run")
 
@@ -129,7 +131,7 @@ def image() -> Iterator[Image]:
 
 def run_image(image: Image, words: Sequence[str], *writable: Path, **more: str) -> "subprocess.Popen[str]":
     """Start a command in what was installed, as the image's user, with nothing but some folders to write to."""
-    command = isolated((image.temporary, *writable), ["/usr/bin/env", *words])
+    command = isolated(["/usr/bin/env", *words], [image.temporary], writable)
     return subprocess.Popen(
         command, cwd=image.data, env=image.environment() | more, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -34,7 +34,7 @@ def test_a_photo_is_told_in_texts() -> None:
     """Names of the output in place of labels, controls of terminals escaped, the rare runner-up named."""
     view = PhotoView(ROW, {"Shirt": "Hemd"})
     assert (view.path, view.best_json) == ("a/b\\x1b.jpg", '["Hemd", "Coat", "Bag"]')
-    assert view.spoken == "a/b\\x1b.jpg: Hemd 43 %, Coat 40 %"
+    assert [(one.name, one.percent) for one in view.headline] == [("Hemd", "43 %"), ("Coat", "40 %")]
     assert (view.guarded_by, view.decision, view.problem) == ("Coat", "", "")
     assert view.picture == f"/review/picture/7/{'ab' * 32}/small"
     assert {address.rsplit("/", 1)[1] for address in (view.large, view.grey, view.colour)} == {"large", "grey", "colour"}
@@ -48,7 +48,7 @@ def test_what_is_not_recognised_is_named_first() -> None:
 
 def test_a_decision_is_told_with_its_reviewer() -> None:
     """Also that it is none of the labels; a damaged file is named by its fault."""
-    assert PhotoView(replace(ROW, decided="", reviewer="Ada"), {}).spoken == "a/b\\x1b.jpg: none of the labels (Ada)"
+    assert PhotoView(replace(ROW, decided="", reviewer="Ada"), {}).decision == "none of the labels (Ada)"
     assert PhotoView(replace(ROW, reason="truncated"), {}).problem == "cut off or damaged"
     assert label_text("Shirt", {"Shirt": "Hemd"}) == "Hemd"
 
@@ -56,7 +56,7 @@ def test_a_decision_is_told_with_its_reviewer() -> None:
 def test_photos_without_a_tag() -> None:
     """They have neither labels nor a share of none."""
     view = PhotoView(replace(ROW, ranked=(), none=None, guarded=False), {})
-    assert (view.headline, view.none, view.guarded_by, view.spoken) == ([], None, "", "a/b\\x1b.jpg: no tag")
+    assert (view.headline, view.none, view.guarded_by, view.path) == ([], None, "", "a/b\\x1b.jpg")
 
 
 def test_cells_of_a_table_are_escaped() -> None:

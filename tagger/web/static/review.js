@@ -4,72 +4,102 @@
 (() => {
   const POLL_MS = 3000;
   const KEPT_UNDOS = 200;
+  const FAVOURITES = 6; // of the keys 4 to 9
   const byId = (id) => document.getElementById(id);
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const grid = byId("grid");
   const single = byId("single");
   const chooser = byId("chooser");
+  const help = byId("help");
   const settings = JSON.parse(grid.dataset.settings);
-  const undoKey = `fmtag-undo-${settings.catalog}`;
   const own = new Set();
   let last = Number(grid.dataset.last);
   let current = null;
   let anchor = null;
   let accepting = false;
+  let waiting = 0; // requests that are not answered yet
+  let leaving = false;
+  let queue = Promise.resolve(); // they are sent one after another, in the order of the keys
 
-  const cards = () => [...grid.querySelectorAll(".card")];
+  const cards = () => all(".card", grid);
   const isOpen = (card) => !card.dataset.review && !card.classList.contains("pending");
   const isTicked = (card) => card.classList.contains("ticked");
   const nameOf = (card) => card.querySelector(".path").textContent;
   const shownLabel = (label) => (label === "" ? "none of the labels" : label);
-  const announce = (text) => { byId("status").textContent = text; };
+  const accepts = grid.dataset.accepts === "yes";
 
-  // Moving and ticking ------------------------------------------------------------------------------------------------
+  // What a tab keeps while it goes from one tag to another -----------------------------------------------------------------
 
+  const kept = (name, otherwise) => {
+    try { return JSON.parse(sessionStorage.getItem(`fmtag-${name}-${settings.catalog}`)) || otherwise; } catch { return otherwise; }
+  };
+  const keep = (name, value) => sessionStorage.setItem(`fmtag-${name}-${settings.catalog}`, JSON.stringify(value));
+
+  // The keys of favourites stay what they are while others become more frequent.
+  const favourites = [...new Set([...kept("favourites", []), ...settings.favourites])].slice(0, FAVOURITES);
+  keep("favourites", favourites);
+
+  function announce(text) {
+    for (const place of all(".status")) place.textContent = text;
+  }
+
+  function goTo(address, text) {
+    keep("said", text);
+    leaving = true;
+    location.assign(address);
+  }
+
+  function address(tag) {
+    const query = new URLSearchParams(location.search);
+    query.delete("tag");
+    if (tag !== undefined) query.set("tag", tag);
+    return `/review?${query}`;
+  }
+
+  // Moving and ticking -----------------------------------------------------------------------------------------------------
+
+  // Only the focused card can be reached with Tab: 60 photos are one stop.
   function focusCard(card, scroll = true) {
     if (!card) return;
-    if (current) setReachable(current, false);
+    if (current) current.tabIndex = -1;
     current = card;
-    setReachable(card, true);
+    card.tabIndex = 0;
     card.focus({ preventScroll: !scroll });
     showLabels();
     if (single.open) showSingle(card);
   }
 
-  // Only the focused card and what is in it can be reached with Tab: 60 photos are one stop, not 180.
-  function setReachable(card, reachable) {
-    for (const one of [card, ...card.querySelectorAll("a, input")]) one.tabIndex = reachable ? 0 : -1;
-  }
-
   function tick(card, on) {
     card.classList.toggle("ticked", on);
+    card.setAttribute("aria-selected", String(on));
     card.querySelector("input").checked = on;
-    showLabels();
   }
 
   function tickRange(from, to) {
-    const all = cards();
-    const [first, end] = [all.indexOf(from), all.indexOf(to)].sort((a, b) => a - b);
-    for (const card of all.slice(Math.max(first, 0), end + 1)) tick(card, true);
+    const shown = cards();
+    const [first, end] = [shown.indexOf(from), shown.indexOf(to)].sort((a, b) => a - b);
+    for (const card of shown.slice(Math.max(first, 0), end + 1)) tick(card, true);
+    showLabels();
   }
 
   function neighbour(key) {
-    const all = cards();
-    const at = all.indexOf(current);
-    if (at < 0) return all[0];
-    if (key === "Home") return all[0];
-    if (key === "End") return all[all.length - 1];
-    const inRow = Math.max(1, all.filter((card) => card.offsetTop === all[0].offsetTop).length);
+    const shown = cards();
+    const at = shown.indexOf(current);
+    if (at < 0 || key === "Home") return shown[0];
+    if (key === "End") return shown[shown.length - 1];
+    const inRow = Math.max(1, shown.filter((card) => card.offsetTop === shown[0].offsetTop).length);
     const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -inRow, ArrowDown: inRow }[key];
-    return all[at + step] || current;
+    const below = key === "ArrowDown" && Math.floor(at / inRow) < Math.floor((shown.length - 1) / inRow);
+    return shown[at + step] || (below ? shown[shown.length - 1] : current);
   }
 
   function nextOpen(from) {
-    const all = cards();
-    const at = all.indexOf(from);
-    return [...all.slice(at + 1), ...all.slice(0, at + 1)].find(isOpen);
+    const shown = cards();
+    const at = shown.indexOf(from);
+    return [...shown.slice(at + 1), ...shown.slice(0, at + 1)].find((card) => isOpen(card) && !isTicked(card));
   }
 
-  // What can be decided -----------------------------------------------------------------------------------------------
+  // What can be decided ----------------------------------------------------------------------------------------------------
 
   const targets = () => {
     const ticked = single.open ? [] : cards().filter(isTicked);
@@ -77,84 +107,121 @@
   };
 
   function choices() {
-    if (!current) return [];
-    const best = JSON.parse(current.dataset.best);
-    const favourites = settings.favourites.filter((label) => !best.includes(label));
-    return [1, 2, 3].map((key, at) => ({ key, label: best[at] })).filter((one) => one.label !== undefined)
-      .concat(favourites.slice(0, 6).map((label, at) => ({ key: at + 4, label })));
+    const best = current ? JSON.parse(current.dataset.best).slice(0, 3) : [];
+    return [...best.map((label, at) => ({ key: at + 1, label })), ...favourites.map((label, at) => ({ key: at + 4, label }))];
+  }
+
+  function labelButton({ key, label }) {
+    const button = document.createElement("button");
+    const hint = document.createElement("kbd");
+    const name = document.createElement("bdi");
+    hint.textContent = String(key);
+    name.textContent = label;
+    button.type = "button";
+    button.setAttribute("aria-keyshortcuts", String(key));
+    button.append(hint, " ", name);
+    button.addEventListener("click", () => decide(label));
+    return button;
   }
 
   function showLabels() {
-    const ticked = cards().filter(isTicked).length;
-    for (const place of document.querySelectorAll(".labels")) {
-      place.replaceChildren(...choices().map(({ key, label }) => {
-        const button = document.createElement("button");
-        const hint = document.createElement("kbd");
-        hint.textContent = String(key);
-        button.type = "button";
-        button.setAttribute("aria-keyshortcuts", String(key));
-        button.append(hint, ` ${label}`);
-        button.addEventListener("click", () => decide(label));
-        return button;
-      }));
+    const shown = choices().filter((one, at, every) => every.findIndex((other) => other.label === one.label) === at);
+    const state = JSON.stringify(shown);
+    for (const place of all(".labels")) {
+      if (place.dataset.shown === state) continue;
+      const focused = [...place.children].indexOf(document.activeElement);
+      place.dataset.shown = state;
+      place.replaceChildren(...shown.map(labelButton));
+      if (focused >= 0) place.children[Math.min(focused, place.children.length - 1)]?.focus();
     }
+    const ticked = cards().filter(isTicked).length;
     const button = document.querySelector('[data-do="accept"]');
     const count = acceptable().length;
-    button.hidden = grid.dataset.accepts !== "yes";
+    button.hidden = !accepts;
     button.disabled = count === 0;
-    byId("accept-text").textContent =
-      `Accept ${count} as ${grid.dataset.acceptName}` + (ticked ? `, without the ${ticked} ticked` : "");
+    const [long, note] = [document.createElement("span"), ticked ? `, without the ${ticked} ticked` : ""];
+    long.className = "long";
+    long.textContent = ` as ${grid.dataset.acceptName}${note}`;
+    byId("accept-text").replaceChildren(`Accept ${count}`, long);
+    for (const action of ["none", "other", "open", "skip"]) for (const one of all(`[data-do="${action}"]`)) one.disabled = !current;
   }
 
   const acceptable = () => cards().filter((card) => isOpen(card) && !isTicked(card) && !card.dataset.guarded);
 
-  // Deciding ----------------------------------------------------------------------------------------------------------
+  // Deciding ---------------------------------------------------------------------------------------------------------------
 
-  async function post(path, body) {
-    const reviewer = byId("reviewer").value.trim() || settings.reviewer;
-    const response = await fetch(path, {
+  async function request(path, body) {
+    const text = JSON.stringify({ ...body, reviewer: byId("reviewer").value.trim() || settings.reviewer });
+    const response = await fetch(`${path}${location.search}`, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ ...body, reviewer }),
+      body: text,
+      keepalive: text.length < 60_000, // so that it arrives although the page is left; browsers allow 64 KiB
     });
     const answer = await response.json().catch(() => ({}));
     if (!response.ok) throw new Error(answer.detail || `the server answered ${response.status}`);
     return answer;
   }
 
-  async function decide(label, some = targets(), onlyOpen = false) {
+  // Do one thing after another: the next key may come before the server has answered the last one.
+  function inTurn(work) {
+    waiting += 1;
+    queue = queue.then(work).finally(() => { waiting -= 1; });
+    return queue;
+  }
+
+  function decide(label, some = targets(), onlyOpen = false) {
     const chosen = some.filter((card) => !card.classList.contains("pending"));
     if (!chosen.length) return announce("No photo to decide on.");
-    const following = chosen.includes(current) ? nextOpen(current) : current;
-    for (const card of chosen) card.classList.add("pending");
-    try {
-      const photos = chosen.map((card) => [Number(card.dataset.item), card.dataset.sha]);
-      const answer = await post("/review/decisions", { photos, label, only_open: onlyOpen });
-      for (const review of answer.reviews) own.add(review.id);
-      for (const review of [...answer.reviews, ...answer.others]) mark(review);
-      remember(answer.reviews.map((review) => review.id));
-      for (const card of chosen) tick(card, false);
-      const parts = [];
-      if (answer.reviews.length === 1) parts.push(`${answer.reviews[0].path}: ${shownLabel(label)}.`);
-      else if (answer.reviews.length) parts.push(`${answer.reviews.length} photos: ${shownLabel(label)}.`);
-      for (const other of answer.others.slice(0, 3)) parts.push(`${other.path} stays ${shownLabel(other.label)}, by ${other.reviewer}.`);
-      if (answer.unknown) parts.push(`${answer.unknown} not decided: they have changed since the page was made; reload it.`);
-      showCounter(answer.counter);
-      announce(`${parts.join(" ")} ${answer.counter.left_text}.`);
-    } catch (error) {
-      announce(`Not saved (${error.message}). Press the key again.`);
-      return;
-    } finally {
-      for (const card of chosen) card.classList.remove("pending");
+    const ticked = chosen.filter(isTicked);
+    for (const card of chosen) {
+      card.classList.add("pending");
+      card.classList.remove("failed");
+      tick(card, false);
     }
+    const following = chosen.includes(current) ? nextOpen(current) : current;
     if (following && isOpen(following)) focusCard(following);
-    else await goOn();
+    else showLabels();
+    return inTurn(async () => {
+      const photos = chosen.map((card) => [Number(card.dataset.item), card.dataset.sha]);
+      try {
+        const answer = await request("/review/decisions", { photos, label, only_open: onlyOpen });
+        for (const card of chosen) card.classList.remove("pending");
+        showDecided(answer, label);
+      } catch (error) {
+        for (const card of chosen) card.classList.replace("pending", "failed");
+        for (const card of ticked) tick(card, true);
+        for (const card of chosen) if (!card.dataset.review) card.querySelector(".decision").textContent = "Not saved";
+        announce(`Not saved (${error.message}). Press the key again.`);
+        focusCard(chosen[0]);
+        return;
+      }
+      if (!cards().some((card) => card.classList.contains("pending")) && !(current && isOpen(current))) await goOn();
+    });
+  }
+
+  function showDecided(answer, label) {
+    for (const review of answer.reviews) own.add(review.id);
+    for (const review of [...answer.reviews, ...answer.others]) mark(review);
+    const made = answer.reviews.map((review) => review.id);
+    if (made.length) keep("undo", [...kept("undo", []), { reviews: made, tag: grid.dataset.group }].slice(-KEPT_UNDOS));
+    const parts = [];
+    if (made.length === 1) parts.push(`${answer.reviews[0].path}: ${shownLabel(label)}.`);
+    else if (made.length) parts.push(`${made.length} photos: ${shownLabel(label)}.`);
+    for (const other of (answer.replaced || []).slice(0, 3)) {
+      if (other.label !== null) parts.push(`Replaces ${shownLabel(other.label)} by ${other.reviewer}.`);
+    }
+    for (const other of answer.others.slice(0, 3)) parts.push(`${other.path} stays ${shownLabel(other.label)}, by ${other.reviewer}.`);
+    if (answer.others.length > 3) parts.push(`${answer.others.length - 3} more stay as others decided.`);
+    if (answer.unknown) parts.push(`${answer.unknown} not decided, as they have changed meanwhile; reload the page.`);
+    showCounter(answer.counter);
+    announce(`${parts.join(" ")} ${answer.counter.left_text}.`);
   }
 
   async function accept() {
-    if (grid.dataset.accepts !== "yes") return announce("Photos of this group are decided one by one.");
+    if (!accepts) return announce("Photos of this group are decided one by one.");
     const some = acceptable();
-    if (accepting || !some.length) return announce(some.length ? "One moment." : "No photo on this page can be accepted.");
+    if (accepting || waiting || !some.length) return announce(some.length ? "One moment." : "No photo on this page can be accepted.");
     accepting = true;
     try {
       await decide(grid.dataset.accept, some, true);
@@ -166,113 +233,128 @@
 
   // Show the decision that counts for the bytes of a photo on all of its cards.
   function mark(review) {
-    for (const card of grid.querySelectorAll(`[data-sha="${CSS.escape(review.sha256)}"]`)) {
+    for (const card of all(`[data-sha="${CSS.escape(review.sha256)}"]`, grid)) {
       const decided = review.label !== null;
       card.dataset.review = decided ? String(review.id) : "";
       card.classList.toggle("decided", decided);
+      card.classList.remove("failed");
       card.querySelector(".decision").textContent = decided ? `${shownLabel(review.label)} (${review.reviewer})` : "";
+      if (decided) tick(card, false);
     }
     if (single.open && current && current.dataset.sha === review.sha256) showSingle(current);
     showLabels();
   }
 
-  function remembered() {
-    try { return JSON.parse(sessionStorage.getItem(undoKey) || "[]"); } catch { return []; }
-  }
-
-  function remember(reviews) {
-    if (reviews.length) sessionStorage.setItem(undoKey, JSON.stringify([...remembered(), reviews].slice(-KEPT_UNDOS)));
-  }
-
-  async function undo() {
-    const stack = remembered();
-    const reviews = stack.pop();
-    if (!reviews) return announce("Nothing to undo.");
+  const undo = () => inTurn(async () => {
+    const stack = kept("undo", []);
+    const entry = stack.pop();
+    if (!entry) return announce("Nothing to undo.");
     try {
-      const answer = await post("/review/undo", { reviews });
-      sessionStorage.setItem(undoKey, JSON.stringify(stack));
+      const answer = await request("/review/undo", { reviews: entry.reviews });
+      keep("undo", stack);
       for (const review of answer.reviews) own.add(review.id);
       for (const review of answer.now) mark(review);
       showCounter(answer.counter);
-      const kept = answer.others.length ? ` ${answer.others.length} decided again since stay as they are.` : "";
-      announce(`${answer.reviews.length} taken back.${kept} ${answer.counter.left_text}.`);
+      const stay = answer.others.length ? ` ${answer.others.length} decided again since, which stays.` : "";
+      const text = `${answer.reviews.length} taken back.${stay} ${answer.counter.left_text}.`;
+      announce(text);
       const back = answer.now.map((review) => grid.querySelector(`[data-item="${review.item}"]`)).find(Boolean);
       if (back) focusCard(back);
-      else if (answer.reviews.length) location.reload();
+      else if (answer.reviews.length && waiting === 1) goTo(address(entry.tag), text);
     } catch (error) {
       announce(`Not undone (${error.message}). Press the key again.`);
     }
     return undefined;
-  }
+  });
 
   // Go on to photos that are open: on this page, the next page of the tag, the next tag.
   async function goOn() {
-    const open = cards().find(isOpen);
-    if (open && cards().filter(isOpen).length > cards().filter(isTicked).length) return focusCard(open);
-    if (grid.dataset.more) {
-      const query = new URLSearchParams(location.search);
-      query.set("tag", grid.dataset.group);
-      query.set("after", grid.dataset.more);
-      const response = await fetch(`/review/cards?${query}`);
-      if (response.ok) {
-        for (const card of cards()) if (!isOpen(card)) card.remove();
-        grid.dataset.more = response.headers.get("x-more") || "";
-        grid.insertAdjacentHTML("beforeend", await response.text());
-        return cards().length ? focusCard(cards().find(isOpen) || cards()[0]) : location.reload();
-      }
-    }
+    const open = cards().find((card) => isOpen(card) && !isTicked(card));
     if (open) return focusCard(open);
-    const query = new URLSearchParams(location.search);
-    query.delete("tag");
-    if (grid.dataset.accepts === "yes" || query.get("show") === null) location.search = query.toString();
+    const before = byId("status-footer").textContent;
+    if (grid.dataset.more) return showNextCards((card) => !isOpen(card));
+    if (cards().some(isOpen)) return focusCard(cards().find(isOpen));
+    if (new URLSearchParams(location.search).get("show") !== "decided") goTo(address(), before);
     return undefined;
   }
 
+  // Append the next cards of the tag in place of those that `leave` selects.
+  async function showNextCards(leave) {
+    const query = new URLSearchParams(location.search);
+    query.set("tag", grid.dataset.group);
+    query.set("after", grid.dataset.more);
+    const response = await fetch(`/review/cards?${query}`).catch(() => null);
+    if (!response || !response.ok) return announce("The next photos cannot be read. Reload the page.");
+    const html = await response.text();
+    for (const card of cards()) if (leave(card)) card.remove();
+    if (!current?.isConnected) current = null;
+    grid.dataset.more = response.headers.get("x-more") || "";
+    grid.insertAdjacentHTML("beforeend", html);
+    if (!cards().length) return goTo(address(), byId("status-footer").textContent);
+    return focusCard(cards().find(isOpen) || cards()[0]);
+  }
+
+  function skip() {
+    if (!grid.dataset.more) return announce("These are the last photos of this tag.");
+    return inTurn(async () => {
+      await showNextCards(() => true);
+      scrollTo(0, 0);
+    });
+  }
+
   function showCounter(counter) {
-    const place = byId("counter");
     const strong = document.createElement("b");
     strong.textContent = counter.left_text;
-    place.replaceChildren(strong, counter.minutes ? `, about ${counter.minutes}` : "");
-    for (const link of document.querySelectorAll("[data-group]")) {
-      const count = counter.groups && counter.groups[link.dataset.group];
-      const text = link.querySelector && link.querySelector(".count");
-      if (text && counter.groups) text.textContent = (count || 0).toLocaleString("en");
+    byId("counter").replaceChildren(strong, counter.minutes ? `, about ${counter.minutes}` : "");
+    if ((new URLSearchParams(location.search).get("show") || "open") !== "open") return;
+    for (const link of all(".groups [data-group]")) {
+      link.querySelector(".count").textContent = (counter.groups[link.dataset.group] || 0).toLocaleString("en");
     }
   }
 
-  // One photo ---------------------------------------------------------------------------------------------------------
+  // One photo --------------------------------------------------------------------------------------------------------------
 
   async function showSingle(card) {
-    const response = await fetch(`/review/photo/${card.dataset.item}?fragment=1`);
-    if (card !== current) return;
-    byId("single-content").innerHTML = await response.text();
-    const buttons = document.createElement("div");
-    buttons.className = "toolbar";
-    buttons.innerHTML = '<span class="labels"></span>';
-    byId("single-content").prepend(buttons);
-    for (const action of ["none", "other", "undo"]) buttons.append(document.querySelector(`footer [data-do="${action}"]`).cloneNode(true));
-    showLabels();
-    if (!single.open) { single.showModal(); byId("single-content").focus(); }
+    const response = await fetch(`/review/photo/${card.dataset.item}?fragment=1`).catch(() => null);
+    if (card !== current) return undefined;
+    if (!response || !response.ok) return announce("The photo cannot be shown, as the server does not answer. Try again.");
+    const content = byId("single-content");
+    const focused = content.contains(document.activeElement);
+    content.innerHTML = await response.text();
+    if (!single.open) {
+      announce("");
+      single.showModal();
+      content.focus({ preventScroll: true });
+    }
+    if (focused) content.focus({ preventScroll: true });
+    return undefined;
   }
 
-  // Any other label ---------------------------------------------------------------------------------------------------
+  function step(key) {
+    const card = neighbour(key);
+    if (card === current) return announce(key === "ArrowLeft" ? "This is the first photo." : "This is the last photo of the page.");
+    focusCard(card);
+    return announce(`${nameOf(card)}, ${cards().indexOf(card) + 1} of ${cards().length}.`);
+  }
+
+  // Any other label --------------------------------------------------------------------------------------------------------
 
   let offered = [];
-  let active = 0;
+  let active = -1;
 
   function offer() {
     const text = byId("chooser-text").value.trim();
     const plain = (one) => one.toLocaleLowerCase();
-    const known = [...new Set([...settings.labels, ...settings.favourites])];
+    const known = [...new Set([...settings.labels, ...favourites, ...settings.favourites])];
     const starts = known.filter((label) => plain(label).startsWith(plain(text)));
     const holds = known.filter((label) => !starts.includes(label) && plain(label).includes(plain(text)));
-    const isNew = text && !known.some((label) => plain(label) === plain(text));
     offered = [...starts, ...holds].map((label) => ({ label, text: label }));
-    if (isNew) offered.push({ label: text, text: `${text} (a new label)` });
-    active = 0;
+    if (text && !known.some((label) => plain(label) === plain(text))) offered.push({ label: text, text: `${text} (a new label)` });
+    active = text ? 0 : -1; // Enter without a text decides nothing
     byId("chooser-list").replaceChildren(...offered.map((one, at) => {
       const item = document.createElement("li");
       item.id = `choice-${at}`;
+      item.dir = "auto";
       item.setAttribute("role", "option");
       item.textContent = one.text;
       item.addEventListener("click", () => { active = at; choose(); });
@@ -286,75 +368,89 @@
     const item = byId(`choice-${active}`);
     if (item) item.scrollIntoView({ block: "nearest" });
     byId("chooser-text").setAttribute("aria-activedescendant", item ? item.id : "");
+    document.querySelector('[data-do="choose"]').disabled = !item;
   }
 
   function choose() {
     const chosen = offered[active];
     if (!chosen) return;
     chooser.close();
-    if (!settings.labels.includes(chosen.label) && !settings.favourites.includes(chosen.label)) settings.favourites.unshift(chosen.label);
+    if (!settings.labels.includes(chosen.label) && !favourites.includes(chosen.label)) {
+      favourites.splice(FAVOURITES - 1, 1, chosen.label); // onto the next free key, or the last one
+      keep("favourites", favourites);
+    }
     decide(chosen.label);
   }
 
   function openChooser() {
-    if (!targets().length) return;
+    const some = targets();
+    if (!some.length) return;
+    byId("chooser-title").textContent = some.length === 1 ? `Label of ${nameOf(some[0])}` : `Label of ${some.length} photos`;
     byId("chooser-text").value = "";
     offer();
     chooser.showModal();
     byId("chooser-text").focus();
   }
 
-  // Events ------------------------------------------------------------------------------------------------------------
+  // Events -----------------------------------------------------------------------------------------------------------------
 
   const actions = {
     none: () => decide(""),
     other: openChooser,
     undo,
     accept,
+    skip,
     choose,
+    open: () => current && showSingle(current),
     close: () => chooser.close(),
-    previous: () => focusCard(neighbour("ArrowLeft")),
-    next: () => focusCard(neighbour("ArrowRight")),
+    help: () => help.showModal(),
+    previous: () => step("ArrowLeft"),
+    next: () => step("ArrowRight"),
     "close-single": () => single.close(),
   };
 
-  const keys = { x: "none", "/": "other", u: "undo" };
+  const keys = { x: "none", "/": "other", u: "undo", "?": "help" };
+  const gridKeys = { o: "open", s: "skip" };
 
-  function moveGroup(step) {
-    const links = [...document.querySelectorAll(".groups a")];
-    const at = links.findIndex((link) => link.hasAttribute("aria-current"));
-    if (links[at + step]) location.href = links[at + step].href;
+  function moveGroup(by) {
+    const links = all(".groups a");
+    const to = links[links.findIndex((link) => link.hasAttribute("aria-current")) + by];
+    if (to) queue.then(() => { location.href = to.href; });
+    else announce(by > 0 ? "This is the last tag." : "This is the first tag.");
   }
 
   function onKey(event) {
     const target = event.target;
-    if (event.ctrlKey || event.metaKey || event.altKey || chooser.open || byId("help").open) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || chooser.open || help.open) return;
     if (target.matches("select, textarea") || (target.matches("input") && target.type !== "checkbox")) return;
     const onControl = target.matches("a, button, summary") && !target.closest(".card");
-    const key = event.key;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (key.startsWith("Arrow") || key === "Home" || key === "End") {
-      if (onControl && !single.open) return;
+      if (target.closest(".facts") && key !== "ArrowLeft" && key !== "ArrowRight") return; // they scroll
+      if ((onControl && !single.open) || !current) return;
       event.preventDefault();
       const from = current;
-      focusCard(neighbour(key));
-      if (event.shiftKey && from && !single.open) tickRange(from, current);
+      if (single.open) step(key);
+      else focusCard(neighbour(key));
+      if (event.shiftKey && !single.open) tickRange(from, current);
       return;
     }
-    if (event.repeat) return; // a key that is held down decides once
+    if (event.repeat && (!onControl || key === "Enter")) { event.preventDefault(); return; } // a key held down acts once
     if (/^[1-9]$/.test(key)) {
       const choice = choices().find((one) => one.key === Number(key));
       if (choice) decide(choice.label);
       else announce(`No label has the key ${key} here.`);
     } else if (keys[key]) actions[keys[key]]();
-    else if (key === "Enter" && !onControl && !target.matches("a") && !single.open) accept();
-    else if (key === " " && current && !onControl && !target.matches("input") && !single.open) {
+    else if (single.open) return;
+    else if (gridKeys[key]) actions[gridKeys[key]]();
+    else if (key === "Enter" && !onControl && !target.matches("a")) accept();
+    else if (key === " " && current && !onControl && !target.matches("input")) {
       tick(current, !isTicked(current));
       anchor = current;
-    } else if (key === "o" && current && !single.open) showSingle(current);
-    else if (key === "n") moveGroup(1);
+      showLabels();
+    } else if (key === "n") moveGroup(1);
     else if (key === "p") moveGroup(-1);
-    else if (key === "?") byId("help").showModal();
-    else if (key === "Escape" && !single.open) for (const card of cards()) tick(card, false);
+    else if (key === "Escape") { for (const card of cards()) tick(card, false); showLabels(); }
     else return;
     event.preventDefault();
   }
@@ -386,22 +482,19 @@
     focusCard(card, false);
   });
 
-  grid.addEventListener("dblclick", (event) => {
-    const card = event.target.closest(".card");
-    if (card) showSingle(card);
-  });
-
   grid.addEventListener("focusin", (event) => {
     const card = event.target.closest(".card");
-    if (card && card !== current) { if (current) setReachable(current, false); current = card; setReachable(card, true); showLabels(); }
+    if (card && card !== current) { if (current) current.tabIndex = -1; current = card; card.tabIndex = 0; showLabels(); }
   });
 
-  byId("show-help").addEventListener("click", () => byId("help").showModal());
   byId("chooser-text").addEventListener("input", offer);
   chooser.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && event.target === byId("chooser-text")) { event.preventDefault(); choose(); }
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step && offered.length) { event.preventDefault(); active = (active + step + offered.length) % offered.length; showActive(); }
+    if (event.key === "Enter" && event.target === byId("chooser-text")) { event.preventDefault(); if (!event.repeat) choose(); }
+    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!by || !offered.length) return;
+    event.preventDefault();
+    active = active < 0 ? (by > 0 ? 0 : offered.length - 1) : (active + by + offered.length) % offered.length;
+    showActive();
   });
   single.addEventListener("close", () => { if (current) current.focus(); });
 
@@ -409,16 +502,20 @@
   reviewer.value = localStorage.getItem("fmtag-reviewer") || reviewer.value;
   reviewer.addEventListener("change", () => localStorage.setItem("fmtag-reviewer", reviewer.value.trim()));
   reviewer.form.addEventListener("submit", (event) => event.preventDefault());
+  addEventListener("beforeunload", (event) => { if (waiting && !leaving) event.preventDefault(); });
 
-  // What others decide meanwhile ----------------------------------------------------------------------------------------
+  // What others decide meanwhile -------------------------------------------------------------------------------------------
 
   async function poll() {
     try {
-      const response = await fetch(`/review/since?after=${last}`);
+      const query = new URLSearchParams(location.search);
+      query.set("after", String(last));
+      const response = await fetch(`/review/since?${query}`);
       if (!response.ok) return;
       const answer = await response.json();
       last = Math.max(last, answer.last);
-      for (const review of answer.reviews) if (!own.has(review.id)) mark(review);
+      const others = answer.reviews.filter((review) => !own.has(review.id));
+      for (const review of others) mark(review);
       if (answer.reviews.length) showCounter(answer.counter);
     } catch {
       // the server is gone for a moment; the next decision says so
@@ -427,4 +524,8 @@
 
   setInterval(poll, POLL_MS);
   if (cards().length) focusCard(cards().find(isOpen) || cards()[0], false);
+  else showLabels();
+  const said = kept("said", "");
+  keep("said", "");
+  if (said) setTimeout(() => announce(said), 150); // a text that is there from the beginning is not read out
 })();
