@@ -77,10 +77,10 @@ def peak_memory(command: Sequence[str]) -> Memory:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=messages, cwd=ROOT)
         proportional, resident = 0.0, {process.pid: 0.0}
         while process.poll() is None:
-            tree = _process_tree(process.pid)
-            proportional = max(proportional, sum(_megabytes(f"/proc/{pid}/smaps_rollup", "Pss:") for pid in tree))
+            tree = process_tree(process.pid)
+            proportional = max(proportional, sum(process_megabytes(f"/proc/{pid}/smaps_rollup", "Pss:") for pid in tree))
             for pid in tree:
-                resident[pid] = max(resident.get(pid, 0.0), _megabytes(f"/proc/{pid}/status", "VmHWM:"))
+                resident[pid] = max(resident.get(pid, 0.0), process_megabytes(f"/proc/{pid}/status", "VmHWM:"))
             time.sleep(SAMPLE_S)
         messages.seek(0)
         if process.returncode:
@@ -88,7 +88,7 @@ def peak_memory(command: Sequence[str]) -> Memory:
     return Memory(proportional, sum(resident.values()), len(resident))
 
 
-def _process_tree(root: int) -> list[int]:
+def process_tree(root: int) -> list[int]:
     """Return the ids of a process and of all below it."""
     found, waiting = [], [root]
     while waiting:
@@ -101,7 +101,7 @@ def _process_tree(root: int) -> list[int]:
     return found
 
 
-def _megabytes(file: str, name: str) -> float:
+def process_megabytes(file: str, name: str) -> float:
     """Return an entry of a process's memory; 0 where the process has ended."""
     try:
         lines = Path(file).read_text().splitlines()

@@ -1,4 +1,4 @@
-"""Make the virtual environments of the programs that `peers` compares `fmtag run` with, each once."""
+"""Make the virtual environments of the programs that `peers` and `service` compare fmtag with, each once."""
 
 import json
 import shutil
@@ -7,13 +7,32 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-PACKAGES = {"torchvision": ("safetensors", "platformdirs"), "timm": ("timm",), "huggingface": ("transformers", "timm")}
-"""What each environment has besides PyTorch and torchvision, in their newest versions."""
+TORCH = ("torch", "torchvision")
 
-PINNED = ("torch", "torchvision")
+TAGGER = (
+    "numpy",
+    "onnxruntime",
+    "opencv-python-headless",
+    "pillow",
+    "platformdirs",
+    "safetensors",
+    "simplejpeg",
+    "threadpoolctl",
+)
+"""What `tagger.Tagger` imports for JPEGs on a CPU."""
+
+PACKAGES = {
+    "torchvision": ("safetensors", "platformdirs"),
+    "timm": ("timm",),
+    "huggingface": ("transformers", "timm"),
+    "litserve": ("litserve", "python-multipart"),
+}
+"""What each environment has besides those that are pinned, in their newest versions."""
+
+PINNED = {"torchvision": TORCH, "timm": TORCH, "huggingface": TORCH, "litserve": TAGGER}
 """In the versions of fmtag's own environment, so that only what is done with them differs."""
 
-SHOWN = ("torch", "torchvision", "timm", "transformers", "pillow", "numpy")
+SHOWN = ("torch", "torchvision", "timm", "transformers", "litserve", "fastapi", "uvicorn", "onnxruntime", "pillow", "numpy")
 """Libraries whose versions a report names."""
 
 
@@ -21,7 +40,7 @@ def make_environment(folder: Path, name: str) -> Path:
     """Return the interpreter of an environment, which is made with packages from the configured index unless it is there."""
     python = folder.resolve() / name / "bin" / "python"
     if not _has_all(python, name):
-        pinned = [f"{package}=={version(package).partition('+')[0]}" for package in PINNED]
+        pinned = [f"{package}=={version(package).partition('+')[0]}" for package in PINNED[name]]
         uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
         if uv is not None:  # its environments share files, of which PyTorch has gigabytes
             _call([uv, "venv", "--clear", "--python", sys.executable, python.parents[1]])
@@ -49,7 +68,7 @@ def installed(python: Path) -> dict[str, str]:
 
 
 def _has_all(python: Path, name: str) -> bool:
-    return python.exists() and {*PINNED, *PACKAGES[name]} <= installed(python).keys()
+    return python.exists() and {*PINNED[name], *PACKAGES[name]} <= installed(python).keys()
 
 
 def _call(command: list[str | Path]) -> None:

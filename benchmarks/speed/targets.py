@@ -1,4 +1,4 @@
-"""Print the targets of speed with what was measured, from the JSON of `run`, `peers`, `startup` and `scaling`.
+"""Print the targets of speed with what was measured, from the JSON of `run`, `peers`, `service`, `startup` and `scaling`.
 
 python -m benchmarks.speed.targets [benchmarks/results]
 """
@@ -40,6 +40,10 @@ def _over_timm(name: str) -> Callable[[Values], float]:
     return lambda values: float(_row(values, "peers", set=name, peer="timm")["ratio"])
 
 
+def _over_handler(name: str) -> Callable[[Values], float]:
+    return lambda values: float(_row(values, "service", clients=16, server=name)["ratio"])
+
+
 def _memory(values: Values) -> float:
     return max(float(row["memory_mb"]) for row in values["run"])
 
@@ -70,6 +74,7 @@ TARGETS = (
         True,
         lambda values: float(_row(values, "peers", set="1600-jpg", peer="torchvision")["ratio"]),
     ),
+    Target("fmtag serve, 16 clients: over Tagger() in a FastAPI handler", 3, None, True, _over_handler("per-request")),
     Target(
         'one photo by catalog: over python -c "import torch"',
         0.5,
@@ -108,7 +113,7 @@ def _reached(target: Target, measured: float) -> str:
 
 def results_of(folder: Path) -> Values:
     """Return the rows of the benchmarks whose JSON is in a folder."""
-    files = {name: folder / f"speed_{name}.json" for name in ("run", "peers", "startup", "scaling")}
+    files = {name: folder / f"speed_{name}.json" for name in ("run", "peers", "service", "startup", "scaling")}
     return {name: json.loads(file.read_text(encoding="utf-8"))["rows"] for name, file in files.items() if file.exists()}
 
 

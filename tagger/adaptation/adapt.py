@@ -26,7 +26,7 @@ from tagger.adaptation.validation import (
     metrics_for_card,
     predicted_labels,
 )
-from tagger.catalog.label_table import LabelledPhoto, LabelTable, checksum, photo_key, read_label_table
+from tagger.catalog.label_table import LabelledPhoto, LabelTable, photo_key, read_label_table, with_decisions
 from tagger.catalog.output_paths import Output, check_output_paths
 from tagger.errors import DatasetError, TrainingError
 from tagger.inference.predictor import Features, Predictor
@@ -54,11 +54,16 @@ class AdaptationResult:
     """Fraction of the photos whose tag changes, 0..1."""
 
 
-def adapt(settings: AdaptSettings, progress: Callable[[int, int], None] = lambda done, total: None) -> AdaptationResult:
+def adapt(
+    settings: AdaptSettings,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    decided: LabelTable | None = None,
+) -> AdaptationResult:
     """Adapt a bundle to a catalog, and to the labels of some of its photos, and write the new bundle.
 
-    `progress` is called with the number of photos that have been read, and the total. Raises an `FmtagError`, and writes
-    nothing, where the catalog is unsuitable, or where the cross-validated accuracy falls, unless the settings force it.
+    `decided` are labels that people decided on in a review, beside those of the settings' table. `progress` is called with the
+    number of photos that have been read, and the total. Raises an `FmtagError`, and writes nothing, where the catalog is
+    unsuitable, or where the cross-validated accuracy falls, unless the settings force it.
     """
     check_output_paths([Output("--out", settings.out, "folder")])
     parent = bundle.load(settings.start)
@@ -77,12 +82,13 @@ def adapt(settings: AdaptSettings, progress: Callable[[int, int], None] = lambda
         if settings.labels
         else None
     )
+    table = with_decisions(table, decided)
     predictor = Predictor(parent, settings.device)
     catalog, unreadable = read_catalog(settings, table, predictor, progress)
-    reasons = check_catalog(catalog, settings)
+    reasons = check_catalog(catalog, settings, labelled=table is not None)
     notes = [*(table.notes if table else ()), *unreadable_notes(unreadable, table), *reasons]
     result = AdaptationResult(len(catalog.items), notes=notes)
-    card = _initial_card(settings, parent)
+    card = _initial_card(settings, parent, table)
     if table is None:
         adapter, weights = fit_adapter(catalog.features, cautious=bool(reasons)), parent.weights
         card = replace(card, adapter_temperature=confidence_keeping_temperature(catalog.features, adapter))
@@ -108,11 +114,18 @@ def _examples(settings: AdaptSettings, parent: bundle.Bundle, catalog: CatalogPh
         if row is not None:
             labelled.append((number, row))
     if not labelled:
+        if settings.labels is None:
+            raise DatasetError(
+                f"No photo of {settings.catalog} that people decided about shows a product; label others, or leave the "
+                "decisions out with --no-reviews."
+            )
         raise DatasetError(f"No photo that {settings.labels} labels can be read; check its paths.")
     embeddings = embed_maps(catalog.features.maps)
     tags = predicted_labels(catalog.features.probabilities, parent.card.labels)
     numbers, rows = zip(*labelled, strict=True)
-    return build_examples(numbers, rows, parent.card.labels, embeddings, tags, settings.other_labels)
+    # Decisions alone are about the tags of the bundle, so that its labels are wanted, whatever these few decisions name.
+    other_labels = settings.other_labels or ("keep" if settings.labels is None else None)
+    return build_examples(numbers, rows, parent.card.labels, embeddings, tags, other_labels)
 
 
 def _fit_with_labels(
@@ -193,16 +206,14 @@ def _changed_fraction(parent: bundle.Bundle, catalog: CatalogPhotos, adapter: Sh
     return float(np.mean([old != new for old, new in zip(before, after, strict=True)]))
 
 
-def _initial_card(settings: AdaptSettings, parent: bundle.Bundle) -> Card:
+def _initial_card(settings: AdaptSettings, parent: bundle.Bundle, table: LabelTable | None) -> Card:
     """Return the parent's card under the new name, with the new bundle's provenance."""
     return replace(
         parent.card,
         name=Path(settings.out).resolve().name,
         parent=parent.model,
         base_groups=parent.card.network_groups,
-        data=parent.card.data
-        | {"parent/card.json": parent.fingerprint}
-        | (checksum(settings.labels) if settings.labels else {}),
-        recipe=parent.card.recipe | {"adapted": {"labels": settings.labels is not None, "deep": settings.deep}},
+        data=parent.card.data | {"parent/card.json": parent.fingerprint} | dict(table.checksums if table else {}),
+        recipe=parent.card.recipe | {"adapted": {"labels": table is not None, "deep": settings.deep}},
         versions={"fmtag": __version__, "torch": version("torch"), "python": platform.python_version()},
     )

@@ -97,7 +97,7 @@ def unreadable_notes(unreadable: Sequence[tuple[Item, Failed]], table: LabelTabl
     return [*notes, count_and_examples("Labelled ones among them", labelled)] if labelled else notes
 
 
-def check_catalog(catalog: CatalogPhotos, settings: AdaptSettings) -> list[str]:
+def check_catalog(catalog: CatalogPhotos, settings: AdaptSettings, labelled: bool) -> list[str]:
     """Return the reasons for which neighbours are to have less weight, as sentences.
 
     Raises `DatasetError` for a catalog without labels that is too small, or mostly shows none of the bundle's labels, unless
@@ -108,7 +108,7 @@ def check_catalog(catalog: CatalogPhotos, settings: AdaptSettings) -> list[str]:
     mean = probabilities[:, :-1].mean(0)
     shares = mean[mean > 0] / max(float(mean.sum()), 1e-9)
     effective = float(np.exp(-(shares * np.log(shares)).sum()))
-    if settings.labels is None and not settings.force:
+    if not labelled and not settings.force:
         _refuse_unsuitable(settings.catalog, len(catalog.items), foreign)
     reasons = []
     if foreign > FOREIGN:

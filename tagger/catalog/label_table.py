@@ -38,6 +38,8 @@ class LabelTable:
 
     photos: Mapping[Path, LabelledPhoto]
     notes: list[str] = field(default_factory=list)
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    """sha256 of what the labels were read from, by its name, for the card."""
 
 
 def read_label_table(
@@ -72,7 +74,21 @@ def read_label_table(
     photos = {file: row[0] for file, row in rows.items() if file not in conflicting}
     if not photos:
         raise DatasetError(f"{given} labels no photo; fill its label column in, or give a folder with one subfolder per class.")
-    return LabelTable(photos, notes)
+    return LabelTable(photos, notes, checksum(given))
+
+
+def with_decisions(table: LabelTable | None, decided: LabelTable | None) -> LabelTable | None:
+    """Return the labels of a table together with what people decided; the table's counts where both label a photo."""
+    if table is None or decided is None:
+        return decided if table is None else table
+    both = [(row, table.photos[file]) for file, row in decided.photos.items() if file in table.photos]
+    keys = [(row.item.path, *(normalised(one.label) or one.label for one in (row, other))) for row, other in both]
+    otherwise = [path for path, label, other in keys if label != other]
+    what = "Photos that the table labels otherwise than people decided, where the table counts"
+    notes = [count_and_examples(what, otherwise)] if otherwise else []
+    return LabelTable(
+        {**decided.photos, **table.photos}, [*table.notes, *decided.notes, *notes], {**decided.checksums, **table.checksums}
+    )
 
 
 def checksum(given: str) -> dict[str, str]:

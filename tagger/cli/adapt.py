@@ -1,5 +1,6 @@
 """`fmtag adapt`: adapt a bundle to a shop's catalog."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -7,7 +8,7 @@ from rich import box
 from rich.table import Table
 
 from tagger.adaptation.settings import OTHER_LABELS, AdaptSettings
-from tagger.cli.options import option, with_catalog, with_label_column
+from tagger.cli.options import option, with_catalog, with_label_column, with_reviews
 from tagger.cli.terminal import Terminal, say
 
 if TYPE_CHECKING:
@@ -33,21 +34,24 @@ LISTED_SUSPECTS = 20
 )
 @option("--deep", is_flag=True, help="Fine-tune the network too: takes minutes, for hundreds of labels.")
 @option("--force", is_flag=True, help="Write the bundle even if its accuracy is lower or the catalog is too small.")
+@with_reviews
 @with_catalog
-def adapt(out: str, **options: Any) -> None:
+def adapt(out: str, ledger: Path | None, no_reviews: bool, **options: Any) -> None:
     """Adapt a bundle to a shop's catalog, with or without labels.
 
     CATALOG is any source that `fmtag run` takes. Labels may be those of the bundle or any others; `-` is for photos that show
-    none of the labels. The accuracy before and after, cross-validated over whole products, is printed, and nothing is replaced
-    by a bundle of lower accuracy.
+    none of the labels. What people decided in `fmtag review` counts as labels, too. The accuracy before and after,
+    cross-validated over whole products, is printed, and nothing is replaced by a bundle of lower accuracy.
     """
     from tagger.adaptation.adapt import adapt as fit
     from tagger.cli.progress import progress_bar
+    from tagger.cli.reviewed import reviewed_labels
     from tagger.models import card
 
     folder = card.bundle_folder(out)
+    decided = reviewed_labels(options["catalog"], ledger, no_reviews, "count as labels")
     with progress_bar("photos") as progress:
-        adapted = fit(AdaptSettings(out=str(folder), **options), progress)
+        adapted = fit(AdaptSettings(out=str(folder), **options), progress, decided)
     print_adapted(adapted, out)
 
 

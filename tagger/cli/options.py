@@ -226,3 +226,14 @@ with_catalog = combined(
     with_photo_reading,
 )
 """The argument and options of the commands that read a whole catalog to adapt a bundle to it."""
+
+with_reviews = combined(
+    option(
+        "--ledger",
+        type=FILE,
+        metavar="FILE",
+        help="Ledger of decisions that people made about these photos.  [default: found here, in CATALOG or above it]",
+    ),
+    option("--no-reviews", is_flag=True, help="Leave out what people decided about these photos."),
+)
+"""Options of the commands that take what people decided about a catalog's photos."""

@@ -1,5 +1,6 @@
 """Load photos as product images: read, decode and extract in threads, in order, reading a bounded number ahead."""
 
+import hashlib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -104,16 +105,40 @@ def _load(read: ReadItem, decoding: DecodeSettings, compute: Compute, colour: bo
     if read.known:
         return LoadedPhoto(item, None, content)
     name = item.path if item.holder is None else name_of(item.holder)
-    photo = decode_bytes(encoded, name, decoding)
-    if isinstance(photo, Failed):
-        return LoadedPhoto(item, photo, content)
-    decoded()
-    image = _extract_or_fail(photo, name, colour)
-    outputs = compute(image) if isinstance(image, ProductImage) and image.found else None
+    image, outputs = _compute_or_fail(encoded, name, decoding, compute, colour, decoded)
     if outputs is None or isinstance(image, Failed):
         return LoadedPhoto(item, image, content)
     # The networks have seen the colours, which take 150 kB.
     return LoadedPhoto(item, _without_colour(image), content, outputs)
+
+
+def load_bytes(
+    encoded: bytes,
+    name: str,
+    decoding: DecodeSettings = DEFAULT_DECODING,
+    compute: Compute = lambda image: None,
+    colour: bool = True,
+) -> LoadedPhoto:
+    """Load a photo from the bytes of its file, in the calling thread, as `load_photos` loads the file itself.
+
+    `name` is the item's path and the photo's name in the detail of a failure; nothing is opened by it. The product image keeps
+    its colours, so that they can be shown.
+    """
+    image, outputs = _compute_or_fail(encoded, name, decoding, compute, colour, lambda: None)
+    content = Content(hashlib.sha256(encoded).digest(), len(encoded), None)
+    return LoadedPhoto(Item(name, None), image, content, outputs)
+
+
+def _compute_or_fail(
+    encoded: bytes, name: str, decoding: DecodeSettings, compute: Compute, colour: bool, decoded: Callable[[], None]
+) -> tuple[ProductImage | Failed, NetworkOutputs | None]:
+    """Decode the bytes of a photo, extract its product image and run the networks on it, where it shows a product."""
+    photo = decode_bytes(encoded, name, decoding)
+    if isinstance(photo, Failed):
+        return photo, None
+    decoded()
+    image = _extract_or_fail(photo, name, colour)
+    return image, compute(image) if isinstance(image, ProductImage) and image.found else None
 
 
 def _without_colour(image: ProductImage) -> ProductImage:

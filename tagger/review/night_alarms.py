@@ -132,8 +132,10 @@ def batches_of(sizes: Sequence[int], together: int = 1) -> tuple[int, list[range
     """Return the number of photos that each batch gives, and the nights of each batch.
 
     A batch has at least `together` nights, and ends with the night that brings it to the number wanted: `FEWEST_PHOTOS` until
-    the reference is complete, then the size of the smallest batch of the reference, at most `MOST_PHOTOS`. The number is 0
-    while the reference is not complete; then there are no more batches than it has.
+    the reference is complete, then the size of the smallest batch of the reference, at most `MOST_PHOTOS`. Then it also has at
+    least as many nights as the median batch of the reference: were many small nights together there and are single ones later,
+    as a shop grows, these would differ more than the reference lets expect. The number is 0 while the reference is not
+    complete; then there are no more batches than it has.
     """
     batches: list[range] = []
     smallest, wanted, photos, first, total = MOST_PHOTOS, FEWEST_PHOTOS, 0, 0, 0
@@ -145,6 +147,7 @@ def batches_of(sizes: Sequence[int], together: int = 1) -> tuple[int, list[range
         smallest, first, total = min(smallest, total), night + 1, 0
         if len(batches) == REFERENCE:
             photos = wanted = smallest
+            together = max(together, sorted(map(len, batches))[REFERENCE // 2])
     return photos, batches
 
 

@@ -4,6 +4,7 @@ import json
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from itertools import chain
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -177,6 +178,11 @@ def text_of(stored: str | bytes) -> str:
 def storable_time(mtime_ns: int | None) -> int | None:
     """Return a file time that SQLite can store, or None, with which the next run reads the file again."""
     return mtime_ns if mtime_ns is not None and EARLIEST_NS <= mtime_ns <= LATEST_NS else None
+
+
+def stored_time(time: datetime) -> str:
+    """Return a time as the ledger has those of decisions: UTC, ISO 8601 with milliseconds, so that text sorts like time."""
+    return time.astimezone(timezone.utc).isoformat(timespec="milliseconds")
 
 
 def plain_values(files: Sequence[ListedFile]) -> list[Any] | None:

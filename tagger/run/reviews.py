@@ -17,7 +17,7 @@ from tagger.errors import LedgerError
 from tagger.records import EmbeddedPhoto
 from tagger.run.ledger import open_ledger
 from tagger.run.ledger_file import database_errors
-from tagger.run.ledger_values import place_of, storable, text_of
+from tagger.run.ledger_values import place_of, storable, stored_time, text_of
 from tagger.run.migrations import migrate
 
 LOCK_SECONDS = 120.0
@@ -64,6 +64,29 @@ class Recorded(NamedTuple):
     """Photos that the ledger does not have, or has with other bytes by now; nothing is recorded for them."""
     replaced: Sequence[Review] = ()
     """Decisions of other reviewers that counted until now; they are kept, and an undo makes them count again."""
+
+
+class Decision(NamedTuple):
+    """A decision that was made elsewhere, as in a table."""
+
+    shown: Shown
+    label: str
+    """Empty for none of the labels."""
+    reviewer: str
+    decided: str | None = None
+    """As in `Review`; None where it is not known."""
+
+
+class Merged(NamedTuple):
+    """The outcome of merging decisions that were made elsewhere."""
+
+    recorded: list[Review]
+    unchanged: list[Review]
+    """Decisions of the ledger that say the same."""
+    later: list[Shown]
+    """Photos that were decided otherwise later, or whose decision was taken back later; nothing is recorded for them."""
+    unknown: list[Shown]
+    """As in `Recorded`."""
 
 
 class ReviewedPhoto(NamedTuple):
@@ -142,6 +165,43 @@ class ReviewStore:
                     replaced.append(other)
                 recorded.append(_add(sql, content, label, reviewer, shown.item, row, before))
         return Recorded(recorded, others, unknown, replaced)
+
+    def merge(self, decisions: Sequence[Decision], written: str, reviewer: str) -> Merged:
+        """Record decisions that were made elsewhere, all in one transaction; what the ledger knows better stays.
+
+        Merging the same decisions again records nothing, whatever has been decided since.
+
+        Args:
+            decisions: one for each of several photos' bytes.
+            written: time that stands for that of a decision without one, as that of the table; like `Review.decided`.
+            reviewer: of decisions whose label was edited after they had been exported from this ledger.
+
+        Raises `ValueError` for texts that are too long or hold control characters.
+        """
+        for text in {reviewer, *(one.reviewer for one in decisions)}:
+            _require_plain(text, "reviewer")
+        for text in {one.label for one in decisions}:
+            _require_plain(text, "label", may_be_empty=True)
+        merged = Merged([], [], [], [])
+        with self._transaction() as sql:
+            for one in decisions:
+                found = sql.execute(_SHOWN, (one.shown.item, one.shown.sha256)).fetchone()
+                if found is None:
+                    merged.unknown.append(one.shown)
+                    continue
+                content, before, *row = found
+                counting = None if before is None else _found(sql, before)
+                last = sql.execute(_LAST_OF_CONTENT, (content,)).fetchone()
+                if counting is not None and counting.label == one.label:
+                    merged.unchanged.append(counting)
+                    continue
+                if last is not None and last[0] > (one.decided or written):
+                    merged.later.append(one.shown)
+                    continue
+                edited = counting is not None and (counting.reviewer, counting.decided) == (one.reviewer, one.decided)
+                by, decided = (reviewer, None) if edited else (one.reviewer, one.decided)
+                merged.recorded.append(_add(sql, content, one.label, by, one.shown.item, row, before, decided=decided))
+        return merged
 
     def undo(self, reviews: Sequence[int], reviewer: str) -> Recorded:
         """Take decisions back, so that what counted before each counts again; one that was decided again since stays."""
@@ -232,10 +292,11 @@ def _add(
     row: Sequence[str],
     before: int | None,
     counts: int | None = None,
+    decided: str | None = None,
 ) -> Review:
-    """Add a decision, which counts unless `counts` names another, and set the rows of its bytes aside."""
+    """Add a decision, of now unless `decided` tells when, which counts unless it takes another back: then `counts` does."""
     sql.execute(_SET_ASIDE, (content,))
-    review = int(sql.execute(_ADD, (content, label, reviewer, _now(), item, *row, before)).lastrowid or 0)
+    review = int(sql.execute(_ADD, (content, label, reviewer, decided or _now(), item, *row, before)).lastrowid or 0)
     sql.execute(_COUNT, (review if label is not None else counts, content))
     return _found(sql, review)
 
@@ -290,7 +351,7 @@ def _review(row: Sequence[Any]) -> Review:
 
 
 def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    return stored_time(datetime.now(timezone.utc))
 
 
 _SHOWN = """
@@ -302,6 +363,8 @@ _ADD = """
     INSERT INTO reviews (content, label, reviewer, decided, item, tag, confidence, reason, before)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+
+_LAST_OF_CONTENT = "SELECT decided FROM reviews WHERE content = ? ORDER BY id DESC LIMIT 1"
 
 _COUNT = "UPDATE contents SET review = ? WHERE id = ?"
 

@@ -33,7 +33,7 @@ class GroupLink(NamedTuple):
     name: str
     photos: int
     accept: str | None
-    """The label that a page of it is accepted as; None where each photo is decided by itself."""
+    """The label, by its name in the output, that a page of it is accepted as; None where each photo is decided by itself."""
 
 
 class Choice(NamedTuple):
@@ -131,7 +131,7 @@ def group_links(state: ReviewState, filters: Filters) -> list[GroupLink]:
     for one in state.queue.groups(filters):
         count = {"open": one.open, "decided": one.decided}.get(filters.show, one.open + one.decided)
         if count:
-            accept = None if one.tag == UNREADABLE else state.label_of(one.tag) if one.tag else ""
+            accept = None if one.tag == UNREADABLE else one.tag
             links.append(GroupLink(one.tag, GROUP_NAMES.get(one.tag, for_terminal(one.tag)), count, accept))
     return links
 

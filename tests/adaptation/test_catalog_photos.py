@@ -105,17 +105,17 @@ def test_small_catalogs_need_labels(count: int) -> None:
     catalog = catalog_of([number % 10 for number in range(count)])
     if count < LEAST_PHOTOS:
         with pytest.raises(DatasetError, match=f"{count}.*--labels"):
-            check_catalog(catalog, SETTINGS)
+            check_catalog(catalog, SETTINGS, labelled=False)
     else:
-        assert check_catalog(catalog, SETTINGS) == []
-    assert check_catalog(catalog, replace(SETTINGS, force=True)) == []
-    assert check_catalog(catalog, replace(SETTINGS, labels="labels.csv")) == []
+        assert check_catalog(catalog, SETTINGS, labelled=False) == []
+    assert check_catalog(catalog, replace(SETTINGS, force=True), labelled=False) == []
+    assert check_catalog(catalog, SETTINGS, labelled=True) == []
 
 
 @pytest.mark.parametrize(("none", "reasons"), [(0.2, 0), (0.3, 1), (0.7, 1)])
 def test_foreign_photos_call_for_caution(none: float, reasons: int) -> None:
     """Above a quarter of photos that are none of the labels neighbours get less weight, for a reason that is told."""
-    notes = check_catalog(catalog_of([number % 10 for number in range(100)], none), SETTINGS)
+    notes = check_catalog(catalog_of([number % 10 for number in range(100)], none), SETTINGS, labelled=False)
     assert len(notes) == reasons
     assert all("neighbours count less" in note for note in notes)
 
@@ -124,12 +124,12 @@ def test_mostly_foreign_catalogs_need_labels() -> None:
     """Above three quarters a catalog without labels is refused."""
     catalog = catalog_of([number % 10 for number in range(100)], 0.8)
     with pytest.raises(DatasetError, match="none of the bundle's labels; label some photos"):
-        check_catalog(catalog, SETTINGS)
-    assert len(check_catalog(catalog, replace(SETTINGS, labels="labels.csv"))) == 1
+        check_catalog(catalog, SETTINGS, labelled=False)
+    assert len(check_catalog(catalog, SETTINGS, labelled=True)) == 1
 
 
 @pytest.mark.parametrize(("labels", "one_sided"), [([5, 7, 9], True), ([0, 1, 2, 3, 4], False)])
 def test_one_sided_catalogs_call_for_caution(labels: Sequence[int], one_sided: bool) -> None:
     """Fewer than four effective labels make a catalog one-sided."""
-    notes = check_catalog(catalog_of([labels[number % len(labels)] for number in range(60)]), SETTINGS)
+    notes = check_catalog(catalog_of([labels[number % len(labels)] for number in range(60)]), SETTINGS, labelled=False)
     assert any("one-sided" in note for note in notes) == one_sided

@@ -13,7 +13,10 @@ README = BENCHMARKS / "README.md"
 BACKBONE = tuple(f"backbone_{name}" for name in ("cache", "finetuning", "floats", "networks", "photos", "rows"))
 """Parts of `benchmarks.accuracy.backbone`."""
 
-SPEED = ("measuring", "plain_decode", "plain_torchvision", "peer_environments", "peer_timm", "peer_huggingface")
+SPEED = (
+    *("measuring", "plain_decode", "plain_torchvision", "peer_environments", "peer_timm", "peer_huggingface"),
+    *("service_clients", "service_litserve", "service_naive", "service_process"),
+)
 """Parts of the benchmarks of speed."""
 
 SHARED = ("__init__", "reporting", "damaged_files", *BACKBONE, *SPEED)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from tagger.photos import loader
 from tagger.photos.decode import decode
-from tagger.photos.loader import READ_AHEAD, LoadedPhoto, attach_results, load_photos, product_images
+from tagger.photos.loader import READ_AHEAD, LoadedPhoto, attach_results, load_bytes, load_photos, product_images
 from tagger.photos.product import extract_product
 from tagger.photos.reading import READERS
 from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
@@ -232,3 +232,21 @@ def test_results_go_to_their_photos() -> None:
     assert np.array_equal(rows[0], first.probabilities)
     assert np.array_equal(rows[1], second.probabilities)
     assert (False, True) == (first.truncated, second.truncated)
+
+
+def test_bytes_are_loaded_as_their_file(folder: Path) -> None:
+    """The same product image, failure and content, but for the file's time; the colours stay, and the name opens nothing."""
+    for name in ("0000.jpg", "blank.jpg", "text.jpg"):
+        (of_file,) = load_photos(items_of(folder, name))
+        alone = load_bytes((folder / name).read_bytes(), name)
+        assert alone.content is not None
+        assert of_file.content is not None
+        assert alone.content.sha256 == of_file.content.sha256
+        assert alone.item == Item(name, None)
+        if isinstance(alone.outcome, ProductImage) and isinstance(of_file.outcome, ProductImage):
+            assert np.array_equal(alone.outcome.pixels, of_file.outcome.pixels)
+            assert (alone.outcome.colour is not None) == alone.outcome.found
+        else:
+            assert isinstance(alone.outcome, Failed)
+            assert isinstance(of_file.outcome, Failed)
+            assert (alone.outcome.reason, alone.outcome.detail.startswith(name)) == (of_file.outcome.reason, True)

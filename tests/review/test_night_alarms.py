@@ -124,6 +124,8 @@ def test_few_photos_a_night_are_put_together() -> None:
     assert photos == 90
     assert batches[REFERENCE:] == [range(10, 12), range(12, 13)]
     assert batches_of([5_000] * 12)[0] == MOST_PHOTOS
+    assert batches_of([*[10] * 30, *[500] * 6])[1][REFERENCE:] == [range(30, 33), range(33, 36)]
+    assert batches_of([*[10] * 12, *[500] * 12])[1][REFERENCE:] == [range(night, night + 1) for night in range(18, 24)]
     assert batches_of([]) == (0, [])
 
 

@@ -138,12 +138,12 @@ def test_a_number_that_is_none_is_refused(client: TestClient, after: str) -> Non
 def test_a_label_of_a_label_map_is_stored_by_its_own_name(client: TestClient, review: Review) -> None:
     """Names of the output are turned back to the bundle's labels, so that another map renames them again."""
     with closing(sqlite3.connect(review.folder / "tags.ledger")) as sql:
-        sql.execute("""UPDATE decisions SET names = '{"Bag": "Tasche"}'""")
+        sql.execute("""UPDATE decisions SET names = '{"Bag": "Coat", "Coat": "Mantel"}'""")
         sql.execute(
             "INSERT INTO runs SELECT 99, started, finished, pid, host, version, source, out, decision, fresh, verify,"
             " decoding, root FROM runs"
         )
         sql.commit()
-    answer = decide(client, "Tasche", review.open_rows()[0])
-    assert answer["reviews"][0]["label"] == "Tasche"
-    assert stored(review)[0][0] == "Bag"
+    for name, row in zip(["Coat", "Mantel"], {row.sha256: row for row in review.open_rows()}.values(), strict=False):
+        assert decide(client, name, row)["reviews"][0]["label"] == name
+    assert [label for label, _ in stored(review)] == ["Bag", "Coat"]

@@ -1,0 +1,140 @@
+"""Serve the service until SIGTERM or SIGINT, and end it in an orderly way: what was accepted is answered."""
+
+import logging
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+import uvicorn
+
+from tagger.errors import ServerError, reason_of
+from tagger.web.monitoring import ServiceLog
+from tagger.web.service import Service
+
+GRACE_SECONDS = 30.0
+"""Seconds in which accepted requests are answered once the server is told to stop."""
+
+CLOSE_SECONDS = 2
+"""Seconds in which connections are closed after the last answer."""
+
+KEEP_ALIVE_SECONDS = 15
+"""Seconds for which an idle connection is kept."""
+
+MAX_CONNECTIONS = 2_048
+"""Connections at once; further ones are answered with 503."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A bound socket and the address it is reached at."""
+
+    socket: socket.socket
+    address: str
+
+
+@contextmanager
+def listening(host: str, port: int) -> Iterator[Listener]:
+    """Bind a socket for the block; port 0 takes a free one. Raises `ServerError` where that cannot be done."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as bound:
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((host, port))
+        except (OSError, UnicodeError) as error:
+            raise ServerError(
+                f"{host} port {port} cannot be served ({reason_of(error)}); give --port another one, or --host an address of"
+                " this machine."
+            ) from error
+        shown = f"[{host}]" if ":" in host else host
+        yield Listener(bound, f"http://{shown}:{bound.getsockname()[1]}")
+
+
+def serve(
+    service: Service, listener: Listener, log: ServiceLog, started: Callable[[], None], grace: float = GRACE_SECONDS
+) -> bool:
+    """Serve until a signal, then answer what was accepted, for at most `grace` seconds.
+
+    `started` is called once requests are answered. Returns whether all accepted requests were answered.
+    """
+    config = uvicorn.Config(
+        service.app,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # any client can send them
+        ws="none",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=CLOSE_SECONDS,
+        limit_concurrency=MAX_CONNECTIONS,
+    )
+    server = _Server(config, service, started, grace)
+    with _logged_to(log):
+        server.run(sockets=[listener.socket])
+    return not server.given_up
+
+
+class _Server(uvicorn.Server):
+    """A server that goes on answering while requests are in progress, after a signal."""
+
+    def __init__(self, config: uvicorn.Config, service: Service, started: Callable[[], None], grace: float) -> None:
+        super().__init__(config)
+        self._accounting = service.accounting
+        self._tell = started
+        self._grace = grace
+        self._end: float | None = None
+        self.given_up = False
+        """Whether requests that were accepted were not answered."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, and say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._tell()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Refuse new requests; a second signal ends the server at once."""
+        if self._accounting.stopping:
+            self.should_exit = True
+            self.force_exit = sig == signal.SIGINT
+        self._accounting.stopping = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Return whether to end: after a signal, once nothing is in progress or the time for it is over."""
+        if self._accounting.stopping:
+            now = time.monotonic()
+            self._end = self._end or now + self._grace
+            if not self._accounting.in_flight or now > self._end:
+                self.should_exit = True
+        if self.should_exit:
+            self.given_up = bool(self._accounting.in_flight)
+        return await super().on_tick(counter)
+
+
+class _Handler(logging.Handler):
+    """Writes what uvicorn has to say into the service's log."""
+
+    def __init__(self, log: ServiceLog) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = self.format(record)
+        self._log.write(f"{record.levelname.capitalize()}: {message}", event="server", level=record.levelname, message=message)
+
+
+@contextmanager
+def _logged_to(log: ServiceLog) -> Iterator[None]:
+    logger, handler = logging.getLogger("uvicorn"), _Handler(log)
+    before = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = before
