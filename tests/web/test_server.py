@@ -18,7 +18,7 @@ from service_helpers import form_body, jpeg, make_service, server
 
 from tagger.errors import ServerError
 from tagger.web.monitoring import ServiceLog
-from tagger.web.server import _logged_to, _Server, listening
+from tagger.web.server import _logged_to, _Server, listening, serve
 
 BODY = form_body(("a.jpg", jpeg(1)), ("b.jpg", jpeg(2)))
 
@@ -131,6 +131,29 @@ def test_requests_that_take_too_long_are_given_up(small_bundle: Path) -> None:
             time.sleep(0.2)
             process.send_signal(signal.SIGINT)
             assert process.wait(20) == 1
+
+
+@pytest.mark.slow
+def test_slow_headers_end_the_connection(small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However their bytes are spread; a connection whose request is in progress is kept."""
+    monkeypatch.setattr("tagger.web.server.HEADER_SECONDS", 0.5)
+    service = make_service(small_bundle)
+    log, seen = ServiceLog(quiet=True), list[bytes]()
+
+    def use(address: tuple[str, int]) -> None:
+        with socket.create_connection(address, 10) as connection, suppress(OSError):
+            for letter in b"GET /health/live HTTP/1.1\r\nX: " + b"x" * 60:
+                connection.sendall(bytes([letter]))
+                time.sleep(0.1)
+            seen.append(b"not closed")
+        seen.append(b"closed")
+        signal.raise_signal(signal.SIGINT)
+
+    with listening("127.0.0.1", 0) as listener:
+        client = threading.Thread(target=use, args=(listener.socket.getsockname(),))
+        assert serve(service, listener, log, client.start)
+        client.join()
+    assert seen == [b"closed"]
 
 
 def test_an_address_that_is_taken_is_told() -> None:
