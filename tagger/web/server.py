@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -21,6 +22,9 @@ CLOSE_SECONDS = 2
 
 KEEP_ALIVE_SECONDS = 15
 """Seconds for which an idle connection is kept."""
+
+HEADER_SECONDS = 20.0
+"""Seconds in which the headers of a request must have come; more than an idle connection is kept for."""
 
 MAX_CONNECTIONS = 2_048
 """Connections at once; further ones are answered with 503."""
@@ -59,6 +63,7 @@ class _Server(AnnouncedServer):
         self._accounting = service.accounting
         self._grace = grace
         self._end: float | None = None
+        self._waiting: dict[Any, float] = {}
         self.given_up = False
         """Whether requests that were accepted were not answered."""
 
@@ -78,7 +83,23 @@ class _Server(AnnouncedServer):
                 self.should_exit = True
         if self.should_exit:
             self.given_up = bool(self._accounting.in_flight)
+        if counter % 10 == 0:
+            self._close_waiting(time.monotonic())
         return await super().on_tick(counter)
+
+    def _close_waiting(self, now: float) -> None:
+        """Close connections whose next request has not come with all its headers in time, which uvicorn does not do."""
+        waiting = {one for one in self.server_state.connections if _waits(one)}
+        self._waiting = {one: self._waiting.get(one, now) for one in waiting}
+        for connection, since in self._waiting.items():
+            if now - since > HEADER_SECONDS:
+                connection.transport.close()
+
+
+def _waits(connection: Any) -> bool:
+    """Return whether a connection has no request in progress; false for a kind of connection that does not tell."""
+    cycle = getattr(connection, "cycle", False)
+    return cycle is None or bool(getattr(cycle, "response_complete", False))
 
 
 class _Handler(logging.Handler):
