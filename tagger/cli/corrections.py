@@ -88,7 +88,8 @@ def corrections(
                 if format_ == "label-studio"
                 else listing.write_table(found, str(out), _table_format(format_))
             )
-            say(f"{count:,} photos{'' if with_open else ' that people decided about'}. Written to {out}.", err=True)
+            photos = "1 photo" if count == 1 else f"{count:,} photos"
+            say(f"{photos}{'' if with_open else ' that people decided about'}. Written to {out}.", err=True)
         if label_config is not None:
             labels = [*listing.known_labels(reader), *listing.further_labels(reader)]
             text = encode_text(label_studio.label_config(dict.fromkeys(labels)))
