@@ -2,17 +2,15 @@
 
 import logging
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
 import uvicorn
 
-from tagger.errors import ServerError, reason_of
+from tagger.web.listening import AnnouncedServer, Listener
 from tagger.web.monitoring import ServiceLog
 from tagger.web.service import Service
 
@@ -30,31 +28,6 @@ HEADER_SECONDS = 20.0
 
 MAX_CONNECTIONS = 2_048
 """Connections at once; further ones are answered with 503."""
-
-
-@dataclass(frozen=True)
-class Listener:
-    """A bound socket and the address it is reached at."""
-
-    socket: socket.socket
-    address: str
-
-
-@contextmanager
-def listening(host: str, port: int) -> Iterator[Listener]:
-    """Bind a socket for the block; port 0 takes a free one. Raises `ServerError` where that cannot be done."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as bound:
-        try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind((host, port))
-        except (OSError, UnicodeError) as error:
-            raise ServerError(
-                f"{host} port {port} cannot be served ({reason_of(error)}); give --port another one, or --host an address of"
-                " this machine."
-            ) from error
-        shown = f"[{host}]" if ":" in host else host
-        yield Listener(bound, f"http://{shown}:{bound.getsockname()[1]}")
 
 
 def serve(
@@ -82,24 +55,17 @@ def serve(
     return not server.given_up
 
 
-class _Server(uvicorn.Server):
+class _Server(AnnouncedServer):
     """A server that goes on answering while requests are in progress, after a signal."""
 
     def __init__(self, config: uvicorn.Config, service: Service, started: Callable[[], None], grace: float) -> None:
-        super().__init__(config)
+        super().__init__(config, started)
         self._accounting = service.accounting
-        self._tell = started
         self._grace = grace
         self._end: float | None = None
         self._waiting: dict[Any, float] = {}
         self.given_up = False
         """Whether requests that were accepted were not answered."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer, and say so."""
-        await super().startup(sockets)
-        if self.started:
-            self._tell()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Refuse new requests; a second signal ends the server at once."""

@@ -19,8 +19,9 @@ from helpers import ROOT, run_cli
 from service_helpers import form_body, jpeg, make_service, server
 
 from tagger.errors import ServerError
+from tagger.web.listening import listening
 from tagger.web.monitoring import ServiceLog
-from tagger.web.server import _logged_to, _Server, listening, serve
+from tagger.web.server import _logged_to, _Server, serve
 
 BODY = form_body(("a.jpg", jpeg(1)), ("b.jpg", jpeg(2)))
 
