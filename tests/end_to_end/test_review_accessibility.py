@@ -173,7 +173,7 @@ def test_a_screen_reader_has_names_and_roles(page: Any) -> None:
         "- main:",
         "- contentinfo",
         '- navigation "Predicted tags":',
-        '- grid "Coat 8 to review, the most doubtful first":',
+        '- grid "Coat 7 to review, the most doubtful first":',
         f'- row "{COATS[0]} Coat 50 % Bag 30 % Bag (Ada)":',
         f'- row "{COATS[1]} Coat 51 % Bag 30 %" [selected]:',
         f'checkbox "Tick {COATS[1]}" [checked]',

@@ -59,6 +59,7 @@ def test_filters_leave_what_they_say(page: Any, served: Served) -> None:
     press(page, "1")
     wait_for_status(page, "4 left")
     assert [text.split()[-1] for text in page.locator(".groups a").all_inner_texts()] == ["3", "1"]
+    assert page.locator("#heading").inner_text() == "Bag 3 to review, the most doubtful first"
     page.get_by_label("Reason").select_option("truncated")
     page.get_by_role("button", name="Apply").click()
     page.get_by_role("heading", name="Could not be read 1").wait_for()

@@ -1,6 +1,7 @@
 """Addresses are bound once, and said with the port that they got."""
 
 import socket
+from contextlib import suppress
 
 import pytest
 
@@ -29,3 +30,9 @@ def test_a_taken_port_is_refused() -> None:
         taken.listen()
         with pytest.raises(ServerError, match="cannot be served"), listening("127.0.0.1", taken.getsockname()[1]):
             pass
+
+
+def test_the_address_is_one_that_browsers_take() -> None:
+    """IPv6 in brackets."""
+    with suppress(ServerError), listening("::1", 0) as listener:  # a machine without IPv6
+        assert listener.address.startswith("http://[::1]:")

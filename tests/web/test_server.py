@@ -18,7 +18,6 @@ import pytest
 from helpers import ROOT, run_cli
 from service_helpers import form_body, jpeg, make_service, server
 
-from tagger.errors import ServerError
 from tagger.web.listening import listening
 from tagger.web.monitoring import ServiceLog
 from tagger.web.server import _logged_to, _Server, serve
@@ -175,22 +174,6 @@ def test_rows_of_the_default_bundle_are_those_of_a_run(tmp_path: Path) -> None:
 
         rows = dict(zip(expected, threads.map(row_of, expected), strict=True))
     assert rows == {path: {**row, "duplicate_of": ""} for path, row in expected.items()}
-
-
-def test_an_address_that_is_taken_is_told() -> None:
-    """In a sentence with the options that change it."""
-    with listening("127.0.0.1", 0) as taken:
-        taken.socket.listen()
-        with pytest.raises(ServerError, match="--port"), listening("127.0.0.1", taken.socket.getsockname()[1]):
-            pass
-    with pytest.raises(ServerError, match="--host"), listening("192.0.2.1", 0):
-        pass
-
-
-def test_the_address_is_one_that_browsers_take() -> None:
-    """IPv6 in brackets."""
-    with suppress(ServerError), listening("::1", 0) as listener:  # a machine without IPv6
-        assert listener.address.startswith("http://[::1]:")
 
 
 def test_warnings_of_the_server_are_in_its_log() -> None:

@@ -108,7 +108,8 @@
   };
 
   function choices() {
-    const best = current ? JSON.parse(current.dataset.best).slice(0, 3) : [];
+    if (!current) return [];
+    const best = JSON.parse(current.dataset.best).slice(0, 3);
     return [...best.map((label, at) => ({ key: at + 1, label })), ...favourites.map((label, at) => ({ key: at + 4, label }))];
   }
 
@@ -310,8 +311,8 @@
     strong.textContent = counter.left_text;
     byId("counter").replaceChildren(strong, counter.minutes ? `, about ${counter.minutes}` : "");
     if ((new URLSearchParams(location.search).get("show") || "open") !== "open") return;
-    for (const link of all(".groups [data-group]")) {
-      link.querySelector(".count").textContent = (counter.groups[link.dataset.group] || 0).toLocaleString("en");
+    for (const place of [...all(".groups [data-group]"), ...all("#heading[data-group]")]) {
+      place.querySelector(".count").textContent = (counter.groups[place.dataset.group] || 0).toLocaleString("en");
     }
   }
 
