@@ -163,9 +163,7 @@ def _settings(state: ReviewState) -> str:
     return json.dumps(
         {
             # What a tab keeps, as its undos, is of this ledger alone.
-            "ledger": sha256(
-                os.fsencode(state.queue.reader.path.absolute())
-            ).hexdigest(),
+            "ledger": sha256(os.fsencode(state.queue.reader.path.absolute())).hexdigest(),
             "reviewer": state.reviewer,
             "labels": list(dict.fromkeys(state.names().values())),
             "favourites": state.favourite_labels(),
