@@ -77,9 +77,8 @@ def corrections(
         done = import_answers(path, file, login_name(), reviewer, label_column, url_prefix)
         for sentence in done.notes:
             say(f"Note: {sentence}", err=True)
-        say(
-            f"{done.recorded:,} decisions recorded, {done.unchanged:,} known already. The next fmtag run writes them.", err=True
-        )
+        decisions = "1 decision" if done.recorded == 1 else f"{done.recorded:,} decisions"
+        say(f"{decisions} recorded, {done.unchanged:,} known already. The next fmtag run writes them.", err=True)
     with LedgerReader(path) as reader:
         if out is not None:
             found = listing.read_corrections(reader, with_open)

@@ -32,6 +32,13 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The script of axe-core."""
+    package = pytest.importorskip("axe_playwright_python")
+    return (Path(package.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+
+
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
     """A photo whose name is HTML and turns the direction of writing."""
@@ -119,3 +126,28 @@ def test_the_documentation_is_a_page_of_its_own(browser: Any, address: str) -> N
         page.get_by_role("heading", name="POST /v1/tags").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert problems == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_axe_finds_nothing(browser: Any, address: str, photo: Path, axe: str, scheme: str, width: int) -> None:
+    """Neither of WCAG 2.2, levels A and AA, nor of its best practices: before and after a photo, and in the documentation."""
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found = {}
+
+    def check(page: Any, state: str) -> None:
+        page.evaluate(axe)
+        result = page.evaluate("tags => axe.run({runOnly: {type: 'tag', values: tags}})", tags)
+        for one in result["violations"]:
+            found[state, one["id"]] = [node["html"][:200] + node["failureSummary"] for node in one["nodes"][:2]]
+
+    with browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme) as context:
+        page = context.new_page()
+        page.goto(address)
+        check(page, "empty")
+        page.get_by_label("Token").fill(TOKEN)
+        page.get_by_label("Choose photos").set_input_files(photo)
+        page.locator("article.result").wait_for()
+        check(page, "tagged")
+        page.goto(f"{address}/docs")
+        check(page, "documentation")
+    assert found == {}
