@@ -1,7 +1,9 @@
 """Serve the pages of the review: the grid of a predicted tag, further cards of it, and one photo."""
 
 import json
+import os
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -160,7 +162,8 @@ def _settings(state: ReviewState) -> str:
     """Return what the page's script has to know, as JSON."""
     return json.dumps(
         {
-            "catalog": state.catalog.encode("utf-8", "replace").decode(),
+            # What a tab keeps, as its undos, is of this ledger alone.
+            "ledger": sha256(os.fsencode(state.queue.reader.path.absolute())).hexdigest(),
             "reviewer": state.reviewer,
             "labels": list(dict.fromkeys(state.names().values())),
             "favourites": state.favourite_labels(),

@@ -32,9 +32,9 @@
   // What a tab keeps while it goes from one tag to another -----------------------------------------------------------------
 
   const kept = (name, otherwise) => {
-    try { return JSON.parse(sessionStorage.getItem(`fmtag-${name}-${settings.catalog}`)) || otherwise; } catch { return otherwise; }
+    try { return JSON.parse(sessionStorage.getItem(`fmtag-${name}-${settings.ledger}`)) || otherwise; } catch { return otherwise; }
   };
-  const keep = (name, value) => sessionStorage.setItem(`fmtag-${name}-${settings.catalog}`, JSON.stringify(value));
+  const keep = (name, value) => sessionStorage.setItem(`fmtag-${name}-${settings.ledger}`, JSON.stringify(value));
 
   // The keys of favourites stay what they are while others become more frequent.
   const favourites = [...new Set([...kept("favourites", []), ...settings.favourites])].slice(0, FAVOURITES);
@@ -339,7 +339,7 @@
     const card = neighbour(key);
     if (card === current) return announce(key === "ArrowLeft" ? "This is the first photo." : "This is the last photo of the page.");
     focusCard(card);
-    return announce(`${nameOf(card)}, ${cards().indexOf(card) + 1} of ${cards().length}.`);
+    return announce(`${cards().indexOf(card) + 1} of ${cards().length}: ${nameOf(card)}.`);
   }
 
   // Any other label --------------------------------------------------------------------------------------------------------
