@@ -45,9 +45,10 @@ class Answer(NamedTuple):
 
 
 def make_service(bundle: Path | Tagger, fetcher: Fetcher | None = None, log: ServiceLog | None = None, **more: Any) -> Service:
-    """Return the service of a bundle at the loopback, with the settings `more`."""
+    """Return the service of a bundle, at the loopback unless its `hosts` are others, with the settings `more`."""
+    settings = ServiceSettings(**{"hosts": local_hosts("127.0.0.1"), **more})
     tagger = bundle if isinstance(bundle, Tagger) else Tagger(bundle, device="cpu")
-    return create_service(tagger, ServiceSettings(local_hosts("127.0.0.1"), **more), log or ServiceLog(quiet=True), fetcher)
+    return create_service(tagger, settings, log or ServiceLog(quiet=True), fetcher)
 
 
 @contextmanager

@@ -11,12 +11,14 @@ operating system, unless the name says otherwise.
 import argparse
 import hashlib
 import io
+import platform
 import resource
+import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, closing
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,6 +27,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.reporting import RESULTS, hardware, table, write
+from benchmarks.speed.measuring import shown_options
 from tagger.catalog import output
 from tagger.catalog.rows import output_columns, output_row, tag_cells
 from tagger.inference import decision
@@ -145,3 +148,84 @@ def _photo(pictures: Sequence[bytes], number: int) -> bytes:
     comment = f"{number:012d}".encode()
     picture = pictures[number % len(pictures)]
     return picture[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + picture[2:]
+
+
+def measure(out: Path, cache: Path, runs: int) -> list[tuple[str, list[float]]]:
+    """Return what was measured on a catalog of `make_catalog`: a title, and the milliseconds of each run."""
+    times: dict[str, list[float]] = {}
+
+    def timed(title: str, call: Callable[[], Any]) -> Any:
+        started = time.perf_counter()
+        value = call()
+        times.setdefault(title, []).append(1e3 * (time.perf_counter() - started))
+        return value
+
+    for run in range(runs):
+        _measure_once(out, cache / str(run), timed)
+    return list(times.items())
+
+
+def _measure_once(out: Path, cache: Path, timed: Callable[[str, Callable[[], Any]], Any]) -> None:
+    """Measure one review from its start to a decision."""
+    ledger = out.with_suffix(".ledger")
+    with Columns(out) as columns:
+        timed("columns of the output indexed, in the background", columns.wait)
+        with ReviewQueue(ledger, columns) as queue, closing(ReviewStore(ledger)) as store:
+            filters = Filters()
+
+            first = "first page: tags with what is left, 60 rows of the first"
+            page = timed(first, lambda: queue.page(filters, queue.groups(filters)[0].tag))
+            thumbnails = Thumbnails(Photos(queue.reader), cache)
+            items = [row.item for row in page.rows]
+            timed("60 thumbnails, made", lambda: [thumbnails.picture(item, "grid") for item in items])
+            timed("60 thumbnails, from the cache", lambda: [thumbnails.picture(item, "grid") for item in items])
+            tag = page.rows[0].tag
+            timed("next page", lambda: queue.page(filters, tag, page.next_cursor))
+            timed("filters with their counts", lambda: queue.facets(filters))
+            sku = Filters(column="sku", text=queue.details(page.rows[30].item).columns[0]["sku"].lower())
+            timed("search by a SKU: tags and rows", lambda: [queue.page(sku, one.tag) for one in queue.groups(sku)])
+            timed("all that is known of a photo", lambda: queue.details(page.rows[0].item))
+            row = page.rows[0]
+            shown = [Shown(row.item, bytes.fromhex(row.sha256))]
+            recorded = timed("a decision, on disk", lambda: store.record(shown, row.tag, "benchmark"))
+            timed("what is left after it", lambda: queue.groups(filters))
+            store.undo([recorded.reviews[0].id], "benchmark")
+
+
+def main() -> None:
+    """Print the table and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, action="append", help="rows of the catalog, several times; 100,000 by default")
+    parser.add_argument("--photos", type=int, default=10_000, help="photo files that are written")
+    parser.add_argument("--runs", type=int, default=5, help="runs of which the median is taken")
+    parser.add_argument("--keep", type=Path, help="new folder in which one catalog is made, and nothing measured")
+    parser.add_argument("--out", type=Path, default=RESULTS / "review_rows.md", help="the report")
+    options = parser.parse_args()
+    sizes = options.rows or [100_000]
+    if options.keep is not None:
+        print(make_catalog(options.keep, sizes[0], options.photos))
+        return
+    measured: dict[str, list[str]] = {}
+    for rows in sizes:
+        with tempfile.TemporaryDirectory() as name:
+            out = make_catalog(Path(name) / "shop", rows, options.photos)
+            before = _megabytes()
+            for title, times in measure(out, Path(name) / "cache", options.runs):
+                measured.setdefault(title, []).append(f"{median(times):.1f} ({min(times):.1f}-{max(times):.1f})")
+            measured.setdefault("memory, MB more than before the first page", []).append(f"{_megabytes() - before:.0f}")
+    lines = table(
+        ["ms, median (range)", *(f"{rows:,} rows" for rows in sizes)], [[title, *cells] for title, cells in measured.items()]
+    )
+    command = f"python -m benchmarks.speed.review_rows {shown_options(sys.argv[1:])}".rstrip()
+    versions = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    head = ["# The review's queue", "", f"`{command}`", "", f"{hardware()}; {versions}; {options.runs} runs.", ""]
+    write(options.out, [*head, *lines])
+
+
+def _megabytes() -> float:
+    """Return the memory of this process that is in use now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+
+if __name__ == "__main__":
+    main()

@@ -77,9 +77,8 @@ def corrections(
         done = import_answers(path, file, login_name(), reviewer, label_column, url_prefix)
         for sentence in done.notes:
             say(f"Note: {sentence}", err=True)
-        say(
-            f"{done.recorded:,} decisions recorded, {done.unchanged:,} known already. The next fmtag run writes them.", err=True
-        )
+        decisions = "1 decision" if done.recorded == 1 else f"{done.recorded:,} decisions"
+        say(f"{decisions} recorded, {done.unchanged:,} known already. The next fmtag run writes them.", err=True)
     with LedgerReader(path) as reader:
         if out is not None:
             found = listing.read_corrections(reader, with_open)
@@ -88,7 +87,8 @@ def corrections(
                 if format_ == "label-studio"
                 else listing.write_table(found, str(out), _table_format(format_))
             )
-            say(f"{count:,} photos{'' if with_open else ' that people decided about'}. Written to {out}.", err=True)
+            photos = "1 photo" if count == 1 else f"{count:,} photos"
+            say(f"{photos}{'' if with_open else ' that people decided about'}. Written to {out}.", err=True)
         if label_config is not None:
             labels = [*listing.known_labels(reader), *listing.further_labels(reader)]
             text = encode_text(label_studio.label_config(dict.fromkeys(labels)))

@@ -42,7 +42,5 @@ def review(output: Path | None, no_browser: bool, **options: Any) -> None:
         if not no_browser:
             open_in_browser(address)
 
-    try:
-        serve_review(ReviewSettings(output=output, **options), opened)
-    except KeyboardInterrupt:  # the usual way to stop; all decisions are in the ledger
-        say("Stopped.", err=True)
+    serve_review(ReviewSettings(output=output, **options), opened)
+    say("Stopped.", err=True)

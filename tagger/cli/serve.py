@@ -69,9 +69,7 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 @option(
     "--max-bytes", type=click.IntRange(1), default=50_000_000, show_default=True, metavar="N", help="Bytes of a request's body."
 )
-@option(
-    "--max-file-bytes", type=click.IntRange(1), default=25_000_000, show_default=True, metavar="N", help="Bytes of a photo."
-)
+@option("--max-file-bytes", type=click.IntRange(1), default=25_000_000, show_default=True, metavar="N", help="Bytes per photo.")
 @option(
     "--body-seconds",
     type=Finite(0, min_open=True),
@@ -114,14 +112,14 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 def serve(host: str, port: int, grace: float, quiet: bool, log_format: LogFormat, **options: Any) -> int:
     """Tag photos that are sent by HTTP: POST /v1/tags answers the rows that `fmtag run` writes.
 
-    The page / tries it with a photo, /docs documents it. SIGTERM or Ctrl-C stops it: what was accepted is answered.
+    The page / tries it, /docs documents it. SIGTERM or Ctrl-C stops it: what was accepted is answered.
 
     Exit codes: 0 stopped, with all accepted requests answered; 1 it could not be served, or requests were given up; 2 wrong
     usage.
     """
     require_web()
+    from tagger.web.listening import listening
     from tagger.web.monitoring import ServiceLog
-    from tagger.web.server import listening
     from tagger.web.server import serve as serve_until_stopped
     from tagger.web.service import create_service
 

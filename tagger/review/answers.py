@@ -14,6 +14,7 @@ from tagger.catalog.items import with_image
 from tagger.catalog.source import open_source
 from tagger.catalog.table_kinds import table_kind, text_encoding
 from tagger.errors import SourceError, reason_of
+from tagger.records import Item
 from tagger.review import label_studio
 from tagger.run.ledger_values import stored_time
 
@@ -100,8 +101,17 @@ def _table_answers(file: Path, given: str | None) -> Answers:
     opened = open_source(str(file))
     if not opened.columns:
         raise SourceError(f"{file} is a photo; give a table of labels, or the JSON that Label Studio exports.")
-    rows = ((item.columns if item.problem is None else None, item.file) for item in with_image(opened.items))
+    rows = ((None if _is_damaged(item, file) else item.columns, item.file) for item in with_image(opened.items))
     return _rows_answers(file, opened.columns, rows, given)
+
+
+def _is_damaged(item: Item, file: Path) -> bool:
+    """Return whether a row is damaged, so that its cells may be those of other columns.
+
+    That its photo is not there, or is an address, is no damage. The detail of damage begins with the table's name.
+    """
+    problem = item.problem
+    return problem is not None and problem.reason == "bad_row" and problem.detail.startswith((f"{file}, line ", f"{file}: "))
 
 
 def _rows_answers(
@@ -110,7 +120,10 @@ def _rows_answers(
     """Return the answers of rows with the files that they name; None in place of a row that is damaged."""
     image = image_columns(str(file), columns).main
     label = label_column(columns, given, str(file))
-    reviewer, decided, sha = (given_column(columns, name) for name in ("reviewer", "decided", "sha256"))
+    # A CSV of Label Studio repeats the columns of the task, which tell of an earlier decision.
+    of_label_studio = "annotation_id" in columns
+    who, when = ("annotator", "updated_at") if of_label_studio else ("reviewer", "decided")
+    reviewer, decided, sha = (given_column(columns, name) for name in (who, when, "sha256"))
     of_run = "group_confidence" in columns and key_of(label) == "tag"
     found = Answers()
     for number, (cells, place) in enumerate(rows, 1):
@@ -125,7 +138,7 @@ def _rows_answers(
             Answer(
                 (str(cells.get(image) or ""),),
                 text,
-                _text(cells.get(reviewer)) if reviewer else "",
+                _reviewer(cells.get(reviewer), of_label_studio) if reviewer else "",
                 parsed_time(cells.get(decided)) if decided else None,
                 _digest(cells.get(sha)) if sha else None,
                 place,
@@ -134,6 +147,11 @@ def _rows_answers(
             )
         )
     return found
+
+
+def _reviewer(cell: object, of_label_studio: bool) -> str:
+    text = _text(cell)
+    return label_studio.person(int(text)) if of_label_studio and text.isdecimal() else text
 
 
 def _text(cell: object) -> str:

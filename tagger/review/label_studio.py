@@ -165,7 +165,7 @@ def _whole_task(number: int, one: dict[str, Any], control: str | None) -> TaskAn
     if not chosen:
         return TaskAnswer(name, paths, None)
     last, labels = max(chosen, key=lambda pair: (_time(pair[0]) or "", str(pair[0].get("id", "")).zfill(20)))
-    reviewer = _person(last.get("completed_by"))
+    reviewer = person(last.get("completed_by"))
     decided = one["data"].get("decided")
     return TaskAnswer(name, paths, labels, reviewer or _own_text(one["data"], "reviewer"), _time(last), decided, sha256)
 
@@ -175,7 +175,7 @@ def _flat_task(number: int, one: dict[str, Any], control: str | None) -> TaskAns
     paths, sha256 = _photo(one)
     name = f"task {one.get('id', number)}"
     labels = _labels_of(one.get(control)) if control is not None and one.get("annotation_id") is not None else None
-    return TaskAnswer(name, paths, labels, _person(one.get("annotator")), _time(one), None, sha256)
+    return TaskAnswer(name, paths, labels, person(one.get("annotator")), _time(one), None, sha256)
 
 
 def _photo(data: dict[str, Any]) -> tuple[tuple[str, ...], str | None]:
@@ -247,7 +247,7 @@ def _control(name: str, found: Sequence[str], given: str | None) -> str | None:
     return found[0] if found else None
 
 
-def _person(completed_by: Any) -> str:
+def person(completed_by: Any) -> str:
     """Return the name of an annotator: the email, or the number of the user; empty where there is none."""
     match completed_by:
         case bool() | None:

@@ -139,7 +139,7 @@ def tags_body(limits: ServiceLimits, hosts: Collection[str], schemes: Collection
     }
     content: dict[str, Any] = {"multipart/form-data": {"schema": form, "encoding": {FIELD: {"contentType": "image/*"}}}}
     if hosts:
-        pattern = f"^({'|'.join(schemes)})://({'|'.join(re.escape(host) for host in hosts)})(/[A-Za-z0-9/._~-]*)?$"
+        pattern = f"^({'|'.join(schemes)})://({'|'.join(re.escape(host) for host in hosts)})([/?#][!-\\[\\]-~]*)?$"
         address = {
             "type": "string",
             "maxLength": MAX_ADDRESS,

@@ -42,7 +42,8 @@ GONE = {404, 410}
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the IP addresses of a host by its name and port; raises `OSError` where it has none."""
 
-_UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\\]")
+_UNSAFE = re.compile(r"[^!-\[\]-~]")
+"""What an address does not hold (RFC 3986), and the backslash, which browsers take for a slash."""
 
 
 class AddressError(ValueError):
@@ -128,12 +129,11 @@ class Fetcher:
             AddressError: its scheme, host or port is not allowed, it holds a user name, or it is malformed.
         """
         if _UNSAFE.search(address):
-            raise AddressError("An address holds a blank, a backslash or a control character; encode it by %.")
+            raise AddressError("An address holds a blank, a backslash or another character that has to be encoded by %.")
         try:
             parts = urlsplit(address)
             host, port = (parts.hostname or "").lower(), parts.port
-            host = host.encode("idna").decode() if not host.isascii() else host
-        except (ValueError, UnicodeError):
+        except ValueError:
             raise AddressError("An address is malformed.") from None
         if parts.scheme not in self._schemes:
             raise AddressError(f"Addresses begin with {' or '.join(f'{scheme}://' for scheme in self._schemes)} here.")

@@ -1,25 +1,26 @@
 """Serve a review on this machine until it is stopped."""
 
-import getpass
 import socket
 import threading
 import webbrowser
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import uvicorn
 
-from tagger.errors import ServerError, reason_of
+from tagger.errors import ServerError
 from tagger.review.columns import Columns, output_of
 from tagger.review.photos import Photos
 from tagger.review.queue import ReviewQueue
+from tagger.review.reviewer import login_name
 from tagger.review.thumbnails import Thumbnails
 from tagger.run.paths import ledger_of_output
 from tagger.run.reviews import ReviewStore
 from tagger.web.guard import local_hosts
+from tagger.web.listening import AnnouncedServer, Listener, listening
 from tagger.web.nights_page import nights_route
 from tagger.web.review_access import new_token
 from tagger.web.review_app import review_app
@@ -27,6 +28,8 @@ from tagger.web.review_state import ReviewState
 
 GRACE_SECONDS = 5
 """Time for requests to end once the server is stopped."""
+
+MAX_CONNECTIONS = 512
 
 ANY_ADDRESS = ("0.0.0.0", "::")
 
@@ -49,8 +52,6 @@ class ReviewSettings:
     favourites: tuple[str, ...] = ()
     follow_links: bool = False
     """Whether photos are shown that are links out of the catalog."""
-    token: str | None = None
-    """None makes a new one."""
 
 
 def serve_review(settings: ReviewSettings, opened: Callable[[str], None]) -> None:
@@ -61,49 +62,41 @@ def serve_review(settings: ReviewSettings, opened: Callable[[str], None]) -> Non
     if settings.ledger is None and settings.output is None:
         raise ServerError("Give the output of a `fmtag run`, such as tags.csv, or its ledger with --ledger.")
     ledger = settings.ledger or ledger_of_output(settings.output or Path())
-    with ExitStack() as stack:
-        store = stack.enter_context(closing(ReviewStore(ledger)))
-        columns = stack.enter_context(closing(Columns(_output(settings, ledger))))
-        queue = stack.enter_context(closing(ReviewQueue(ledger, columns)))
+    with _opened(settings, ledger) as state, listening(settings.host, settings.port) as listener:
+        token = new_token()
+        app = review_app(state, token, listener.port, _hosts(settings), [nights_route(ledger, state.catalog)])
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,  # the address holds the token
+            server_header=False,
+            proxy_headers=False,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            limit_concurrency=MAX_CONNECTIONS,
+        )
+        address = f"{_address(settings, listener)}/?token={quote(token)}"
+        AnnouncedServer(config, lambda: opened(address)).run(sockets=[listener.socket])
+
+
+@contextmanager
+def _opened(settings: ReviewSettings, ledger: Path) -> Iterator[ReviewState]:
+    """Open all that the requests share, for the block."""
+    with (
+        closing(ReviewStore(ledger)) as store,
+        Columns(_output(settings, ledger)) as columns,
+        ReviewQueue(ledger, columns) as queue,
+    ):
         photos = Photos(queue.reader, settings.follow_links)
         name = (settings.output or ledger).name
-        reviewer = settings.reviewer or _login_name()
-        state = ReviewState(name, queue, store, columns, photos, Thumbnails(photos), reviewer, settings.favourites)
-        listener = stack.enter_context(closing(_listener(settings)))
-        port = int(listener.getsockname()[1])
-        token = settings.token or new_token()
-        hosts = _hosts(settings)
-        app = review_app(state, token, port, hosts, [nights_route(ledger, name)])
-        shown_host = socket.gethostname() if settings.host in ANY_ADDRESS else settings.host
-        shown_host = f"[{shown_host}]" if ":" in shown_host else shown_host
-        address = f"http://{shown_host}:{port}/?token={quote(token)}"
-        server = _Server(
-            uvicorn.Config(
-                app,
-                log_level="warning",
-                access_log=False,  # the address holds the token
-                server_header=False,
-                lifespan="off",
-                timeout_graceful_shutdown=GRACE_SECONDS,
-                limit_concurrency=512,
-            ),
-            lambda: opened(address),
-        )
-        server.run(sockets=[listener])
+        reviewer = settings.reviewer or login_name()
+        yield ReviewState(name, queue, store, columns, photos, Thumbnails(photos), reviewer, settings.favourites)
 
 
-class _Server(uvicorn.Server):
-    """A server that says when it answers."""
-
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._tell = started
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer, and say so."""
-        await super().startup(sockets)
-        if self.started:
-            self._tell()
+def _address(settings: ReviewSettings, listener: Listener) -> str:
+    """Return the address to open: where all addresses of this machine are served, by its name."""
+    return f"http://{socket.gethostname()}:{listener.port}" if settings.host in ANY_ADDRESS else listener.address
 
 
 def open_in_browser(address: str) -> None:
@@ -111,33 +104,17 @@ def open_in_browser(address: str) -> None:
     threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
-def _listener(settings: ReviewSettings) -> socket.socket:
-    """Return a bound socket; raises `ServerError` where the address cannot be bound."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((settings.host, settings.port))
-        listener.set_inheritable(False)
-    except OSError as error:
-        listener.close()
-        raise ServerError(
-            f"{settings.host} port {settings.port} cannot be served ({reason_of(error)}); give --port another one, or --host an"
-            " address of this machine."
-        ) from error
-    return listener
-
-
 def _hosts(settings: ReviewSettings) -> set[str]:
-    """Return the hosts that requests may name."""
-    own = [socket.gethostname(), socket.getfqdn()] if settings.host in ANY_ADDRESS else []
-    if settings.host in ANY_ADDRESS:
-        try:
-            found = socket.getaddrinfo(socket.gethostname(), None)
-        except OSError:
-            found = []
-        own += [f"[{one[4][0]}]" if one[0] == socket.AF_INET6 else str(one[4][0]) for one in found]
-    return local_hosts(settings.host, (*own, *settings.allowed_hosts))
+    """Return the hosts that requests may name; where all addresses are served, this machine's names and addresses too."""
+    if settings.host not in ANY_ADDRESS:
+        return local_hosts(settings.host, settings.allowed_hosts)
+    name = socket.gethostname()
+    try:
+        found = socket.getaddrinfo(name, None)
+    except OSError:
+        found = []
+    addresses = (f"[{one[4][0]}]" if one[0] == socket.AF_INET6 else str(one[4][0]) for one in found)
+    return local_hosts(settings.host, (name, socket.getfqdn(), *addresses, *settings.allowed_hosts))
 
 
 def _output(settings: ReviewSettings, ledger: Path) -> Path | None:
@@ -145,10 +122,3 @@ def _output(settings: ReviewSettings, ledger: Path) -> Path | None:
     if settings.output is not None and settings.output != ledger:
         return settings.output
     return output_of(ledger)
-
-
-def _login_name() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # no such user, as in a container
-        return "reviewer"

@@ -2,16 +2,15 @@
 
 import logging
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
-from tagger.errors import ServerError, reason_of
+from tagger.web.listening import AnnouncedServer, Listener
 from tagger.web.monitoring import ServiceLog
 from tagger.web.service import Service
 
@@ -24,33 +23,11 @@ CLOSE_SECONDS = 2
 KEEP_ALIVE_SECONDS = 15
 """Seconds for which an idle connection is kept."""
 
+HEADER_SECONDS = 20.0
+"""Seconds in which the headers of a request must have come; more than an idle connection is kept for."""
+
 MAX_CONNECTIONS = 2_048
 """Connections at once; further ones are answered with 503."""
-
-
-@dataclass(frozen=True)
-class Listener:
-    """A bound socket and the address it is reached at."""
-
-    socket: socket.socket
-    address: str
-
-
-@contextmanager
-def listening(host: str, port: int) -> Iterator[Listener]:
-    """Bind a socket for the block; port 0 takes a free one. Raises `ServerError` where that cannot be done."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as bound:
-        try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind((host, port))
-        except (OSError, UnicodeError) as error:
-            raise ServerError(
-                f"{host} port {port} cannot be served ({reason_of(error)}); give --port another one, or --host an address of"
-                " this machine."
-            ) from error
-        shown = f"[{host}]" if ":" in host else host
-        yield Listener(bound, f"http://{shown}:{bound.getsockname()[1]}")
 
 
 def serve(
@@ -78,23 +55,17 @@ def serve(
     return not server.given_up
 
 
-class _Server(uvicorn.Server):
+class _Server(AnnouncedServer):
     """A server that goes on answering while requests are in progress, after a signal."""
 
     def __init__(self, config: uvicorn.Config, service: Service, started: Callable[[], None], grace: float) -> None:
-        super().__init__(config)
+        super().__init__(config, started)
         self._accounting = service.accounting
-        self._tell = started
         self._grace = grace
         self._end: float | None = None
+        self._waiting: dict[Any, float] = {}
         self.given_up = False
         """Whether requests that were accepted were not answered."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer, and say so."""
-        await super().startup(sockets)
-        if self.started:
-            self._tell()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Refuse new requests; a second signal ends the server at once."""
@@ -112,7 +83,23 @@ class _Server(uvicorn.Server):
                 self.should_exit = True
         if self.should_exit:
             self.given_up = bool(self._accounting.in_flight)
+        if counter % 10 == 0:
+            self._close_waiting(time.monotonic())
         return await super().on_tick(counter)
+
+    def _close_waiting(self, now: float) -> None:
+        """Close connections whose next request has not come with all its headers in time, which uvicorn does not do."""
+        waiting = {one for one in self.server_state.connections if _waits(one)}
+        self._waiting = {one: self._waiting.get(one, now) for one in waiting}
+        for connection, since in self._waiting.items():
+            if now - since > HEADER_SECONDS:
+                connection.transport.close()
+
+
+def _waits(connection: Any) -> bool:
+    """Return whether a connection has no request in progress; false for a kind of connection that does not tell."""
+    cycle = getattr(connection, "cycle", False)
+    return cycle is None or bool(getattr(cycle, "response_complete", False))
 
 
 class _Handler(logging.Handler):

@@ -84,7 +84,7 @@ def operations(description: Mapping[str, Any]) -> list[Operation]:
             method.upper(),
             path,
             one.get("summary", ""),
-            one.get("description", ""),
+            plain(one.get("description", "")),
             [_parameter(parameter) for parameter in one.get("parameters", ())],
             [(kind, _properties(body["schema"])) for kind, body in one.get("requestBody", {}).get("content", {}).items()],
             [
@@ -101,7 +101,12 @@ def operations(description: Mapping[str, Any]) -> list[Operation]:
 def schemas(description: Mapping[str, Any]) -> list[tuple[str, str, Sequence[Field]]]:
     """Return name, description and properties of the schemas in a description in OpenAPI."""
     found = description.get("components", {}).get("schemas", {})
-    return [(name, schema.get("description", ""), _properties(schema)) for name, schema in found.items()]
+    return [(name, plain(schema.get("description", "")), _properties(schema)) for name, schema in found.items()]
+
+
+def plain(text: str) -> str:
+    """Return a description, which is Markdown, as plain text: it has code in backticks and no other markup."""
+    return text.replace("`", "")
 
 
 def _parameter(parameter: Mapping[str, Any]) -> Field:
@@ -111,7 +116,7 @@ def _parameter(parameter: Mapping[str, Any]) -> Field:
 
 
 def _properties(schema: Mapping[str, Any]) -> list[Field]:
-    return [Field(name, _kind(one), one.get("description", "")) for name, one in schema.get("properties", {}).items()]
+    return [Field(name, _kind(one), plain(one.get("description", ""))) for name, one in schema.get("properties", {}).items()]
 
 
 def _kind(schema: Mapping[str, Any]) -> str:

@@ -51,8 +51,6 @@ class _Form:
         return {f"on_{name}": getattr(self, f"_on_{name}") for name in names.split()}
 
     def _on_part_begin(self) -> None:
-        if len(self.uploads) >= self._max_files:
-            raise too_many(self._max_files)
         self._part = _Part()
 
     def _on_header_begin(self) -> None:
@@ -79,6 +77,8 @@ class _Form:
         _, options = parse_options_header(headers.get(b"content-disposition", b"").decode("latin-1"))
         if options.get(b"name") != FIELD.encode():
             raise RequestError(422, f"Each part of the form is a photo in the field {FIELD!r}; this one is in another field.")
+        if len(self.uploads) >= self._max_files:
+            raise too_many(self._max_files)
         # The bytes of the header, which are UTF-8 as a rule; others are kept as a run keeps them in names of files.
         self._part.name = options.get(b"filename", b"").decode("utf-8", "surrogateescape")
 

@@ -8,7 +8,7 @@ from adaptation_helpers import Command, confident, maps_of, write_table
 from adaptation_helpers import command as command  # a fixture that is used by its name
 from helpers import rows_of, write_photos
 
-from tagger.adaptation import cross_validation
+from tagger.adaptation import active_learning, cross_validation
 from tagger.adaptation.active_learning import MIN_UNCERTAINTY, _uncertainty, select_photos
 from tagger.inference.predictor import Features
 
@@ -68,3 +68,13 @@ def test_picks_are_ready_to_be_filled_in(
     done = command("adapt", catalog, "--from", photo_bundle, "--out", tmp_path / "mine", "--labels", table, "--force")
     assert done.code == 0, done.err
     assert f"{len(rows)} labelled" in done.err
+
+
+def test_labelled_photos_and_their_like_are_not_selected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are; the others come by their distance to the labelled ones, too."""
+    kinds = [0, 0, 1, 2, 3, 3]
+    features = Features(np.full((6, 4), 0.25, np.float32), maps_of(kinds, noise=0.0))
+    assert {kinds[number] for number in select_photos(features, 10)} == {0, 1, 2, 3}
+    monkeypatch.setattr(active_learning, "LABELLED_AT_ONCE", 1)
+    assert sorted(select_photos(features, 10, labelled=[0, 5])) == [2, 3]
+    assert select_photos(features, 10, labelled=range(6)) == []

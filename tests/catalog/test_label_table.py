@@ -9,15 +9,19 @@ import pytest
 from catalog_helpers import touch, write, write_table
 
 from tagger.catalog.label_table import (
+    LabelledPhoto,
+    LabelTable,
     canonical_labels,
     checksum,
     count_and_examples,
     first_few,
     read_label_table,
     spelling_notes,
+    with_decisions,
 )
 from tagger.catalog.settings import SourceSettings
 from tagger.errors import DatasetError, SourceError
+from tagger.records import Item
 
 
 def write_labels(path: Path, rows: list[list[str]]) -> str:
@@ -112,3 +116,26 @@ def test_lists_in_notes_are_short() -> None:
     assert first_few(names[:6]) == "0, 1, 2, 3, 4 and 1 more"
     assert first_few(names, 6) == "0, 1, 2, 3, 4, 5 and 1 more"
     assert count_and_examples("Photos left out", names) == "Photos left out (7): 0, 1, 2, 3, 4 and 2 more."
+
+
+def test_a_table_counts_before_decisions(tmp_path: Path) -> None:
+    """Together both label all photos; where they differ, but for spelling, the photo is named; one alone stays as it is."""
+
+    def table(name: str, labels: dict[str, str]) -> LabelTable:
+        photos = {
+            tmp_path / path: LabelledPhoto(Item(path, tmp_path / path), label, "", False) for path, label in labels.items()
+        }
+        return LabelTable(photos, [f"{name}."], {name: name})
+
+    given, decided = table("given", {"a": "bag", "b": "Coat"}), table("decided", {"a": "Bag", "b": "-", "c": "Dress"})
+    both = with_decisions(given, decided)
+    assert both is not None
+    assert {path.name: one.label for path, one in both.photos.items()} == {"a": "bag", "b": "Coat", "c": "Dress"}
+    assert both.notes == [
+        "given.",
+        "decided.",
+        "Photos that the table labels otherwise than people decided, where the table counts (1): b.",
+    ]
+    assert both.checksums == {"given": "given", "decided": "decided"}
+    assert with_decisions(given, None) is given
+    assert with_decisions(None, decided) is decided

@@ -1,6 +1,7 @@
 """Values of the ledger: kinds of change, stored text and times."""
 
 import sqlite3
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from tagger.run.ledger_values import (
     change_between,
     storable,
     storable_time,
+    stored_time,
     text_of,
 )
 
@@ -89,3 +91,10 @@ def test_times_that_sqlite_cannot_store_are_none(mtime_ns: int | None, stored: i
     with sqlite3.connect(":memory:") as sql:
         assert sql.execute("SELECT ?", (storable_time(mtime_ns),)).fetchone() == (stored,)
     sql.close()
+
+
+def test_times_of_decisions_sort_as_text() -> None:
+    """UTC with milliseconds, from any zone."""
+    zone = timezone(timedelta(hours=2))
+    times = [datetime(2026, 1, 2, 3, 4, 5, micro, zone) for micro in (999, 1_000, 999_999)]
+    assert [stored_time(time) for time in times] == [f"2026-01-02T01:04:05.{part}+00:00" for part in ("000", "001", "999")]

@@ -19,7 +19,7 @@ from tagger.errors import LedgerError
 from tagger.records import Failed
 from tagger.run.ledger import open_ledger
 from tagger.run.pipeline import RunCallbacks
-from tagger.run.reviews import LONGEST_TEXT, ReviewStore, Shown, reviewed_photos
+from tagger.run.reviews import LONGEST_TEXT, Decision, ReviewStore, Shown, reviewed_photos
 
 Rows = dict[str, dict[str, str]]
 
@@ -292,3 +292,37 @@ def test_reading_does_not_wait_for_a_decision(store: ReviewStore, ledger: Path) 
         run.execute("COMMIT")
     decision.join()
     assert store.last() == 1
+
+
+def test_decisions_of_elsewhere_are_merged(store: ReviewStore, ledger: Path) -> None:
+    """With their own names and times, once; neither a later decision nor a later take-back is undone."""
+    one, two, three = shown(ledger, "0001.jpg", "0002.jpg", "0003.jpg")
+    early, late = "2020-01-01T00:00:00.000+00:00", "2030-01-01T00:00:00.000+00:00"
+    given = [Decision(one, "Bag", "Bea", early), Decision(two, "", "Cy")]
+    merged = store.merge(given, late, "me")
+    assert [(review.label, review.reviewer, review.counts) for review in merged.recorded] == [
+        ("Bag", "Bea", True),
+        ("", "Cy", True),
+    ]
+    assert merged.recorded[0].decided == early
+    assert [len(part) for part in store.merge(given, late, "me")] == [0, 2, 0, 0]
+    store.record([one], "Coat", "Ada")
+    store.undo([merged.recorded[1].id], "Ada")
+    assert [len(part) for part in store.merge(given, early, "me")] == [0, 0, 2, 0]
+    edited = [
+        Decision(one, "Dress", "Ada", store.counting([one.sha256])[0].decided),
+        Decision(Shown(three.item, b"x"), "Bag", "Bea"),
+    ]
+    merged = store.merge(edited, early, "me")
+    assert [(review.label, review.reviewer) for review in merged.recorded] == [("Dress", "me")]
+    assert [photo.item for photo in merged.unknown] == [three.item]
+
+
+def test_a_merge_is_all_or_none(store: ReviewStore, ledger: Path) -> None:
+    """One text that is refused leaves the ledger as it was."""
+    one, two = shown(ledger, "0001.jpg", "0002.jpg")
+    with pytest.raises(ValueError, match="the reviewer"):
+        store.merge([Decision(one, "Bag", "Bea"), Decision(two, "Bag", "a\nb")], "2030", "me")
+    with pytest.raises(ValueError, match="the label"):
+        store.merge([Decision(one, "Bag", "Bea"), Decision(two, "a\x07", "Bea")], "2030", "me")
+    assert store.last() == 0

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import pytest
 from service_helpers import form_body, jpeg, make_service, server
 
-from tagger.errors import ServerError
+from tagger.web.listening import listening
 from tagger.web.monitoring import ServiceLog
-from tagger.web.server import _logged_to, _Server, listening
+from tagger.web.server import _logged_to, _Server, serve
 
 BODY = form_body(("a.jpg", jpeg(1)), ("b.jpg", jpeg(2)))
 
@@ -133,20 +133,27 @@ def test_requests_that_take_too_long_are_given_up(small_bundle: Path) -> None:
             assert process.wait(20) == 1
 
 
-def test_an_address_that_is_taken_is_told() -> None:
-    """In a sentence with the options that change it."""
-    with listening("127.0.0.1", 0) as taken:
-        taken.socket.listen()
-        with pytest.raises(ServerError, match="--port"), listening("127.0.0.1", taken.socket.getsockname()[1]):
-            pass
-    with pytest.raises(ServerError, match="--host"), listening("192.0.2.1", 0):
-        pass
+@pytest.mark.slow
+def test_slow_headers_end_the_connection(small_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However their bytes are spread; a connection whose request is in progress is kept."""
+    monkeypatch.setattr("tagger.web.server.HEADER_SECONDS", 0.5)
+    service = make_service(small_bundle)
+    log, seen = ServiceLog(quiet=True), list[bytes]()
 
+    def use(address: tuple[str, int]) -> None:
+        with socket.create_connection(address, 10) as connection, suppress(OSError):
+            for letter in b"GET /health/live HTTP/1.1\r\nX: " + b"x" * 60:
+                connection.sendall(bytes([letter]))
+                time.sleep(0.1)
+            seen.append(b"not closed")
+        seen.append(b"closed")
+        signal.raise_signal(signal.SIGINT)
 
-def test_the_address_is_one_that_browsers_take() -> None:
-    """IPv6 in brackets."""
-    with suppress(ServerError), listening("::1", 0) as listener:  # a machine without IPv6
-        assert listener.address.startswith("http://[::1]:")
+    with listening("127.0.0.1", 0) as listener:
+        client = threading.Thread(target=use, args=(listener.socket.getsockname(),))
+        assert serve(service, listener, log, client.start)
+        client.join()
+    assert seen == [b"closed"]
 
 
 def test_warnings_of_the_server_are_in_its_log() -> None:

@@ -15,6 +15,7 @@
   const own = new Set();
   let last = Number(grid.dataset.last);
   let current = null;
+  let shownCard = null; // the one that the single view shows
   let anchor = null;
   let accepting = false;
   let waiting = 0; // requests that are not answered yet
@@ -107,7 +108,8 @@
   };
 
   function choices() {
-    const best = current ? JSON.parse(current.dataset.best).slice(0, 3) : [];
+    if (!current) return [];
+    const best = JSON.parse(current.dataset.best).slice(0, 3);
     return [...best.map((label, at) => ({ key: at + 1, label })), ...favourites.map((label, at) => ({ key: at + 4, label }))];
   }
 
@@ -180,7 +182,8 @@
       tick(card, false);
     }
     const following = chosen.includes(current) ? nextOpen(current) : current;
-    if (following && isOpen(following)) focusCard(following);
+    const moved = following && isOpen(following) && !isTicked(following);
+    if (moved) focusCard(following);
     else showLabels();
     return inTurn(async () => {
       const photos = chosen.map((card) => [Number(card.dataset.item), card.dataset.sha]);
@@ -196,7 +199,8 @@
         focusCard(chosen[0]);
         return;
       }
-      if (!cards().some((card) => card.classList.contains("pending")) && !(current && isOpen(current))) await goOn();
+      const left = cards().filter((card) => !card.dataset.review && !isTicked(card));
+      if (!left.length || (!moved && left.every(isOpen))) await goOn();
     });
   }
 
@@ -221,7 +225,7 @@
   async function accept() {
     if (!accepts) return announce("Photos of this group are decided one by one.");
     const some = acceptable();
-    if (accepting || waiting || !some.length) return announce(some.length ? "One moment." : "No photo on this page can be accepted.");
+    if (accepting || !some.length) return announce(some.length ? "One moment." : "No photo on this page can be accepted.");
     accepting = true;
     try {
       await decide(grid.dataset.accept, some, true);
@@ -307,8 +311,8 @@
     strong.textContent = counter.left_text;
     byId("counter").replaceChildren(strong, counter.minutes ? `, about ${counter.minutes}` : "");
     if ((new URLSearchParams(location.search).get("show") || "open") !== "open") return;
-    for (const link of all(".groups [data-group]")) {
-      link.querySelector(".count").textContent = (counter.groups[link.dataset.group] || 0).toLocaleString("en");
+    for (const place of [...all(".groups [data-group]"), ...all("#heading[data-group]")]) {
+      place.querySelector(".count").textContent = (counter.groups[place.dataset.group] || 0).toLocaleString("en");
     }
   }
 
@@ -318,11 +322,12 @@
     const response = await fetch(`/review/photo/${card.dataset.item}?fragment=1`).catch(() => null);
     if (card !== current) return undefined;
     if (!response || !response.ok) return announce("The photo cannot be shown, as the server does not answer. Try again.");
+    shownCard = card;
     const content = byId("single-content");
     const focused = content.contains(document.activeElement);
     content.innerHTML = await response.text();
     if (!single.open) {
-      announce("");
+      single.querySelector(".status").textContent = "";
       single.showModal();
       content.focus({ preventScroll: true });
     }
@@ -462,6 +467,9 @@
     if (button) { event.preventDefault(); actions[button.dataset.do](); }
   });
 
+  let touched = null; // the focused card before a click, which moves the focus before it is told
+  grid.addEventListener("pointerdown", () => { touched = current; }, true);
+
   grid.addEventListener("click", (event) => {
     const card = event.target.closest(".card");
     if (!card) return;
@@ -474,7 +482,7 @@
       tickRange(anchor || current || card, card);
     } else if (event.target.closest(".open") && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
-      const again = card === current;
+      const again = card === touched;
       focusCard(card, false);
       if (again) showSingle(card);
       return;
@@ -496,7 +504,7 @@
     active = active < 0 ? (by > 0 ? 0 : offered.length - 1) : (active + by + offered.length) % offered.length;
     showActive();
   });
-  single.addEventListener("close", () => { if (current) current.focus(); });
+  single.addEventListener("close", () => focusCard(shownCard)); // the browser gives the focus to the one it was opened from
 
   const reviewer = byId("reviewer");
   reviewer.value = localStorage.getItem("fmtag-reviewer") || reviewer.value;

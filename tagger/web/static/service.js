@@ -84,7 +84,7 @@ function result(row, networks, file) {
   photo.addEventListener("error", () => photo.replaceWith(element("p", "The browser cannot show this file.")));
   figure.append(photo);
   const column = element("div");
-  column.append(facts(row), bars(row), seenBy(networks));
+  column.append(facts(row), ...(row.tag ? [bars(row)] : []), seenBy(networks));
   box.append(element("h2", row.path || "Photo"), figure, column);
   return box;
 }
