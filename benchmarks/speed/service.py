@@ -53,6 +53,7 @@ SERVERS = {
     "litserve": Server("LitServe", "/predict", ["-m", "benchmarks.speed.service_litserve"], "litserve"),
     "threads": Server("FastAPI, def", "/tag", ["-m", "benchmarks.speed.service_naive", "threads"]),
     "async": Server("FastAPI, async def", "/tag", ["-m", "benchmarks.speed.service_naive", "async"]),
+    "convert": Server('FastAPI, async def, convert("RGB")', "/tag", ["-m", "benchmarks.speed.service_naive", "convert"]),
     "per-request": Server("FastAPI, Tagger() per request", "/tag", ["-m", "benchmarks.speed.service_naive", "per-request"]),
 }
 """By their names on the command line."""

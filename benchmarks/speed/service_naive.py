@@ -1,14 +1,16 @@
 """Tag uploads in a FastAPI handler as a tutorial writes it: no batches, no limits, no pool of its own.
 
-    python -m benchmarks.speed.service_naive per-request|async|threads PORT
+    python -m benchmarks.speed.service_naive per-request|convert|async|threads PORT
 
 - `per-request`: the line of our README in an `async def` handler, `Tagger().tag([Image.open(file)])`: networks are opened anew
   for every request;
-- `async`: the same handler with one `Tagger`, made at the start. It computes in the event loop, so one request at a time;
+- `convert`: the same handler with one `Tagger`, made at the start, and the photo as tutorials open it,
+  `Image.open(file).convert("RGB")`, which decodes all of its pixels;
+- `async`: the same without `convert`, which lets `Tagger` decode at a reduced size and give the tag of the file. Both compute in
+  the event loop, so one request at a time;
 - `threads`: the same in a `def` handler, which FastAPI calls in its pool of 40 threads.
 
-All take a photo in the form's field `files` at `/tag`. The image is passed on as `Image.open` returns it, which lets `Tagger`
-decode it at a reduced size and give the tag of its file; with `.convert("RGB")`, which many write, it would be slower.
+All take a photo in the form's field `files` at `/tag`.
 """
 
 import sys
@@ -35,7 +37,8 @@ def create_app(kind: str) -> FastAPI:
 
     def tag(files: UploadFile) -> dict[str, object]:
         image = Image.open(files.file)
-        return answer_of(next((tagger or Tagger()).tag([image])))
+        opened = image.convert("RGB") if kind == "convert" else image
+        return answer_of(next((tagger or Tagger()).tag([opened])))
 
     async def tag_in_loop(files: UploadFile) -> dict[str, object]:
         return tag(files)

@@ -217,8 +217,13 @@ def _add(
     counts: int | None = None,
     decided: str | None = None,
 ) -> Review:
-    """Add a decision, of now unless `decided` tells when, which counts unless it takes another back: then `counts` does."""
+    """Add a decision, of now unless `decided` tells when, which counts unless it takes another back: then `counts` does.
+
+    Where a run has written the decision before into the row, the row of the networks from before it is kept.
+    """
     sql.execute(_SET_ASIDE, (content,))
+    if row[2] == "reviewed" and before is not None:
+        row = sql.execute("SELECT tag, confidence, reason FROM reviews WHERE id = ?", (before,)).fetchone()
     review = int(sql.execute(_ADD, (content, label, reviewer, decided or _now(), item, *row, before)).lastrowid or 0)
     sql.execute(_COUNT, (review if label is not None else counts, content))
     return _found(sql, review)

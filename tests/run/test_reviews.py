@@ -148,6 +148,18 @@ def test_an_undo_restores_what_counted_before(night: Night, store: ReviewStore, 
     assert [one.label for one in store.since(0)] == ["Bag", "Coat", None, None]
 
 
+def test_the_networks_row_is_kept_beside_later_decisions(
+    night: Night, store: ReviewStore, ledger: Path, tmp_path: Path
+) -> None:
+    """A photo that is decided again after a run has written the first decision is still one of its predicted tag."""
+    before = cells(tmp_path / "tags.csv", "0001.jpg")
+    store.record(shown(ledger, "0001.jpg"), "Bag", "Ada")
+    night()
+    store.record(shown(ledger, "0001.jpg"), "Coat", "Ada")
+    rows = query(ledger, "SELECT tag, confidence, reason FROM reviews ORDER BY id")
+    assert rows == [(before[0], before[1], before[3])] * 2
+
+
 def test_two_people_see_each_other(store: ReviewStore, ledger: Path) -> None:
     """An accept of a page leaves out what another has decided and names it; a decision of its own counts, and both are kept."""
     with closing(ReviewStore(ledger)) as other:
