@@ -6,8 +6,8 @@
   for every request;
 - `convert`: the same handler with one `Tagger`, made at the start, and the photo as tutorials open it,
   `Image.open(file).convert("RGB")`, which decodes all of its pixels;
-- `async`: the same without `convert`, which lets `Tagger` decode at a reduced size and give the tag of the file. Both compute in
-  the event loop, so one request at a time;
+- `async`: the same without `convert`, which lets `Tagger` decode at a reduced size and give the tag of the file. Both of them
+  compute in the event loop, so one request at a time;
 - `threads`: the same in a `def` handler, which FastAPI calls in its pool of 40 threads.
 
 All take a photo in the form's field `files` at `/tag`.
