@@ -13,7 +13,8 @@ from run_helpers import age, query
 
 from tagger.file_names import escape_surrogates
 from tagger.run.pipeline import run
-from tagger.run.reviews import ReviewStore, Shown
+from tagger.run.review_values import Shown
+from tagger.run.reviews import ReviewStore
 from tagger.run.settings import RunSettings
 
 NAMES = (

@@ -9,7 +9,8 @@ from helpers import rows_of, run_cli, write_photos
 
 from tagger.review.queue import Filters, QueueRow, ReviewQueue
 from tagger.review.queue_values import UNREADABLE
-from tagger.run.reviews import Recorded, ReviewStore, Shown
+from tagger.run.review_values import Recorded, Shown
+from tagger.run.reviews import ReviewStore
 
 MIN_CONFIDENCE = "0.3"
 """Flags some of the photos of `write_table`, and leaves others alone."""

@@ -40,7 +40,8 @@ from tagger.review.queue import Filters, ReviewQueue
 from tagger.review.thumbnails import Thumbnails
 from tagger.run.ledger import ROWS_PER_CHUNK, Ledger, open_ledger
 from tagger.run.ledger_values import Cells, ListedFile, RunKey
-from tagger.run.reviews import ReviewStore, Shown
+from tagger.run.review_values import Shown
+from tagger.run.reviews import ReviewStore
 from tagger.settings import DEFAULT_MODEL
 
 NIGHTS = 3

@@ -10,6 +10,7 @@ versions of the libraries that decode and compute. The tag and the confidence of
 """
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -168,6 +169,7 @@ def main() -> None:
     parser.add_argument("--servers", nargs="+", choices=SERVERS, default=[*SERVERS])
     parser.add_argument("--share", type=float, default=1.0, help="of the requests of each number of clients")
     options = parser.parse_args()
+    busy = os.getloadavg()[0]
     environments = {name for one in options.servers if (name := SERVERS[one].environment)}
     pythons = {name: make_environment(options.environments, name) for name in environments}
     levels = {clients: max(clients, round(requests * options.share)) for clients, requests in LEVELS.items()}
@@ -182,9 +184,15 @@ def main() -> None:
     lines, values = report(found, levels)
     versions = {name: versions_shown(python) for name, python in pythons.items()}
     lines += [f"- {count} photos of 1600 pixels, one per request, bundle `{MODEL}`"]
+    lines += [f"- load average of the machine before the first server was started: {busy:.1f}"]
     lines += [f"- {name}: {libraries}" for name, libraries in versions.items()]
     write_report(
-        options.out, "speed_service", "The service under load", options.runs, lines, {"rows": values, "peers": versions}
+        options.out,
+        "speed_service",
+        "The service under load",
+        options.runs,
+        lines,
+        {"rows": values, "peers": versions, "load": busy},
     )
 
 

@@ -26,6 +26,8 @@ def find_ledger(catalog: str) -> Path | None:
     Ledgers are looked for in the working directory, in the catalog (for a table in its folder), and in the folder above that,
     not below. Raises `LedgerError` where several have decisions.
     """
+    if catalog == "-":  # two lists on standard input may be of two catalogs
+        return None
     inner = Path(catalog) if Path(catalog).is_dir() else Path(catalog).parent
     folders = dict.fromkeys(folder.resolve() for folder in (Path(), inner, inner.resolve().parent))
     found = [path for folder in folders for path in _ledgers_in(folder) if _has_decisions(path, source_key(catalog))]

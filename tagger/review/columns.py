@@ -1,16 +1,20 @@
 """Index the other columns of an output, such as a table's SKU, in a temporary file, so that the queue can search in them."""
 
+import os
 import shutil
 import sqlite3
+import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import NamedTuple
 
 from tagger.errors import FmtagError, first_line_of
+from tagger.files import lock_handle
 from tagger.review.ledger_reader import LedgerReader
 from tagger.review.output_rows import read_output
 from tagger.review.queue_queries import Query, contains
@@ -25,6 +29,13 @@ ROWS_PER_INSERT = 1_000
 
 WAIT_SECONDS = 60.0
 """Time that a search waits for the index, which takes a second or two per 100,000 rows."""
+
+
+PREFIX, LOCK = "fmtag-review-", "lock"
+"""Of the names of temporary folders, and the file in them that is locked as long as they are used."""
+
+LEFT_SECONDS = 60.0
+"""Age from which a folder without a lock is one that a killed server has left, and not one that is being made."""
 
 
 class _Index(NamedTuple):
@@ -63,7 +74,12 @@ class Columns:
 
     def __init__(self, output: Path | None, folder: Path | None = None) -> None:
         self._output = output
-        self._folder = Path(tempfile.mkdtemp(prefix="fmtag-review-", dir=folder))
+        parent = Path(tempfile.gettempdir()) if folder is None else folder
+        _remove_left(parent)
+        self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        self._held: int | None = os.open(self._folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        with suppress(OSError):  # a file system without locks, where nothing is removed either
+            lock_handle(self._held)
         self._lock = Lock()
         self._stopped = False
         self._index = _Index(problem="" if output else "The last run wrote no file, so that only its ledger is shown.")
@@ -84,6 +100,9 @@ class Columns:
         self._stopped = True
         if self._thread is not None:
             self._thread.join()
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
@@ -192,6 +211,22 @@ class Columns:
             sql.execute("CREATE INDEX cells_of_key ON cells (key)")
             sql.execute("COMMIT")
         return _Index(columns, path)
+
+
+def _remove_left(parent: Path) -> None:
+    """Remove the folders that killed servers of this user have left; those of running ones are locked, and stay."""
+    if sys.platform == "win32":  # where `lock_handle` locks nothing
+        return
+    for folder in parent.glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            handle = os.open(folder / LOCK, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+            try:
+                state = os.fstat(handle)
+                left = state.st_uid == os.getuid() and time.time() - state.st_mtime > LEFT_SECONDS and lock_handle(handle)
+            finally:
+                os.close(handle)
+            if left:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _chunks(rows: Iterator[tuple[object, ...]]) -> Iterator[list[tuple[object, ...]]]:

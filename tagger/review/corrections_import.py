@@ -14,7 +14,8 @@ from tagger.review.corrections import known_labels
 from tagger.review.ledger_reader import LedgerReader
 from tagger.review.photo_matching import Match, PhotoFinder
 from tagger.run.ledger_values import stored_time
-from tagger.run.reviews import Decision, ReviewStore, Shown
+from tagger.run.review_values import Decision, Shown
+from tagger.run.reviews import ReviewStore
 
 
 @dataclass

@@ -13,7 +13,7 @@ from tagger.review import queue_queries as queries
 from tagger.review.columns import Columns
 from tagger.review.details import read_details
 from tagger.review.ledger_reader import LedgerReader
-from tagger.review.queue_queries import Query
+from tagger.review.queue_queries import Counted, Query
 from tagger.review.queue_rows import queue_row
 from tagger.review.queue_values import (
     Count,
@@ -124,10 +124,22 @@ class ReviewQueue:
         )
 
     def _cells(self, filters: Filters, show: Show) -> Sequence[_Cell]:
-        """Return the counts of open or decided rows by all filters but folder and text, which select before."""
-        key = ("cells", show, filters.folder, filters.column, filters.text, self._columns_ready())
-        query = queries.counts(filters, show, self._column_condition(filters))
-        return self._until(self.reader.state, key, lambda: [_Cell(*row) for row in self._rows(query)])
+        """Return the counts of open or decided rows by all filters but folder and text, which select before.
+
+        Open are the flagged rows, which are counted once per run, less those that were decided since, which are few: to count
+        all rows anew after each decision would take half a second of a million.
+        """
+        if show == "decided":
+            return self._counted(filters, "decided", self.reader.state)
+        left = Counter({cell[:-1]: cell.photos for cell in self._counted(filters, "flagged", self._flagged_state)})
+        left.subtract({cell[:-1]: cell.photos for cell in self._counted(filters, "settled", self.reader.state)})
+        return [_Cell(*values, photos) for values, photos in left.items() if photos > 0]
+
+    def _counted(self, filters: Filters, counted: Counted, state: Callable[[], object]) -> Sequence[_Cell]:
+        condition = self._column_condition(filters)
+        key = ("cells", counted, filters.folder, filters.column, filters.text, self._columns_state())
+        query = queries.counts(filters, counted, condition)
+        return self._until(state, key, lambda: [_Cell(*row) for row in self._rows(query)])
 
     def _folders(self, filters: Filters) -> tuple[Count, ...]:
         def read() -> tuple[Count, ...]:
@@ -142,7 +154,7 @@ class ReviewQueue:
                     found += self._rows(queries.folders(filters, base, level, room, condition))
             return tuple(sorted(Count(base + name, photos) for name, photos in found))
 
-        return self._until(self.reader.state, ("folders", filters, self._columns_ready()), read)
+        return self._until(self.reader.state, ("folders", filters, self._columns_state()), read)
 
     # Rows ------------------------------------------------------------------------------------------------------------
 
@@ -200,15 +212,27 @@ class ReviewQueue:
 
     # Helpers ---------------------------------------------------------------------------------------------------------
 
-    def _run_state(self) -> int:
-        return int(self.reader.rows(queries.RUN_STATE)[0][0])
+    def _run_state(self) -> object:
+        """Return what is another value after every run."""
+        *file, _ = self.reader.state()
+        return (*file, self.reader.rows(queries.RUN_STATE)[0][0])
+
+    def _flagged_state(self) -> object:
+        """Return what is another value after every run and, while one goes on or was killed, after every change.
+
+        Such a run sets the bytes of photos that it cannot read any more aside, before it publishes its rows.
+        """
+        before = self.reader.state()
+        finished, begun = self.reader.rows(queries.RUN_STATE)[0]
+        return self._run_state() if finished == begun else before
 
     def _rows(self, query: Query) -> list[Any]:
         attached = None if self._columns is None else self._columns.database
         return self.reader.rows(query.sql, query.parameters, attached)
 
-    def _columns_ready(self) -> bool:
-        return self._columns is not None and self._columns.ready
+    def _columns_state(self) -> object:
+        """Return what is another value once the output has been read again."""
+        return None if self._columns is None else self._columns.database
 
     def _column_condition(self, filters: Filters) -> Query | None:
         """Return the condition of a text in a column; None where no column is named or any text fits."""

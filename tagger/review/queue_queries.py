@@ -5,7 +5,7 @@ Decided rows are found from `reviews`, as they are few beside the others.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from tagger.review.queue_values import UNREADABLE, Cursor, Filters, Show
 from tagger.run.ledger_values import storable
@@ -16,6 +16,11 @@ class Query(NamedTuple):
 
     sql: str
     parameters: tuple[Any, ...] = ()
+
+
+Counted: TypeAlias = Literal["flagged", "settled", "decided"]
+"""Rows that are counted: those that the last run flagged, which only a run changes; those of them that were decided since, and
+so are no longer open; and all decided ones."""
 
 
 class _Part(NamedTuple):
@@ -42,13 +47,15 @@ def _part(source: str, tag: str, confidence: str, reason: str) -> _Part:
     return _Part(source, _PREDICTED.format(**cells), _DOUBT.format(**cells), reason)
 
 
+_OF_NETWORKS = ("items.tag", "items.confidence", "items.reason")
+_STILL_FLAGGED = (
+    "items.published IS NOT NULL AND items.low_confidence = 'true' AND items.reason != 'reviewed' AND items.content IS NOT NULL"
+)
+
 # CROSS keeps the planner from starting with `contents`, of which every run of before has left some.
 _OPEN = _part(
-    "items {index} CROSS JOIN contents ON contents.id = items.content WHERE items.published IS NOT NULL"
-    " AND items.low_confidence = 'true' AND items.reason != 'reviewed' AND contents.review IS NULL",
-    "items.tag",
-    "items.confidence",
-    "items.reason",
+    f"items {{index}} CROSS JOIN contents ON contents.id = items.content WHERE {_STILL_FLAGGED} AND contents.review IS NULL",
+    *_OF_NETWORKS,
 )
 _DECIDED = _part(
     "reviews CROSS JOIN contents ON contents.id = reviews.content AND contents.review = reviews.id"
@@ -58,10 +65,20 @@ _DECIDED = _part(
     "coalesce(reviews.reason, items.reason)",
 )
 
+_COUNTED: dict[Counted, _Part] = {
+    "flagged": _part(f"items {{index}} WHERE {_STILL_FLAGGED}", *_OF_NETWORKS),
+    "settled": _part(
+        "reviews CROSS JOIN contents ON contents.id = reviews.content AND contents.review = reviews.id"
+        f" CROSS JOIN items ON items.content = contents.id WHERE {_STILL_FLAGGED}",
+        *_OF_NETWORKS,
+    ),
+    "decided": _DECIDED,
+}
+
 _PARTS: dict[Show, Sequence[_Part]] = {"open": (_OPEN,), "decided": (_DECIDED,), "all": (_OPEN, _DECIDED)}
 
-RUN_STATE = "SELECT coalesce(max(id), 0) FROM runs WHERE finished IS NOT NULL"
-"""Rows of the output change only when a run finishes."""
+RUN_STATE = "SELECT coalesce(max(CASE WHEN finished IS NOT NULL THEN id END), 0), coalesce(max(id), 0) FROM runs"
+"""The last run that has finished, with which alone rows of the output change, and the last one that was begun."""
 
 RUNS = "SELECT id, started FROM runs"
 
@@ -112,9 +129,9 @@ def rows(items: Sequence[int]) -> Query:
     return Query(sql, tuple(items))
 
 
-def counts(filters: Filters, show: Show, columns: Query | None) -> Query:
+def counts(filters: Filters, counted: Counted, columns: Query | None) -> Query:
     """Return the query of tag, reason, group, night and number of rows, by folder and text alone of the filters."""
-    (part,) = _PARTS[show]
+    part = _COUNTED[counted]
     conditions = _conditions(Filters(folder=filters.folder, column=filters.column, text=filters.text), part, columns)
     sql = (
         f"SELECT {part.predicted}, {part.reason}, items.group_, items.published, count(*)"

@@ -8,7 +8,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from tagger.run.reviews import Review, Shown
+from tagger.catalog.label_table import NONE
+from tagger.run.review_values import Review, Shown
 from tagger.web.review_pages import filters_of
 from tagger.web.review_state import ReviewState
 from tagger.web.review_view import reviews_json
@@ -65,6 +66,7 @@ def _decide(request: Request, body: dict[str, Any]) -> JSONResponse:
     label, photos = body.get("label"), _photos(body.get("photos"))
     if not isinstance(label, str):
         raise BadRequestError(422, "label is not a text.")
+    label = "" if label.strip() == NONE else label  # as tables write it
     only_open = body.get("only_open") is True
     guarded = {row.item for row in state.queue.rows([shown.item for shown in photos]) if row.guarded} if only_open else set()
     photos = [shown for shown in photos if shown.item not in guarded]

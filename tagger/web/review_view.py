@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from tagger.escaping import for_terminal
 from tagger.review.queue import Details, QueueRow
-from tagger.run.reviews import Review
+from tagger.run.review_values import Review
 
 NONE_TEXT = "none of the labels"
 

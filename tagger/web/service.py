@@ -102,11 +102,16 @@ class _Api:
             photos = await self._read(request, hold)
             request.state.photos = len(photos)
             with self.room.photos_held(len(photos)):
-                uploads = await self._fetched(photos, hold)
-                sent = [one for one in uploads if isinstance(one, Upload)]
-                tagged = iter(await _unless_disconnected(request, self.batcher.tag(sent, seen)))
-                outcomes = [one if isinstance(one, Failed) else next(tagged) for one in uploads]
+                outcomes = await _unless_disconnected(request, self._outcomes(photos, hold, seen))
         return self._answer([_name(photo) for photo in photos], outcomes, top_k, min_confidence, seen)
+
+    async def _outcomes(
+        self, photos: Sequence[Upload | str], hold: Callable[[int], None], seen: bool
+    ) -> list[TaggedPhoto | Failed]:
+        """Return what became of each photo: tagged, or why it could not be fetched."""
+        uploads = await self._fetched(photos, hold)
+        tagged = iter(await self.batcher.tag([one for one in uploads if isinstance(one, Upload)], seen))
+        return [one if isinstance(one, Failed) else next(tagged) for one in uploads]
 
     async def _read(self, request: Request, hold: Callable[[int], None]) -> Sequence[Upload | str]:
         """Return the photos of a request, or the addresses of photos."""
@@ -145,7 +150,13 @@ class _Api:
             hold(len(found))
             return Upload(photo, found)
 
-        return list(await asyncio.gather(*map(one, photos)))
+        tasks = [asyncio.ensure_future(one(photo)) for photo in photos]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)  # so that none holds bytes once the request has ended
 
     def _answer(
         self,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from adaptation_helpers import write_table
+from helpers import ROOT
 
 from tagger.errors import SourceError
 from tagger.review.answers import parsed_time, read_answers
@@ -80,6 +81,23 @@ def test_exports_of_label_studio_are_told(tmp_path: Path) -> None:
     assert (found.unusable, found.without_label) == (["task 2"], 1)
     (tmp_path / "one.json").write_text(json.dumps(labelled("Bag")))
     assert len(read_answers(tmp_path / "one.json").answers) == 1
+
+
+def test_real_exports_hold_the_same_answers() -> None:
+    """JSON and JSON-MIN of Label Studio 1.23: decided, decided again, none of the labels, skipped, uploaded, and open tasks."""
+    for name in ("label-studio-1.23.json", "label-studio-1.23-min.json"):
+        found = read_answers(ROOT / "tests" / "fixtures" / name)
+        latest = {one.paths[0]: one.label for one in sorted(found.answers, key=lambda one: one.decided or "")}
+        assert latest == {
+            "Mäntel/photo 0400.jpg": "Coat",
+            "Mäntel/photo 0410.webp": "-",
+            "camisetas/half an upload.jpg": "Dress",
+            "chemises été/photo 0600.jpg": "-",
+            "/data/upload/1/d86873c8-photo_0410_%C3%A9.jpg": "Dress",
+        }
+        assert {one.reviewer for one in found.answers} == {"user 1"}
+        assert sum(one.sha256 is not None for one in found.answers) == len(found.answers) - 1
+        assert found.unusable == []
 
 
 @pytest.mark.parametrize(

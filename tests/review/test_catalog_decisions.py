@@ -9,10 +9,14 @@ import pytest
 from corrections_helpers import NAMES, Shop, copy_of
 from corrections_helpers import shop as shop  # fixtures that are used by their names
 from corrections_helpers import shop_template as shop_template
-from helpers import draw_photo
+from helpers import draw_photo, write_photos
 
+from tagger.catalog.label_table import photo_key
+from tagger.catalog.source import open_source
 from tagger.errors import LedgerError
 from tagger.review.catalog_decisions import find_ledger, label_table_of
+from tagger.run.pipeline import run
+from tagger.run.settings import RunSettings
 
 
 @pytest.fixture
@@ -104,6 +108,27 @@ def test_a_label_map_is_reversed(shop: Shop) -> None:
     assert table is not None
     labels = {one.item.path: one.label for one in table.photos.values()}
     assert labels == {"@at.jpg": "Bag", "+plus.jpg": "Oben", "-dash.jpg": "Gürtel"}
+
+
+def test_photos_of_tables_are_those_of_the_table(photo_bundle: Path, tmp_path: Path, one_thread: None) -> None:
+    """Of files that a CSV names, and of bytes in a Parquet table: the keys are those that `adapt` reads the table by."""
+    import pandas as pd
+
+    photos = write_photos(tmp_path / "photos", 3)
+    (tmp_path / "list.csv").write_text("sku,image\n1,photos/0000.jpg\n2,photos/0001.jpg\n")
+    pd.DataFrame({"image": [(photos / f"000{number}.jpg").read_bytes() for number in range(3)]}).to_parquet(
+        tmp_path / "t.parquet"
+    )
+    for source in ("list.csv", "t.parquet"):
+        run(RunSettings(source=str(tmp_path / source), out=str(tmp_path / f"{source}.out.csv"), model=str(photo_bundle)))
+        tagged = Shop(photos, tmp_path / f"{source}.out.csv", tmp_path / f"{source}.out.ledger")
+        items = [*open_source(str(tmp_path / source)).items]
+        tagged.decide({items[1].path: "Bag"})
+        assert find_ledger(str(tmp_path / source)) == tagged.ledger.resolve()
+        table = label_table_of(tagged.ledger)
+        assert table is not None
+        assert [*table.photos] == [photo_key(items[1])]
+        assert find_ledger("-") is None
 
 
 def test_a_copy_of_the_catalog_is_another_one(shop: Shop, shop_template: Path, elsewhere: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from helpers import rows_of
 from queue_helpers import Catalog, all_rows, tag, write_table
 
 from tagger.review import columns as columns_module
-from tagger.review.columns import Columns, output_of
+from tagger.review.columns import LEFT_SECONDS, LOCK, PREFIX, Columns, output_of
 from tagger.review.queue import Filters, ReviewQueue
 
 
@@ -62,7 +63,7 @@ def test_columns_follow_the_output_of_the_next_run(tagged: Catalog, photo_bundle
         columns.join()
         assert columns.values("a/late.jpg")[0]["sku"] == "NEW-1"
         assert [row.key for row in all_rows(queue, Filters(column="sku", text="NEW"))] == ["a/late.jpg"]
-        assert len(list(columns.database.parent.iterdir())) == 1 if columns.database else False
+        assert len(list(columns.database.parent.glob("*.sqlite"))) == 1 if columns.database else False
 
 
 @pytest.mark.parametrize("content", [None, b"sku,name\n1,2\n", b"PAR1 damaged"])
@@ -102,6 +103,24 @@ def test_the_index_is_removed(tagged: Catalog, tmp_path: Path) -> None:
         assert columns.wait()
     Columns(tagged.out, folder).close()
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of files")
+def test_what_a_killed_server_left_is_removed(tagged: Catalog, tmp_path: Path) -> None:
+    """The next review removes its index, but neither that of one that is running, nor one that is being made."""
+    killed, new = tmp_path / f"{PREFIX}killed", tmp_path / f"{PREFIX}new"
+    for folder in (killed, new):
+        folder.mkdir()
+        (folder / LOCK).touch()
+        (folder / "columns-1.sqlite").write_bytes(b"index")
+    with Columns(tagged.out, tmp_path) as running:
+        assert running.wait()
+        assert running.database is not None
+        long_ago = time.time() - 2 * LEFT_SECONDS
+        for lock in (killed / LOCK, running.database.parent / LOCK):
+            os.utime(lock, (long_ago, long_ago))
+        Columns(None, tmp_path).close()
+        assert {path.name for path in tmp_path.glob(f"{PREFIX}*")} == {new.name, running.database.parent.name}
 
 
 def test_the_output_is_the_one_that_the_last_run_wrote(

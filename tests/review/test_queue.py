@@ -205,10 +205,23 @@ def test_the_queue_is_read_while_a_run_publishes(tagged: Catalog, queue: ReviewQ
     with closing(sqlite3.connect(tagged.ledger, isolation_level=None)) as sql:
         sql.execute("BEGIN IMMEDIATE")
         sql.execute("UPDATE items SET published = NULL")
+        sql.execute("UPDATE runs SET id = id + 1")
         assert all_rows(queue) == before
         assert queue.left(OPEN) == len(before)
         sql.execute("COMMIT")
     assert queue.left(OPEN) == 0
+
+
+def test_a_killed_run_changes_what_is_left(tagged: Catalog, queue: ReviewQueue) -> None:
+    """What it has read anew counts at once, by pages and counter alike, though it has not published anything."""
+    row, *others = all_rows(queue)
+    with closing(sqlite3.connect(tagged.ledger)) as sql, sql:
+        names = "started, pid, host, version, source, out, decision, fresh, verify"
+        sql.execute(f"INSERT INTO runs ({names}) SELECT {names} FROM runs")
+    assert queue.left(OPEN) == len(others) + 1
+    with closing(sqlite3.connect(tagged.ledger)) as sql, sql:
+        sql.execute("UPDATE items SET content = NULL, failure = 'missing', decision = NULL WHERE id = ?", (row.item,))
+    assert queue.left(OPEN) == len(others) == len(all_rows(queue))
 
 
 def test_a_ledger_begun_anew_is_read_by_its_path(tagged: Catalog, queue: ReviewQueue, photo_bundle: Path) -> None:

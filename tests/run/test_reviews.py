@@ -19,7 +19,8 @@ from tagger.errors import LedgerError
 from tagger.records import Failed
 from tagger.run.ledger import open_ledger
 from tagger.run.pipeline import RunCallbacks
-from tagger.run.reviews import LONGEST_TEXT, Decision, ReviewStore, Shown, reviewed_photos
+from tagger.run.review_values import Decision, Shown
+from tagger.run.reviews import LONGEST_TEXT, ReviewStore, reviewed_photos
 
 Rows = dict[str, dict[str, str]]
 
@@ -200,7 +201,8 @@ def test_what_is_acknowledged_outlives_a_kill(ledger: Path) -> None:
     program = f"""
 import sys
 from pathlib import Path
-from tagger.run.reviews import ReviewStore, Shown
+from tagger.run.review_values import Shown
+from tagger.run.reviews import ReviewStore
 store = ReviewStore(Path({str(ledger)!r}))
 one = Shown({shown(ledger, "0001.jpg")[0].item}, {shown(ledger, "0001.jpg")[0].sha256!r})
 while True:

@@ -11,6 +11,7 @@ from service_helpers import client_of, jpeg, make_service
 
 from tagger.records import Failed
 from tagger.web.fetching import AddressError, Fetcher, Target, allowed_host
+from tagger.web.limits import ServiceLimits
 
 HOST = "cdn.shop.example"
 
@@ -263,6 +264,21 @@ def test_names_of_hosts() -> None:
         ("xn--4ca.example", 8443),
         ("2606::1", 1),
     ]
+
+
+def test_photos_that_do_not_fit_into_memory_are_refused(small_bundle: Path) -> None:
+    """Together with others of the same request: 429, and nothing of it is held afterwards."""
+
+    class Large(Fetcher):
+        async def fetch(self, address: str) -> bytes | Failed:
+            await asyncio.sleep(int(address[-1]) / 50)
+            return bytes(5_000)
+
+    service = make_service(small_bundle, Large([HOST], 10), fetch_hosts=(HOST,), limits=ServiceLimits(max_bytes=1_000))
+    with client_of(service) as client:
+        answer = client.post("/v1/tags", json={"addresses": [f"https://{HOST}/{number}" for number in range(4)]})
+        assert (answer.status_code, "retry-after" in answer.headers) == (429, True)
+        assert client.post("/v1/tags", json={"addresses": [f"https://{HOST}/0"]}).status_code == 200
 
 
 def test_the_service_fetches_allowed_addresses(small_bundle: Path) -> None:

@@ -32,6 +32,12 @@ def test_a_decision_is_acknowledged_once_it_is_stored(client: TestClient, review
     assert stored(review) == [("Bag", "Bea")]
 
 
+def test_a_dash_is_none_of_the_labels(client: TestClient, review: Review) -> None:
+    """As in tables of labels, so that what is typed comes back as what was meant."""
+    decide(client, "-", review.open_rows()[0])
+    assert stored(review)[0][0] == ""
+
+
 def test_a_page_is_accepted_but_for_what_others_decided(client: TestClient, review: Review) -> None:
     """Photos that somebody has decided meanwhile stay, and are told."""
     rows = {row.sha256: row for row in review.open_rows() if row.ranked and not row.guarded}  # without copies

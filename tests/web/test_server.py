@@ -8,12 +8,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from io import StringIO
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from helpers import ROOT, run_cli
 from service_helpers import form_body, jpeg, make_service, server
 
 from tagger.web.listening import listening
@@ -154,6 +156,24 @@ def test_slow_headers_end_the_connection(small_bundle: Path, monkeypatch: pytest
         assert serve(service, listener, log, client.start)
         client.join()
     assert seen == [b"closed"]
+
+
+@pytest.mark.slow
+def test_rows_of_the_default_bundle_are_those_of_a_run(tmp_path: Path) -> None:
+    """The examples, one by one, from several clients at once: the very rows, but for copies, which are told of one request."""
+    out = tmp_path / "tags.json"
+    run_cli("run", ROOT / "examples" / "catalog", "--out", out, "--device", "cpu", "--model", "catalog")
+    expected = {row["path"]: row for row in json.loads(out.read_text())["rows"]}
+    with server(Path("catalog"), "--quiet") as (_, url), ThreadPoolExecutor(8) as threads:
+        address = urlsplit(url).netloc
+
+        def row_of(path: str) -> object:
+            status, document = post(address, form_body((path, (ROOT / "examples" / "catalog" / path).read_bytes())))
+            assert status == 200
+            return document["rows"][0]  # type: ignore[index]
+
+        rows = dict(zip(expected, threads.map(row_of, expected), strict=True))
+    assert rows == {path: {**row, "duplicate_of": ""} for path, row in expected.items()}
 
 
 def test_warnings_of_the_server_are_in_its_log() -> None:

@@ -43,7 +43,7 @@ def run_document(tmp_path: Path, bundle: Path, source: Path, *options: str) -> d
     return found
 
 
-@pytest.mark.parametrize("bundle", ["photo_bundle", "fused_bundle"])
+@pytest.mark.parametrize("bundle", [pytest.param("photo_bundle", marks=pytest.mark.slow), "fused_bundle"])
 def test_rows_are_those_of_a_run(tmp_path: Path, request: pytest.FixtureRequest, bundle: str) -> None:
     """The examples, broken ones too, in one request: the very document, with three tags each, whatever the threshold."""
     folder: Path = request.getfixturevalue(bundle)
