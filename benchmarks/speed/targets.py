@@ -74,7 +74,8 @@ TARGETS = (
         True,
         lambda values: float(_row(values, "peers", set="1600-jpg", peer="torchvision")["ratio"]),
     ),
-    Target("fmtag serve, 16 clients: over a FastAPI handler of tutorials", 3, None, True, _over_handler("convert")),
+    Target("fmtag serve, 16 clients: over Tagger() in a FastAPI handler", 3, None, True, _over_handler("per-request")),
+    Target("fmtag serve, 16 clients: over a handler with one Tagger for all", 3, None, True, _over_handler("async")),
     Target(
         'one photo by catalog: over python -c "import torch"',
         0.5,
