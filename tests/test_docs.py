@@ -35,7 +35,7 @@ OPTION = re.compile(r"--[a-z][a-z0-9-]*")
 
 def commands(group: click.Group = cli, prefix: str = "") -> dict[str, click.Command]:
     """Return all commands by their words, those of groups such as `models show` too."""
-    context = click.Context(group)
+    context = click.Context(group, **cli.context_settings)
     found: dict[str, click.Command] = {}
     for name in group.list_commands(context):
         command = group.get_command(context, name)
@@ -123,7 +123,7 @@ def test_the_examples_parse(page: Path) -> None:
             continue
         depth = 2 if " ".join(words[:2]) in COMMANDS else 1
         command = COMMANDS[" ".join(words[:depth])]
-        values, _, given = command.make_parser(click.Context(command)).parse_args(words[depth:])
+        values, _, given = command.make_parser(click.Context(command, **cli.context_settings)).parse_args(words[depth:])
         for parameter in given:
             if isinstance(parameter.type, click.Choice) and "$" not in str(value := values[str(parameter.name)]):
                 assert {value} <= set(parameter.type.choices), line

@@ -130,6 +130,20 @@ with_debug = option("--debug", is_flag=True, expose_value=False, callback=note, 
 with_workers = option("--workers", type=click.IntRange(1, 256), help="Photos processed at once.  [default: one per processor]")
 
 
+with_log = combined(
+    option("--quiet", is_flag=True, help="Print errors only."),
+    option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        callback=note,
+        help="Log format on stderr.",
+    ),
+)
+"""What is printed on standard error, and how."""
+
+
 def with_decoding(command: Command) -> Command:
     """Add the options of how photos are decoded; the command gets them, with its own, as one argument, `decoding`."""
 

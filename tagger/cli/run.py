@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tagger.cli.exit_codes import EXIT_FAILED_PHOTOS, EXIT_SIGNAL
-from tagger.cli.options import FILE, OUTPUT_FILE, PLACE, Finite, LogFormat, note, option, with_model
+from tagger.cli.options import FILE, OUTPUT_FILE, PLACE, Finite, LogFormat, option, with_log, with_model
 from tagger.errors import Interrupted
 from tagger.run.settings import ONLY, RunSettings
 from tagger.settings import FORMATS, Format
@@ -55,15 +55,7 @@ from tagger.settings import FORMATS, Format
     help="Wait so many seconds for another run to end.  [default: do not wait]",
 )
 @option("--allow-vanished", is_flag=True, help="Continue although most of the known photos are gone.")
-@option("--quiet", is_flag=True, help="Print errors only.")
-@option(
-    "--log-format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    callback=note,
-    help="Log format on stderr.",
-)
+@with_log
 @with_model
 def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: LogFormat, **options: Any) -> int:
     """Tag the photos of SOURCE: a folder, an image, a table (CSV, Excel, JSON, Parquet), or - for paths on stdin.

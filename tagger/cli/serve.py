@@ -12,11 +12,11 @@ from tagger.cli.options import (
     Finite,
     LogFormat,
     bundle_name,
-    note,
     option,
     with_debug,
     with_decoding,
     with_device,
+    with_log,
     with_workers,
 )
 from tagger.cli.web_extra import require_web
@@ -96,15 +96,7 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
     metavar="SECONDS",
     help="Time to answer what was accepted, once it is told to stop.",
 )
-@option("--quiet", is_flag=True, help="Log errors only.")
-@option(
-    "--log-format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    callback=note,
-    help="Log format on stderr.",
-)
+@with_log
 @with_device
 @with_workers
 @with_decoding

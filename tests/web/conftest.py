@@ -5,9 +5,11 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import run_cli, write_photos
+from review_browser_helpers import CHROMIUM
 from review_web_helpers import TOKEN, Review
 from starlette.testclient import TestClient
 
@@ -58,3 +60,13 @@ def client(review: Review) -> Iterator[TestClient]:
     """A client that has the token."""
     with TestClient(review.app, base_url="http://127.0.0.1:8000", headers={"authorization": f"Bearer {TOKEN}"}) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Open a browser."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield opened
+        opened.close()

@@ -5,15 +5,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from helpers import ROOT
 from nights_helpers import uploads, write_ledger
-
-CHROMIUM = Path("/usr/bin/chromium")
+from review_browser_helpers import CHROMIUM
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium")]
 
@@ -36,16 +34,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         finally:
             server.terminate()
             server.wait(30)
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    """Open a browser."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
@@ -78,4 +66,8 @@ def test_wide_tables_scroll_by_keyboard(browser: Any, address: str) -> None:
         region = page.get_by_role("region", name="Numbers of each night")
         region.focus()
         page.keyboard.press("ArrowRight")
-        page.wait_for_function("document.activeElement.scrollLeft > 0")
+        for _ in range(50):  # not `wait_for_function`, whose eval the policy of the page forbids
+            if page.evaluate("document.activeElement.scrollLeft"):
+                return
+            page.wait_for_timeout(100)
+        pytest.fail("the table did not scroll")

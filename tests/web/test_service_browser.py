@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 from helpers import draw_photo
+from review_browser_helpers import CHROMIUM
 from service_helpers import TOKEN, server
-
-CHROMIUM = Path("/usr/bin/chromium")
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium")]
 
@@ -20,16 +19,6 @@ def address(fused_bundle: Path) -> Iterator[str]:
     """The address of a server that needs a token."""
     with server(fused_bundle, "--quiet", FMTAG_SERVE_TOKEN=TOKEN) as (_, found):
         yield found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Open a browser."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
