@@ -2,7 +2,7 @@
 
 Null hypothesis: the values of the nights are exchangeable, i.e. any order of them is equally likely. That holds for independent
 nights of one distribution, whatever it is: however far apart nights lie, as one brings shoes and the next dresses, and
-whatever the true shares are, which nobody knows. A test of the single photos (multinomial) would have to take each night's
+whatever the true shares are, which are unknown. A test of the single photos (multinomial) would have to take each night's
 photos as drawn from the same shares, and would always alarm on such nights.
 
 Only ranks are used. For a reference of the first m nights, the m + 1 gaps between their values are a Polya urn: given all

@@ -82,7 +82,7 @@ def write_tasks(corrections: Iterable[Correction], out: str, url_prefix: str = "
 def task(one: Correction, url_prefix: str = "") -> dict[str, Any]:
     """Return the task of a photo: its data, what was predicted and, where somebody has decided, an annotation.
 
-    The annotation names nobody: Label Studio refuses those of people who are no users of it.
+    The annotation names no annotator: Label Studio refuses those of people who are no users of it.
     """
     data = {
         "image": image_address(one.path, url_prefix),

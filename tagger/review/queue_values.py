@@ -16,7 +16,7 @@ class Filters:
     """What rows of the output a reviewer wants to see; fields that are None select nothing."""
 
     show: Show = "open"
-    """`open`: flagged rows that nobody has decided; `decided`: those that somebody has; `all`: both."""
+    """`open`: flagged rows without a decision; `decided`: rows with one; `all`: both."""
     tag: str | None = None
     """Predicted tag, before a decision: empty for none of the labels, `UNREADABLE` for photos that could not be read."""
     reason: str | None = None
@@ -115,7 +115,7 @@ class QueueRow:
     guarded: bool
     """Whether what comes second to the prediction is a rare label, nearly as probable: not to be accepted with others."""
     decided: str | None = None
-    """The label that counts, empty for none of the labels; None where nobody has decided."""
+    """The label that counts, empty for none of the labels; None without a decision."""
     reviewer: str = ""
     decided_at: str = ""
     """UTC, ISO 8601 with milliseconds."""

@@ -13,7 +13,7 @@ class Picture(TypedDict):
     """What the networks saw of one part of a photo that may be the product."""
 
     part: str
-    """`upper`, `lower` or `whole` of a person; empty where nobody wears the product."""
+    """`upper`, `lower` or `whole` of a person; empty where no person wears the product."""
     grey: str
     """The image of the small network, 28x28 pixels, as a `data:` address."""
     colour: str | None

@@ -45,7 +45,7 @@
   }
 
   function goTo(address, text) {
-    keep("said", text);
+    keep("announced", text);
     leaving = true;
     location.assign(address);
   }
@@ -533,7 +533,7 @@
   setInterval(poll, POLL_MS);
   if (cards().length) focusCard(cards().find(isOpen) || cards()[0], false);
   else showLabels();
-  const said = kept("said", "");
-  keep("said", "");
-  if (said) setTimeout(() => announce(said), 150); // a text that is there from the beginning is not read out
+  const announced = kept("announced", "");
+  keep("announced", "");
+  if (announced) setTimeout(() => announce(announced), 150); // a text that is there from the beginning is not read out
 })();
