@@ -56,6 +56,7 @@ def test_labels_that_cannot_be_read_are_named(catalog: Path, photo_bundle: Path,
     assert "shop/table.csv" in card.data
 
 
+@pytest.mark.slow
 def test_labels_that_make_tags_worse_are_refused(catalog: Path, photo_bundle: Path, tmp_path: Path) -> None:
     """Where the accuracy would fall nothing is written, for a reason in one sentence; `force` writes."""
     files = sorted(catalog.iterdir())

@@ -31,6 +31,7 @@ def validation_loss(network: torch.nn.Module, images: Tensor, features: Features
     return float(functional.cross_entropy(scores, torch.from_numpy(validation.classes)))
 
 
+@pytest.mark.slow
 def test_fine_tuning_lowers_the_validation_loss(photo_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The result has other weights and a lower loss on products that it was not trained on; the original is unchanged."""
     monkeypatch.setattr(backbone, "STEPS", 40)

@@ -95,6 +95,7 @@ def test_the_strength_fits_how_much_the_examples_tell() -> None:
     assert strengths[0] < strengths[1] == STRENGTHS[-1]
 
 
+@pytest.mark.slow
 def test_fewer_strengths_beside_a_backbone() -> None:
     """Labels that tell nothing, regularised as strongly as possible, get the greatest of a backbone's own strengths."""
     rng = np.random.default_rng(0)

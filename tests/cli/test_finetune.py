@@ -34,6 +34,7 @@ def trained(cli: RunCli, shop: Path, out: Path, *command: str | Path) -> tuple[R
     return result, card
 
 
+@pytest.mark.slow
 def test_the_command_and_its_alias_write_the_same_bundle(cli: RunCli, shop: Path, tmp_path: Path) -> None:
     """`fmtag finetune PHOTOS` and `fmtag retrain --data PHOTOS` write the same weights, card and list of test photos."""
     first, card = trained(cli, shop, tmp_path / "first", "finetune", shop / "photos")

@@ -106,6 +106,7 @@ def test_rows_are_the_same_at_any_batch_size_and_number_of_workers(fresh_rows: C
     assert len({fresh_rows(model=MODEL, batch_size=size, workers=workers) for size, workers in sizes}) == 1
 
 
+@pytest.mark.slow
 def test_an_adapted_bundle_opens_no_photo(
     without_torch: Call, shop: Path, spoil: Spoil, mine: str, fresh_rows: Callable[..., bytes], tmp_path: Path
 ) -> None:
@@ -141,6 +142,7 @@ def test_an_adapted_bundle_opens_no_photo(
     assert known["embedded"]["run"] == 1
 
 
+@pytest.mark.slow
 def test_another_fusion_opens_no_photo(shop: Path, spoil: Spoil, fresh_rows: Callable[..., bytes], tmp_path: Path) -> None:
     """Whatever the head answers, the part of a person that was embedded is the one that a new head's run would take."""
     heads, _ = two_heads(MODEL, tmp_path)
@@ -193,6 +195,7 @@ pipeline.run(RunSettings(sys.argv[1], sys.argv[2], model=sys.argv[3], top_k=10, 
 """A run that is killed at its third batch of eight embeddings."""
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_continued_from_the_embeddings(
     shop: Path, spoil: Spoil, mine: str, fresh_rows: Callable[..., bytes], tmp_path: Path
 ) -> None:

@@ -39,6 +39,7 @@ def test_a_run(without_torch: Call, tmp_path: Path, options: tuple[str, ...], mo
     assert "each network on the product:" in told  # from the shipped bundle, which has a backbone
 
 
+@pytest.mark.slow
 def test_an_evaluation_with_its_reports(without_torch: Call, tmp_path: Path) -> None:
     """`fmtag evaluate` measures labelled photos, and writes the HTML report with its charts, and the contact sheet."""
     labels = "path,label\n" + "".join(f"{file},Pullover\n" for file in sorted((CATALOG / "Pullover").iterdir()))
@@ -49,6 +50,7 @@ def test_an_evaluation_with_its_reports(without_torch: Call, tmp_path: Path) -> 
     assert (tmp_path / "sheet.png").is_file()
 
 
+@pytest.mark.slow
 def test_an_adaptation_and_a_run_with_it(without_torch: Call, tmp_path: Path) -> None:
     """`fmtag adapt` with labels, and `fmtag pick`, write their files; the adapted bundle tags the examples."""
     rows = [(file, label) for label in ("Pullover", "camisetas") for file in sorted((CATALOG / label).glob("photo*"))]

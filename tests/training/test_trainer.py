@@ -93,6 +93,7 @@ def test_result_is_ready_for_use(tmp_path: Path) -> None:
     assert 0 == history[-1].seconds_left
 
 
+@pytest.mark.slow
 def test_training_learns(tmp_path: Path) -> None:
     """A few more epochs teach the network where the bars are: far beyond guessing's tenth."""
     cycle = Cycle(epochs=10, warmup_steps=5, cutout_probability=0.0)
