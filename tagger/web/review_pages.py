@@ -128,14 +128,14 @@ def filters_of(query: QueryParams) -> Filters:
 
 
 def group_links(state: ReviewState, filters: Filters) -> list[GroupLink]:
-    """Return the predicted tags that have photos, most first; photos without a tag and unreadable ones are groups too."""
+    """Return the predicted tags that have photos, most first; none of the labels is one, and last what could not be read."""
     links = []
     for one in state.queue.groups(filters):
         count = {"open": one.open, "decided": one.decided}.get(filters.show, one.open + one.decided)
         if count:
             accept = None if one.tag == UNREADABLE else one.tag
             links.append(GroupLink(one.tag, GROUP_NAMES.get(one.tag, for_terminal(one.tag)), count, accept))
-    return links
+    return sorted(links, key=lambda link: link.key == UNREADABLE)
 
 
 def _views(state: ReviewState, rows: Sequence[QueueRow]) -> list[PhotoView]:

@@ -11,7 +11,7 @@ from starlette.datastructures import QueryParams
 from starlette.testclient import TestClient
 
 from tagger.review.queue import Filters
-from tagger.web.review_pages import LONGEST_TEXT, filters_of
+from tagger.web.review_pages import LONGEST_TEXT, filters_of, group_links
 
 
 def test_the_grid_shows_the_largest_group_first(client: TestClient, review: Review) -> None:
@@ -37,7 +37,8 @@ def test_every_group_has_its_page(client: TestClient, review: Review) -> None:
 
 
 def test_unreadable_photos_are_not_accepted_as_a_page(client: TestClient, review: Review) -> None:
-    """They are a group of their own, decided one by one."""
+    """They are a group of their own, decided one by one, and the last one, however many they are."""
+    assert [one.key for one in group_links(review.state, Filters())][-1] == "?"
     page = client.get("/review", params={"tag": "?"}).text
     assert cards(page) == ["shop/cut.jpg"]
     assert 'data-accepts="no"' in page
