@@ -1,5 +1,6 @@
 """The review of a catalog with many pages of a tag, in a real browser: going from page to page, and accepting them."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,15 @@ def page(chromium: Any, large: Served) -> Iterator[Any]:
         assert wrong == []
 
 
+def acceptable(page: Any) -> int:
+    """Return how many photos of a page can be accepted, once it is there: after an accept the next one is loaded first."""
+    from playwright.sync_api import expect
+
+    button = page.locator("#accept-text")
+    expect(button).to_have_text(re.compile("Accept [1-9]"))
+    return int(button.inner_text().split()[1])
+
+
 def test_skipping_shows_the_next_page_and_decides_nothing(page: Any, large: Served) -> None:
     """The most doubtful ones first; none is left out or shown twice, until the last ones."""
     seen = paths(page)
@@ -50,7 +60,7 @@ def test_skipping_shows_the_next_page_and_decides_nothing(page: Any, large: Serv
 
 def test_enter_held_down_accepts_one_page_although_the_next_is_there(page: Any, large: Served) -> None:
     """All that can be accepted of the first page, nothing of the next one, which then has the focus."""
-    count = int(page.locator("#accept-text").inner_text().split()[1])
+    count = acceptable(page)
     first = {*paths(page)}
     for _ in range(60):
         page.keyboard.down("Enter")
@@ -68,7 +78,7 @@ def test_page_after_page_is_accepted_and_taken_back(page: Any, large: Served) ->
         while page.locator(".card:focus").get_attribute("data-guarded"):
             press(page, "x")
             wait_for_status(page, "none of the labels")
-        counts.append(int(page.locator("#accept-text").inner_text().split()[1]))
+        counts.append(acceptable(page))
         before = len(large.counting())
         press(page, "Enter")
         wait_for_status(page, f"{counts[-1]} photos: T-shirt/top.")
