@@ -114,9 +114,10 @@ def test_undo_goes_back_step_by_step_also_after_a_reload(page: Any, served: Serv
     wait_for_count(page, ".card", 6)
     wait_for_status(page, "11 left")
     assert served.counting() == {COATS[0]: "Bag", COATS[1]: ""}
-    press(page, "u", "u")
-    wait_for_count(page, ".card", 8)
-    wait_for_status(page, "13 left")
+    for left in (12, 13):
+        press(page, "u")
+        wait_for_status(page, f"{left} left")
+        wait_for_count(page, ".card", left - 5)
     assert served.counting() == {}
     press(page, "u")
     wait_for_status(page, "Nothing to undo")
