@@ -97,10 +97,10 @@ def test_one_photo_with_all_that_is_known_of_it(page: Any, served: Served) -> No
     single = page.get_by_role("dialog", name=COATS[0])
     single.wait_for()
     wait_for_status(page, "12 left")
+    single.get_by_text("Ada: Bag (was Coat 0.5000)").wait_for()  # the view is made anew with the decision
     assert single.locator(".why").inner_text().startswith("Flagged: ")
     assert [bar.get_attribute("value") for bar in single.get_by_role("meter").all()][:3] == ["0.5", "0.3", "0.1"]
     assert single.locator(".cells").inner_text().split() == ["image", COATS[0], "sku", "SKU-000", "title", "Product", "0"]
-    single.get_by_text("Ada: Bag (was Coat 0.5000)").wait_for()
     for name in (f"The photo {COATS[0]}", "The product in grey", "The product in colour"):
         picture = single.get_by_role("img", name=name)
         picture.scroll_into_view_if_needed()
