@@ -122,7 +122,7 @@ class LedgerReader:
         connection.sql.close()
 
     def _open(self, identity: tuple[int, int]) -> "_Connection":
-        sql = sqlite3.connect(self._uri, BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
+        sql = sqlite3.connect(self._uri, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
         try:
             sql.execute(f"PRAGMA cache_size = -{CACHE_KILOBYTES}")
             sql.create_function("casefold", 1, _casefold, deterministic=True)
