@@ -46,8 +46,12 @@ class ReviewStore:
         self._name = str(path)
         self._open: dict[str, _Connection] = {}
         self._one_reader, self._one_writer = Lock(), Lock()  # reading does not wait for a run, which a decision may have to
-        with database_errors(self._name), self._one_writer:
-            migrate(self._connection("write"), self._name)
+        try:
+            with database_errors(self._name), self._one_writer:
+                migrate(self._connection("write"), self._name)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the ledger."""
