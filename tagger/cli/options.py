@@ -130,6 +130,17 @@ with_debug = option("--debug", is_flag=True, expose_value=False, callback=note, 
 with_workers = option("--workers", type=click.IntRange(1, 256), help="Photos processed at once.  [default: one per processor]")
 
 
+with_flagging = combined(
+    option("--min-confidence", type=Finite(0, 1), help="Flag tags below this probability.  [default: the bundle's own]"),
+    option(
+        "--precision",
+        type=Finite(0, 1),
+        help="Flag so many tags that this share of the others is correct, by the table in the bundle's card.",
+    ),
+    option("--allow-truncated", is_flag=True, help="Tag truncated and damaged files too, always flagged."),
+)
+"""Which tags are flagged."""
+
 with_log = combined(
     option("--quiet", is_flag=True, help="Print errors only."),
     option(

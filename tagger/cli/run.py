@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tagger.cli.exit_codes import EXIT_FAILED_PHOTOS, EXIT_SIGNAL
-from tagger.cli.options import FILE, OUTPUT_FILE, PLACE, Finite, LogFormat, option, with_log, with_model
+from tagger.cli.options import FILE, OUTPUT_FILE, PLACE, Finite, LogFormat, option, with_flagging, with_log, with_model
 from tagger.errors import Interrupted
 from tagger.run.settings import ONLY, RunSettings
 from tagger.settings import FORMATS, Format
@@ -19,13 +19,7 @@ from tagger.settings import FORMATS, Format
     "--format", "format_", type=click.Choice(FORMATS), help="Output format.  [default: by the suffix of --out; csv on stdout]"
 )
 @option("--top-k", type=click.IntRange(1, 1000), default=1, show_default=True, help="Number of tags per photo.")
-@option("--min-confidence", type=Finite(0, 1), help="Flag tags below this probability.  [default: the bundle's own]")
-@option(
-    "--precision",
-    type=Finite(0, 1),
-    help="Flag so many tags that this share of the others is correct, by the table in the bundle's card.",
-)
-@option("--allow-truncated", is_flag=True, help="Tag truncated and damaged files too, always flagged.")
+@with_flagging
 @option("--excel", is_flag=True, help="Write a CSV for spreadsheets: byte order mark, formulas escaped.")
 @option("--list-ignored", is_flag=True, help="List the entries of a folder that are not read, and why.")
 @option("--debug-garments", type=PLACE, metavar="DIR", help="Write the network's input images as PNG files.")

@@ -16,6 +16,7 @@ from tagger.cli.options import (
     with_debug,
     with_decoding,
     with_device,
+    with_flagging,
     with_log,
     with_workers,
 )
@@ -39,13 +40,7 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
     callback=bundle_name,
     help=f"Bundle to use: its name, or its folder written with a separator, as ./mine.  {YOUR_DEFAULT}",
 )
-@option("--min-confidence", type=Finite(0, 1), help="Flag tags below this probability.  [default: the bundle's own]")
-@option(
-    "--precision",
-    type=Finite(0, 1),
-    help="Flag so many tags that this share of the others is correct, by the table in the bundle's card.",
-)
-@option("--allow-truncated", is_flag=True, help="Tag truncated and damaged files too, always flagged.")
+@with_flagging
 @option(
     "--token",
     "tokens",
