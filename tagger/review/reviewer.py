@@ -3,7 +3,7 @@
 import getpass
 
 UNKNOWN = "reviewer"
-"""Name of a user whom the system has none for, as in a container."""
+"""Name of a user without one, as in a container."""
 
 
 def login_name() -> str:

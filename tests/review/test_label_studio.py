@@ -38,7 +38,7 @@ def exported(*annotations: dict[str, Any], image: str = "/data/upload/1/0123abcd
 
 
 def test_a_task_has_photo_prediction_and_decision() -> None:
-    """The prediction is the networks' with its confidence; the annotation names no annotator, whom it might not know."""
+    """The prediction is the networks' with its confidence; the annotation names no annotator, who may be unknown there."""
     made = task(ONE, "/data/local-files/?d=shop/")
     assert made["data"]["image"] == "/data/local-files/?d=shop/sub/a%20b.jpg"
     assert made["predictions"] == [{"model_version": "m@1", "score": 0.5321, "result": [_plain("Coat")]}]

@@ -103,7 +103,7 @@ def test_a_file_that_became_a_link_is_refused(tagged: Catalog, photos: Photos, t
 
 @posix
 def test_a_pipe_is_not_waited_for(tagged: Catalog, photos: Photos) -> None:
-    """A named pipe in the place of a photo, which nobody writes to, is refused at once; so is a link to a device."""
+    """A named pipe in the place of a photo, without a writer, is refused at once; so is a link to a device."""
     item, file = ids(tagged.ledger)["a/0002.jpg"], tagged.table.parent / "a" / "0002.jpg"
     file.unlink()
     os.mkfifo(file)

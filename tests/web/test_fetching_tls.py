@@ -56,7 +56,7 @@ def fetched(served: Path, trusted: Path | None) -> bytes | Failed:
 
 
 def test_the_certificate_must_be_that_of_the_name(tmp_path: Path) -> None:
-    """One of another name is refused, believed or not; so is one that nobody vouches for."""
+    """One of another name is refused, believed or not; so is one without a known issuer."""
     own, other = certificate(tmp_path, HOST), certificate(tmp_path, "evil.example")
     assert fetched(own, own) == b"photo"
     for served, trusted in ((other, other), (own, other), (own, None)):

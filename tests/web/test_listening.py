@@ -1,4 +1,4 @@
-"""Addresses are bound once, and said with the port that they got."""
+"""Addresses are bound once, and told with the port that they got."""
 
 import socket
 from contextlib import suppress

@@ -43,7 +43,7 @@ def test_links_out_of_the_catalog_are_not_shown(client: TestClient, review: Revi
 
 
 def test_another_hash_is_not_kept(client: TestClient, review: Review) -> None:
-    """An address of an old page shows the photo of now, and is asked for again the next time."""
+    """An address of an old page shows the photo of now, and is requested again the next time."""
     row = next(row for row in review.open_rows() if row.ranked)
     assert client.get(f"/review/picture/{row.item}/{'0' * 64}/small").headers["cache-control"] == "no-store"
 
