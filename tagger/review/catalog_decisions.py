@@ -1,7 +1,6 @@
 """Find what people decided about the photos of a catalog, as labels to adapt a bundle by."""
 
 import hashlib
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -11,9 +10,9 @@ from pathlib import Path
 from tagger.catalog.label_table import NONE, LabelledPhoto, LabelTable, count_and_examples, photo_key
 from tagger.errors import LedgerError
 from tagger.records import Item
+from tagger.review.labels import read_labels
 from tagger.review.ledger_reader import LedgerReader
 from tagger.review.photos import Photos, Refused
-from tagger.review.queue_queries import LABELS
 from tagger.run.ledger_file import SUFFIX
 from tagger.run.ledger_queries import LAST_RUN
 from tagger.run.ledger_values import text_of
@@ -70,12 +69,10 @@ def label_table_of(ledger: Path) -> LabelTable | None:
 
 def _own_labels(reader: LedgerReader) -> dict[str, str]:
     """Return the bundle's label by the name that a label map gave it, where it is the only one of that name."""
-    found = reader.rows(LABELS)
-    if not found:
-        return {}
-    labels, names = json.loads(found[0][0]), json.loads(found[0][1])
-    counts = Counter(names.values())
-    return {name: label for label, name in names.items() if counts[name] == 1 and name not in labels}
+    labels = read_labels(reader)
+    counts = Counter(one.name for one in labels)
+    own = {one.label for one in labels}
+    return {one.name: one.label for one in labels if counts[one.name] == 1 and one.name not in own}
 
 
 def _ledgers_in(folder: Path) -> Iterator[Path]:

@@ -1,13 +1,13 @@
 """List what people decided about the photos of a ledger, and write it as a table that `fmtag adapt --labels` takes."""
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tagger.catalog.label_table import NONE
 from tagger.catalog.output import open_output
+from tagger.review.labels import read_labels
 from tagger.review.ledger_reader import LedgerReader
-from tagger.review.queue_queries import LABELS
+from tagger.review.queue_queries import FLAGGED
 from tagger.run.ledger_values import text_of
 from tagger.settings import Format
 
@@ -39,7 +39,7 @@ def read_corrections(reader: LedgerReader, with_open: bool = False) -> Iterator[
 
     Raises `LedgerError` where the ledger cannot be read.
     """
-    query = _CORRECTIONS.format(chosen="review IS NOT NULL OR " + _OPEN if with_open else "review IS NOT NULL")
+    query = _CORRECTIONS.format(chosen=f"review IS NOT NULL OR {FLAGGED}" if with_open else "review IS NOT NULL")
     for key, label, *texts, sha256, model in reader.rows(query):
         reviewer, decided, tag, confidence, reason = (text or "" for text in texts)
         shown = NONE if label == "" else label or ""
@@ -48,11 +48,7 @@ def read_corrections(reader: LedgerReader, with_open: bool = False) -> Iterator[
 
 def known_labels(reader: LedgerReader) -> tuple[str, ...]:
     """Return the labels of the bundle that made the last output, by their names there; empty where there is no output."""
-    found = reader.rows(LABELS)
-    if not found:
-        return ()
-    names = json.loads(found[0][1])
-    return tuple(dict.fromkeys(names.get(label, label) for label in json.loads(found[0][0])))
+    return tuple(dict.fromkeys(one.name for one in read_labels(reader)))
 
 
 def further_labels(reader: LedgerReader) -> tuple[str, ...]:
@@ -75,8 +71,6 @@ def write_table(corrections: Iterable[Correction], out: str, format: Format) -> 
             writer.write(dict(zip(COLUMNS, cells[: len(COLUMNS)], strict=True)))
     return count
 
-
-_OPEN = "(low_confidence = 'true' AND items.reason != 'reviewed')"
 
 _CORRECTIONS = """
     SELECT key, label, reviewer, decided,

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from tagger.errors import LedgerError
-from tagger.run.ledger_file import connect, database_errors
+from tagger.run.ledger_file import connect, database_errors, missing_ledger
 from tagger.run.migrations import migrate
 
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
@@ -38,7 +38,7 @@ class LedgerReader:
     def __init__(self, ledger: Path) -> None:
         self.path = ledger
         if not ledger.is_file():
-            raise LedgerError(f"There is no ledger {ledger}; give --ledger the file that `fmtag run` keeps beside its output.")
+            raise missing_ledger(ledger)
         self._uri = f"file:{quote(os.fspath(ledger.absolute()), errors='surrogateescape')}?mode=ro"
         self._lock = Lock()
         self._idle: deque[_Connection] = deque()
@@ -155,9 +155,7 @@ def _identity(path: Path) -> tuple[int, int]:
     try:
         found = path.stat()
     except OSError as error:
-        raise LedgerError(
-            f"There is no ledger {path}; give --ledger the file that `fmtag run` keeps beside its output."
-        ) from error
+        raise missing_ledger(path) from error
     return found.st_dev, found.st_ino
 
 

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from tagger.errors import LedgerError
 from tagger.records import FAILED_REASONS, NO_IMAGE
 from tagger.review.night_alarms import BINS, STATISTICS, Alarm, Cell, Counts, Statistic, Watched, statistic_of, watch
-from tagger.run.ledger_file import database_errors
+from tagger.run.ledger_file import database_errors, missing_ledger
 from tagger.run.migrations import migrate
 
 _RUNS = """
@@ -152,7 +151,7 @@ def read_nights(ledger: Path, together: int = 1) -> Nights:
     A run may go on meanwhile. The result changes with a finished run only.
     """
     if not ledger.is_file():
-        raise LedgerError(f"There is no ledger {ledger}; give --ledger the file that `fmtag run` keeps beside its output.")
+        raise missing_ledger(ledger)
     with database_errors(str(ledger)), closing(sqlite3.connect(ledger, isolation_level=None)) as sql:
         migrate(sql, str(ledger))
         sql.execute("BEGIN")  # both queries of one state, should a run finish between them

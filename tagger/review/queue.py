@@ -1,6 +1,5 @@
 """Read the review's queue from the ledger: flagged photos by predicted tag, the most doubtful first, a page at a time."""
 
-import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from tagger.review import queue_queries as queries
 from tagger.review.columns import Columns
 from tagger.review.details import read_details
+from tagger.review.labels import Label, read_labels
 from tagger.review.ledger_reader import LedgerReader
 from tagger.review.queue_queries import Counted, Query
 from tagger.review.queue_rows import queue_row
@@ -22,7 +22,6 @@ from tagger.review.queue_values import (
     Details,
     Facets,
     Filters,
-    Label,
     NightCount,
     Page,
     QueueRow,
@@ -186,15 +185,7 @@ class ReviewQueue:
 
     def labels(self) -> tuple[Label, ...]:
         """Return the labels of the bundle that made the last output, in its order; empty where there is no output."""
-
-        def read() -> tuple[Label, ...]:
-            found = self.reader.rows(queries.LABELS)
-            if not found:
-                return ()
-            names = json.loads(found[0][1])
-            return tuple(Label(label, names.get(label, label)) for label in json.loads(found[0][0]))
-
-        return self._until(self._run_state, "labels", read)
+        return self._until(self._run_state, "labels", lambda: read_labels(self.reader))
 
     def _queue_rows(self, query: Query) -> list[QueueRow]:
         rare = self._rare_labels()

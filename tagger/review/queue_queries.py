@@ -48,9 +48,10 @@ def _part(source: str, tag: str, confidence: str, reason: str) -> _Part:
 
 
 _OF_NETWORKS = ("items.tag", "items.confidence", "items.reason")
-_STILL_FLAGGED = (
-    "items.published IS NOT NULL AND items.low_confidence = 'true' AND items.reason != 'reviewed' AND items.content IS NOT NULL"
-)
+FLAGGED = "(items.low_confidence = 'true' AND items.reason != 'reviewed')"
+"""The condition of rows that a person should look at."""
+
+_STILL_FLAGGED = f"items.published IS NOT NULL AND {FLAGGED} AND items.content IS NOT NULL"
 
 # CROSS keeps the planner from starting with `contents`, of which every run of before has left some.
 _OPEN = _part(
@@ -83,11 +84,6 @@ RUN_STATE = "SELECT coalesce(max(CASE WHEN finished IS NOT NULL THEN id END), 0)
 RUNS = "SELECT id, started FROM runs"
 
 TAG_TOTALS = "SELECT tag, count(*) FROM items NOT INDEXED WHERE published IS NOT NULL GROUP BY tag"
-
-LABELS = """
-    SELECT models.labels, decisions.names FROM runs JOIN decisions ON decisions.id = runs.decision
-    JOIN models ON models.id = decisions.model WHERE finished IS NOT NULL ORDER BY runs.id DESC LIMIT 1
-"""
 
 COMMON_FOLDER = "SELECT min(key), max(key) FROM items WHERE typeof(key) = 'text'"
 

@@ -66,14 +66,6 @@ class Facets(NamedTuple):
     nights: tuple[NightCount, ...]
 
 
-class Label(NamedTuple):
-    """A label of the bundle that tagged last."""
-
-    label: str
-    name: str
-    """In the output, which `--label-map` may change."""
-
-
 class Cursor(NamedTuple):
     """The last row of a page, after which the next one begins, whatever has been decided meanwhile."""
 

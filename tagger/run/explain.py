@@ -14,7 +14,7 @@ from tagger.errors import BundleError, LedgerError
 from tagger.escaping import for_terminal
 from tagger.models.registry import find_bundle
 from tagger.run.explain_networks import by_label, networks_of, networks_text
-from tagger.run.ledger_file import database_errors
+from tagger.run.ledger_file import database_errors, missing_ledger
 from tagger.run.ledger_values import storable, text_of
 from tagger.run.migrations import migrate
 
@@ -49,7 +49,7 @@ def explain(path: str, ledger: Path, model: str | None = None) -> dict[str, Any]
     """
     folder = None if model is None else find_bundle(model)
     if not ledger.is_file():
-        raise LedgerError(f"There is no ledger {ledger}; give --ledger the file that `fmtag run` keeps beside its output.")
+        raise missing_ledger(ledger)
     with database_errors(str(ledger)), closing(sqlite3.connect(ledger, isolation_level=None)) as sql:
         migrate(sql, str(ledger))
         sql.row_factory = sqlite3.Row

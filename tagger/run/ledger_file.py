@@ -33,6 +33,11 @@ def connect(path: Path | None) -> sqlite3.Connection:
         return sqlite3.connect(name, isolation_level=None, check_same_thread=False)
 
 
+def missing_ledger(path: Path) -> LedgerError:
+    """Return the error of a command whose ledger is not there."""
+    return LedgerError(f"There is no ledger {path}; give --ledger the file that `fmtag run` keeps beside its output.")
+
+
 def lock_path(path: Path) -> Path:
     """Return the lock file of the ledger `path`; links to one ledger share its lock."""
     real = Path(os.path.realpath(path))

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tagger.records import EmbeddedPhoto
-
 
 class Shown(NamedTuple):
     """A photo as a reviewer saw it."""
@@ -63,21 +61,3 @@ class Merged(NamedTuple):
     """Photos that were decided otherwise later, or whose decision was taken back later; nothing is recorded for them."""
     unknown: list[Shown]
     """As in `Recorded`."""
-
-
-class ReviewedPhoto(NamedTuple):
-    """A photo of the last output with the decision that counts for its bytes, and its row from before."""
-
-    key: str
-    """Its path in the output."""
-    place: str | EmbeddedPhoto | None
-    """Where it lies; None where that is its path, from the run's root."""
-    sha256: bytes
-    size: int | None
-    label: str
-    """Empty for none of the labels."""
-    reviewer: str
-    decided: str
-    tag: str
-    confidence: str
-    reason: str

@@ -13,12 +13,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
-from tagger.errors import LedgerError
 from tagger.run.ledger import open_ledger
-from tagger.run.ledger_file import database_errors
-from tagger.run.ledger_values import place_of, storable, stored_time, text_of
+from tagger.run.ledger_file import database_errors, missing_ledger
+from tagger.run.ledger_values import storable, stored_time
 from tagger.run.migrations import migrate
-from tagger.run.review_values import Decision, Merged, Recorded, Review, ReviewedPhoto, Shown
+from tagger.run.review_values import Decision, Merged, Recorded, Review, Shown
 
 LOCK_SECONDS = 120.0
 """Time limit for the write lock: a run holds it while it makes and writes the rows of a whole catalog."""
@@ -160,10 +159,6 @@ class ReviewStore:
         found = (self._rows(f"{_REVIEWS} WHERE sha256 = ? AND reviews.id = review", (sha,)) for sha in dict.fromkeys(shas))
         return [_review(row) for rows in found for row in rows]
 
-    def rows_of_photos(self) -> list[Any]:
-        """Return the rows of `reviewed_photos` as the ledger has them."""
-        return self._rows(_REVIEWED_PHOTOS)
-
     def frequent_labels(self, count: int) -> list[str]:
         """Return the labels that were decided most often, at most `count`, the most frequent first."""
         return [str(row[0]) for row in self._rows(_FREQUENT, (RECENT, count))]
@@ -183,9 +178,7 @@ class ReviewStore:
         try:
             state = self._path.stat()
         except OSError as error:
-            raise LedgerError(
-                f"There is no ledger {self._path}; give --ledger the file that `fmtag run` keeps beside its output."
-            ) from error
+            raise missing_ledger(self._path) from error
         found = self._open.get(use)
         if found is not None and found.file == (state.st_dev, state.st_ino):
             return found.sql
@@ -235,16 +228,6 @@ def _add(
 
 def _found(sql: sqlite3.Connection, review: int) -> Review:
     return _review(sql.execute(f"{_REVIEWS} WHERE reviews.id = ?", (review,)).fetchone())
-
-
-def reviewed_photos(path: Path) -> Iterator[ReviewedPhoto]:
-    """Yield the photos of the last output of the ledger `path` that people have decided about, by path.
-
-    Raises `LedgerError` where the ledger is missing, damaged or from a newer fmtag.
-    """
-    with closing(ReviewStore(path)) as store:
-        for key, place, sha256, size, *review in store.rows_of_photos():
-            yield ReviewedPhoto(text_of(key), None if place is None else place_of(place), sha256, size, *review)
 
 
 def rescue(damaged: Path, ledger: Path) -> int:
@@ -322,11 +305,4 @@ _TIMES = "SELECT decided FROM reviews WHERE label IS NOT NULL ORDER BY id DESC L
 _COUNTING = """
     SELECT sha256, label, reviewer, decided, 0, tag, confidence, reason
     FROM reviews JOIN contents ON contents.id = content WHERE reviews.id = review ORDER BY reviews.id
-"""
-
-_REVIEWED_PHOTOS = """
-    SELECT key, place, sha256, size, label, reviewer, decided, reviews.tag, reviews.confidence, reviews.reason
-    FROM items JOIN contents ON contents.id = items.content JOIN reviews ON reviews.id = review
-    LEFT JOIN places ON places.item = items.id
-    WHERE published IS NOT NULL ORDER BY key
 """

@@ -17,10 +17,12 @@ from run_helpers import Command, Night, query
 from tagger.data.labels import LABELS
 from tagger.errors import LedgerError
 from tagger.records import Failed
+from tagger.review.corrections import read_corrections
+from tagger.review.ledger_reader import LedgerReader
 from tagger.run.ledger import open_ledger
 from tagger.run.pipeline import RunCallbacks
 from tagger.run.review_values import Decision, Shown
-from tagger.run.reviews import LONGEST_TEXT, ReviewStore, reviewed_photos
+from tagger.run.reviews import LONGEST_TEXT, ReviewStore
 
 Rows = dict[str, dict[str, str]]
 
@@ -233,9 +235,10 @@ def test_reviewed_photos_are_told_with_their_rows(store: ReviewStore, ledger: Pa
     """Each path of decided bytes comes once, with the row of before."""
     tag, confidence, _, reason, *_ = cells(tmp_path / "tags.csv", "0001.jpg")
     store.record(shown(ledger, "0001.jpg"), "Bag", "Ada")
-    found = list(reviewed_photos(ledger))
-    assert [one.key for one in found] == ["0001.jpg", "more/copy.jpg"]
-    assert {(one.label, one.reviewer, one.tag, one.confidence, one.reason) for one in found} == {
+    with LedgerReader(ledger) as reader:
+        found = list(read_corrections(reader))
+    assert [one.path for one in found] == ["0001.jpg", "more/copy.jpg"]
+    assert {(one.label, one.reviewer, one.tag_before, one.confidence_before, one.reason_before) for one in found} == {
         ("Bag", "Ada", tag, confidence, reason)
     }
 
