@@ -45,11 +45,10 @@ class ReviewState:
 
     def counter(self, filters: Filters) -> dict[str, object]:
         """Return how many photos are left, as text too, about how long they take, and how many of them each group has."""
-        groups = {one.tag: one.open for one in self.queue.groups(filters)}
-        left = sum(groups.values())
+        left = self.queue.left(filters)
         return {
             "left": left,
             "left_text": f"{left:,} left",
             "minutes": minutes_left(left, seconds_per_photo(self.store.recent_times())),
-            "groups": groups,
+            "groups": {one.tag: one.open for one in self.queue.groups(filters)},
         }
