@@ -111,6 +111,31 @@ def test_one_photo_with_all_that_is_known_of_it(page: Any, served: Served) -> No
     assert facts["y"] + facts["height"] <= box["y"] + box["height"]
 
 
+def test_an_old_answer_does_not_hide_a_decision(page: Any, served: Served) -> None:
+    """A photo that was asked for before the decision on it was on disk is shown with the decision, whichever answer comes last."""
+    held: list[tuple[Any, Any]] = []
+
+    def hold_the_first(route: Any) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append((route, route.fetch()))
+
+    page.route("**/review/photo/*?fragment=1", hold_the_first)
+    press(page, "o")
+    while not held:
+        page.wait_for_timeout(20)
+    press(page, "2")
+    wait_for_status(page, "12 left")
+    press(page, "ArrowLeft", "o")
+    single = page.get_by_role("dialog", name=COATS[0])
+    single.get_by_text("Ada: Bag (was Coat 0.5000)").wait_for()
+    route, response = held[0]
+    route.fulfill(response=response)
+    page.wait_for_timeout(300)
+    assert single.get_by_text("Ada: Bag (was Coat 0.5000)").is_visible()
+
+
 def test_one_photo_after_another(page: Any, served: Served) -> None:
     """Next and previous by arrows and buttons, deciding without closing, and back to the grid with the focus on the photo."""
     press(page, "o")

@@ -16,6 +16,7 @@
   let last = Number(grid.dataset.last);
   let current = null;
   let shownCard = null; // the one that the single view shows
+  let awaited = null; // the newest request of the single view, until it is answered
   let anchor = null;
   let accepting = false;
   let waiting = 0; // requests that are not answered yet
@@ -245,7 +246,7 @@
       card.querySelector(".decision").textContent = decided ? `${shownLabel(review.label)} (${review.reviewer})` : "";
       if (decided) tick(card, false);
     }
-    if (single.open && current && current.dataset.sha === review.sha256) showSingle(current);
+    if (current && current.dataset.sha === review.sha256 && (single.open || awaited?.card === current)) showSingle(current);
     showLabels();
   }
 
@@ -319,13 +320,18 @@
   // One photo --------------------------------------------------------------------------------------------------------------
 
   async function showSingle(card) {
+    const asked = { card };
+    awaited = asked;
     const response = await fetch(`/review/photo/${card.dataset.item}?fragment=1`).catch(() => null);
+    const html = response && response.ok ? await response.text().catch(() => null) : null;
+    if (asked !== awaited) return undefined; // a later request knows what was decided meanwhile, or the view was closed
+    awaited = null;
     if (card !== current) return undefined;
-    if (!response || !response.ok) return announce("The photo cannot be shown, as the server does not answer. Try again.");
+    if (html === null) return announce("The photo cannot be shown, as the server does not answer. Try again.");
     shownCard = card;
     const content = byId("single-content");
     const focused = content.contains(document.activeElement);
-    content.innerHTML = await response.text();
+    content.innerHTML = html;
     if (!single.open) {
       single.querySelector(".status").textContent = "";
       single.showModal();
@@ -504,7 +510,10 @@
     active = active < 0 ? (by > 0 ? 0 : offered.length - 1) : (active + by + offered.length) % offered.length;
     showActive();
   });
-  single.addEventListener("close", () => focusCard(shownCard)); // the browser gives the focus to the one it was opened from
+  single.addEventListener("close", () => {
+    awaited = null;
+    focusCard(shownCard); // the browser gives the focus to the one it was opened from
+  });
 
   const reviewer = byId("reviewer");
   reviewer.value = localStorage.getItem("fmtag-reviewer") || reviewer.value;
