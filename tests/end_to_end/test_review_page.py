@@ -112,7 +112,7 @@ def test_one_photo_with_all_that_is_known_of_it(page: Any, served: Served) -> No
 
 
 def test_an_old_answer_does_not_hide_a_decision(page: Any, served: Served) -> None:
-    """A photo that was asked for before the decision on it was on disk is shown with the decision, whichever answer comes last."""
+    """A photo that was requested before the decision on it was on disk is shown with it, whichever answer comes last."""
     held: list[tuple[Any, Any]] = []
 
     def hold_the_first(route: Any) -> None:
