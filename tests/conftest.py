@@ -14,6 +14,17 @@ from helpers import Fmtag, save_bundle, write_photos
 from tagger.data.labels import LABELS
 from tagger.models.config import NetworkConfig
 
+LONGEST_BYTES_ID = 32
+"""Bytes of a parameter that the name of its test repeats."""
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a test whose parameter is the content of a file by its place: the content may hold the second it was made in.
+
+    The processes of pytest-xdist must come to the same names, and they collect the tests in different seconds.
+    """
+    return argname if isinstance(val, bytes) and len(val) > LONGEST_BYTES_ID else None
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _share_of_the_processors() -> None:
