@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import draw_photo
+from run_helpers import age
 
 from tagger.errors import WorkerError
 from tagger.models import card
@@ -26,6 +27,7 @@ def items(tmp_path_factory: pytest.TempPathFactory) -> list[Item]:
     for number in range(40):
         draw_photo(number % 20, (60, 80)).save(folder / f"{number:02}.png")
     (folder / "07.png").write_text("no image")
+    age(*folder.iterdir())  # of a file that was written just now, the time is known to be reliable only a moment later
     names = [*sorted(file.name for file in folder.iterdir()), "missing.png"]
     rows = [Item(name, str(folder / name), {"sku": name}) for name in names]
     return [*rows[:5], Item("", None, problem=Failed("bad_row", "row 5 has no path")), *rows[5:]]
