@@ -320,11 +320,11 @@
   // One photo --------------------------------------------------------------------------------------------------------------
 
   async function showSingle(card) {
-    const asked = { card };
-    awaited = asked;
+    const wanted = { card };
+    awaited = wanted;
     const response = await fetch(`/review/photo/${card.dataset.item}?fragment=1`).catch(() => null);
     const html = response && response.ok ? await response.text().catch(() => null) : null;
-    if (asked !== awaited) return undefined; // a later request knows what was decided meanwhile, or the view was closed
+    if (wanted !== awaited) return undefined; // a later request knows what was decided meanwhile, or the view was closed
     awaited = null;
     if (card !== current) return undefined;
     if (html === null) return announce("The photo cannot be shown, as the server does not answer. Try again.");
