@@ -136,6 +136,23 @@ def test_an_old_answer_does_not_hide_a_decision(page: Any, served: Served) -> No
     assert single.get_by_text("Ada: Bag (was Coat 0.5000)").is_visible()
 
 
+def test_the_view_may_be_closed_while_the_next_photo_is_on_its_way(page: Any, served: Served) -> None:
+    """The focus is on that photo, so that the next key is not about the one that was just decided; the view stays closed."""
+    press(page, "o")
+    page.get_by_role("dialog", name=COATS[0]).wait_for()
+    held: list[Any] = []
+    page.route("**/review/photo/*?fragment=1", lambda route: held.append(route))  # a built-in has no room for its mark
+    press(page, "2")
+    wait_for_status(page, "12 left")
+    press(page, "Escape")
+    page.locator("#single").wait_for(state="hidden")
+    page.wait_for_function("path => document.activeElement.querySelector('.path')?.textContent === path", arg=COATS[1])
+    for route in held:
+        route.continue_()
+    page.wait_for_timeout(300)
+    assert (page.locator("#single").is_visible(), focused(page)) == (False, COATS[1])
+
+
 def test_one_photo_after_another(page: Any, served: Served) -> None:
     """Next and previous by arrows and buttons, deciding without closing, and back to the grid with the focus on the photo."""
     press(page, "o")

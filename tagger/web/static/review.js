@@ -511,8 +511,9 @@
     showActive();
   });
   single.addEventListener("close", () => {
+    const card = awaited ? awaited.card : shownCard; // the next photo may still be on its way
     awaited = null;
-    focusCard(shownCard); // the browser gives the focus to the one it was opened from
+    focusCard(card); // the browser gives the focus to the one it was opened from
   });
 
   const reviewer = byId("reviewer");
