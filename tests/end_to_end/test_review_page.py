@@ -14,6 +14,7 @@ from review_browser_helpers import (
     GUARDED,
     VIEWPORT,
     Served,
+    decided,
     fmtag_run,
     focused,
     open_page,
@@ -151,6 +152,26 @@ def test_the_view_may_be_closed_while_the_next_photo_is_on_its_way(page: Any, se
         route.continue_()
     page.wait_for_timeout(300)
     assert (page.locator("#single").is_visible(), focused(page)) == (False, COATS[1])
+
+
+def test_a_key_right_after_the_view_is_about_the_photo_that_it_showed(page: Any, served: Served) -> None:
+    """Also where it comes before the browser tells that the view is closed: the focus is then still on another card."""
+    press(page, "o")
+    page.get_by_role("dialog", name=COATS[0]).wait_for()
+    press(page, "2")
+    page.get_by_role("dialog", name=COATS[1]).wait_for()
+    page.evaluate(
+        """() => {
+            document.getElementById("single").close();
+            document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "/", bubbles: true }));
+        }"""
+    )
+    page.get_by_role("heading", name=f"Label of {COATS[1]}").wait_for()
+    page.keyboard.type("Dress")
+    press(page, "Enter")
+    wait_for_status(page, f"{COATS[1]}: Dress.")
+    assert decided(page) == [COATS[0], COATS[1]]
+    page.wait_for_function("path => document.activeElement.querySelector('.path')?.textContent === path", arg=COATS[2])
 
 
 def test_one_photo_after_another(page: Any, served: Served) -> None:

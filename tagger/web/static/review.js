@@ -15,8 +15,8 @@
   const own = new Set();
   let last = Number(grid.dataset.last);
   let current = null;
-  let shownCard = null; // the one that the single view shows
   let awaited = null; // the newest request of the single view, until it is answered
+  let dialogs = 0; // that are open, or whose event "close" is yet to come: the browser gives the focus back before it
   let anchor = null;
   let accepting = false;
   let waiting = 0; // requests that are not answered yet
@@ -246,7 +246,8 @@
       card.querySelector(".decision").textContent = decided ? `${shownLabel(review.label)} (${review.reviewer})` : "";
       if (decided) tick(card, false);
     }
-    if (current && current.dataset.sha === review.sha256 && (single.open || awaited?.card === current)) showSingle(current);
+    const opening = awaited?.card === current && !awaited.within;
+    if (current && current.dataset.sha === review.sha256 && (single.open || opening)) showSingle(current);
     showLabels();
   }
 
@@ -320,21 +321,20 @@
   // One photo --------------------------------------------------------------------------------------------------------------
 
   async function showSingle(card) {
-    const wanted = { card };
+    const wanted = { card, within: single.open };
     awaited = wanted;
     const response = await fetch(`/review/photo/${card.dataset.item}?fragment=1`).catch(() => null);
     const html = response && response.ok ? await response.text().catch(() => null) : null;
-    if (wanted !== awaited) return undefined; // a later request knows what was decided meanwhile, or the view was closed
+    if (wanted !== awaited) return undefined; // a later request knows what was decided meanwhile
     awaited = null;
-    if (card !== current) return undefined;
+    if (card !== current || (wanted.within && !single.open)) return undefined; // the view was closed meanwhile
     if (html === null) return announce("The photo cannot be shown, as the server does not answer. Try again.");
-    shownCard = card;
     const content = byId("single-content");
     const focused = content.contains(document.activeElement);
     content.innerHTML = html;
     if (!single.open) {
       single.querySelector(".status").textContent = "";
-      single.showModal();
+      openDialog(single);
       content.focus({ preventScroll: true });
     }
     if (focused) content.focus({ preventScroll: true });
@@ -348,8 +348,14 @@
     return announce(`${cards().indexOf(card) + 1} of ${cards().length}: ${nameOf(card)}.`);
   }
 
+  function openDialog(dialog) {
+    dialog.showModal();
+    dialogs += 1;
+  }
+
   // Any other label --------------------------------------------------------------------------------------------------------
 
+  let choosing = []; // the photos that the label is for
   let offered = [];
   let active = -1;
 
@@ -390,16 +396,16 @@
       favourites.splice(FAVOURITES - 1, 1, chosen.label); // onto the next free key, or the last one
       keep("favourites", favourites);
     }
-    decide(chosen.label);
+    decide(chosen.label, choosing);
   }
 
   function openChooser() {
-    const some = targets();
-    if (!some.length) return;
-    byId("chooser-title").textContent = some.length === 1 ? `Label of ${nameOf(some[0])}` : `Label of ${some.length} photos`;
+    choosing = targets();
+    if (!choosing.length) return;
+    byId("chooser-title").textContent = choosing.length === 1 ? `Label of ${nameOf(choosing[0])}` : `Label of ${choosing.length} photos`;
     byId("chooser-text").value = "";
     offer();
-    chooser.showModal();
+    openDialog(chooser);
     byId("chooser-text").focus();
   }
 
@@ -414,7 +420,7 @@
     choose,
     open: () => current && showSingle(current),
     close: () => chooser.close(),
-    help: () => help.showModal(),
+    help: () => openDialog(help),
     previous: () => step("ArrowLeft"),
     next: () => step("ArrowRight"),
     "close-single": () => single.close(),
@@ -498,7 +504,7 @@
 
   grid.addEventListener("focusin", (event) => {
     const card = event.target.closest(".card");
-    if (card && card !== current) { if (current) current.tabIndex = -1; current = card; card.tabIndex = 0; showLabels(); }
+    if (card && card !== current && !dialogs) { if (current) current.tabIndex = -1; current = card; card.tabIndex = 0; showLabels(); }
   });
 
   byId("chooser-text").addEventListener("input", offer);
@@ -510,11 +516,13 @@
     active = active < 0 ? (by > 0 ? 0 : offered.length - 1) : (active + by + offered.length) % offered.length;
     showActive();
   });
-  single.addEventListener("close", () => {
-    const card = awaited ? awaited.card : shownCard; // the next photo may still be on its way
-    awaited = null;
-    focusCard(card); // the browser gives the focus to the one it was opened from
-  });
+  // The browser gives the focus back to what a dialog was opened from: to a button, or to a card that may be decided by now.
+  for (const dialog of [single, chooser, help]) {
+    dialog.addEventListener("close", () => {
+      dialogs -= 1;
+      if (!dialogs && (dialog === single || grid.contains(document.activeElement))) focusCard(current);
+    });
+  }
 
   const reviewer = byId("reviewer");
   reviewer.value = localStorage.getItem("fmtag-reviewer") || reviewer.value;
