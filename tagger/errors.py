@@ -11,6 +11,7 @@
       ExportError          a bundle cannot be written for another runtime, or its predictions would differ there
       DeviceError          the device is not available
       ServerError          the page or the service cannot be served, or what it needs is not installed
+      StorageError         a bucket cannot be used: missing, no access, credentials expired, not reached
       WorkerError          a process that does a part of the work ended before it was done
       LedgerError          the ledger cannot be read or written, or is from a newer fmtag
         LedgerDamagedError its content is inconsistent; it is set aside and a new one begun
@@ -61,6 +62,10 @@ class ExportError(FmtagError):
 
 class DeviceError(FmtagError):
     """The device is not available on this machine."""
+
+
+class StorageError(FmtagError):
+    """A bucket cannot be used as a whole: missing, out of reach, without access, or what it needs is not installed."""
 
 
 class WorkerError(FmtagError):

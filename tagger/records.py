@@ -53,12 +53,36 @@ class EmbeddedPhoto(NamedTuple):
     """First 8 bytes of their sha256, as `Content.mtime_ns` has them."""
 
 
+class RemotePhoto(NamedTuple):
+    """A photo at an address: an object of a bucket, or a file of a web server; `storage.objects` reads them."""
+
+    address: str
+    """Such as `s3://bucket/key`, the key as it is and not percent-encoded, or `https://host/path`; without its signature."""
+    size: int | None = None
+    """Bytes, as listed; None where they are not known."""
+    state: int | None = None
+    """Tells one version of the object from another, as `Content.mtime_ns` has it; None where nothing does."""
+    signature: str = ""
+    """Parameters of the query that sign the address, a credential: never stored, logged or reported."""
+
+
+class RemoteFolder(NamedTuple):
+    """The part of a bucket that a source is, which relative keys start from."""
+
+    address: str
+    """Ends with `/`."""
+
+
+Holder: TypeAlias = Path | EmbeddedPhoto | RemotePhoto
+"""What holds a photo's bytes: its file, a row of a table, or an address."""
+
+
 class Item(NamedTuple):
     """One photo to tag: a file of a folder, a row of a table or a line of a list."""
 
     path: str
     """As the source gave it; for a folder relative to it, with `/`."""
-    place: str | Path | EmbeddedPhoto | None
+    place: str | Path | EmbeddedPhoto | RemotePhoto | None
     """Where the photo lies; None where none can be read."""
     columns: Mapping[str, object] = NO_COLUMNS
     """The cells of its table row by column name, unchanged."""
@@ -68,12 +92,12 @@ class Item(NamedTuple):
     @property
     def file(self) -> Path | None:
         """`place` as a Path, None where no file is the photo; made on access, as a million Paths take seconds."""
-        return None if self.place is None or isinstance(self.place, EmbeddedPhoto) else Path(self.place)
+        return None if self.place is None or isinstance(self.place, EmbeddedPhoto | RemotePhoto) else Path(self.place)
 
     @property
-    def holder(self) -> "Path | EmbeddedPhoto | None":
-        """What holds the photo's bytes: its file, or a row of a table; None where none can be read."""
-        return self.place if isinstance(self.place, EmbeddedPhoto) else self.file
+    def holder(self) -> Holder | None:
+        """What holds the photo's bytes; None where none can be read."""
+        return self.place if isinstance(self.place, EmbeddedPhoto | RemotePhoto) else self.file
 
 
 @dataclass(frozen=True)
@@ -150,7 +174,8 @@ class Content:
     mtime_ns: int | None
     """Time of the last change, in nanoseconds since 1970; None where a later change could have the same time.
 
-    A photo in a table has no time of its own: it is the first 8 bytes of its sha256."""
+    A photo in a table has no time of its own: it is the first 8 bytes of its sha256. That of an object in a bucket
+    stands for its entity tag, version and size."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ TESTS = ROOT / "tests"
 ORDER = (
     "errors arrays settings escaping file_names processors ordered_map",
     "records standard_streams streams file_replacement files file_kinds lock signals metrics onnx_session embedded_photos",
+    "storage",
     "photos catalog",
     "models",
     "data",
