@@ -1,4 +1,4 @@
-"""Measure what photos in a bucket cost compared with local files, by latency of a request and by cores, and what a million costs.
+"""Measure what photos in a bucket cost compared with local files, by latency and by cores, and the dollars of a million.
 
     python -m benchmarks.speed.cloud --sets SETS [--runs 3] [--latencies 0 5 50] [--cores 1 2] [--models catalog catalog-small]
 
@@ -86,11 +86,8 @@ def time_source(source: str, model: str, cores: Sequence[int], server: Server | 
 
 
 def _of_server(server: Server | None) -> float:
-    """Return the processor seconds of a server so far, and let it count its requests from now on."""
-    if server is None:
-        return 0.0
-    spent = processor_seconds(server.process.pid)
-    return spent
+    """Return the processor seconds of a server so far."""
+    return processor_seconds(server.process.pid) if server else 0.0
 
 
 def check_report(report: Mapping[str, Any], requests: Mapping[str, int]) -> None:
@@ -182,7 +179,8 @@ class Cost(NamedTuple):
 def cost(row: Mapping[str, Any], photos: float, on_demand: float = ON_DEMAND, spot: float = SPOT) -> Cost:
     """Return what a first run over so many photos costs at the speed of a row.
 
-    core hours = photos / (photos per second / cores) / 3,600; requests = photos * GET and HEAD per photo + photos / 1,000 * LIST.
+    core hours = photos / (photos per second / cores) / 3,600; requests = photos * (GET + HEAD per photo) + photos / 1,000
+    * LIST, each at its price.
     """
     core_hours = photos * row["cores"] / row["bucket"] / 3600
     per_photo = {kind: row["requests"].get(kind, 0) / row["n"] for kind in ("get", "head")}
