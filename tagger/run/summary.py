@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tagger.records import FAILED_REASONS, NO_IMAGE, Failed
+from tagger.storage.traffic import Traffic
 
 
 @dataclass
@@ -52,6 +53,8 @@ class RunSummary:
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
     """Seconds that the run waited for each stage."""
+    traffic: Traffic = field(default_factory=Traffic)
+    """Requests to buckets and web servers."""
 
     @property
     def tagged(self) -> int:
@@ -59,8 +62,8 @@ class RunSummary:
         return self.photos - self.flagged.total() - self.failed.total()
 
     def reset(self) -> None:
-        """Set all counts back to zero."""
-        vars(self).update(vars(RunSummary()))
+        """Set all counts back to zero, except those of requests, which have been made."""
+        vars(self).update(vars(RunSummary(traffic=self.traffic)))
 
     def add_rows(self, tag: str, low_confidence: str, reason: str, rows: int) -> None:
         """Count rows that have the same tag, flag (`true` or `false`) and reason."""
