@@ -90,7 +90,7 @@ def _refusal(output: Output, taken: dict[Key, str], folders: list[str], written:
             return f"{other} and {option} cannot both be standard output; give {option} a file."
         if other:
             return f"{name} is what {other} names and would be replaced; give {option} another name."
-    return "" if is_stream(given) else _on_a_photo(output, folders)
+    return "" if not is_remote(str(given)) and is_stream(given) else _on_a_photo(output, folders)
 
 
 def _named(path: str | Path) -> str:
@@ -118,10 +118,10 @@ def _on_a_photo(output: Output, folders: list[str]) -> str:
         return f"{output.path} lies in {inside[0]}, whose images are all read as photos; give {output.option} another folder."
     if output.kind not in ("folder", "images") and image and inside:
         return f"{output.path} lies among the photos of {inside[0]}; give {output.option} a file elsewhere."
-    if output.kind in ("file", "database") and os.path.isfile(real) and (image or _holds_image(real)):
-        return f"{output.path} is a picture and would be replaced; give {output.option} another name."
-    if remote and image and output.kind in ("file", "database"):  # what lies there is not looked at
+    if output.kind in ("file", "database") and remote and image:  # what lies there is not looked at
         return f"{output.path} has the name of a picture; give {output.option} another one."
+    if output.kind in ("file", "database") and not remote and os.path.isfile(real) and (image or _holds_image(real)):
+        return f"{output.path} is a picture and would be replaced; give {output.option} another name."
     return ""
 
 

@@ -89,7 +89,7 @@ def test_a_report_that_cannot_be_written_never_hides_the_runs_error(tmp_path: Pa
     def full(*_: object) -> None:
         raise OutputError("no space")
 
-    monkeypatch.setattr(report, "write_file", full)
+    monkeypatch.setattr(report, "write_destination", full)
     settings = RunSettings(str(tmp_path / "shop"), str(tmp_path / "t.csv"), report=tmp_path / "run.json", model="tiny")
     warnings: list[str] = []
     with pytest.raises(LedgerError, match="broken"), report.write_report_after(settings, RunSummary(), warnings.append):
