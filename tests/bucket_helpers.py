@@ -2,7 +2,7 @@
 
 import os
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,11 +10,22 @@ from typing import Any, NamedTuple
 REGION = "us-east-1"
 
 
+class Fault(NamedTuple):
+    """How the server answers requests of a method, such as `PUT`, whose path has an ending, in place of doing them."""
+
+    method: str
+    status: str
+    code: str
+    ending: str = ""
+
+
 class Bucket(NamedTuple):
     """A bucket on a server of S3's requests."""
 
     client: Any
     endpoint: str
+    faults: list[Fault]
+    """May be changed at any time."""
     name: str = "shop"
 
     def address(self, key: str) -> str:
@@ -43,8 +54,13 @@ class Bucket(NamedTuple):
         no_files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         return credentials | no_files | {"AWS_ENDPOINT_URL": self.endpoint, "XDG_CACHE_HOME": str(cache)}
 
+    def has(self, key: str) -> bool:
+        """Return whether there is an object."""
+        return key in self.keys()
+
     def begin_anew(self) -> None:
         """Remove everything from the server, and make the bucket."""
+        self.faults.clear()
         urllib.request.urlopen(urllib.request.Request(f"{self.endpoint}/moto-api/reset", method="POST")).close()
         self.client.create_bucket(Bucket=self.name)
 
@@ -57,12 +73,30 @@ def serve_bucket() -> Iterator[Bucket]:
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    faults: list[Fault] = []
     try:
         host, port = server.get_host_and_port()
         endpoint = f"http://{host}:{port}"
         client = boto3.client(
             "s3", endpoint_url=endpoint, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
         )
-        yield Bucket(client, endpoint)
+        server._server.app = _with_faults(server._server.app, faults)  # type: ignore[union-attr]
+        yield Bucket(client, endpoint, faults)
     finally:
         server.stop()
+
+
+def _with_faults(application: Callable[..., Any], faults: list[Fault]) -> Callable[..., Any]:
+    """Return the application of a server that answers with the first fault that fits, as S3 does: in XML, to HEAD without."""
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        method = environ["REQUEST_METHOD"]
+        for fault in faults:
+            if fault.method == method and environ["PATH_INFO"].endswith(fault.ending):
+                environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+                body = f"<Error><Code>{fault.code}</Code><Message>{fault.code} of the test</Message></Error>".encode()
+                start_response(fault.status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
+                return [] if method == "HEAD" else [body]
+        return application(environ, start_response)
+
+    return answer
