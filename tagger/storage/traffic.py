@@ -3,10 +3,12 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 RequestKind: TypeAlias = Literal["list", "head", "get", "put"]
 """What providers charge by: a page of a listing, the state of an object, its content, and what writes."""
+
+REQUEST_KINDS: tuple[RequestKind, ...] = get_args(RequestKind)
 
 
 @dataclass
