@@ -8,7 +8,7 @@ from typing import IO
 
 from tagger.errors import OutputError, StorageError, reason_of
 from tagger.files import atomic_write, remove_leftovers
-from tagger.storage.addresses import is_bucket, is_remote, name, parent, shown
+from tagger.storage.addresses import bucket_address, has_user, is_bucket, is_remote, shown
 from tagger.storage.traffic import Traffic
 
 PREFIX = "fmtag-"
@@ -64,9 +64,10 @@ def why_no_object(address: str) -> str:
     """Return why nothing can be written to an address of that form, as the end of a sentence; empty where something can."""
     if not is_bucket(address):
         return "it is on a web server, and fmtag writes to files and to buckets (s3://, gs://, az://) only"
-    if parent(address).count("/") < 3 or not name(address):
-        return "it names a bucket or a folder, and no object in it"
-    return ""
+    if has_user(address):
+        return "it holds credentials, which are taken from the environment only"
+    _, bucket, key = bucket_address(address)
+    return "" if bucket and key and not key.endswith("/") else "it names a bucket or a folder, and no object in it"
 
 
 def why_unreachable(address: str, traffic: Traffic) -> str:

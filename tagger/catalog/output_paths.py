@@ -11,7 +11,7 @@ from tagger.errors import OutputError, reason_of
 from tagger.file_kinds import IMAGE_SUFFIXES, START, is_photo
 from tagger.file_replacement import must_be_overwritten, why_not_overwritable
 from tagger.files import why_unwritable
-from tagger.storage.addresses import is_remote, shown
+from tagger.storage.addresses import bucket_address, is_remote, shown
 from tagger.storage.traffic import Traffic
 from tagger.streams import descriptor_of, is_standard_output, is_stream, why_stream_unwritable
 
@@ -170,7 +170,8 @@ def _keys(path: str | Path, spelling: bool = True) -> list[Key]:
     exist yet cannot tell. A device has none, as it keeps nothing that could be lost. The key of an object is its address.
     """
     if is_remote(str(path)):
-        return [str(path)]
+        scheme, bucket, key = bucket_address(str(path))
+        return [f"{scheme}://{bucket}/{key}"]
     try:
         if (descriptor := descriptor_of(path)) is not None:
             keys: list[Key] = [f"descriptor {descriptor}"]

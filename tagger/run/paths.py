@@ -16,7 +16,7 @@ from tagger.run.ledger_file import LONGEST_LEDGER_NAME, SIDE_SUFFIXES, SUFFIX, e
 from tagger.run.ledger_queries import LAST_RUN
 from tagger.run.ledger_values import text_of
 from tagger.run.settings import RunSettings
-from tagger.storage.addresses import is_remote, join, name, parent
+from tagger.storage.addresses import is_remote, join, name, parent, shown
 from tagger.streams import is_stream
 
 
@@ -44,7 +44,13 @@ def ledger_address(settings: RunSettings) -> str | None:
 def ledger_name(settings: RunSettings) -> str | None:
     """Return the ledger as messages and reports name it: its address or its path; None where there is none."""
     path = ledger_address(settings) or ledger_path(settings)
-    return None if path is None else str(path)
+    return None if path is None else shown(str(path))
+
+
+def ledger_in_messages(settings: RunSettings) -> str | None:
+    """Return what the messages of SQLite's errors call a ledger in a bucket; None for any other, which its path names."""
+    address = ledger_address(settings)
+    return None if address is None else f"{address}, whose working copy is {working_copy(address)},"
 
 
 def ledger_path(settings: RunSettings) -> Path | None:

@@ -37,7 +37,7 @@ from tagger.run.ledger_file import set_aside
 from tagger.run.ledger_values import Cells, Event, RunKey, Totals, UnscoredPhoto
 from tagger.run.listing import listed_files
 from tagger.run.networks import Networks
-from tagger.run.paths import inputs_of, ledger_address, locked_ledger, outputs_of, source_key
+from tagger.run.paths import inputs_of, ledger_address, ledger_in_messages, locked_ledger, outputs_of, source_key
 from tagger.run.reviews import rescue
 from tagger.run.settings import RunSettings
 from tagger.run.summary import RunSummary
@@ -167,7 +167,7 @@ def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None, save: Callab
     def cells_of(results: Sequence[Result]) -> list[Cells]:
         return [Cells(*tag_cells(tag)) for tag in plan.tags_of(results)]
 
-    with open_ledger(path, _name_of_ledger(settings, path)) as ledger, ExitStack() as outputs:
+    with open_ledger(path, ledger_in_messages(settings)) as ledger, ExitStack() as outputs:
         summary.run = ledger.begin(_run_key(plan, catalog.root))
         columns = output_columns(catalog.columns, min(settings.top_k, len(plan.stored.card.labels)))
         form, warned = plan.format, plan.callbacks.warned
@@ -196,12 +196,6 @@ def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None, save: Callab
                 _write_changes(plan, settings.changes, ledger)
             end.enter_context(plan.callbacks.ignore())
             outputs.close()
-
-
-def _name_of_ledger(settings: RunSettings, path: Path | None) -> str | None:
-    """Return what messages call a ledger that lies in a bucket; None for any other."""
-    address = ledger_address(settings)
-    return None if address is None else f"{address}, whose working copy is {path},"
 
 
 # Before the stages -------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from tagger.files import as_json
 from tagger.run.paths import inputs_of, ledger_name, outputs_of
 from tagger.run.settings import RunSettings
 from tagger.run.summary import RunSummary
+from tagger.storage.addresses import shown
 from tagger.streams import waiting_for_reader
 
 FORMAT = 1
@@ -95,8 +96,8 @@ def _write(
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(summary.seconds, 3),
         "seconds_by_stage": {stage: round(seconds, 3) for stage, seconds in summary.stages.items()},
-        "source": settings.source,
-        "out": settings.out,
+        "source": shown(settings.source),
+        "out": shown(settings.out),
         "ledger": ledger_name(settings),
         "model": summary.model,
         "versions": {"fmtag": __version__, "python": platform.python_version(), "platform": sys.platform},

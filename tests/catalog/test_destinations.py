@@ -116,10 +116,17 @@ def test_web_servers_are_not_written_to(address: str) -> None:
     assert "it is on a web server, and fmtag writes to files and to buckets" in refused(Output("--out", address))["--out"]
 
 
+def test_an_address_with_a_password_is_refused() -> None:
+    """The sentence does not repeat it."""
+    (sentence,) = refused(Output("--out", "s3://me:secret@shop/tags.csv")).values()
+    assert "credentials, which are taken from the environment only" in sentence
+    assert "secret" not in sentence
+
+
 def test_two_outputs_have_two_addresses() -> None:
     """The second of two is refused; keys that differ in case are two objects."""
-    found = refused(Output("--out", "s3://shop/a"), Output("--changes", "s3://shop/a"), Output("--report", "s3://shop/A"))
-    assert found == {"--changes": "s3://shop/a is what --out names and would be replaced; give --changes another name."}
+    found = refused(Output("--out", "s3://shop/a"), Output("--changes", "S3://shop/a"), Output("--report", "s3://shop/A"))
+    assert found == {"--changes": "S3://shop/a is what --out names and would be replaced; give --changes another name."}
 
 
 def test_an_output_is_neither_the_source_nor_one_of_its_photos() -> None:
