@@ -11,7 +11,7 @@ REGION = "us-east-1"
 
 
 class Fault(NamedTuple):
-    """How the server answers requests of a method, such as `PUT`, whose path has an ending, in place of doing them."""
+    """How the server answers the requests of a method, such as `PUT`, or of all, whose path has an ending."""
 
     method: str
     status: str
@@ -92,7 +92,7 @@ def _with_faults(application: Callable[..., Any], faults: list[Fault]) -> Callab
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         method = environ["REQUEST_METHOD"]
         for fault in faults:
-            if fault.method == method and environ["PATH_INFO"].endswith(fault.ending):
+            if method.startswith(fault.method) and environ["PATH_INFO"].endswith(fault.ending):
                 environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
                 body = f"<Error><Code>{fault.code}</Code><Message>{fault.code} of the test</Message></Error>".encode()
                 start_response(fault.status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])

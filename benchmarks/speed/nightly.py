@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from statistics import median
@@ -50,8 +50,23 @@ def make_files(folder: Path, count: int) -> list[str]:
     return paths
 
 
-def fill(place: Path, paths: list[str], rows: int, model: str, embedding: int = 0) -> None:
-    """Write a ledger in which each path has been scored and published, and further ones have been removed since."""
+def local_file(number: int) -> tuple[int, int]:
+    """Return size and modification time in nanoseconds of a file of `make_files`."""
+    return len(b"%d" % number), LONG_AGO * 10**9
+
+
+def fill(
+    place: Path,
+    paths: Sequence[str],
+    rows: int,
+    model: str,
+    embedding: int = 0,
+    file_of: Callable[[int], tuple[int, int]] = local_file,
+) -> None:
+    """Write a ledger in which each path has been scored and published, and further ones have been removed since.
+
+    `file_of` returns size and time, or state, of the file or object of each number.
+    """
     signed = card.read(model)
     labels = signed.card.labels
     key = ledger.RunKey(
@@ -81,7 +96,7 @@ def fill(place: Path, paths: list[str], rows: int, model: str, embedding: int = 
             if number < len(paths):
                 tag = decision.decide_tags(probabilities[number], labels, signed.card.groups, signed.card.min_confidence)
                 path, row = paths[number], (1, run, *tag_cells(tag))
-            yield (number + 1, path, len(b"%d" % number), LONG_AGO * 10**9, number + 1, 0, run, *row)
+            yield (number + 1, path, *file_of(number), number + 1, 0, run, *row)
 
     with closing(sqlite3.connect(place)) as sql, sql:
         sql.executemany(
@@ -98,7 +113,7 @@ def fill(place: Path, paths: list[str], rows: int, model: str, embedding: int = 
         )
 
 
-def night(source: Path, place: Path, out: Path, model: str | Path, *options: str) -> tuple[float, float, dict[str, Any]]:
+def night(source: str | Path, place: Path, out: Path, model: str | Path, *options: str) -> tuple[float, float, dict[str, Any]]:
     """Return seconds, megabytes and the report of one run in a process of its own, with its `processor` seconds."""
     command = [sys.executable, "-m", "tagger", "run", source, "--out", out, "--ledger", place, "--model", model]
     command += ["--report", out.with_suffix(".json"), "--quiet", *options]

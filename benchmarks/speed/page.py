@@ -3,7 +3,7 @@
     python -m benchmarks.speed.page
 
 `<!-- speed_run -->` to `<!-- / -->` gets the command and the tables of `benchmarks/results/speed_run.md`, `speed_targets` what
-`targets` prints, and `speed_machine` the machine and the versions of the runs.
+`targets` prints, `speed_billion` what `billion` prints, and `speed_machine` the machine and the versions of the runs.
 """
 
 import json
@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 from benchmarks.reporting import RESULTS
+from benchmarks.speed.billion import billion_table
 from benchmarks.speed.measuring import ROOT
 from benchmarks.speed.targets import results_of, targets_table
 
@@ -28,6 +29,8 @@ def _content(name: str, results: Path) -> str:
     """Return what belongs into a block."""
     if name == "speed_targets":
         return "\n".join(["", *targets_table(results_of(results))])
+    if name == "speed_billion":
+        return "\n".join(["", *billion_table(results)])
     if name == "speed_machine":
         found = json.loads((results / "speed_run.json").read_text(encoding="utf-8"))
         versions = ", ".join(f"{library} {number}" for library, number in found["versions"].items())

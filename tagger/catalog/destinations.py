@@ -71,11 +71,11 @@ def why_no_object(address: str) -> str:
 
 
 def why_unreachable(address: str, traffic: Traffic) -> str:
-    """Return, in a sentence, why the bucket of an address cannot be used; empty where it answers. It takes one request."""
-    from tagger.storage.objects import object_state
+    """Return, in a sentence, why the bucket of an address cannot be used; empty where it answers, to one or two requests."""
+    from tagger.storage.objects import state_before_writing
 
     try:
-        object_state(address, traffic)
+        state_before_writing(address, traffic)
     except StorageError as error:
         return str(error)
     return ""

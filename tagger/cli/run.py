@@ -14,6 +14,7 @@ from tagger.cli.options import (
     Finite,
     LogFormat,
     option,
+    with_fetching,
     with_flagging,
     with_log,
     with_model,
@@ -69,6 +70,7 @@ from tagger.settings import FORMATS, Format
 @option("--allow-vanished", is_flag=True, help="Continue although most of the known photos are gone.")
 @with_log
 @with_model
+@with_fetching
 def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: LogFormat, **options: Any) -> int:
     """Tag the photos of SOURCE: a folder, an image, a table (CSV, Excel, JSON, Parquet), or - for paths on stdin.
 

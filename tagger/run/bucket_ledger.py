@@ -20,7 +20,7 @@ from tagger.run.ledger_file import SIDE_SUFFIXES, SUFFIX, database_errors
 from tagger.storage.traffic import Traffic
 
 if TYPE_CHECKING:
-    from tagger.storage.objects import ObjectState
+    from tagger.storage.stores import ObjectState
 
 SECONDS_BETWEEN_SAVES = 600.0
 """During a run; so much work is lost at most with the machine that it runs on."""
@@ -35,8 +35,8 @@ FileState = tuple[int, int]
 class _Note(NamedTuple):
     """What a working copy stems from."""
 
-    state: "tuple[int, int] | None"
-    """Of the object, as `ObjectState`; None where there was no object."""
+    state: "ObjectState | None"
+    """Of the object; None where there was none."""
     saved: FileState | None
     """Of the working copy when it was the same as the object; None where it never was."""
 
@@ -111,17 +111,20 @@ class _WorkingCopy:
 
     def take(self) -> None:
         """Go on with the working copy where the object is the one that it stems from, else begin with the object."""
-        from tagger.storage.objects import object_state
+        from tagger.storage.objects import download, object_state
 
         with self._errors("cannot be used"):
-            found, note = object_state(self._address, self._traffic), self._read_note()
-            self._taken = found
-            if note is not None and note.state == _plain(found) and (found is None or self._path.exists()):
+            self._taken, note = object_state(self._address, self._traffic), self._read_note()
+            if note is not None and note.state == self._taken and (self._taken is None or self._path.exists()):
                 return
+            arrived = self._path.with_name(TEMPORARY)
+            if self._taken is not None:
+                state = download(self._address, arrived, self._traffic)
+                self._taken = state if state.tag else self._taken  # not every store tells it with the content
             self._clear(note)
-            if found is not None:
-                self._download()
-            self._write_note(saved=found is not None)
+            if self._taken is not None:
+                os.replace(arrived, self._path)
+            self._write_note(saved=self._taken is not None)
 
     def save_if_due(self) -> None:
         """Save the ledger in the bucket where that was long ago; if the bucket cannot be reached now, it is tried later."""
@@ -142,14 +145,14 @@ class _WorkingCopy:
             self._upload()
 
     def _upload(self) -> None:
-        from tagger.storage.objects import ObjectChangedError, upload
+        from tagger.storage.objects import upload
 
         with self._errors("was not saved", f"Its results are kept in {self._path}, and the same command goes on with them."):
             closed = not self._side_files()
             whole = self._path if closed else self._snapshot()
             try:
                 self._taken = upload(whole, self._address, self._traffic, self._taken)
-            except ObjectChangedError as error:
+            except FileExistsError as error:
                 self._overtaken = True
                 raise LedgerError(
                     f"Another run has written the ledger {self._address} since this one took it; the results of this one "
@@ -171,13 +174,6 @@ class _WorkingCopy:
         ):
             source.backup(target)
         return whole
-
-    def _download(self) -> None:
-        from tagger.storage.objects import download
-
-        arriving = self._path.with_name(TEMPORARY)
-        self._taken = download(self._address, arriving, self._traffic)
-        os.replace(arriving, self._path)
 
     def _clear(self, note: _Note | None) -> None:
         """Remove the working copy; one with results that were never saved is kept under another name."""
@@ -207,16 +203,19 @@ class _WorkingCopy:
         return found.st_size, found.st_mtime_ns
 
     def _read_note(self) -> _Note | None:
+        from tagger.storage.stores import ObjectState
+
         try:
             content = json.loads(self._path.with_name(NOTE).read_bytes())
-            return _Note(*(None if pair is None else (int(pair[0]), int(pair[1])) for pair in map(content.get, _Note._fields)))
-        except (OSError, ValueError, TypeError, AttributeError, IndexError):
+            state, saved = content["state"], content["saved"]
+            return _Note(None if state is None else ObjectState(*state), None if saved is None else (saved[0], saved[1]))
+        except (OSError, ValueError, TypeError, LookupError):
             return None
 
     def _write_note(self, saved: bool) -> None:
         """Note the object that the working copy stems from; `saved` where it is the same."""
         note, temporary = self._path.with_name(NOTE), self._path.with_name(f"{NOTE}.tmp")
-        content = {"address": self._address, **_Note(_plain(self._taken), self._file_state() if saved else None)._asdict()}
+        content = {"address": self._address, **_Note(self._taken, self._file_state() if saved else None)._asdict()}
         temporary.write_text(json.dumps(content), encoding="utf-8")
         os.replace(temporary, note)
 
@@ -232,7 +231,3 @@ class _WorkingCopy:
                 f"The working copy {self._path} of the ledger {self._address} cannot be written ({reason_of(error)}); "
                 "free disk space or set XDG_CACHE_HOME to another folder, and run again."
             ) from error
-
-
-def _plain(state: "ObjectState | None") -> tuple[int, int] | None:
-    return None if state is None else (state.size, state.state)

@@ -16,6 +16,7 @@ from tagger.run.paths import inputs_of, ledger_name, outputs_of
 from tagger.run.settings import RunSettings
 from tagger.run.summary import RunSummary
 from tagger.storage.addresses import shown
+from tagger.storage.traffic import REQUEST_KINDS, Traffic
 from tagger.streams import waiting_for_reader
 
 FORMAT = 1
@@ -82,6 +83,16 @@ def counts(summary: RunSummary) -> dict[str, Any]:
     }
 
 
+def requests(traffic: Traffic) -> dict[str, Any]:
+    """Return the counts of requests to buckets and web servers as JSON values."""
+    return {
+        **{kind: traffic.requests[kind] for kind in REQUEST_KINDS},
+        "retries": traffic.retries,
+        "received_bytes": traffic.received,
+        "sent_bytes": traffic.sent,
+    }
+
+
 def _write(
     settings: RunSettings, summary: RunSummary, started: datetime, status: str, why: str, warned: Callable[[str], None]
 ) -> None:
@@ -102,6 +113,7 @@ def _write(
         "model": summary.model,
         "versions": {"fmtag": __version__, "python": platform.python_version(), "platform": sys.platform},
         "counts": counts(summary),
+        "requests": requests(summary.traffic),
         "failures": [{"path": path, "reason": failed.reason, "detail": failed.detail} for path, failed in summary.failures],
     }
     write_destination(report, as_json(content), summary.traffic, lambda: warned(waiting_for_reader(report)))

@@ -209,7 +209,7 @@ def test_another_runs_results_are_not_overwritten(
 
     def other(summary: Any) -> None:
         on_another_machine(monkeypatch, there)
-        cloud_night()
+        cloud_night(min_confidence=1.0)
         on_another_machine(monkeypatch, here)
 
     with pytest.raises(LedgerError, match=r"Another run has written the ledger s3://shop/night/tags\.ledger since"):
