@@ -179,7 +179,7 @@ def _failed(address: str, fault: Fault) -> Failed:
     if is_bucket(address):
         if fault.kind in OF_BUCKET or (fault.kind == "temporary" and _buckets.failed(address)):
             _raise_for_bucket(address, fault, "read")
-    elif fault.kind == "unreachable":
+    elif fault.kind in ("no_host", "unreachable"):
         _hosts.failed(address)
     reasons: dict[str, FailedReason] = {"missing": "missing", "too_large": "too_large"}
     return Failed(reasons.get(fault.kind, "unreadable"), f"{shown(address)}: {fault.why}")
@@ -194,6 +194,7 @@ def _raise_for_bucket(address: str, fault: Fault, done: str) -> NoReturn:
         "credentials": f"{place} cannot be {done}: the credentials are missing, not valid or have expired"
         f" ({fault.why}); renew those of the environment{kept}.",
         "unreachable": f"{place} cannot be {done}: {fault.why}; check the network, and the endpoint if one is set{kept}.",
+        "no_host": f"{place} cannot be {done}: {fault.why}; check the network, and the endpoint if one is set{kept}.",
         "temporary": f"{place} cannot be {done}: {fault.why}, again and again{kept}.",
         "denied": f"{place} may not be {done}: {fault.why}; have the permission given to the credentials of the environment.",
         "missing": f"{place} cannot be {done}: {fault.why}; check the address.",

@@ -21,14 +21,6 @@ from tagger.storage.stores import ListedObject, ObjectState, Page
 Answer = TypeVar("Answer")
 
 
-class _Filesystem(S3FileSystem):  # type: ignore[misc]
-    """s3fs without its own end of a session, for which the loop may be gone when the process ends."""
-
-    @staticmethod
-    def close_session(loop: object, s3: object) -> None:
-        """Leave the connections to the end of the process."""
-
-
 def open_store(scheme: str) -> "S3Store":
     """Return the store, with the credentials and the endpoint of the environment."""
     for name in ("aiobotocore", "botocore", "s3fs"):
@@ -53,9 +45,9 @@ class S3Store:
             "response_checksum_validation": "when_required",
         }
         options = {"config_kwargs": config, "skip_instance_cache": True, "use_listings_cache": False}
-        self._files = _Filesystem(**options)
+        self._files = S3FileSystem(**options)
         if sync(self._files.loop, AioSession().get_credentials) is None:
-            self._files = _Filesystem(anon=True, **options)  # public buckets
+            self._files = S3FileSystem(anon=True, **options)  # public buckets
 
     def page(self, folder: str, token: str | None) -> Page:
         """Return up to a thousand objects; marks of folders, of no bytes, are left out."""
