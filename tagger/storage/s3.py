@@ -11,6 +11,7 @@ from fsspec.asyn import sync
 from s3fs import S3FileSystem
 
 from tagger import __version__
+from tagger.errors import Interrupted
 from tagger.storage import settings
 from tagger.storage.addresses import bucket_address
 from tagger.storage.faults import Fault, fault_of
@@ -123,6 +124,8 @@ class S3Store:
 
         try:
             answer: Answer = sync(self._files.loop, limited)
+        except Interrupted:
+            raise
         except Exception as error:
             raise fault_of(error) from error
         return answer
