@@ -21,7 +21,22 @@ from tagger.cli.options import (
 )
 from tagger.errors import Interrupted
 from tagger.run.settings import ONLY, RunSettings
+from tagger.run.shards import Shard, parse_shard
 from tagger.settings import FORMATS, Format
+from tagger.streams import is_stream
+
+
+class ShardType(click.ParamType):
+    """A part of a source, such as `0/8`."""
+
+    name = "shard"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """Return the `Shard`; a text that names none is wrong usage."""
+        try:
+            return value if isinstance(value, Shard) else parse_shard(value)
+        except ValueError as error:
+            self.fail(str(error), parameter, context)
 
 
 @click.command()
@@ -67,6 +82,12 @@ from tagger.settings import FORMATS, Format
     metavar="SECONDS",
     help="Wait so many seconds for another run to end.  [default: do not wait]",
 )
+@option(
+    "--shard",
+    type=ShardType(),
+    metavar="I/N",
+    help="Tag the Ith of N parts of the source only, I from 0 to N-1; fmtag merge puts their outputs together.",
+)
 @option("--allow-vanished", is_flag=True, help="Continue although most of the known photos are gone.")
 @with_log
 @with_model
@@ -87,6 +108,8 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: Log
     from tagger.signals import SignalGuard
 
     settings = RunSettings(format=format_, **options)
+    if settings.shard is not None and settings.ledger is None and is_stream(settings.out):
+        raise click.UsageError("A shard is merged by its ledger, which standard output has not: give --out or --ledger a file.")
     summary, signals = RunSummary(), SignalGuard()
     stdin = None if sys.stdin is None else sys.stdin.buffer  # schedulers may close it
     with Progress(log_format, quiet) as progress:
