@@ -26,17 +26,12 @@ from tagger.settings import FORMATS, Format
 from tagger.streams import is_stream
 
 
-class ShardType(click.ParamType):
-    """A part of a source, such as `0/8`."""
-
-    name = "shard"
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
-        """Return the `Shard`; a text that names none is wrong usage."""
-        try:
-            return value if isinstance(value, Shard) else parse_shard(value)
-        except ValueError as error:
-            self.fail(str(error), parameter, context)
+def shard_of(context: click.Context, parameter: click.Parameter, value: str | None) -> Shard | None:
+    """Return the part of a source that a text such as `0/8` names; one that names none is wrong usage."""
+    try:
+        return None if value is None else parse_shard(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from error
 
 
 @click.command()
@@ -84,7 +79,7 @@ class ShardType(click.ParamType):
 )
 @option(
     "--shard",
-    type=ShardType(),
+    callback=shard_of,
     metavar="I/N",
     help="Tag the Ith of N parts of the source only, I from 0 to N-1; fmtag merge puts their outputs together.",
 )

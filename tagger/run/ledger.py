@@ -110,7 +110,7 @@ class Ledger:
         """Begin a run and return its number; it continues killed runs that had the same --fresh and --verify."""
         self._key = key
         with self.transaction() as sql:
-            self._model = self._model_id(key)
+            self.model = self._model_id(key)
             self._decision = self._decision_id(key)
             unfinished = self._oldest_unfinished_run(key)
             process = (time_of_run(), os.getpid(), socket.gethostname())
@@ -123,7 +123,7 @@ class Ledger:
         self._parameters: Mapping[str, object] = {
             "run": self.run,
             "first_run": first_run,
-            "model": self._model,
+            "model": self.model,
             "eyes": key.eyes,
             "decision": self._decision,
             "scored_since": first_run if key.fresh else 0,
@@ -189,7 +189,7 @@ class Ledger:
         """Store the probabilities by this run's bundle, float32 (n, labels), of a batch of embeddings, all or none."""
         packed = (row.tobytes() for row in probabilities.astype("<f4"))
         with self.transaction() as sql:
-            rows = ((self._model, self.run, one, each.content) for each, one in zip(batch, packed, strict=True))
+            rows = ((self.model, self.run, one, each.content) for each, one in zip(batch, packed, strict=True))
             sql.executemany(queries.RESCORE, rows)
 
     def find_unscored(self) -> int:
@@ -215,7 +215,7 @@ class Ledger:
     def has_result(self, sha256: bytes) -> bool:
         """Return whether a result that counts for this run is stored for the bytes with this hash."""
         with database_errors(self._name), self._one_at_a_time:
-            values = (sha256, self._model, self._parameters["scored_since"], self._key.decoding.allow_truncated)
+            values = (sha256, self.model, self._parameters["scored_since"], self._key.decoding.allow_truncated)
             return self._sql.execute(queries.HAS_RESULT, values).fetchone() is not None
 
     def record(self, results: Iterable[tuple[UnscoredPhoto, Content | None, Result | None]]) -> None:
@@ -352,11 +352,11 @@ class Ledger:
             scored: tuple[int | None, int | None, int, bytes | None] = (None, None, 0, None)
             if result.failed is None:
                 packed = None if result.probabilities is None else result.probabilities.astype("<f4").tobytes()
-                scored = (self._model, self.run, int(result.truncated), packed)
+                scored = (self.model, self.run, int(result.truncated), packed)
             self._sql.execute(queries.STORE_RESULT, (content.sha256, *scored))
         content_id = int(self._sql.execute(queries.CONTENT_ID, (content.sha256,)).fetchone()[0])
         if result is not None and result.embedding is not None:
-            self._sql.execute(queries.STORE_EMBEDDING, (content_id, self._model, self.run, result.embedding))
+            self._sql.execute(queries.STORE_EMBEDDING, (content_id, self.model, self.run, result.embedding))
         return content_id
 
     def _model_id(self, key: RunKey) -> int:
@@ -365,7 +365,7 @@ class Ledger:
         return int(self._sql.execute(queries.MODEL_ID, (key.fingerprint,)).fetchone()[0])
 
     def _decision_id(self, key: RunKey) -> int:
-        values = (self._model, key.min_confidence, json.dumps(dict(key.names), sort_keys=True))
+        values = (self.model, key.min_confidence, json.dumps(dict(key.names), sort_keys=True))
         self._sql.execute(queries.ADD_DECISION, values)
         return int(self._sql.execute(queries.DECISION_ID, values).fetchone()[0])
 

@@ -30,7 +30,6 @@ from tagger.processors import available_processors
 from tagger.records import Failed, Item, NetworkOutputs, ProductImage, RemoteFolder
 from tagger.run.bucket_ledger import kept_in_bucket
 from tagger.run.ledger import Ledger, open_ledger
-from tagger.run.ledger_file import set_aside
 from tagger.run.ledger_values import RunKey, UnscoredPhoto
 from tagger.run.listing import listed_files
 from tagger.run.networks import Networks
@@ -39,7 +38,7 @@ from tagger.run.places import place_of_photo
 from tagger.run.plan import RunCallbacks as RunCallbacks
 from tagger.run.plan import RunPlan
 from tagger.run.publishing import publish
-from tagger.run.reviews import rescue
+from tagger.run.reviews import begun_anew
 from tagger.run.settings import RunSettings
 from tagger.run.shard_record import ShardRecord, refuse_other_shard
 from tagger.run.shards import ShardedItems
@@ -105,11 +104,7 @@ def _run(settings: RunSettings, stdin: IO[bytes] | None, callbacks: RunCallbacks
         except LedgerDamagedError as error:
             if path is None:
                 raise
-            aside = set_aside(path)
-            rescued = rescue(aside, path)
-            decisions = f", with the decisions of people that it had ({rescued:,})" if rescued else ""
-            kept = aside.name if address is None else aside
-            callbacks.warned(f"{error} It is kept as {kept}, and a new one is begun{decisions}.")
+            callbacks.warned(begun_anew(error, path, address))
             if settings.source == "-":
                 raise LedgerError("The paths on standard input have been consumed; run the command again.") from error
             summary.reset()
@@ -138,9 +133,7 @@ def _run_stages(plan: RunPlan, catalog: Source, path: Path | None, save: Callabl
             total = ledger.list_files(files, None if sharded is None else sharded.positions())
         if not (ledger.has_photos() if sharded is None else sharded.has_photos):
             raise source.nothing_to_read(settings.source, {}, only_rows=True)
-        if summary.matched_addresses:
-            matched = summary.matched_addresses
-            plan.callbacks.noted(f"Addresses that mean a file beside the table, by the end of their names: {matched:,}.")
+        plan.note_matched_addresses()
         scorer = _Scorer(plan, ledger, catalog.root, total, save)
         scorer.score_embeddings()
         scorer.score_all()

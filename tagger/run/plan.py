@@ -57,3 +57,8 @@ class RunPlan:
     def cells_of(self, results: Sequence[Result]) -> list[Cells]:
         """Return the text of the rows of results."""
         return [Cells(*tag_cells(tag)) for tag in self.tags_of(results)]
+
+    def note_matched_addresses(self) -> None:
+        """Tell how many addresses were taken for a file by its name, if any."""
+        if matched := self.summary.matched_addresses:
+            self.callbacks.noted(f"Addresses that mean a file beside the table, by the end of their names: {matched:,}.")
