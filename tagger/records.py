@@ -65,6 +65,11 @@ class RemotePhoto(NamedTuple):
     signature: str = ""
     """Parameters of the query that sign the address, a credential: never stored, logged or reported."""
 
+    @property
+    def name(self) -> str:
+        """The last part of the address."""
+        return self.address.rpartition("/")[2]
+
 
 class RemoteFolder(NamedTuple):
     """The part of a bucket that a source is, which relative keys start from."""

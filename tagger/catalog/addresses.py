@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tagger.catalog.places import Found, in_words, lookup, prefix, shown
 from tagger.catalog.spellings import clean, decode_percent
-from tagger.records import Failed, Item
+from tagger.records import Failed, Item, RemotePhoto
 
 _ADDRESS = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+://|//[^/\s]+\.[^/\s]+/|www\.[^/\s]+/", re.IGNORECASE)
 
@@ -94,7 +94,7 @@ def settle_addresses(items: Iterable[Item], again: Callable[[], Iterable[Item]])
     """
     contested: frozenset[int] | None = None
     for item in items:
-        if item.place is None or item.problem is not None or not is_foreign(item.path):
+        if not _is_matched(item):
             yield item
             continue
         if contested is None:
@@ -106,12 +106,18 @@ def settle_addresses(items: Iterable[Item], again: Callable[[], Iterable[Item]])
         yield Item(item.path, None, item.columns, Failed("bad_row", detail))
 
 
+def _is_matched(item: Item) -> bool:
+    """Return whether an item is a file that was found by the end of a foreign name, which is no photo at an address."""
+    without = item.place is None or item.problem is not None or isinstance(item.place, RemotePhoto)
+    return not without and is_foreign(item.path)
+
+
 def _contested(items: Iterable[Item]) -> frozenset[int]:
     """Return the hashes of the files that two different addresses were matched to; hashes, as a table may have a million."""
     addresses: dict[int, int] = {}
     contested = set()
     for item in items:
-        if item.place is not None and item.problem is None and is_foreign(item.path):
+        if _is_matched(item):
             place, address = hash(item.place), hash(_canonical(item.path))
             if addresses.setdefault(place, address) != address:
                 contested.add(place)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from tagger.catalog.addresses import find_by_name, is_address, is_foreign, is_image_data, settle_addresses
 from tagger.catalog.cell_images import SEPARATORS, CellImage, cell_images, is_blank
 from tagger.catalog.places import exact_place, find_photo, joined, shown
+from tagger.catalog.remote_items import NOT_FETCHED, NOT_INSTALLED, can_fetch, remote_item
 from tagger.catalog.settings import SourceSettings
 from tagger.file_names import resolve_escaped
-from tagger.records import NO_IMAGE, EmbeddedPhoto, Failed, Item
+from tagger.records import NO_IMAGE, EmbeddedPhoto, Failed, Item, RemoteFolder
 
 if TYPE_CHECKING:
     import pyarrow
@@ -25,7 +26,7 @@ class Source:
     """An opened source: a stream of items, read once and lazily."""
 
     items: Iterator[Item]
-    root: Path
+    root: Path | RemoteFolder
     """The folder that relative paths of the items start from."""
     columns: tuple[str, ...] = ()
     """Names of the table columns that every item carries; empty for folders, images and lists."""
@@ -35,6 +36,10 @@ class Source:
     """Sentences on how the source was understood that a user should know, as a guessed encoding."""
     facts: tuple[tuple[str, str], ...] = ()
     """What was found out about a table, name and text each: encoding, separator, header line, image columns."""
+    names_addresses: bool = False
+    """Whether items may be addresses, of whose photos neither size nor state is known before a request."""
+    copy: object = None
+    """Keeps the copy of a table that was downloaded, which is removed with the source."""
 
 
 def with_image(items: Iterable[Item]) -> Iterator[Item]:
@@ -79,7 +84,7 @@ def row_items(
         if found and not reading.all_images:
             break
     for image in found if reading.all_images else [*found][:1]:
-        yield _image_item(image, cells, folder, 1 if reading.all_images else len(found))
+        yield _image_item(image, cells, folder, 1 if reading.all_images else len(found), reading.fetch)
     if not found:
         yield Item(text, None, cells, WITHOUT_IMAGE)
 
@@ -95,21 +100,21 @@ def _is_there(folder: Path, text: str) -> bool:
     return bool(text) and not text.isspace() and exact_place(text, folder) is not None
 
 
-def _image_item(image: CellImage, cells: Mapping[str, object], folder: Path, only_of: int) -> Item:
+def _image_item(image: CellImage, cells: Mapping[str, object], folder: Path, only_of: int, fetch: bool) -> Item:
     """Return the item of an image of a row; `only_of` is the number of images of which it is the only one to be read."""
     if isinstance(image, Failed):
         return Item("", None, cells, image)
     if isinstance(image, EmbeddedPhoto):
         return Item(image.name, image, cells)
-    item = _found_item(image, cells, folder)
-    if only_of > 1 and item.place is not None and (item.problem is not None or not os.path.lexists(str(item.place))):
+    item = _found_item(image, cells, folder, fetch)
+    if only_of > 1 and isinstance(item.place, str) and (item.problem is not None or not os.path.lexists(item.place)):
         why = item.problem.detail if item.problem is not None else f"{item.place}: no such file"
         why += f"; it is the first of {only_of} images of its row, and the first one counts"
         return item._replace(problem=Failed("missing", why))
     return item
 
 
-def _found_item(text: str, cells: Mapping[str, object], folder: Path) -> Item:
+def _found_item(text: str, cells: Mapping[str, object], folder: Path, fetch: bool) -> Item:
     if place := exact_place(text, folder):
         return Item(text, place, cells)
     if is_image_data(text):
@@ -117,8 +122,9 @@ def _found_item(text: str, cells: Mapping[str, object], folder: Path) -> Item:
         return Item(text, None, cells, Failed("bad_row", why))
     if is_address(text):
         found = find_by_name(text, folder)
-        why = found.why or f"{text}: an address, not a file; download the photos first"
-        return Item(text, found.place, cells, None if found.place else Failed("bad_row", why))
+        if found.place is None and not found.why:
+            return _address_item(text, cells, fetch)
+        return Item(text, found.place, cells, None if found.place else Failed("bad_row", found.why))
     found = find_photo(text, folder)
     if found.place is None and is_foreign(text):
         found = find_by_name(text, folder)
@@ -130,15 +136,25 @@ def _found_item(text: str, cells: Mapping[str, object], folder: Path) -> Item:
     return Item(text, joined(folder, text), cells, Failed("missing", found.why) if found.why else None)
 
 
-def make_item(path: str, file: Path, columns: Mapping[str, object], problem: Failed | None = None) -> Item:
+def _address_item(text: str, cells: Mapping[str, object], fetch: bool) -> Item:
+    """Return the item of an address: with its photo, if photos are fetched and can be, else without one."""
+    if fetch and (item := remote_item(text, cells)) is not None:
+        if can_fetch():
+            return item
+        return item._replace(place=None, problem=Failed("bad_row", f"{item.path}: {NOT_INSTALLED}"))
+    return Item(text, None, cells, Failed("bad_row", f"{text}: {NOT_FETCHED}"))
+
+
+def make_item(path: str, file: Path, columns: Mapping[str, object], problem: Failed | None = None, fetch: bool = False) -> Item:
     """Return the item of one line of a list, whose path is taken as it is written.
 
-    `path` is the text that the source gave, `file` the same relative to the source's folder, `columns` the row's cells.
+    `path` is the text that the source gave, `file` the same relative to the source's folder, `columns` the row's cells; `fetch`
+    tells whether photos at addresses are fetched.
     """
     if problem is None and is_blank(path):
         problem = WITHOUT_IMAGE
     if problem is None and is_address(path):
-        problem = Failed("bad_row", f"{path}: an address, not a file; download the photos first")
+        return _address_item(path, columns, fetch)
     if problem is None and not _can_name_a_file(path):
         problem = Failed("bad_row", f"{path!r}: a path that no file can have")
     return Item(path, None if problem else resolve_escaped(file), columns, problem)

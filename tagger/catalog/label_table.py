@@ -113,7 +113,7 @@ def photo_key(item: Item) -> Path:
     """Return what tells the photo of an item from others: its real file, or below that of a table its row and column."""
     if isinstance(item.place, EmbeddedPhoto):
         return Path(os.path.realpath(item.place.table), str(item.place.row), item.place.column, *map(str, item.place.keys))
-    return Path(os.path.realpath(item.place or item.path))
+    return Path(os.path.realpath(item.file or item.path))
 
 
 # Spellings ---------------------------------------------------------------------------------------------------------

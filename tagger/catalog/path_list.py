@@ -21,17 +21,17 @@ MAX_PATH = 1 << 20
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def listed_items(stream: IO[bytes], null_separated: bool = False) -> Iterator[Item]:
+def listed_items(stream: IO[bytes], null_separated: bool = False, fetch: bool = False) -> Iterator[Item]:
     """Yield an item for each path of a list; an empty line is an item too, so that output rows and lines correspond.
 
     The list is in UTF-8, with or without a byte order mark, or in UTF-16 with one; bytes of names that are not UTF-8 are kept.
-    Lines end with LF or CRLF; `null_separated` paths with NUL. Raises `SourceError` where the stream cannot be read or holds
-    something else than a list.
+    Lines end with LF or CRLF; `null_separated` paths with NUL. `fetch` tells whether photos at addresses are fetched. Raises
+    `SourceError` where the stream cannot be read or holds something else than a list.
     """
     end = b"\0" if null_separated else b"\n"
     for place in _split(_as_utf8(_chunks(stream)), end):
         path = os.fsdecode(place if null_separated else place.rstrip(b"\r"))
-        yield make_item(path, Path(path), {})
+        yield make_item(path, Path(path), {}, fetch=fetch)
 
 
 def _chunks(stream: IO[bytes]) -> Iterator[bytes]:

@@ -24,6 +24,10 @@ class SourceSettings:
     """Patterns by gitignore's rules of the files of a folder that are read; without any all are."""
     null_separated: bool = False
     """Whether the paths on standard input end with NUL, as `find -print0` writes them, instead of a line break."""
+    fetch: bool = False
+    """Whether photos at addresses are fetched, and sources in buckets read, which `fmtag run` alone does."""
 
 
 DEFAULT_READING = SourceSettings()
+
+WITH_FETCHING = SourceSettings(fetch=True)

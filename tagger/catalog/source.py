@@ -4,6 +4,7 @@ No photo is opened whose name says that it is one: what lies in it, or that it i
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -14,6 +15,8 @@ from tagger.catalog.settings import DEFAULT_READING, SourceSettings
 from tagger.errors import SourceError, reason_of
 from tagger.file_kinds import IMAGE_SUFFIXES, TABLE_SUFFIXES, begins_photo
 from tagger.records import Item
+from tagger.storage.addresses import has_user, is_remote, shown
+from tagger.storage.traffic import Traffic
 
 
 def open_source(
@@ -22,19 +25,22 @@ def open_source(
     stdin: IO[bytes] | None = None,
     on_ignored: OnIgnored = lambda path, why: None,
     on_warning: OnWarning = lambda sentence: None,
+    traffic: Traffic | None = None,
 ) -> Source:
-    """Open the folder, table, image, or, for `-`, the list of paths on `stdin`, that `source` names.
+    """Open the folder, table, image, or, for `-`, the list of paths on `stdin`, that `source` names, here or in a bucket.
 
     An image is told by its suffix or its content, a table by its content. `on_warning` is called with a sentence about each
-    thing that had to be guessed. Raises `SourceError` where `source` does not exist, is neither, or is a table without an image
-    column, and where a setting does not apply to this kind of source. An error met later, while the items are read, is a
-    `SourceError` too.
+    thing that had to be guessed; `traffic` counts the requests to a bucket. Raises `SourceError` where `source` does not exist,
+    is neither, or is a table without an image column, and where a setting does not apply to this kind of source. An error met
+    later, while the items are read, is a `SourceError` too, or a `StorageError` of the bucket.
     """
     if source == "-":
         _refuse_patterns(reading, "the list on standard input")
         return _open_list(stdin, reading, on_warning)
     if reading.null_separated:
         raise SourceError(f"-0 (--null) is for paths on standard input, and the source is {source}; leave it out.")
+    if is_remote(source):
+        return _open_remote(source, reading, on_ignored, on_warning, Traffic() if traffic is None else traffic)
     path = Path(source)
     try:
         if path.is_dir():
@@ -49,13 +55,32 @@ def open_source(
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES or (suffix not in TABLE_SUFFIXES and begins_photo(path)):
         return Source(iter([Item(source, path)]), Path())
+    return _open_table(path, reading, on_warning)
+
+
+def _open_table(path: Path, reading: SourceSettings, on_warning: OnWarning) -> Source:
     # Imported here, as a folder, which most sources are, needs none of what tells the forms of tables.
     from tagger.catalog.tables import read_table
 
     opened = settled(read_table(path, reading), lambda: read_table(path, reading).items)
     for sentence in opened.notes:
         on_warning(sentence)
-    return opened
+    return replace(opened, names_addresses=reading.fetch)
+
+
+def _open_remote(
+    source: str, reading: SourceSettings, on_ignored: OnIgnored, on_warning: OnWarning, traffic: Traffic
+) -> Source:
+    if not reading.fetch:
+        raise SourceError(f"{shown(source)} is not on this machine, and only fmtag run reads such sources; download it first.")
+    if has_user(source):
+        raise SourceError(f"{shown(source)} holds a user name; leave it out, as credentials come from the environment.")
+    from tagger.catalog.bucket import open_bucket  # and with it the clients of buckets
+
+    def open_table(copy: Path) -> Source:
+        return replace(_open_table(copy, reading, on_warning), names_addresses=True)
+
+    return open_bucket(source, reading, open_table, on_ignored, traffic)
 
 
 def nothing_to_read(source: str, ignored: Mapping[str, int], only_rows: bool = False) -> SourceError:
@@ -81,7 +106,7 @@ def _open_list(stdin: IO[bytes] | None, reading: SourceSettings, on_warning: OnW
         )
     if stdin.isatty():
         on_warning("Paths are read from this terminal, one a line; Ctrl-D ends the list.")
-    return Source(listed_items(stdin, reading.null_separated), Path())
+    return Source(listed_items(stdin, reading.null_separated, reading.fetch), Path(), names_addresses=reading.fetch)
 
 
 def _refuse_patterns(reading: SourceSettings, what: str) -> None:

@@ -13,11 +13,21 @@ from rich.text import Text
 
 from tagger.catalog.settings import SourceSettings
 from tagger.cli.exit_codes import EXIT_FAILED_PHOTOS
-from tagger.cli.options import OUTPUT_FILE, Finite, option, with_debug, with_decoding, with_source_reading, with_workers
+from tagger.cli.options import (
+    OUTPUT_FILE,
+    Finite,
+    option,
+    with_debug,
+    with_decoding,
+    with_fetching,
+    with_source_reading,
+    with_workers,
+)
 from tagger.cli.terminal import Terminal, results_console, say
 from tagger.files import as_json, write_file
 from tagger.inspection.settings import InspectionSettings
 from tagger.photos.settings import DecodeSettings
+from tagger.storage.addresses import is_remote
 
 if TYPE_CHECKING:
     from tagger.inspection.report import Section
@@ -40,13 +50,14 @@ if TYPE_CHECKING:
 @with_workers
 @with_decoding
 @with_source_reading
+@with_fetching
 @with_debug
 @click.pass_context
 def doctor(context: click.Context, /, **options: Any) -> int:
     """Say what a run on SOURCE would read, leave out and refuse, why, and what to do first. Runs no network.
 
     All of the source is listed. Of the photos as many as the time allows are decoded, of the others the headers are read: a
-    sample that is spread over the source. Nothing is written but --out.
+    sample that is spread over the source. Photos in buckets and on web servers are only listed. Nothing is written but --out.
 
     Exit codes: 0 every photo that was opened can be read; 1 the source as a whole cannot be read; 2 wrong usage; 3 some photos
     would fail.
@@ -59,7 +70,7 @@ def doctor(context: click.Context, /, **options: Any) -> int:
 
     settings = InspectionSettings(**options)
     console = results_console([settings.out])
-    inputs = [] if settings.source == "-" else [Input("the source itself", settings.source)]
+    inputs = [] if settings.source == "-" or is_remote(settings.source) else [Input("the source itself", settings.source)]
     check_output_paths([Output("--out", settings.out)], inputs)
     try:
         with progress_bar("photos") as progressed:

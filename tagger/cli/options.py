@@ -4,7 +4,7 @@ import functools
 import math
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
@@ -177,10 +177,21 @@ def with_source_reading(command: Command) -> Command:
 
     @functools.wraps(command)
     def with_settings(*arguments: Any, **options: Any) -> Any:
-        reading = SourceSettings(**{field.name: options.pop(field.name) for field in fields(SourceSettings)})
+        named = [field.name for field in fields(SourceSettings) if field.name in options]
+        reading = SourceSettings(**{name: options.pop(name) for name in named})
         return command(*arguments, reading=reading, **options)
 
     return cast(Command, combined(*SOURCE_OPTIONS)(with_settings))
+
+
+def with_fetching(command: Command) -> Command:
+    """Let a command, which has the options of `with_source_reading`, fetch photos at addresses and read sources in buckets."""
+
+    @functools.wraps(command)
+    def with_settings(*arguments: Any, reading: SourceSettings, **options: Any) -> Any:
+        return command(*arguments, reading=replace(reading, fetch=True), **options)
+
+    return cast(Command, with_settings)
 
 
 SOURCE_OPTIONS = (
@@ -209,7 +220,7 @@ SOURCE_OPTIONS = (
     ),
     option("-0", "--null", "null_separated", is_flag=True, help="Paths on standard input end with NUL, as from find -print0."),
 )
-"""An option for each field of `SourceSettings`, in the order of the help text."""
+"""An option for each field of `SourceSettings` that is a choice of the user's, in the order of the help text."""
 
 with_label_column = option("--label-column", help="Column of labels in a table.  [default: recognised by its name]")
 

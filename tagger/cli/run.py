@@ -6,7 +6,18 @@ from typing import Any
 import click
 
 from tagger.cli.exit_codes import EXIT_FAILED_PHOTOS, EXIT_SIGNAL
-from tagger.cli.options import FILE, OUTPUT_FILE, PLACE, Finite, LogFormat, option, with_flagging, with_log, with_model
+from tagger.cli.options import (
+    FILE,
+    OUTPUT_FILE,
+    PLACE,
+    Finite,
+    LogFormat,
+    option,
+    with_fetching,
+    with_flagging,
+    with_log,
+    with_model,
+)
 from tagger.errors import Interrupted
 from tagger.run.settings import ONLY, RunSettings
 from tagger.settings import FORMATS, Format
@@ -51,6 +62,7 @@ from tagger.settings import FORMATS, Format
 @option("--allow-vanished", is_flag=True, help="Continue although most of the known photos are gone.")
 @with_log
 @with_model
+@with_fetching
 def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: LogFormat, **options: Any) -> int:
     """Tag the photos of SOURCE: a folder, an image, a table (CSV, Excel, JSON, Parquet), or - for paths on stdin.
 

@@ -1,7 +1,5 @@
 """The most confident errors on labelled photos as one image: photo, product image, true and predicted label."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 
@@ -10,7 +8,7 @@ from tagger.escaping import for_terminal
 from tagger.evaluation.evaluate import Evaluation, Example
 from tagger.photos.loader import decode_holder
 from tagger.photos.product import extract_product
-from tagger.records import EmbeddedPhoto, Failed
+from tagger.records import Failed, Holder
 
 COLUMNS = 10
 
@@ -35,7 +33,7 @@ def contact_sheet(evaluation: Evaluation) -> bytes:
     return cv2.imencode(".png", sheet[:, :, ::-1])[1].tobytes()
 
 
-def _tile(row: Example, file: Path | EmbeddedPhoto) -> Pixels:
+def _tile(row: Example, file: Holder) -> Pixels:
     """Return uint8 (120, 180, 3) RGB."""
     tile = np.full(_TILE, 96, np.uint8)
     photo = decode_holder(file)

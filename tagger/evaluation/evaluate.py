@@ -23,7 +23,7 @@ from tagger.inference.tagger import Tagger
 from tagger.metrics import classification
 from tagger.metrics.rounding import rounded
 from tagger.photos.loader import LoadedPhoto, ScoredPhoto
-from tagger.records import FAILED_REASONS, EmbeddedPhoto, Item, ProductImage, Tag
+from tagger.records import FAILED_REASONS, Holder, Item, ProductImage, Tag
 
 FASHION_MNIST = "fashion-mnist"
 
@@ -35,7 +35,7 @@ AMBIGUOUS = "(ambiguous)"
 class Example:
     """A labelled photo with the tag that the bundle gives it."""
 
-    file: Path | EmbeddedPhoto | None
+    file: Holder | None
     """The photo's file, or its row of a table; None for Fashion-MNIST's images."""
     label: str
     known: bool

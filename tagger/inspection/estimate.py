@@ -30,6 +30,6 @@ def estimate_run(inspection: Inspection, processors: int) -> Estimate:
     looked_at = inspection.files_looked_at
     readable = 1 - inspection.files_failed / looked_at if looked_at else 0.0
     copies = sum(len(group) - 1 for group in inspection.duplicate_paths)
-    photos = max(0, round(len(listing.places) * readable) - copies)
+    photos = max(0, round(len(listing.places) * readable) - copies) + listing.remote.count
     decoding = inspection.decode_seconds / inspection.timed if inspection.timed else DECODE_SECONDS
     return Estimate(photos, photos * (decoding + NETWORK_SECONDS) / processors, listing.items * LEDGER_BYTES)

@@ -95,7 +95,7 @@ class Inspection:
     @property
     def complete(self) -> bool:
         """Whether every photo was decoded."""
-        return self.decoded == self.listing.items - self.listing.without_image
+        return self.decoded == self.listing.items - self.listing.without_image - self.listing.remote.count
 
     @property
     def addresses(self) -> int:

@@ -13,7 +13,8 @@ from tagger.file_kinds import IMAGE_SUFFIXES, begins_photo
 from tagger.file_names import resolve_escaped
 from tagger.inspection.settings import InspectionSettings
 from tagger.inspection.table_columns import ColumnCounter, ColumnFacts
-from tagger.records import NO_IMAGE, EmbeddedPhoto, Failed, Item
+from tagger.records import NO_IMAGE, EmbeddedPhoto, Failed, Item, RemoteFolder, RemotePhoto
+from tagger.storage.addresses import is_remote
 
 Place: TypeAlias = str | EmbeddedPhoto
 """What holds a photo: a file, or a row of a table."""
@@ -50,7 +51,7 @@ class Listing:
 
     kind: str
     """`folder`, `table`, `list` or `image`."""
-    root: Path
+    root: Path | RemoteFolder
     columns: tuple[str, ...]
     items: int = 0
     """Rows that a run writes."""
@@ -69,6 +70,8 @@ class Listing:
     """Addresses, and paths of another computer, that were taken for a file beside the table by its name."""
     warnings: list[str] = field(default_factory=list)
     """Sentences that a run prints about the source."""
+    remote: Noted = field(default_factory=Noted)
+    """Items that a run fetches from a bucket or a web server; they are not looked at."""
     not_utf8: Noted = field(default_factory=Noted)
     """Files whose name is not UTF-8."""
     ignored: dict[str, Noted] = field(default_factory=dict)
@@ -107,10 +110,12 @@ def kind_of_source(source: str, opened: Source) -> str:
     """Return `list`, `folder`, `table` or `image`."""
     if source == "-":
         return "list"
-    if Path(source).is_dir():
-        return "folder"
     if opened.columns or opened.schema is not None:
         return "table"
+    if isinstance(opened.root, RemoteFolder) or Path(source).is_dir():
+        return "folder"
+    if is_remote(source):
+        return "image"
     return "image" if Path(source).suffix.lower() in IMAGE_SUFFIXES or begins_photo(Path(source)) else "list"
 
 
@@ -125,6 +130,9 @@ def _add(listing: Listing, item: Item, known: dict[Place, int]) -> None:
         else:
             listing.problems.append((item.path, problem))
         return
+    if isinstance(item.place, RemotePhoto):
+        listing.remote.add(item.path)
+        return
     place = item.place if isinstance(item.place, EmbeddedPhoto) else os.fspath(item.place)
     if place in known:
         listing.repeats[known[place]] += 1
@@ -136,7 +144,7 @@ def _add(listing: Listing, item: Item, known: dict[Place, int]) -> None:
         return
     if is_by_name(item.path, place):
         listing.matched_addresses += 1
-    elif not _is_spelled_so(listing.root, item.path, place):
+    elif isinstance(listing.root, Path) and not _is_spelled_so(listing.root, item.path, place):
         listing.respelled.add(item.path)
 
 

@@ -58,6 +58,7 @@ def as_values(report: Report) -> dict[str, Any]:
         "counts": {
             "items": listing.items,
             "files": len(listing.places),
+            "remote": listing.remote.count,
             "looked_at": inspection.looked_at,
             "decoded": inspection.decoded,
             "without_image": listing.without_image,
@@ -145,7 +146,9 @@ def _source_rows(inspection: Inspection) -> Iterator[tuple[str, str]]:
     yield "rows" if listing.kind in ("table", "list") else "photos", f"{listing.items:,}"
     if listing.without_image:
         yield "rows without an image", f"{listing.without_image:,}; they stay in the output, without a tag"
-    if listing.items != len(listing.places) + listing.without_image + len(listing.problems):
+    if listing.remote.count:
+        yield "photos that a run fetches", f"{_with_examples(listing.remote)}; listed here, not looked at"
+    if listing.items != len(listing.places) + listing.without_image + len(listing.problems) + listing.remote.count:
         yield "different files", f"{len(listing.places):,}"
     if listing.matched_addresses:
         yield (
@@ -170,7 +173,7 @@ def _source_rows(inspection: Inspection) -> Iterator[tuple[str, str]]:
 
 
 def _extent(inspection: Inspection) -> str:
-    items = inspection.listing.items - inspection.listing.without_image
+    items = inspection.listing.items - inspection.listing.without_image - inspection.listing.remote.count
     if inspection.complete:
         return f"all {items:,} decoded"
     return f"{inspection.looked_at:,} of {items:,} looked at, {inspection.decoded:,} decoded"

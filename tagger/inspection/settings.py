@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagger.catalog.settings import DEFAULT_READING, SourceSettings
+from tagger.catalog.settings import WITH_FETCHING, SourceSettings
 from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
 
 
@@ -15,7 +15,7 @@ class InspectionSettings:
     """Folder, image or table, or `-` for paths on standard input."""
     out: Path | None = None
     """JSON file for the whole report, `-` for standard output; None writes none."""
-    reading: SourceSettings = DEFAULT_READING
+    reading: SourceSettings = WITH_FETCHING
     decoding: DecodeSettings = DEFAULT_DECODING
     workers: int | None = None
     """Threads that read and decode photos; None takes one per processor."""

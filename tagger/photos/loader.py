@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import repeat
-from pathlib import Path
 from typing import TypeAlias, cast
 
 import cv2
@@ -20,7 +19,20 @@ from tagger.photos.product import extract_product
 from tagger.photos.reading import ReadAhead, ReadItem, read_holder
 from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
 from tagger.processors import available_processors
-from tagger.records import Content, EmbeddedPhoto, Failed, Item, NetworkOutputs, Photo, ProductImage, Result
+from tagger.records import (
+    Content,
+    EmbeddedPhoto,
+    Failed,
+    Holder,
+    Item,
+    NetworkOutputs,
+    Photo,
+    ProductImage,
+    RemotePhoto,
+    Result,
+)
+from tagger.storage.addresses import shown
+from tagger.storage.traffic import Traffic
 
 Compute: TypeAlias = Callable[[ProductImage], NetworkOutputs | None]
 """Runs the networks of a bundle on one product image, in the calling thread."""
@@ -40,6 +52,8 @@ class LoadedPhoto:
     """Hash, size and time of the file; None where it could not be read."""
     outputs: NetworkOutputs | None = None
     """What the networks made of the product image, which then lacks the colours; None where they have not run."""
+    traffic: Traffic | None = None
+    """Counts of the requests for a photo at an address."""
 
 
 @dataclass(frozen=True)
@@ -98,18 +112,18 @@ def one_opencv_thread() -> Iterator[None]:
 
 def _load(read: ReadItem, decoding: DecodeSettings, compute: Compute, colour: bool, decoded: Callable[[], None]) -> LoadedPhoto:
     """Decode what was read of an item, extract its product image and run the networks on it."""
-    item = read.item
+    item, traffic = read.item, read.traffic
     if isinstance(read.outcome, Failed):
-        return LoadedPhoto(item, read.outcome)
+        return LoadedPhoto(item, read.outcome, traffic=traffic)
     encoded, content = read.outcome
     if read.known:
-        return LoadedPhoto(item, None, content)
+        return LoadedPhoto(item, None, content, traffic=traffic)
     name = item.path if item.holder is None else name_of(item.holder)
     image, outputs = _compute_or_fail(encoded, name, decoding, compute, colour, decoded)
     if outputs is None or isinstance(image, Failed):
-        return LoadedPhoto(item, image, content)
+        return LoadedPhoto(item, image, content, traffic=traffic)
     # The networks have seen the colours, which take 150 kB.
-    return LoadedPhoto(item, _without_colour(image), content, outputs)
+    return LoadedPhoto(item, _without_colour(image), content, outputs, traffic)
 
 
 def load_bytes(
@@ -145,14 +159,16 @@ def _without_colour(image: ProductImage) -> ProductImage:
     return replace(image, colour=None, regions=tuple(replace(region, colour=None) for region in image.regions))
 
 
-def decode_holder(holder: Path | EmbeddedPhoto) -> Photo | Failed:
-    """Decode the photo of a file or of a row of a table, as `decode.decode` does."""
+def decode_holder(holder: Holder) -> Photo | Failed:
+    """Decode the photo of a file, of a row of a table or at an address, as `decode.decode` does."""
     found = read_holder(holder)
     return found if isinstance(found, Failed) else decode_bytes(found[0], name_of(holder))
 
 
-def name_of(holder: Path | EmbeddedPhoto) -> str:
+def name_of(holder: Holder) -> str:
     """Return what the photo is called in the detail of a failure."""
+    if isinstance(holder, RemotePhoto):
+        return shown(holder.address)
     return holder.name if isinstance(holder, EmbeddedPhoto) else str(holder)
 
 
@@ -197,4 +213,4 @@ def attach_results(
             result = Result(None, row, photo.outcome.truncated, embedding)
         elif photo.outcome is not None:
             result = Result(photo.outcome)
-        yield ScoredPhoto(photo.item, photo.outcome, photo.content, photo.outputs, result)
+        yield ScoredPhoto(photo.item, photo.outcome, photo.content, photo.outputs, photo.traffic, result)

@@ -4,19 +4,22 @@ import os
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Condition
 
 from tagger.embedded_photos import read_embedded
 from tagger.ordered_map import map_in_order
-from tagger.photos.decode import read
-from tagger.records import Content, EmbeddedPhoto, Failed, Item
+from tagger.photos.decode import MAX_BYTES, read
+from tagger.records import Content, EmbeddedPhoto, Failed, Holder, Item, RemotePhoto
+from tagger.storage.traffic import Traffic
 
 READERS = 8
 """Threads that wait for files: where each takes 10 ms to come, as on a network share, some 800 per second come all the same."""
 
 BYTES_AHEAD = 32_000_000
 """Bytes of files in memory, read and not yet decoded; a larger file is in memory alone."""
+
+EXPECTED_BYTES = 500_000
+"""Bytes that a photo at an address is expected to have whose server does not tell them beforehand."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class ReadItem:
     """Whether a result is stored for these bytes."""
     held: int
     """Bytes of the budget that are free again once `ReadAhead.release` is called with this."""
+    traffic: Traffic | None = None
+    """Counts of the requests for a photo at an address."""
 
 
 class ReadAhead:
@@ -75,9 +80,10 @@ class ReadAhead:
     def _read(self, numbered: tuple[int, Item]) -> ReadItem:
         number, item = numbered
         held = self._reserve(number, _expected_size(item))
-        outcome = _outcome(item)
+        traffic = Traffic() if isinstance(item.place, RemotePhoto) else None
+        outcome = _outcome(item, traffic)
         known = not isinstance(outcome, Failed) and self._known(outcome[1].sha256)
-        return ReadItem(item, outcome, known, held)
+        return ReadItem(item, outcome, known, held, traffic)
 
     def _reserve(self, number: int, size: int) -> int:
         """Wait until so many bytes may be held, and return what is held now.
@@ -95,16 +101,23 @@ class ReadAhead:
         return not self._held or self._held + size <= self._at_most
 
 
-def read_holder(holder: Path | EmbeddedPhoto) -> tuple[bytes, Content] | Failed:
-    """Read a file or the bytes in a row of a table, as `decode.read` does."""
+def read_holder(holder: Holder, traffic: Traffic | None = None) -> tuple[bytes, Content] | Failed:
+    """Read a file, the bytes in a row of a table, or those at an address, as `decode.read` does.
+
+    `traffic` counts the requests for an address. Raises `StorageError` where a bucket as a whole cannot be used.
+    """
+    if isinstance(holder, RemotePhoto):
+        from tagger.storage.objects import read_object  # and with it the clients of buckets
+
+        return read_object(holder, MAX_BYTES, Traffic() if traffic is None else traffic)
     return read_embedded(holder) if isinstance(holder, EmbeddedPhoto) else read(holder)
 
 
-def _outcome(item: Item) -> tuple[bytes, Content] | Failed:
+def _outcome(item: Item, traffic: Traffic | None) -> tuple[bytes, Content] | Failed:
     holder = item.holder
     if item.problem is not None or holder is None:
         return item.problem or Failed("bad_row", "an item without a file")
-    return read_holder(holder)
+    return read_holder(holder, traffic)
 
 
 def _expected_size(item: Item) -> int:
@@ -112,6 +125,8 @@ def _expected_size(item: Item) -> int:
     holder = None if item.problem else item.holder
     if isinstance(holder, EmbeddedPhoto):
         return holder.size
+    if isinstance(holder, RemotePhoto):
+        return EXPECTED_BYTES if holder.size is None else min(holder.size, MAX_BYTES)
     try:
         return os.stat(holder).st_size if holder is not None else 0  # noqa: PTH116 - on plain names half the time
     except (OSError, ValueError):

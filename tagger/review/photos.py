@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tagger.embedded_photos import read_embedded
-from tagger.errors import reason_of
+from tagger.errors import StorageError, reason_of
 from tagger.photos.decode import MAX_BYTES
-from tagger.records import EmbeddedPhoto, Failed
+from tagger.photos.reading import read_holder
+from tagger.records import EmbeddedPhoto, Failed, RemotePhoto
 from tagger.review.ledger_reader import LedgerReader
-from tagger.run.ledger_values import place_of, text_of
+from tagger.run.ledger_values import Place, place_of, text_of
+from tagger.storage.addresses import is_remote
 
 CHANGED = "has changed since it was tagged; run fmtag again"
 
@@ -44,8 +45,8 @@ class FoundPhoto:
     """Where the photo of an item lies, and which bytes were tagged."""
 
     key: str
-    place: str | EmbeddedPhoto
-    """An absolute path, or a row of a table."""
+    place: Place
+    """An absolute path, a row of a table, or an address."""
     sha256: bytes
     size: int | None
     """Bytes, where the ledger has them."""
@@ -74,7 +75,7 @@ class Photos:
 
     def read(self, found: FoundPhoto) -> bytes | Refused:
         """Return the bytes of a photo that was found, if they are those that were tagged."""
-        content = _read_table(found.place) if isinstance(found.place, EmbeddedPhoto) else _read_file(found)
+        content = _read_file(found) if isinstance(found.place, str) else _read_other(found.key, found.place)
         if isinstance(content, Refused) or hashlib.sha256(content).digest() == found.sha256:
             return content
         return Refused(f"{found.key} {CHANGED}.")
@@ -110,11 +111,17 @@ def _root(root: Any, source: Any) -> str | None:
     return str(path if path.is_dir() else path.parent)
 
 
-def _absolute(place: str | EmbeddedPhoto, root: str | None) -> str | EmbeddedPhoto | None:
-    """Return a place whose path is absolute; None where that cannot be told."""
+def _absolute(place: Place, root: str | None) -> Place | None:
+    """Return a place whose path is absolute, or an address; None where that cannot be told."""
+    if isinstance(place, RemotePhoto):
+        return place
     if isinstance(place, EmbeddedPhoto):
         table = _absolute_path(place.table, root)
         return None if table is None else place._replace(table=table)
+    if is_remote(place):
+        return RemotePhoto(place)
+    if root is not None and is_remote(root):
+        return RemotePhoto(root + place)
     return _absolute_path(place, root)
 
 
@@ -169,10 +176,16 @@ def _read_file(found: FoundPhoto) -> bytes | Refused:
         return Refused(f"{found.key} cannot be read ({reason_of(error)}).")
 
 
-def _read_table(photo: EmbeddedPhoto) -> bytes | Refused:
-    outcome = read_embedded(photo)
+def _read_other(key: str, place: EmbeddedPhoto | RemotePhoto) -> bytes | Refused:
+    """Return the bytes of a photo in a table or at an address."""
+    try:
+        outcome = read_holder(place)
+    except StorageError as error:
+        return Refused(str(error))
     if not isinstance(outcome, Failed):
         return outcome[0]
+    if isinstance(place, RemotePhoto):
+        return Refused(f"{outcome.detail}.")
     if outcome.reason == "missing":
-        return Refused(f"{photo.table} is no longer there; run fmtag again.")
-    return Refused(f"{photo.name} {CHANGED}.")
+        return Refused(f"{place.table} is no longer there; run fmtag again.")
+    return Refused(f"{key} {CHANGED}.")

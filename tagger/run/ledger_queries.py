@@ -30,7 +30,8 @@ FINISH_RUN = "UPDATE runs SET finished = ? WHERE id = ?"
 # List its files ----------------------------------------------------------------------------------------------------
 
 ADD_LISTED = """
-    INSERT INTO listing (key, size, mtime_ns, left_out, failure, detail, columns, place) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO listing (key, size, mtime_ns, left_out, failure, detail, columns, place, signature)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
@@ -116,7 +117,7 @@ FORGET_UNSCORED = "DELETE FROM unscored"
 UNSCORED_BATCH = """
     SELECT position, listing.key, listing.size, listing.mtime_ns, CASE
         WHEN items.failure IS NOT NULL AND items.size IS listing.size AND items.mtime_ns IS listing.mtime_ns
-        THEN tries - (items.run >= :first_run) ELSE 0 END, listing.detail, listing.place
+        THEN tries - (items.run >= :first_run) ELSE 0 END, listing.detail, listing.place, listing.signature
     FROM unscored JOIN listing USING (position) LEFT JOIN items ON items.id = item
     WHERE position > :last ORDER BY position LIMIT :count
 """

@@ -11,11 +11,14 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
-from tagger.records import FAILED_REASONS, EmbeddedPhoto, Failed, FailedReason, NoImage, Result
+from tagger.records import FAILED_REASONS, EmbeddedPhoto, Failed, FailedReason, NoImage, RemotePhoto, Result
 
 EARLIEST_NS, LATEST_NS = -(2**63), 2**63 - 1
 """Range of the file times that SQLite can store, in nanoseconds since 1970: from 1677 to 2262. Damaged disks and copies have
 others."""
+
+Place: TypeAlias = str | EmbeddedPhoto | RemotePhoto
+"""Where a photo lies."""
 
 Change: TypeAlias = Literal["new", "changed_tag", "changed_flag", "failed", "recovered", "vanished"]
 
@@ -39,7 +42,7 @@ class RunKey:
     names: Mapping[str, str] = field(default_factory=dict)
     """Names of labels in the output, by label."""
     root: str = ""
-    """Absolute folder that relative paths of photos start from."""
+    """Absolute folder, or address of a folder, that relative paths of photos start from."""
     decoding: DecodeSettings = DEFAULT_DECODING
     """Photos that failed under other limits than these are tried again, however often they have failed."""
     give_up: int = 7
@@ -55,7 +58,7 @@ class ListedFile(NamedTuple):
     size: int | None = None
     """In bytes; None, like the time, where the file is missing."""
     mtime_ns: int | None = None
-    """From `EARLIEST_NS` to `LATEST_NS`."""
+    """From `EARLIEST_NS` to `LATEST_NS`; of a photo at an address its state."""
     left_out: bool = False
     """Whether it has no row in this run, because its file is still being written."""
     failure: FailedReason | NoImage | None = None
@@ -64,8 +67,10 @@ class ListedFile(NamedTuple):
     """Of `failure`; without one, what is known of a missing file."""
     columns: Mapping[str, object] | None = None
     """Of its row in the source table."""
-    place: str | EmbeddedPhoto | None = None
-    """Where the photo lies; None where that is the path, from the source's folder."""
+    place: Place | None = None
+    """Where the photo lies; None where that is the path, from the source's folder, or itself an address."""
+    signature: str = ""
+    """What signs its address; known to this run alone, and never stored."""
 
 
 class UnscoredPhoto(NamedTuple):
@@ -78,8 +83,9 @@ class UnscoredPhoto(NamedTuple):
     """Earlier runs in which this same file could not be read."""
     detail: str | None = None
     """What is known of a missing file."""
-    place: str | EmbeddedPhoto | None = None
+    place: Place | None = None
     """As in `ListedFile`."""
+    signature: str = ""
 
 
 class StoredEmbedding(NamedTuple):
@@ -207,26 +213,35 @@ def storable_row(file: ListedFile) -> tuple[Any, ...]:
     place = None if file.place is None else stored_place(file.place)
     # As a number: sqlite3 looks for an adapter of each bool, which takes longer than to store the row.
     left_out = int(file.left_out)
-    return (storable(file.path), file.size, file.mtime_ns, left_out, file.failure, detail, columns, place)
+    return (storable(file.path), file.size, file.mtime_ns, left_out, file.failure, detail, columns, place, file.signature)
 
 
 def unscored_photo(
-    path: str | bytes, size: int | None, mtime_ns: int | None, tries: int, detail: str | bytes | None, place: str | None
+    path: str | bytes,
+    size: int | None,
+    mtime_ns: int | None,
+    tries: int,
+    detail: str | bytes | None,
+    place: str | None,
+    signature: str | None,
 ) -> UnscoredPhoto:
     """Return a photo that has to be read from a row of `UNSCORED_BATCH`."""
     details = None if detail is None else text_of(detail)
-    return UnscoredPhoto(text_of(path), size, mtime_ns, tries, details, None if place is None else place_of(place))
+    where = None if place is None else place_of(place)
+    return UnscoredPhoto(text_of(path), size, mtime_ns, tries, details, where, signature or "")
 
 
-def stored_place(place: str | EmbeddedPhoto) -> str:
-    """Encode where a photo lies as JSON: its path, or the list of an embedded photo's fields."""
-    return json.dumps(place)
+def stored_place(place: Place) -> str:
+    """Encode where a photo lies as JSON: its path, a list of its address alone, or the list of an embedded photo's fields."""
+    return json.dumps([place.address] if isinstance(place, RemotePhoto) else place)
 
 
-def place_of(stored: str) -> str | EmbeddedPhoto:
+def place_of(stored: str) -> Place:
     """Decode what `stored_place` returned."""
     place = json.loads(stored)
-    return place if isinstance(place, str) else EmbeddedPhoto(*place)._replace(keys=tuple(place[4]))
+    if isinstance(place, str):
+        return place
+    return RemotePhoto(*place) if len(place) == 1 else EmbeddedPhoto(*place)._replace(keys=tuple(place[4]))
 
 
 def result_of(

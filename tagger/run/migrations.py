@@ -141,6 +141,7 @@ RUN_TABLES = """
         detail TEXT,                       -- of the failure, or of a file that is missing
         columns BLOB,                      -- of its table row
         place TEXT,                        -- as in `places`; NULL where the key says it
+        signature TEXT,                    -- of an address; a credential, which only this run knows
         item INTEGER                       -- NULL while `items` has no row for it
     );
     CREATE TEMP TABLE unscored (position INTEGER PRIMARY KEY);

@@ -15,6 +15,7 @@ from tagger.run.ledger_file import LONGEST_LEDGER_NAME, SIDE_SUFFIXES, SUFFIX, e
 from tagger.run.ledger_queries import LAST_RUN
 from tagger.run.ledger_values import text_of
 from tagger.run.settings import RunSettings
+from tagger.storage.addresses import is_remote, split_signature
 from tagger.streams import is_stream
 
 
@@ -26,8 +27,8 @@ class _Owner(NamedTuple):
 
 
 def source_key(source: str) -> str:
-    """Return the source as the ledger records it: an absolute path, or `-`."""
-    return source if source == "-" else os.path.realpath(source)
+    """Return the source as the ledger records it: an absolute path, an address without its signature, or `-`."""
+    return source if source == "-" else split_signature(source)[0] if is_remote(source) else os.path.realpath(source)
 
 
 def ledger_path(settings: RunSettings) -> Path | None:
@@ -118,7 +119,7 @@ def outputs_of(settings: RunSettings) -> list[Output]:
 def inputs_of(settings: RunSettings) -> list[Input]:
     """Return all files that a run reads, except for the photos of the source."""
     return [
-        *([] if settings.source == "-" else [Input("the source itself", settings.source)]),
+        *([] if settings.source == "-" or is_remote(settings.source) else [Input("the source itself", settings.source)]),
         *([] if settings.label_map is None else [Input("the label map", settings.label_map)]),
         *(Input("a file of the bundle that tags", file) for file in card.files_of(settings.model)),
     ]

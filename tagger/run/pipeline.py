@@ -18,7 +18,6 @@ from tagger import __version__
 from tagger.catalog import output, source
 from tagger.catalog.items import Source
 from tagger.catalog.output_paths import check_output_paths
-from tagger.catalog.places import joined
 from tagger.catalog.rows import COLUMNS, output_columns, output_row, tag_cells
 from tagger.catalog.writers import RowWriter
 from tagger.errors import LedgerDamagedError, LedgerError, SourceError
@@ -29,13 +28,14 @@ from tagger.models import card
 from tagger.photos.loader import LoadedPhoto, attach_results, load_photos, product_images
 from tagger.photos.product import VERSION
 from tagger.processors import available_processors
-from tagger.records import Failed, Item, NetworkOutputs, ProductImage, Result, Tag
+from tagger.records import Failed, Item, NetworkOutputs, ProductImage, RemoteFolder, Result, Tag
 from tagger.run.ledger import ROWS_PER_CHUNK, Ledger, open_ledger
 from tagger.run.ledger_file import set_aside
 from tagger.run.ledger_values import Cells, Event, RunKey, Totals, UnscoredPhoto
 from tagger.run.listing import listed_files
 from tagger.run.networks import Networks
 from tagger.run.paths import inputs_of, locked_ledger, outputs_of, source_key
+from tagger.run.places import place_of_photo
 from tagger.run.reviews import rescue
 from tagger.run.settings import RunSettings
 from tagger.run.summary import RunSummary
@@ -122,7 +122,7 @@ def _run(settings: RunSettings, stdin: IO[bytes] | None, callbacks: RunCallbacks
         callbacks.ignored(path, why)
 
     def open_catalog() -> Source:
-        return source.open_source(settings.source, settings.reading, stdin, ignored, callbacks.warned)
+        return source.open_source(settings.source, settings.reading, stdin, ignored, callbacks.warned, summary.traffic)
 
     check_output_paths(outputs_of(settings), inputs_of(settings))
     format = output.format_of(settings.out, settings.format)
@@ -208,7 +208,7 @@ def _label_names(settings: RunSettings, stored: card.StoredCard) -> Mapping[str,
     return read_label_map(settings.label_map, stored.card.labels)
 
 
-def _run_key(plan: _RunPlan, root: Path) -> RunKey:
+def _run_key(plan: _RunPlan, root: Path | RemoteFolder) -> RunKey:
     settings, stored = plan.settings, plan.stored
     return RunKey(
         source=source_key(settings.source),
@@ -220,7 +220,7 @@ def _run_key(plan: _RunPlan, root: Path) -> RunKey:
         eyes=f"{stored.eyes}+g{VERSION}" if stored.eyes else "",
         min_confidence=plan.min_confidence,
         names=plan.names,
-        root=str(root.absolute()),
+        root=root.address if isinstance(root, RemoteFolder) else str(root.absolute()),
         decoding=settings.decoding,
         give_up=settings.give_up,
         fresh=settings.fresh or settings.debug_garments is not None,  # only photos that are read have an image to write
@@ -234,7 +234,7 @@ def _run_key(plan: _RunPlan, root: Path) -> RunKey:
 class _Scorer:
     """Score the photos that have no result in the ledger, batch by batch."""
 
-    def __init__(self, plan: _RunPlan, ledger: Ledger, root: Path, total: int) -> None:
+    def __init__(self, plan: _RunPlan, ledger: Ledger, root: Path | RemoteFolder, total: int) -> None:
         self._plan = plan
         self._settings = plan.settings
         self._summary = plan.summary
@@ -289,7 +289,7 @@ class _Scorer:
 
     def _item(self, photo: UnscoredPhoto) -> Item:
         problem = None if photo.detail is None else Failed("missing", photo.detail)
-        return Item(photo.path, joined(self._root, photo.path) if photo.place is None else photo.place, problem=problem)
+        return Item(photo.path, place_of_photo(photo, self._root), problem=problem)
 
     def _score(self, batch: Sequence[UnscoredPhoto], photos: Sequence[LoadedPhoto]) -> None:
         with self._summary.timed("predict"):
@@ -302,6 +302,9 @@ class _Scorer:
             self._ledger.record((item, one.content, one.result) for item, one in zip(batch, scored, strict=True))
         self._summary.files_read += len(batch)
         self._summary.scored += len(product_images(photos))
+        for photo in photos:
+            if photo.traffic is not None:
+                self._summary.traffic.add(photo.traffic)
 
     def _without_repeats(self, photos: Sequence[LoadedPhoto]) -> list[LoadedPhoto]:
         """Drop product images of bytes that are scored already, in this batch or since they were decoded."""

@@ -14,6 +14,8 @@ from tagger.files import as_json, write_file
 from tagger.run.paths import inputs_of, ledger_path, outputs_of
 from tagger.run.settings import RunSettings
 from tagger.run.summary import RunSummary
+from tagger.storage.addresses import shown
+from tagger.storage.traffic import REQUEST_KINDS, Traffic
 from tagger.streams import waiting_for_reader
 
 FORMAT = 1
@@ -80,6 +82,16 @@ def counts(summary: RunSummary) -> dict[str, Any]:
     }
 
 
+def requests(traffic: Traffic) -> dict[str, Any]:
+    """Return the counts of requests to buckets and web servers as JSON values."""
+    return {
+        **{kind: traffic.requests[kind] for kind in REQUEST_KINDS},
+        "retries": traffic.retries,
+        "received_bytes": traffic.received,
+        "sent_bytes": traffic.sent,
+    }
+
+
 def _write(
     settings: RunSettings, summary: RunSummary, started: datetime, status: str, why: str, warned: Callable[[str], None]
 ) -> None:
@@ -95,12 +107,13 @@ def _write(
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(summary.seconds, 3),
         "seconds_by_stage": {stage: round(seconds, 3) for stage, seconds in summary.stages.items()},
-        "source": settings.source,
+        "source": shown(settings.source),
         "out": settings.out,
         "ledger": None if ledger is None else str(ledger),
         "model": summary.model,
         "versions": {"fmtag": __version__, "python": platform.python_version(), "platform": sys.platform},
         "counts": counts(summary),
+        "requests": requests(summary.traffic),
         "failures": [{"path": path, "reason": failed.reason, "detail": failed.detail} for path, failed in summary.failures],
     }
     write_file(report, as_json(content), lambda: warned(waiting_for_reader(report)))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
-from tagger.catalog.settings import DEFAULT_READING, SourceSettings
+from tagger.catalog.settings import WITH_FETCHING, SourceSettings
 from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
 from tagger.settings import DEFAULT_MODEL, Device, Format
 
@@ -23,7 +23,7 @@ class RunSettings:
     """Output file, or `-` for standard output."""
     format: Format | None = None
     """Of the output; None takes it from the suffix of `out`."""
-    reading: SourceSettings = DEFAULT_READING
+    reading: SourceSettings = WITH_FETCHING
     top_k: int = 1
     """Number of tags per photo."""
     min_confidence: float | None = None

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tagger.records import FAILED_REASONS, NO_IMAGE, Failed
+from tagger.storage.traffic import Traffic
 
 
 @dataclass
@@ -52,6 +53,8 @@ class RunSummary:
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
     """Seconds that the run waited for each stage."""
+    traffic: Traffic = field(default_factory=Traffic)
+    """Requests to buckets and web servers."""
 
     @property
     def tagged(self) -> int:

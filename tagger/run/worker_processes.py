@@ -27,7 +27,7 @@ from tagger.models.card import StoredCard
 from tagger.photos.detector import open_networks
 from tagger.photos.loader import LoadedPhoto, load_photos
 from tagger.photos.settings import DecodeSettings
-from tagger.records import EmbeddedPhoto, Failed, Item, NetworkOutputs, ProductImage
+from tagger.records import EmbeddedPhoto, Failed, Item, NetworkOutputs, ProductImage, RemotePhoto
 from tagger.run.networks import Networks
 
 BLOCK = 8
@@ -53,7 +53,7 @@ WITH_THREADS = {"pyarrow", "torch"}
 
 Known: TypeAlias = Callable[[bytes], bool]
 
-SentItem: TypeAlias = tuple[str, str | Path | EmbeddedPhoto | None, Failed | None]
+SentItem: TypeAlias = tuple[str, str | Path | EmbeddedPhoto | RemotePhoto | None, Failed | None]
 """Path, place and problem of an item; the process needs no more, and the cells of its row may be large."""
 
 Compute: TypeAlias = Callable[[ProductImage], NetworkOutputs | None]

@@ -25,11 +25,15 @@ class Traffic:
     """Bytes of bodies sent."""
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
-    def count(self, kind: RequestKind, *, retried: bool = False, received: int = 0, sent: int = 0) -> None:
+    def count(self, kind: RequestKind, *, retried: bool = False) -> None:
         """Count one request."""
         with self._lock:
             self.requests[kind] += 1
             self.retries += retried
+
+    def count_bytes(self, *, received: int = 0, sent: int = 0) -> None:
+        """Count bytes of bodies."""
+        with self._lock:
             self.received += received
             self.sent += sent
 

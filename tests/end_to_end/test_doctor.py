@@ -53,7 +53,7 @@ def table_of(suffix: str) -> Callable[[Path], Path]:
             "copy.jpg",
             "0001.jpg",
             "none.jpg",
-            "https://a.example/b",
+            "ftp://a.example/b",
             "0001.jpg",
             "copy.jpg",
             "0002.jpg",

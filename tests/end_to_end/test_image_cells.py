@@ -189,13 +189,13 @@ def test_a_name_with_a_comma_is_one_photo(run: RunTable) -> None:
 
 
 def test_addresses_mean_the_photos_beside_the_table(run: RunTable) -> None:
-    """One note says how many; two of one name have no tag, and one without a photo is a bad row as before."""
+    """One note says how many; two of one name have no tag, and one without a photo that cannot be fetched either fails."""
     base = "https://shop.example.com"
     cells = [
         f"{base}/photos/blue%20coat.jpg?v=17",
         f"{base}/a/photos/tee.jpg",
         f"{base}/b/photos/tee.jpg",
-        f"{base}/none.jpg",
+        "ftp://shop.example.com/none.jpg",
         "photos/tee.jpg",
     ]
     done = run(cells)

@@ -48,7 +48,7 @@ def test_no_time_still_lists_everything(tmp_path: Path, monkeypatch: pytest.Monk
     """Without any time the items are counted, what is missing is known, and the rest is said to be unknown."""
     monkeypatch.setattr(inspecting, "MIN_SHARE", -1.0)
     write_photos(tmp_path / "photos", 3)
-    table = write(tmp_path / "t.csv", "image\nphotos/0000.jpg\nphotos/0001.jpg\nnone.jpg\nhttps://a.example/b.jpg\n")
+    table = write(tmp_path / "t.csv", "image\nphotos/0000.jpg\nphotos/0001.jpg\nnone.jpg\nftp://a.example/b.jpg\n")
     found = inspected(table, seconds=1e-9)
     assert (found.listing.items, found.looked_at) == (4, 2)
     assert dict(found.failed_by_reason()) == {"missing": 1, "bad_row": 1}

@@ -29,11 +29,11 @@ def test_a_folder_has_files_and_entries_that_are_left_out(tmp_path: Path) -> Non
 
 def test_a_table_may_name_a_file_twice_and_rows_without_one(tmp_path: Path) -> None:
     """A file counts once with its repeats; an address is a problem of its row."""
-    table = write(tmp_path / "t.csv", "sku,image\n1,a.jpg\n2,a.jpg\n3,https://shop.example/b.jpg\n4,sub/../a.jpg\n")
+    table = write(tmp_path / "t.csv", "sku,image\n1,a.jpg\n2,a.jpg\n3,ftp://shop.example/b.jpg\n4,sub/../a.jpg\n")
     found = listed(table)
     assert (found.kind, found.items, found.paths) == ("table", 4, ["a.jpg", "sub/../a.jpg"])
     assert dict(found.repeats) == {0: 1}
-    assert [(path, problem.reason) for path, problem in found.problems] == [("https://shop.example/b.jpg", "bad_row")]
+    assert [(path, problem.reason) for path, problem in found.problems] == [("ftp://shop.example/b.jpg", "bad_row")]
     assert found.columns == ("sku", "image")
 
 

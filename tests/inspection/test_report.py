@@ -18,8 +18,8 @@ KEYS = [
     "pictures_left_out", "warnings", "duplicates", "products", "labels", "estimate", "environment", "advice", "command",
 ]  # fmt: skip
 COUNTS = [
-    "items", "files", "looked_at", "decoded", "without_image", "failed", "addresses", "matched_addresses", "respelled",
-    "not_utf8", "ignored", "duplicates", "bytes",
+    "items", "files", "remote", "looked_at", "decoded", "without_image", "failed", "addresses", "matched_addresses",
+    "respelled", "not_utf8", "ignored", "duplicates", "bytes",
 ]  # fmt: skip
 
 

@@ -1,0 +1,41 @@
+"""Make items of the addresses in tables and lists, whose photos are fetched from a bucket or a web server."""
+
+import html
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.util import find_spec
+
+from tagger.catalog.spellings import clean
+from tagger.records import Failed, Item, RemotePhoto
+from tagger.storage.addresses import has_user, is_bucket, is_remote, shown, split_signature
+
+NOT_FETCHED = "an address, not a file; download the photos first"
+
+NOT_INSTALLED = f"{NOT_FETCHED}, or install what fetches them: pip install 'fmtag[cloud]'"
+
+_WITHOUT_SCHEME = re.compile(r"(?=www\.)|//(?=[^/])", re.IGNORECASE)
+
+
+def remote_item(text: str, cells: Mapping[str, object]) -> Item | None:
+    """Return the item of an address; None for one of a kind that is not fetched, such as ftp.
+
+    Its path is the address as given, but without a signature, which is a credential, and another one with each export.
+    """
+    given = clean(text)
+    address = _WITHOUT_SCHEME.sub("https://", given, count=1) if _WITHOUT_SCHEME.match(given) else given
+    if not is_remote(address):
+        return None
+    if not is_bucket(address):
+        address = html.unescape(address).partition("#")[0]
+    if has_user(address):
+        detail = f"{shown(address)}: its address holds a user name, which is not sent; credentials come from the environment"
+        return Item(shown(address), None, cells, Failed("bad_row", detail))
+    unsigned, signature = split_signature(address)
+    return Item(unsigned if signature else text, RemotePhoto(unsigned, signature=signature), cells)
+
+
+@cache
+def can_fetch() -> bool:
+    """Return whether the libraries are installed that fetch photos."""
+    return find_spec("fsspec") is not None and find_spec("aiohttp") is not None

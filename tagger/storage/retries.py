@@ -1,0 +1,34 @@
+"""Repeat requests that fail in a way that may pass, after waits that grow at random."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from tagger.storage import settings
+from tagger.storage.faults import MAY_PASS, Fault, fault_of
+from tagger.storage.traffic import RequestKind, Traffic
+
+Answer = TypeVar("Answer")
+
+
+def attempt(kind: RequestKind, traffic: Traffic, request: Callable[[], Answer]) -> Answer:
+    """Make a request, up to `settings.ATTEMPTS` times, and return its answer.
+
+    Every attempt is counted in `traffic`. Raises `Fault` for one that failed for good, or at every attempt.
+    """
+    import tenacity  # of the extra, and needed only where something is requested
+
+    def once() -> Answer:
+        retried = waits.statistics.get("attempt_number", 1) > 1
+        traffic.count(kind, retried=retried)
+        try:
+            return request()
+        except Exception as error:
+            raise fault_of(error) from error
+
+    waits = tenacity.Retrying(
+        stop=tenacity.stop_after_attempt(settings.ATTEMPTS),
+        wait=tenacity.wait_random_exponential(multiplier=settings.FIRST_WAIT, max=settings.LONGEST_WAIT),
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, Fault) and error.kind in MAY_PASS),
+        reraise=True,
+    )
+    return waits(once)

@@ -1,0 +1,77 @@
+"""Open the store that an address belongs to: what makes its requests, once per process, with the environment's credentials."""
+
+import os
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypeAlias
+
+from tagger.errors import StorageError
+from tagger.storage.addresses import is_bucket
+
+_MODULES = {"s3": ("s3", "s3fs"), "gs": ("other", "gcsfs"), "az": ("other", "adlfs"), "http": ("web", "aiohttp")}
+"""By scheme the module that makes the requests, and the library that it needs; https is http."""
+
+
+class ObjectState(NamedTuple):
+    """What tells one version of an object from another."""
+
+    size: int | None
+    """Bytes; None where its server does not tell them."""
+    state: int | None
+    """A signed number of 64 bits; None where its server tells nothing that changes with the object."""
+    tag: str = ""
+    """The store's own word for it (entity tag), which conditions of a write are about."""
+
+
+class ListedObject(NamedTuple):
+    """An object of a listing."""
+
+    key: str
+    """Relative to the folder that is listed."""
+    size: int
+    state: int | None
+
+
+Page: TypeAlias = tuple[list[ListedObject], str | None]
+"""Objects of a listing, and what the next page is requested by; None after the last one."""
+
+
+class Store(Protocol):
+    """Makes single requests, each of which may raise what `faults.fault_of` understands; may be used by several threads."""
+
+    def page(self, folder: str, token: str | None) -> Page:
+        """Return a page of the objects below a folder, in the order of their keys."""
+        ...
+
+    def state(self, address: str) -> ObjectState:
+        """Return the state of an object."""
+        ...
+
+    def get(self, address: str, max_bytes: int) -> tuple[bytes, ObjectState | None]:
+        """Return the whole of an object, with its state if the answer tells it."""
+        ...
+
+    def put(self, file: Path, address: str, tag: str | None) -> ObjectState:
+        """Write an object, as a whole or not at all; `tag`: only over one with this tag, "" for none, None over any."""
+        ...
+
+
+def store_of(address: str) -> Store:
+    """Return the store of an address, the same one within a process.
+
+    Raises `StorageError` where the libraries for it are not installed.
+    """
+    scheme = address.partition("://")[0].lower()
+    return _opened("http" if scheme == "https" else scheme, os.getpid())  # a forked process cannot use connections of another
+
+
+@lru_cache(maxsize=8)
+def _opened(scheme: str, process: int) -> Store:
+    module, library = _MODULES[scheme]
+    if any(find_spec(name) is None for name in ("fsspec", "tenacity", library)):
+        what = "reads and writes buckets" if is_bucket(f"{scheme}://") else "fetches photos from web servers"
+        raise StorageError(f"What {what} is not installed; install it: pip install 'fmtag[cloud]'")
+    store: Store = import_module(f"tagger.storage.{module}").open_store(scheme)
+    return store

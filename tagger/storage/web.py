@@ -1,0 +1,169 @@
+"""Fetch files from web servers, through the session of fsspec; no address within a machine's own link is ever requested."""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote, urljoin
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from fsspec.asyn import sync
+from fsspec.implementations.http import HTTPFileSystem
+from yarl import URL
+
+from tagger import __version__
+from tagger.storage import settings
+from tagger.storage.faults import Fault, fault_of, status_fault
+from tagger.storage.states import state_of
+from tagger.storage.stores import ObjectState, Page
+
+Answer = TypeVar("Answer")
+
+_SAFE = "%/:?&=+$,;@!*'()~[]|-._"
+"""Characters that an address may hold as they are, percent codes included."""
+
+_CHUNK = 1 << 18
+
+_METADATA = frozenset({"100.100.100.200", "fd00:ec2::254"})
+"""Addresses outside the link-local ranges by which clouds tell a machine its own secrets."""
+
+_REDIRECTS = {301, 302, 303, 307, 308}
+
+
+def open_store(scheme: str) -> "WebStore":
+    """Return the store."""
+    return WebStore()
+
+
+class WebStore:
+    """Requests to web servers, as redirects lead."""
+
+    def __init__(self) -> None:
+        self._files = HTTPFileSystem(get_client=_session, skip_instance_cache=True)
+
+    def page(self, folder: str, token: str | None) -> Page:
+        """Raise `Fault`: web servers have no listings."""
+        raise Fault("other", "a web server cannot be listed")
+
+    def state(self, address: str) -> ObjectState:
+        """Return what the headers of a file tell: its size, and a state made of entity tag or time of change.
+
+        Nothing is known where the server does not answer the question, as some do that have the file.
+        """
+
+        async def headers(response: Any) -> ObjectState:
+            if response.status in (404, 410):
+                raise status_fault(response.status)
+            return _state(response) if response.status == 200 else ObjectState(None, None)
+
+        return self._request("HEAD", address, headers)
+
+    def get(self, address: str, max_bytes: int) -> tuple[bytes, ObjectState | None]:
+        """Return a file; raises `Fault` where fewer bytes come than were announced, or there are too many."""
+
+        async def whole(response: Any) -> tuple[bytes, ObjectState | None]:
+            if response.status != 200:
+                raise status_fault(response.status)
+            content = bytearray()
+            async for chunk in response.content.iter_chunked(_CHUNK):
+                content += chunk
+                if len(content) > max_bytes:
+                    raise Fault("too_large", f"longer than {max_bytes:,} bytes")
+            return bytes(content), _state(response)
+
+        return self._request("GET", address, whole)
+
+    def put(self, file: Path, address: str, tag: str | None) -> ObjectState:
+        """Raise `Fault`: web servers are only read."""
+        raise Fault("other", "a web server cannot be written")
+
+    def _request(self, method: str, address: str, read: Callable[[Any], Awaitable[Answer]]) -> Answer:
+        async def limited() -> Answer:
+            session = await self._files.set_session()
+            return await asyncio.wait_for(_follow(session, method, address, read), settings.ANSWER_SECONDS)
+
+        try:
+            answer: Answer = sync(self._files.loop, limited)
+        except Exception as error:
+            raise fault_of(error) from error
+        return answer
+
+
+async def _follow(session: Any, method: str, address: str, read: Callable[[Any], Awaitable[Answer]]) -> Answer:
+    """Return what is read of the answer, after redirects, each of which is checked as the first address."""
+    for _ in range(settings.REDIRECTS + 1):
+        async with session.request(method, _checked(address), allow_redirects=False) as response:
+            location = response.headers.get("Location")
+            if response.status not in _REDIRECTS or location is None:
+                return await read(response)
+            address = urljoin(address, location)
+    raise Fault("other", f"its server redirects more than {settings.REDIRECTS} times")
+
+
+def _checked(address: str) -> URL:
+    """Return an address as it is requested; raises `Fault` for one that must not or cannot be."""
+    try:
+        url = URL(quote(address.partition("#")[0], safe=_SAFE), encoded=True)
+        host, _ = url.host or "", url.port
+    except ValueError:
+        raise Fault("other", "its address is malformed") from None
+    if url.scheme not in ("http", "https") or not host:
+        raise Fault("other", "it leads to an address that is not of a web server")
+    if (number := _numeric(host)) and _is_forbidden(number):
+        raise Fault("other", "its address is one of the machine's own network link, which is never requested")
+    return url
+
+
+def _numeric(host: str) -> str:
+    """Return the IP address that a host is, in whatever spelling the system takes (`0xa9fea9fe`); empty for a name."""
+    try:
+        return str(ipaddress.ip_address(host.partition("%")[0]))
+    except ValueError:
+        pass
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except OSError:
+        return ""
+
+
+def _is_forbidden(address: str) -> bool:
+    """Return whether an IP address is link-local, where clouds tell machines their secrets (CWE-918)."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(ip, "ipv4_mapped", None) or ip
+    return mapped.is_link_local or str(mapped) in _METADATA
+
+
+class _CheckedResolver(AbstractResolver):
+    """Resolves names as the system does; a name with a forbidden address has none."""
+
+    def __init__(self) -> None:
+        self._resolver = aiohttp.ThreadedResolver()
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        if any(_is_forbidden(one["host"]) for one in found):
+            raise OSError("an address of the machine's own network link")
+        return found
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+async def _session(**_: Any) -> aiohttp.ClientSession:
+    timeout = aiohttp.ClientTimeout(
+        total=None, connect=None, sock_connect=settings.CONNECT_SECONDS, sock_read=settings.READ_SECONDS
+    )
+    connector = aiohttp.TCPConnector(resolver=_CheckedResolver(), limit=settings.CONNECTIONS)
+    headers = {"User-Agent": f"fmtag/{__version__}", "Accept": "image/*,*/*;q=0.8", "Accept-Encoding": "identity"}
+    cookies = aiohttp.DummyCookieJar()
+    return aiohttp.ClientSession(timeout=timeout, connector=connector, headers=headers, cookie_jar=cookies, trust_env=True)
+
+
+def _state(response: Any) -> ObjectState:
+    tag, changed = response.headers.get("ETag", ""), response.headers.get("Last-Modified", "")
+    length = response.headers.get("Content-Length", "")
+    size = int(length) if length.isdecimal() else None
+    return ObjectState(size, state_of(tag or changed, size), tag) if tag or changed else ObjectState(size, None)
