@@ -17,7 +17,17 @@ from tagger.storage.retries import attempt
 from tagger.storage.stores import ListedObject, ObjectState, store_of
 from tagger.storage.traffic import Traffic
 
-__all__ = ["ANY", "ListedObject", "ObjectState", "download", "list_objects", "object_state", "read_object", "upload"]
+__all__ = [
+    "ANY",
+    "ListedObject",
+    "ObjectState",
+    "download",
+    "list_objects",
+    "object_state",
+    "read_object",
+    "state_before_writing",
+    "upload",
+]
 
 ANY: Final[Literal["any"]] = "any"
 """That an object is written over whatever is there."""
@@ -58,6 +68,17 @@ def object_state(address: str, traffic: Traffic, signature: str = "") -> ObjectS
         if is_bucket(address) and fault.kind != "denied":
             _raise_for_bucket(address, fault, "read")
         return ObjectState(None, None)
+
+
+def state_before_writing(address: str, traffic: Traffic) -> ObjectState | None:
+    """Return the state of an object, None where there is none; raises `StorageError` where there is no bucket for one either.
+
+    S3's answer to the request for a state does not tell whether it is the object or the bucket that is missing.
+    """
+    state = object_state(address, traffic)
+    if state is None and bucket_address(address).scheme == "s3":
+        next(list_objects(f"{address}/", traffic), None)
+    return state
 
 
 def read_object(photo: RemotePhoto, max_bytes: int, traffic: Traffic) -> tuple[bytes, Content] | Failed:
@@ -158,7 +179,7 @@ def _failed(address: str, fault: Fault) -> Failed:
     if is_bucket(address):
         if fault.kind in OF_BUCKET or (fault.kind == "temporary" and _buckets.failed(address)):
             _raise_for_bucket(address, fault, "read")
-    elif fault.kind == "unreachable":
+    elif fault.kind in ("no_host", "unreachable"):
         _hosts.failed(address)
     reasons: dict[str, FailedReason] = {"missing": "missing", "too_large": "too_large"}
     return Failed(reasons.get(fault.kind, "unreadable"), f"{shown(address)}: {fault.why}")
@@ -173,6 +194,7 @@ def _raise_for_bucket(address: str, fault: Fault, done: str) -> NoReturn:
         "credentials": f"{place} cannot be {done}: the credentials are missing, not valid or have expired"
         f" ({fault.why}); renew those of the environment{kept}.",
         "unreachable": f"{place} cannot be {done}: {fault.why}; check the network, and the endpoint if one is set{kept}.",
+        "no_host": f"{place} cannot be {done}: {fault.why}; check the network, and the endpoint if one is set{kept}.",
         "temporary": f"{place} cannot be {done}: {fault.why}, again and again{kept}.",
         "denied": f"{place} may not be {done}: {fault.why}; have the permission given to the credentials of the environment.",
         "missing": f"{place} cannot be {done}: {fault.why}; check the address.",

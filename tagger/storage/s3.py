@@ -11,6 +11,7 @@ from fsspec.asyn import sync
 from s3fs import S3FileSystem
 
 from tagger import __version__
+from tagger.errors import Interrupted
 from tagger.storage import settings
 from tagger.storage.addresses import bucket_address
 from tagger.storage.faults import Fault, fault_of
@@ -18,14 +19,6 @@ from tagger.storage.states import state_of
 from tagger.storage.stores import ListedObject, ObjectState, Page
 
 Answer = TypeVar("Answer")
-
-
-class _Filesystem(S3FileSystem):  # type: ignore[misc]
-    """s3fs without its own end of a session, for which the loop may be gone when the process ends."""
-
-    @staticmethod
-    def close_session(loop: object, s3: object) -> None:
-        """Leave the connections to the end of the process."""
 
 
 def open_store(scheme: str) -> "S3Store":
@@ -52,9 +45,9 @@ class S3Store:
             "response_checksum_validation": "when_required",
         }
         options = {"config_kwargs": config, "skip_instance_cache": True, "use_listings_cache": False}
-        self._files = _Filesystem(**options)
+        self._files = S3FileSystem(**options)
         if sync(self._files.loop, AioSession().get_credentials) is None:
-            self._files = _Filesystem(anon=True, **options)  # public buckets
+            self._files = S3FileSystem(anon=True, **options)  # public buckets
 
     def page(self, folder: str, token: str | None) -> Page:
         """Return up to a thousand objects; marks of folders, of no bytes, are left out."""
@@ -131,6 +124,8 @@ class S3Store:
 
         try:
             answer: Answer = sync(self._files.loop, limited)
+        except Interrupted:
+            raise
         except Exception as error:
             raise fault_of(error) from error
         return answer
