@@ -42,7 +42,6 @@ TITLES = (
 def fill_ledger(place: Path, url: str, model: str) -> float:
     """Write a ledger in which all objects of a bucket have been scored and published; return the seconds of listing alone."""
     from tagger.storage.objects import list_objects
-
     from tagger.storage.traffic import Traffic
 
     started = time.perf_counter()
