@@ -41,16 +41,15 @@ from tagger.run.places import place_of_photo
 from tagger.run.reviews import rescue
 from tagger.run.settings import RunSettings
 from tagger.run.summary import RunSummary
-from tagger.run.worker_processes import WorkerSettings, load_in_processes
+from tagger.run.worker_processes import WorkerSettings, load_in_processes, pays
 from tagger.settings import Format
 from tagger.streams import is_stream
 
 EMBEDDINGS_PER_BATCH = 4_096
 """Embeddings that are scored and stored at once: about a megabyte, and some 25 commits for 100,000 photos."""
 
-MIN_WORKERS_APART, MIN_PHOTOS_PER_PROCESS = 2, 50
-"""From so many workers, and photos to read per worker, on, workers are processes. Two threads hardly wait for each other and
-take half the memory; to start a process takes as long as some photos."""
+MIN_WORKERS_APART = 2
+"""From so many workers on they are processes, where it pays to start some."""
 
 MAX_LOST_SHARE, MIN_LOST = 0.5, 20
 """A run that lost more than this share of the known photos is refused, if it lost at least this many."""
@@ -288,7 +287,7 @@ class _Scorer:
         computes = not self._total or computes_alone(stored.card, settings.device)
         if not computes:
             self._networks.begin()  # here, while the first photos are read and decoded
-        if workers >= MIN_WORKERS_APART and self._total >= MIN_PHOTOS_PER_PROCESS * workers:
+        if workers >= MIN_WORKERS_APART and pays(workers, self._total):
             in_workers = WorkerSettings(stored, computes, settings.decoding, colour)
             return load_in_processes(items, workers, in_workers, self._ledger.has_result, self._networks)
         known, begin = self._ledger.has_result, self._networks.begin  # while the product of the first photo is looked for
