@@ -93,14 +93,6 @@ class S3Store:
 
     def fetch(self, address: str, file: Path, traffic: Traffic) -> ObjectState:
         """Write an object into a file, a large one in parts, all of the same version."""
-        try:
-            content, whole = attempt("get", traffic, lambda: self.get(address, settings.PART_BYTES))
-        except Fault as fault:
-            if fault.kind != "too_large":
-                raise
-        else:
-            file.write_bytes(content)
-            return whole
         _, bucket, key = bucket_address(address)
         state = attempt("head", traffic, lambda: self.state(address))
         size, about = state.size or 0, {"Bucket": bucket, "Key": key, "IfMatch": state.tag}

@@ -2,13 +2,14 @@
 
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers import draw_photo, write_photos
+from helpers import ROOT, draw_photo, write_photos
 
 from benchmarks.speed import billion, cloud, partial_jpeg, photo_sets
 from benchmarks.speed.cloud import Timing, cost
@@ -114,3 +115,14 @@ def test_parts_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     waiting = [row for row in found["fetches"] if row["latency_ms"] == 2]
     assert all(row["two_ms"] > row["whole_ms"] > 2 for row in waiting)
     assert np.isfinite([row["same"] for row in found["shares"]]).all()
+
+
+@pytest.mark.slow
+def test_a_listed_bucket_is_a_night_without_changes(tmp_path: Path) -> None:
+    """A run over objects that are all in the ledger lists by pages, reads none of them, and its costs are reported."""
+    command = [sys.executable, "-m", "benchmarks.speed.listing", "--keys", "1100", "--out", str(tmp_path)]
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+    (row,) = json.loads((tmp_path / "speed_listing.json").read_text())["rows"]
+    assert (row["keys"], row["list_requests"]) == (1100, 2)
+    assert row["memory_mb"] > 10
+    assert row["seconds"] > row["list_seconds"] > 0
