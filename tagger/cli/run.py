@@ -21,7 +21,17 @@ from tagger.cli.options import (
 )
 from tagger.errors import Interrupted
 from tagger.run.settings import ONLY, RunSettings
+from tagger.run.shards import Shard, parse_shard
 from tagger.settings import FORMATS, Format
+from tagger.streams import is_stream
+
+
+def shard_of(context: click.Context, parameter: click.Parameter, value: str | None) -> Shard | None:
+    """Return the part of a source that a text such as `0/8` names; one that names none is wrong usage."""
+    try:
+        return None if value is None else parse_shard(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from error
 
 
 @click.command()
@@ -67,6 +77,12 @@ from tagger.settings import FORMATS, Format
     metavar="SECONDS",
     help="Wait so many seconds for another run to end.  [default: do not wait]",
 )
+@option(
+    "--shard",
+    callback=shard_of,
+    metavar="I/N",
+    help="Tag the Ith of N parts of the source only, I from 0 to N-1; fmtag merge puts their outputs together.",
+)
 @option("--allow-vanished", is_flag=True, help="Continue although most of the known photos are gone.")
 @with_log
 @with_model
@@ -87,6 +103,8 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: Log
     from tagger.signals import SignalGuard
 
     settings = RunSettings(format=format_, **options)
+    if settings.shard is not None and settings.ledger is None and is_stream(settings.out):
+        raise click.UsageError("A shard is merged by its ledger, which standard output has not: give --out or --ledger a file.")
     summary, signals = RunSummary(), SignalGuard()
     stdin = None if sys.stdin is None else sys.stdin.buffer  # schedulers may close it
     with Progress(log_format, quiet) as progress:
