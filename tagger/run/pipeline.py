@@ -29,6 +29,7 @@ from tagger.photos.loader import LoadedPhoto, attach_results, load_photos, produ
 from tagger.photos.product import VERSION
 from tagger.processors import available_processors
 from tagger.records import Failed, Item, NetworkOutputs, ProductImage, RemoteFolder, Result, Tag
+from tagger.run.engine import Engine, EngineWork
 from tagger.run.ledger import ROWS_PER_CHUNK, Ledger, open_ledger
 from tagger.run.ledger_file import set_aside
 from tagger.run.ledger_values import Cells, Event, RunKey, Totals, UnscoredPhoto
@@ -87,6 +88,8 @@ class _RunPlan:
     """Names of labels in the output, by label."""
     callbacks: RunCallbacks
     summary: RunSummary
+    engine: Engine | None = None
+    """Reads and scores the photos; None does that here."""
 
     def tags_of(self, results: Sequence[Result]) -> list[Tag]:
         """Decide the tags of results."""
@@ -100,23 +103,27 @@ def run(
     stdin: IO[bytes] | None = None,
     callbacks: RunCallbacks | None = None,
     summary: RunSummary | None = None,
+    engine: Engine | None = None,
 ) -> RunSummary:
     """Tag the photos of the source, replace the output at the end or leave it as it was, and return the counts.
 
-    `summary` is filled as the run goes on, so that an interrupted run has counts too. Raises an `FmtagError` where the run as a
-    whole fails; the ledger keeps the results up to then.
+    `summary` is filled as the run goes on, so that an interrupted run has counts too. `engine` reads and scores the photos where
+    that is not to be done here; it is called only if there are some. Raises an `FmtagError` where the run as a whole fails; the
+    ledger keeps the results up to then.
     """
     callbacks = callbacks or RunCallbacks()
     summary = RunSummary() if summary is None else summary
     started = time.monotonic()
     try:
-        _run(settings, stdin, callbacks, summary)
+        _run(settings, stdin, callbacks, summary, engine)
     finally:
         summary.seconds = time.monotonic() - started
     return summary
 
 
-def _run(settings: RunSettings, stdin: IO[bytes] | None, callbacks: RunCallbacks, summary: RunSummary) -> None:
+def _run(
+    settings: RunSettings, stdin: IO[bytes] | None, callbacks: RunCallbacks, summary: RunSummary, engine: Engine | None
+) -> None:
     def ignored(path: str, why: str) -> None:
         summary.ignored[why] += 1
         callbacks.ignored(path, why)
@@ -131,7 +138,7 @@ def _run(settings: RunSettings, stdin: IO[bytes] | None, callbacks: RunCallbacks
     catalog, stored = open_catalog(), card.read(settings.model)
     threshold = stored.card.threshold(settings.precision) if settings.min_confidence is None else settings.min_confidence
     names = _label_names(settings, stored)
-    plan = _RunPlan(settings, format, stored, threshold, names, callbacks, summary)
+    plan = _RunPlan(settings, format, stored, threshold, names, callbacks, summary, engine)
     catalog = _require_photos(catalog, plan)
     with locked_ledger(settings) as path:
         for file in (settings.out, settings.changes, settings.report):
@@ -175,7 +182,7 @@ def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None) -> None:
             plan.callbacks.noted(f"Addresses that mean a file beside the table, by the end of their names: {matched:,}.")
         scorer = _Scorer(plan, ledger, catalog.root, total)
         scorer.score_embeddings()
-        scorer.score_all()
+        scorer.score_all() if plan.engine is None else scorer.score_by(plan.engine)
         with ExitStack() as end, summary.timed("publish"), ledger.publishing(cells_of):
             totals = ledger.totals()
             _refuse_loss(plan, totals)
@@ -270,6 +277,24 @@ class _Scorer:
                     self._score(batch, photos)
                 self._plan.callbacks.scored(self._summary.files_read, self._total)
 
+    def score_by(self, engine: Engine) -> None:
+        """Let an engine read and score the photos without a result, and record what comes back batch by batch."""
+        if not self._total:
+            return
+        size, stored = self._settings.batch_size, self._plan.stored
+        items = (self._item(photo) for batch in self._ledger.unscored_batches(size) for photo in batch)
+        work = EngineWork(items, self._total, stored, self._settings.decoding, self._settings.device)
+        with closing(engine(work)) as engine_photos:
+            for batch in self._ledger.unscored_batches(size):
+                with self._plan.callbacks.defer():
+                    with self._summary.timed("read"):
+                        scored = [next(engine_photos) for _ in batch]
+                    photos = self._without_repeats(scored)
+                    results = [None if kept.outcome is None else one.result for kept, one in zip(photos, scored, strict=True)]
+                    self._record(batch, photos, results)
+                self._plan.callbacks.scored(self._summary.files_read, self._total)
+            next(engine_photos, None)  # checks that nothing is left over
+
     def _load(self, items: Iterator[Item]) -> Generator[LoadedPhoto, None, None]:
         """Load items in threads, or in processes where there are so many that it pays to start some."""
         settings, stored = self._settings, self._plan.stored
@@ -298,8 +323,14 @@ class _Scorer:
         if self._settings.debug_garments is not None:
             for number, photo in enumerate(photos, self._summary.files_read + 1):
                 _write_product_image(self._settings.debug_garments, number, photo)
+        self._record(batch, photos, [one.result for one in scored])
+
+    def _record(
+        self, batch: Sequence[UnscoredPhoto], photos: Sequence[LoadedPhoto], results: Sequence[Result | None]
+    ) -> None:
+        contents = (photo.content for photo in photos)
         with self._summary.timed("ledger"):
-            self._ledger.record((item, one.content, one.result) for item, one in zip(batch, scored, strict=True))
+            self._ledger.record(zip(batch, contents, results, strict=True))
         self._summary.files_read += len(batch)
         self._summary.scored += len(product_images(photos))
         for photo in photos:

@@ -1,0 +1,88 @@
+"""Connect to a Ray cluster, or start Ray on this machine alone, without output of its own."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tagger.errors import WorkerError, first_line_of
+from tagger.processors import available_processors
+
+OBJECT_STORE_BYTES = 500_000_000
+"""Memory of a Ray that is started here for blocks and the bundle; blocks take kilobytes."""
+
+LONGEST_FOLDER = 40
+"""Characters of a folder for the files of Ray: the paths of its sockets, 65 longer, end at 107."""
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DATA_LOG_LEVEL": "CRITICAL",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+}
+"""Settings of Ray by the environment that are read at its import."""
+
+
+def require_ray() -> None:
+    """Raise `WorkerError` where Ray is not installed."""
+    if find_spec("ray") is None:
+        raise WorkerError('--engine ray needs Ray; install it with: pip install "fmtag[ray]"')
+
+
+@contextmanager
+def connected(address: str | None, folder: Path) -> Generator[None, None, None]:
+    """Connect to Ray for the block; files of a Ray that is started here go into `folder`.
+
+    Raises `WorkerError` where there is no Ray, or none can be reached at the address.
+    """
+    require_ray()
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    import ray
+    import ray.data
+
+    address = address or os.environ.get("RAY_ADDRESS") or None
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    hook = sys.excepthook
+    try:
+        _start(ray, address, folder)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _set_up_data(ray)
+        yield
+    finally:
+        ray.shutdown()
+        sys.excepthook = hook
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _start(ray: Any, address: str | None, folder: Path) -> None:
+    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.CRITICAL}
+    try:
+        if address is not None:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+            return
+        if len(str(folder)) <= LONGEST_FOLDER:
+            quiet["_temp_dir"] = str(folder / "ray")
+        ray.init(address="local", num_cpus=available_processors(), object_store_memory=OBJECT_STORE_BYTES, **quiet)
+    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        if address is None:
+            raise WorkerError(f"Ray cannot be started: {first_line_of(error)}.") from error
+        raise WorkerError(f"No Ray cluster can be reached at {address}: {first_line_of(error)}.") from error
+
+
+def _set_up_data(ray: Any) -> None:
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = 0
+    context.execution_options.preserve_order = True
+    context.execution_options.verbose_progress = False
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
