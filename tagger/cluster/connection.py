@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -21,6 +22,7 @@ LONGEST_FOLDER = 40
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_DATA_LOG_LEVEL": "CRITICAL",
     "RAY_DEDUP_LOGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -51,7 +53,8 @@ def connected(address: str | None, folder: Path) -> Generator[None, None, None]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     hook = sys.excepthook
     try:
-        _start(ray, address, folder)
+        with _without_stderr():
+            _start(ray, address, folder)
         for number, handler in before.items():
             signal.signal(number, handler)
         _set_up_data(ray)
@@ -78,11 +81,32 @@ def _start(ray: Any, address: str | None, folder: Path) -> None:
         raise WorkerError(f"No Ray cluster can be reached at {address}: {first_line_of(error)}.") from error
 
 
+@contextmanager
+def _without_stderr() -> Generator[None, None, None]:
+    """Send what libraries in C++ write to standard error nowhere during the block: Ray tells its log level there."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # a scheduler has closed it
+        yield
+        return
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
+
+
 def _set_up_data(ray: Any) -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = 0
     context.execution_options.preserve_order = True
     context.execution_options.verbose_progress = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # without this Ray gives a node of 4 processors as many actors as one of 64
+        context.scheduling_strategy = "DEFAULT"  # fills half of a node before the next one: one actor per processor
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

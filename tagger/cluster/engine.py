@@ -1,6 +1,6 @@
 """Score the photos of a run on a Ray cluster, or on a Ray of this machine alone.
 
-    items -> manifest -> read_parquet, on this node -> map_batches over actors -> results, in order -> the run's ledger
+    items -> manifest, read on this node -> map_batches over actors -> results, in order -> the run's ledger
 
 The ledger is written by the process of the run alone. A worker, actor or node that is lost costs the blocks that it had in hand:
 Ray computes them again elsewhere.
@@ -8,6 +8,7 @@ Ray computes them again elsewhere.
 
 import math
 import os
+import warnings
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from tagger import __version__
-from tagger.cluster.actor import Actor, ActorSettings, bundle_files
+from tagger.cluster.actor import ActorSettings, bundle_files
 from tagger.cluster.connection import connected
 from tagger.cluster.manifest import write_manifest
 from tagger.cluster.results import in_order
@@ -68,42 +69,26 @@ def _blocks(work: EngineWork, folder: Path) -> Generator[pa.Table, None, None]:
 def _dataset(files: list[Path], total: int, settings: ActorSettings, bundle: Any) -> Any:
     import ray
     from ray.data import ActorPoolStrategy
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    kind = "GPU" if settings.device == "cuda" else "CPU"
-    count = max(1, int(ray.cluster_resources().get(kind, 1)))
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    rows = ray.data.read_parquet(
-        [f"local://{file}" for file in files],
-        override_num_blocks=max(len(files), math.ceil(total / BLOCK)),
-        num_cpus=0,
-        ray_remote_args={"scheduling_strategy": here},
-    )
-    resources = {"num_gpus": 1, "num_cpus": 0} if kind == "GPU" else {"num_cpus": CPUS_PER_ACTOR}
-    return rows.map_batches(
-        _RayActor,
-        batch_size=None,
-        batch_format="pyarrow",
-        compute=ActorPoolStrategy(min_size=1, max_size=count, initial_size=count),
-        fn_constructor_args=(settings, bundle),
-        max_restarts=-1,
-        max_task_retries=MAX_RETRIES,
-        scheduling_strategy="DEFAULT",
-        **resources,
-    )
+    from tagger.cluster.ray_tasks import ManifestSource, RayActor
 
-
-class _RayActor:
-    """An `Actor` whose bundle is in Ray's object store."""
-
-    def __init__(self, settings: ActorSettings, bundle: Any) -> None:
-        import ray
-
-        self._actor = Actor(settings, ray.get(bundle))
-
-    def __call__(self, rows: pa.Table) -> pa.Table:
-        """Return the results of a block."""
-        return self._actor(rows)
+    on_gpu = settings.device == "cuda"
+    count = max(1, int(ray.cluster_resources().get("GPU" if on_gpu else "CPU", 1)))
+    blocks = max(len(files), math.ceil(total / BLOCK))
+    rows = ray.data.read_datasource(ManifestSource(files), override_num_blocks=blocks, num_cpus=0)
+    resources = {"num_gpus": 1, "num_cpus": 0} if on_gpu else {"num_cpus": CPUS_PER_ACTOR}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of how often a task is tried again, for which there is no other way
+        return rows.map_batches(
+            RayActor,
+            batch_size=None,
+            batch_format="pyarrow",
+            compute=ActorPoolStrategy(min_size=1, max_size=count, initial_size=min(count, blocks)),
+            fn_constructor_args=(settings, bundle),
+            max_restarts=-1,
+            max_task_retries=MAX_RETRIES,
+            **resources,
+        )
 
 
 def _work_error(error: Exception) -> FmtagError:
