@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import sys
 import warnings
 from collections.abc import Generator
@@ -11,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tagger.errors import WorkerError, first_line_of
+from tagger.errors import WorkerError, first_line_of, reason_of
 from tagger.processors import available_processors
 
 OBJECT_STORE_BYTES = 500_000_000
@@ -20,11 +21,15 @@ OBJECT_STORE_BYTES = 500_000_000
 LONGEST_FOLDER = 40
 """Characters of a folder for the files of Ray: the paths of its sockets, 65 longer, end at 107."""
 
+CONNECT_SECONDS = 10.0
+"""How long the head of a cluster is waited for."""
+
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_DATA_LOG_LEVEL": "CRITICAL",
-    "RAY_DEDUP_LOGS": "0",
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # what it prints on standard output of workers that ended
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
 }
@@ -44,12 +49,16 @@ def connected(address: str | None, folder: Path) -> Generator[None, None, None]:
     Raises `WorkerError` where there is no Ray, or none can be reached at the address.
     """
     require_ray()
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
+    address = address or os.environ.get("RAY_ADDRESS") or None
+    if address is not None and address.startswith("ray://"):
+        raise WorkerError(
+            "--ray-address takes the host and port of a cluster's head, such as 10.0.0.1:6379, and no ray://; run fmtag on a node"
+            " of the cluster."
+        )
+    os.environ.update(QUIET)
     import ray
     import ray.data
 
-    address = address or os.environ.get("RAY_ADDRESS") or None
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     hook = sys.excepthook
     try:
@@ -70,6 +79,7 @@ def _start(ray: Any, address: str | None, folder: Path) -> None:
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.CRITICAL}
     try:
         if address is not None:
+            _require_answer(address)
             ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
             return
         if len(str(folder)) <= LONGEST_FOLDER:
@@ -77,8 +87,19 @@ def _start(ray: Any, address: str | None, folder: Path) -> None:
         ray.init(address="local", num_cpus=available_processors(), object_store_memory=OBJECT_STORE_BYTES, **quiet)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         if address is None:
-            raise WorkerError(f"Ray cannot be started: {first_line_of(error)}.") from error
-        raise WorkerError(f"No Ray cluster can be reached at {address}: {first_line_of(error)}.") from error
+            raise WorkerError(f"Ray cannot be started: {_reason(error)}.") from error
+        raise WorkerError(f"No Ray cluster can be reached at {address}: {_reason(error)}.") from error
+
+
+def _reason(error: Exception) -> str:
+    return (reason_of(error) if isinstance(error, OSError) else first_line_of(error)).rstrip(".")
+
+
+def _require_answer(address: str) -> None:
+    """Raise `OSError` soon where nothing answers at a host and port, for which Ray waits for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
 
 
 @contextmanager

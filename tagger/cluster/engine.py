@@ -22,7 +22,7 @@ from tagger.cluster.actor import ActorSettings, bundle_files
 from tagger.cluster.connection import connected
 from tagger.cluster.manifest import write_manifest
 from tagger.cluster.results import in_order
-from tagger.errors import FmtagError, WorkerError, first_line_of
+from tagger.errors import FmtagError, WorkerError
 from tagger.photos.loader import ScoredPhoto
 from tagger.run.engine import Engine, EngineWork
 
@@ -35,6 +35,9 @@ on the others, where the work would wait for a new node otherwise."""
 
 MAX_RETRIES = 3
 """How often a block is tried again that ended its worker."""
+
+MAX_RESTARTS = 50
+"""How often an actor is started again in a run; one that cannot be started would be for ever."""
 
 
 def ray_engine(address: str | None) -> Engine:
@@ -85,7 +88,7 @@ def _dataset(files: list[Path], total: int, settings: ActorSettings, bundle: Any
             batch_format="pyarrow",
             compute=ActorPoolStrategy(min_size=1, max_size=count, initial_size=min(count, blocks)),
             fn_constructor_args=(settings, bundle),
-            max_restarts=-1,
+            max_restarts=MAX_RESTARTS,
             max_task_retries=MAX_RETRIES,
             **resources,
         )
@@ -93,13 +96,12 @@ def _dataset(files: list[Path], total: int, settings: ActorSettings, bundle: Any
 
 def _work_error(error: Exception) -> FmtagError:
     """Return the error that ends the run, in one sentence."""
-    causes: list[BaseException] = [*_causes(error)]
-    for cause in causes:
+    for cause in _causes(error):
         if isinstance(cause, FmtagError):
             return cause
     return WorkerError(
-        f"A worker of the cluster ended again and again on the same photos, perhaps for lack of memory ({first_line_of(error)});"
-        " what was done is kept. Run the command again, with more memory per worker if it happens again."
+        "A worker of the cluster ended again and again on the same photos, perhaps for lack of memory; what was done is"
+        " kept. Run the command again, with more memory for each worker if it happens again; the cluster's logs tell more."
     )
 
 
