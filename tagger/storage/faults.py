@@ -5,13 +5,13 @@ import socket
 from typing import Literal, TypeAlias
 
 FaultKind: TypeAlias = Literal[
-    "missing", "denied", "changed", "too_large", "credentials", "no_bucket", "unreachable", "temporary", "other"
+    "missing", "denied", "changed", "too_large", "credentials", "no_bucket", "no_host", "unreachable", "temporary", "other"
 ]
 
 MAY_PASS: frozenset[FaultKind] = frozenset({"unreachable", "temporary"})
 """Faults after which a request is repeated."""
 
-OF_BUCKET: frozenset[FaultKind] = frozenset({"credentials", "no_bucket", "unreachable"})
+OF_BUCKET: frozenset[FaultKind] = frozenset({"credentials", "no_bucket", "no_host", "unreachable"})
 """Faults that concern every object of a bucket."""
 
 _KINDS: dict[str, FaultKind] = {
@@ -95,8 +95,9 @@ def fault_of(error: BaseException) -> Fault:
     if (code := _code_of(error)) is not None:
         return _coded(*code)
     names = {kind.__name__ for kind in type(error).__mro__}
-    if isinstance(error, socket.gaierror) or isinstance(getattr(error, "os_error", None), socket.gaierror):
-        return Fault("unreachable", "the name of its server is not known")
+    unresolved = next((one for one in (error, getattr(error, "os_error", None)) if isinstance(one, socket.gaierror)), None)
+    if unresolved is not None and unresolved.errno != socket.EAI_AGAIN:
+        return Fault("no_host", "the name of its server is not known")
     if isinstance(error, FileNotFoundError):
         return Fault("missing", "no such object")
     if isinstance(error, PermissionError):
