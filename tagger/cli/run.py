@@ -74,7 +74,9 @@ ENGINES = ("local", "ray")
 )
 @option("--allow-vanished", is_flag=True, help="Continue although most of the known photos are gone.")
 @option("--engine", type=click.Choice(ENGINES), default="local", show_default=True, help="What runs the work on photos.")
-@option("--ray-address", metavar="ADDRESS", help="Ray cluster for --engine ray.  [default: RAY_ADDRESS, or Ray on this machine]")
+@option(
+    "--ray-address", metavar="ADDRESS", help="Ray cluster for --engine ray.  [default: RAY_ADDRESS, or Ray on this machine]"
+)
 @with_log
 @with_model
 @with_fetching

@@ -76,7 +76,7 @@ def connected(address: str | None, folder: Path) -> Generator[None, None, None]:
 
 
 def _start(ray: Any, address: str | None, folder: Path) -> None:
-    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.CRITICAL}
+    quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.CRITICAL}
     try:
         if address is not None:
             _require_answer(address)

@@ -59,7 +59,7 @@ def _blocks(work: EngineWork, folder: Path) -> Generator[pa.Table, None, None]:
     device = "cpu" if work.device == "auto" else work.device
     settings = ActorSettings(__version__, os.getcwd(), work.decoding, device)
     bundle = ray.put(bundle_files(work.stored))
-    dataset = _dataset(files, work.total, settings, bundle)
+    dataset = _dataset(ray, files, work.total, settings, bundle)
     batches = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2))
     try:
         yield from batches
@@ -69,8 +69,7 @@ def _blocks(work: EngineWork, folder: Path) -> Generator[pa.Table, None, None]:
         raise _work_error(error) from error
 
 
-def _dataset(files: list[Path], total: int, settings: ActorSettings, bundle: Any) -> Any:
-    import ray
+def _dataset(ray: Any, files: list[Path], total: int, settings: ActorSettings, bundle: Any) -> Any:
     from ray.data import ActorPoolStrategy
 
     from tagger.cluster.ray_tasks import ManifestSource, RayActor

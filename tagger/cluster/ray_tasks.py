@@ -18,7 +18,7 @@ class ManifestSource(Datasource):  # type: ignore[misc, unused-ignore]
     """The files of a manifest, each read by one task on the node of the driver, which alone has them."""
 
     def __init__(self, files: Sequence[Path]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call, unused-ignore]
         self._files = files
 
     def get_read_tasks(self, parallelism: int, *_: object, **__: object) -> list[ReadTask]:

@@ -337,9 +337,7 @@ class _Scorer:
                 _write_product_image(self._settings.debug_garments, number, photo)
         self._record(batch, photos, [one.result for one in scored])
 
-    def _record(
-        self, batch: Sequence[UnscoredPhoto], photos: Sequence[LoadedPhoto], results: Sequence[Result | None]
-    ) -> None:
+    def _record(self, batch: Sequence[UnscoredPhoto], photos: Sequence[LoadedPhoto], results: Sequence[Result | None]) -> None:
         contents = (photo.content for photo in photos)
         with self._summary.timed("ledger"):
             self._ledger.record(zip(batch, contents, results, strict=True))

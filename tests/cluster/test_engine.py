@@ -8,7 +8,6 @@ from helpers import assert_one_sentence, draw_photo, run_cli
 from run_helpers import age
 
 
-
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """Two photos."""
@@ -27,9 +26,7 @@ def _without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_without_ray")
 def test_without_ray_it_says_how_to_install_it(photos: Path, small_bundle: Path, tmp_path: Path) -> None:
-    result = run_cli(
-        "run", photos, "--engine", "ray", "--out", tmp_path / "tags.csv", "--model", f"{small_bundle}/", "--quiet"
-    )
+    result = run_cli("run", photos, "--engine", "ray", "--out", tmp_path / "tags.csv", "--model", f"{small_bundle}/", "--quiet")
     assert_one_sentence(result, 1, 'pip install "fmtag[ray]"')
 
 
@@ -57,9 +54,7 @@ def test_options_that_do_not_go_together_are_refused(
 
 
 @pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "127.0.0.1:9"])
-def test_an_address_without_a_cluster_is_refused_soon(
-    photos: Path, small_bundle: Path, tmp_path: Path, address: str
-) -> None:
+def test_an_address_without_a_cluster_is_refused_soon(photos: Path, small_bundle: Path, tmp_path: Path, address: str) -> None:
     pytest.importorskip("ray")
     options = ("--engine", "ray", "--ray-address", address, "--quiet")
     result = run_cli("run", photos, "--out", tmp_path / "tags.csv", "--model", f"{small_bundle}/", *options)

@@ -33,17 +33,20 @@ def back(photo: ScoredPhoto) -> ScoredPhoto:
 @pytest.mark.parametrize("embedding", [None, b"", bytes(range(256))])
 def test_probabilities_and_embedding_come_back_to_the_bit(embedding: bytes | None) -> None:
     found = back(scored(Result(None, PROBABILITIES, True, embedding)))
-    assert found.result is not None and found.result.probabilities is not None
+    assert found.result is not None
+    assert found.result.probabilities is not None
     assert found.result.probabilities.tobytes() == PROBABILITIES.tobytes()
     assert (found.result.truncated, found.result.embedding, found.result.failed) == (True, embedding, None)
-    assert isinstance(found.outcome, ProductImage) and found.outcome.found
+    assert isinstance(found.outcome, ProductImage)
+    assert found.outcome.found
     assert found.content == CONTENT
 
 
 def test_a_photo_without_a_product_has_no_probabilities() -> None:
     found = back(scored(Result(None, None, False)))
     assert found.result == Result(None, None, False)
-    assert isinstance(found.outcome, ProductImage) and not found.outcome.found
+    assert isinstance(found.outcome, ProductImage)
+    assert not found.outcome.found
 
 
 @pytest.mark.parametrize("content", [None, CONTENT, Content(b"\x01" * 32, 0, None)])
@@ -77,8 +80,7 @@ def test_a_missing_double_or_foreign_photo_ends_the_run(blocks: list[list[int]],
     def tables() -> list[pa.Table]:
         return [results_table(ids, [scored(Result())] * len(ids)) for ids in blocks]
 
-    found = []
+    found: list[ScoredPhoto] = []
     with pytest.raises(WorkerError, match=named):
-        for photo in in_order(tables(), 3):
-            found.append(photo)
+        found.extend(in_order(tables(), 3))
     assert len(found) == yielded
