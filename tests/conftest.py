@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from bucket_helpers import Bucket, serve_bucket
 from fusion_helpers import save_fused
 from helpers import Fmtag, save_bundle, write_photos
 
@@ -88,3 +89,19 @@ def fmtag(small_bundle: Path) -> Fmtag:
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return call
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Bucket]:
+    """A server of S3's requests."""
+    with serve_bucket() as served:
+        yield served
+
+
+@pytest.fixture
+def bucket(s3_server: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """An empty bucket, which fmtag reaches by the environment; its working copies of ledgers lie in a folder of the test."""
+    s3_server.begin_anew()
+    for name, value in s3_server.variables(tmp_path / "cache").items():
+        monkeypatch.setenv(name, value)
+    return s3_server

@@ -41,3 +41,11 @@ def query(path: Path, sql: str) -> list[tuple[Any, ...]]:
     """Return the rows of a query on a ledger."""
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute(sql).fetchall()
+
+
+def count_items(path: Path) -> int:
+    """Return how many items a ledger has, also while another process writes it."""
+    try:
+        return int(query(path, "SELECT count(*) FROM items")[0][0]) if path.exists() else 0
+    except sqlite3.OperationalError:
+        return 0

@@ -7,11 +7,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from tagger.catalog.destinations import open_destination
 from tagger.catalog.rows import Columns
 from tagger.catalog.writers import RowWriter, make_writer
 from tagger.errors import OutputError, reason_of
-from tagger.files import atomic_write
 from tagger.settings import FORMATS, Format
+from tagger.storage.addresses import shown
+from tagger.storage.traffic import Traffic
 from tagger.streams import is_standard_output, is_stream, waiting_for_reader
 
 if TYPE_CHECKING:
@@ -43,8 +45,11 @@ def open_output(
     schema: "pyarrow.Schema | None" = None,
     excel: bool = False,
     waiting: Callable[[str], None] = lambda sentence: None,
+    traffic: Traffic | None = None,
 ) -> Iterator[RowWriter]:
     """Open `out` and yield the writer of its rows; the file is replaced when the block ends well and else unchanged.
+
+    `out` may be the address of an object in a bucket, whose requests `traffic` counts.
 
     `schema` holds the types of the source's columns for Parquet. `excel` escapes CSV cells that a spreadsheet would run as
     a formula, and writes the byte order mark. `waiting` gets a sentence where the reader of a named pipe is waited for.
@@ -52,7 +57,7 @@ def open_output(
     """
     with ExitStack() as stack:
         with _naming_output(out):
-            file = stack.enter_context(_opened(out, waiting))
+            file = stack.enter_context(_opened(out, waiting, traffic))
         writer = make_writer(_OutputFile(file, out), format, columns, model, schema, excel)
         yield writer
         writer.close()
@@ -68,7 +73,7 @@ def _naming_output(out: str) -> Iterator[None]:
     except OSError as error:
         if isinstance(error, BrokenPipeError) and is_standard_output(out):
             raise
-        name = "Standard output" if out == "-" else out
+        name = "Standard output" if out == "-" else shown(out)
         kept = "" if is_stream(out) else "; nothing was changed there"
         raise OutputError(f"{name} cannot be written ({reason_of(error)}){kept}.") from error
 
@@ -91,10 +96,10 @@ class _OutputFile(io.RawIOBase):
 
 
 @contextmanager
-def _opened(out: str, waiting: Callable[[str], None]) -> Iterator[IO[bytes]]:
+def _opened(out: str, waiting: Callable[[str], None], traffic: Traffic | None) -> Iterator[IO[bytes]]:
     if out == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
     else:
-        with atomic_write(Path(out), lambda: waiting(waiting_for_reader(out))) as file:
+        with open_destination(out, traffic, lambda: waiting(waiting_for_reader(out))) as file:
             yield file

@@ -6,17 +6,20 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
+from tagger.catalog.destinations import why_no_object, why_unreachable
 from tagger.errors import OutputError, reason_of
 from tagger.file_kinds import IMAGE_SUFFIXES, START, is_photo
 from tagger.file_replacement import must_be_overwritten, why_not_overwritable
 from tagger.files import why_unwritable
+from tagger.storage.addresses import bucket_address, is_remote, shown
+from tagger.storage.traffic import Traffic
 from tagger.streams import descriptor_of, is_standard_output, is_stream, why_stream_unwritable
 
 Kind: TypeAlias = Literal["file", "image", "database", "folder", "images"]
 """A file, an image file, one that is read again, as a ledger is, a folder, or a folder that image files are written into."""
 
 Key: TypeAlias = str | tuple[int, int]
-"""Identifies a file: a resolved path, or device and inode number."""
+"""Identifies a file: a resolved path, or device and inode number; an object by its address."""
 
 
 class Output(NamedTuple):
@@ -25,7 +28,7 @@ class Output(NamedTuple):
     option: str
     """The option that names it, such as `--out`."""
     path: str | Path | None
-    """None where the option is not given; the text `-` is standard output."""
+    """None where the option is not given; the text `-` is standard output, and a text such as `s3://bucket/key` an object."""
     kind: Kind = "file"
 
 
@@ -37,26 +40,32 @@ class Input(NamedTuple):
     path: str | Path
 
 
-def check_output_paths(outputs: Iterable[Output], inputs: Iterable[Input] = ()) -> None:
-    """Raise `OutputError` for the first output that `refusals` refuses."""
-    for _, sentence in refusals(outputs, inputs):
+def check_output_paths(outputs: Iterable[Output], inputs: Iterable[Input] = (), traffic: Traffic | None = None) -> None:
+    """Raise `OutputError` for the first output that `refusals` refuses; `traffic` counts the requests to buckets."""
+    for _, sentence in refusals(outputs, inputs, Traffic() if traffic is None else traffic):
         raise OutputError(sentence)
 
 
-def refusals(outputs: Iterable[Output], inputs: Iterable[Input] = ()) -> Iterator[tuple[str, str]]:
+def refusals(
+    outputs: Iterable[Output], inputs: Iterable[Input] = (), traffic: Traffic | None = None
+) -> Iterator[tuple[str, str]]:
     """Yield the option of each output that may not or cannot be written, with a sentence: why, and what to do.
 
     Files are compared by identity, not by name: links, hard links and other spellings are the same file. Of two outputs
     with one path the second one is refused. No output may replace a photo, whether that is one of the inputs or not.
+    Where `traffic` is given, each output in a bucket takes a request, to find out whether the bucket can be used.
     """
     inputs = list(inputs)
-    taken: dict[Key, str] = {key: name for name, path in inputs if os.path.isfile(path) for key in _keys(path)}
-    folders = [os.path.realpath(path) for _, path in inputs if Path(path).is_dir()]
+    taken: dict[Key, str] = {key: name for name, path in inputs if _is_one_file(path) for key in _keys(path)}
+    folders = [folder for _, path in inputs if (folder := _folder_of(path))]
     written: dict[Key, str] = {}
     for output in outputs:
         if output.path is None:
             continue
-        if sentence := _refusal(output, taken, folders, written):
+        sentence = _refusal(output, taken, folders, written)
+        if not sentence and traffic is not None and is_remote(str(output.path)):
+            sentence = why_unreachable(str(output.path), traffic)
+        if sentence:
             yield output.option, sentence
         for key in _keys(output.path, spelling=False):
             written.setdefault(key, output.option)
@@ -81,23 +90,37 @@ def _refusal(output: Output, taken: dict[Key, str], folders: list[str], written:
             return f"{other} and {option} cannot both be standard output; give {option} a file."
         if other:
             return f"{name} is what {other} names and would be replaced; give {option} another name."
-    return "" if is_stream(given) else _on_a_photo(output, folders)
+    return "" if not is_remote(str(given)) and is_stream(given) else _on_a_photo(output, folders)
 
 
 def _named(path: str | Path) -> str:
-    return "standard output" if str(path) == "-" else str(path)
+    return "standard output" if str(path) == "-" else shown(str(path))
+
+
+def _is_one_file(path: str | Path) -> bool:
+    return is_remote(str(path)) or os.path.isfile(path)
+
+
+def _folder_of(path: str | Path) -> str:
+    """Return the folder that an input is, without a separator at its end; empty where it is none. An address may be one."""
+    if is_remote(str(path)):
+        return str(path).rstrip("/")
+    return os.path.realpath(path) if Path(path).is_dir() else ""
 
 
 def _on_a_photo(output: Output, folders: list[str]) -> str:
     """Return why an output is refused that would replace a photo, or be read as a photo of the source in the next run."""
-    real = os.path.realpath(str(output.path))
-    inside = [folder for folder in folders if real == folder or real.startswith(os.path.join(folder, ""))]
+    remote = is_remote(str(output.path))
+    real = str(output.path) if remote else os.path.realpath(str(output.path))
+    inside = [folder for folder in folders if real == folder or real.startswith((os.path.join(folder, ""), f"{folder}/"))]
     image = os.path.splitext(real)[1].lower() in IMAGE_SUFFIXES
     if inside and output.kind == "images":
         return f"{output.path} lies in {inside[0]}, whose images are all read as photos; give {output.option} another folder."
     if output.kind not in ("folder", "images") and image and inside:
         return f"{output.path} lies among the photos of {inside[0]}; give {output.option} a file elsewhere."
-    if output.kind in ("file", "database") and os.path.isfile(real) and (image or _holds_image(real)):
+    if output.kind in ("file", "database") and remote and image:  # what lies there is not looked at
+        return f"{output.path} has the name of a picture; give {output.option} another one."
+    if output.kind in ("file", "database") and not remote and os.path.isfile(real) and (image or _holds_image(real)):
         return f"{output.path} is a picture and would be replaced; give {output.option} another name."
     return ""
 
@@ -105,6 +128,9 @@ def _on_a_photo(output: Output, folders: list[str]) -> str:
 def _unwritable(output: Output) -> str:
     """Return why the system would refuse to write an output; empty where it would not, as far as is known beforehand."""
     option, given = output.option, str(output.path) or "."
+    if is_remote(given):
+        why = why_no_object(given)
+        return f"{shown(given)} cannot be written: {why}; give {option} another place." if why else ""
     if is_stream(given) and output.kind == "database":
         return f"{_named(given)} is no file that keeps what is written; give {option} another one."
     if is_stream(given) and output.kind not in ("folder", "images"):
@@ -141,8 +167,11 @@ def _keys(path: str | Path, spelling: bool = True) -> list[Key]:
     """Return the keys that two paths to one file share: the resolved path, and for an existing file device and inode.
 
     Without `spelling`, names that differ only in case are one: on many file systems they are, which a file that does not
-    exist yet cannot tell. A device has none, as it keeps nothing that could be lost.
+    exist yet cannot tell. A device has none, as it keeps nothing that could be lost. The key of an object is its address.
     """
+    if is_remote(str(path)):
+        scheme, bucket, key = bucket_address(str(path))
+        return [f"{scheme}://{bucket}/{key}"]
     try:
         if (descriptor := descriptor_of(path)) is not None:
             keys: list[Key] = [f"descriptor {descriptor}"]

@@ -5,14 +5,14 @@ from typing import get_args
 
 import click
 
-from tagger.cli.options import FILE, OUTPUT_FILE, option, with_debug, with_label_column
+from tagger.cli.options import FILE, LEDGER_OF_RUNS, OUTPUT_FILE, OUTPUT_OF_RUNS, option, with_debug, with_label_column
 from tagger.cli.terminal import say
 from tagger.settings import FORMATS, Format
 
 
 @click.command()
-@click.argument("output", type=FILE, required=False)
-@option("--ledger", type=FILE, metavar="FILE", help="Ledger of the runs.  [default: the one beside OUTPUT]")
+@click.argument("output", type=OUTPUT_OF_RUNS, required=False)
+@option("--ledger", type=LEDGER_OF_RUNS, metavar="FILE", help="Ledger of the runs.  [default: the one beside OUTPUT]")
 @option("--out", type=OUTPUT_FILE, metavar="FILE", help="File to write the decisions to, or - for standard output.")
 @option(
     "--format",

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import click
 
-from tagger.cli.options import FILE, option, with_debug
+from tagger.cli.options import LEDGER_OF_RUNS, option, with_debug
 from tagger.escaping import for_json
 
 
 @click.command()
 @click.argument("path")
-@option("--ledger", type=FILE, required=True, metavar="FILE", help="Ledger of the runs, which lies beside their output.")
+@option(
+    "--ledger", type=LEDGER_OF_RUNS, required=True, metavar="FILE", help="Ledger of the runs, which lies beside their output."
+)
 @option(
     "--model",
     metavar="BUNDLE",

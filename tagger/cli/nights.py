@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from tagger.cli.options import FILE, option, with_debug
+from tagger.cli.options import LEDGER_OF_RUNS, OUTPUT_OF_RUNS, option, with_debug
 from tagger.escaping import for_json
 
 MOST_TOGETHER = 31
@@ -16,8 +16,8 @@ SHOWN = 30
 
 
 @click.command()
-@click.argument("out", type=FILE, required=False)
-@option("--ledger", type=FILE, metavar="FILE", help="Ledger of the runs.  [default: the one beside OUT]")
+@click.argument("out", type=OUTPUT_OF_RUNS, required=False)
+@option("--ledger", type=LEDGER_OF_RUNS, metavar="FILE", help="Ledger of the runs.  [default: the one beside OUT]")
 @option(
     "--together",
     type=click.IntRange(1, MOST_TOGETHER),

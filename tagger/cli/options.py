@@ -13,6 +13,7 @@ import click
 from tagger.catalog.settings import TABLE_FORMATS, SourceSettings
 from tagger.photos.settings import DecodeSettings
 from tagger.settings import DEFAULT_MODEL, DEVICES, TRAINING_DEVICES
+from tagger.storage.addresses import is_remote, shown
 
 LogFormat: TypeAlias = Literal["text", "json"]
 
@@ -23,10 +24,44 @@ MAX_SEED = 2**32 - 1
 
 MAX_EPOCHS = 100_000
 
-FILE = click.Path(dir_okay=False, path_type=Path)
+
+class LocalPath(click.Path):
+    """A path of this machine: an address such as `s3://bucket/key` is wrong usage, where a `Path` would be another name."""
+
+    def __init__(self, remedy: str = "give a path of this machine", **settings: Any) -> None:
+        super().__init__(path_type=Path, **settings)
+        self._remedy = remedy
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """Return the path."""
+        if is_remote(text := os.fsdecode(value)):
+            self.fail(f"{shown(text)} is an address, which is not read or written here; {self._remedy}.", parameter, context)
+        return super().convert(value, parameter, context)
 
 
-class OutputFile(click.Path):
+FILE = LocalPath(dir_okay=False)
+
+OUTPUT_OF_RUNS = LocalPath("download its ledger, and give that to --ledger", dir_okay=False)
+"""An output beside which a ledger lies."""
+
+LEDGER_OF_RUNS = LocalPath("download the ledger first", dir_okay=False)
+
+
+class FileOrAddress(click.Path):
+    """A file, as a `Path`, or the address of an object, as text."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """Return the path or the address."""
+        return value if isinstance(value, str) and is_remote(value) else super().convert(value, parameter, context)
+
+
+FILE_OR_ADDRESS = FileOrAddress()
+
+
+class OutputFile(LocalPath):
     """A file to write, or `-` for standard output."""
 
     def __init__(self) -> None:
@@ -34,17 +69,28 @@ class OutputFile(click.Path):
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Path:
         """Return the path; one that ends as that of a folder is wrong usage."""
-        text = os.fsdecode(super().convert(value, parameter, context))
-        if text.endswith(os.sep):
-            self.fail(f"{text} ends as the name of a folder does; give the name of a file.", parameter, context)
-        return Path(text)
+        path = super().convert(value, parameter, context)
+        if os.fsdecode(value).endswith(os.sep):
+            self.fail(f"{value} ends as the name of a folder does; give the name of a file.", parameter, context)
+        return Path(path)
 
 
 OUTPUT_FILE = OutputFile()
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
 
-PLACE = click.Path(path_type=Path)
+class OutputPlace(OutputFile):
+    """A file to write, the address of an object, as text, or `-` for standard output."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """Return the path or the address."""
+        return value if isinstance(value, str) and is_remote(value) else super().convert(value, parameter, context)
+
+
+OUTPUT_PLACE = OutputPlace()
+
+FOLDER = LocalPath(file_okay=False)
+
+PLACE = LocalPath()
 
 
 @dataclass

@@ -5,14 +5,14 @@ from typing import Any
 
 import click
 
-from tagger.cli.options import FILE, option, with_debug
+from tagger.cli.options import LEDGER_OF_RUNS, OUTPUT_OF_RUNS, option, with_debug
 from tagger.cli.terminal import say
 from tagger.cli.web_extra import require_web
 
 
 @click.command()
-@click.argument("output", type=FILE, required=False)
-@option("--ledger", type=FILE, metavar="FILE", help="Ledger of the runs.  [default: the one beside OUTPUT]")
+@click.argument("output", type=OUTPUT_OF_RUNS, required=False)
+@option("--ledger", type=LEDGER_OF_RUNS, metavar="FILE", help="Ledger of the runs.  [default: the one beside OUTPUT]")
 @option("--host", default="127.0.0.1", show_default=True, help="Address to serve at; 0.0.0.0 for other machines, too.")
 @option("--port", type=click.IntRange(0, 65_535), default=0, help="Port to serve at.  [default: a free one]")
 @option(

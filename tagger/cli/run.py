@@ -8,7 +8,8 @@ import click
 from tagger.cli.exit_codes import EXIT_FAILED_PHOTOS, EXIT_SIGNAL
 from tagger.cli.options import (
     FILE,
-    OUTPUT_FILE,
+    FILE_OR_ADDRESS,
+    OUTPUT_PLACE,
     PLACE,
     Finite,
     LogFormat,
@@ -25,7 +26,11 @@ from tagger.settings import FORMATS, Format
 
 @click.command()
 @click.argument("source")
-@option("--out", required=True, help="Output file (.csv .json .jsonl .parquet), or - for standard output.")
+@option(
+    "--out",
+    required=True,
+    help="Output file (.csv .json .jsonl .parquet) or its address in a bucket, or - for standard output.",
+)
 @option(
     "--format", "format_", type=click.Choice(FORMATS), help="Output format.  [default: by the suffix of --out; csv on stdout]"
 )
@@ -36,7 +41,10 @@ from tagger.settings import FORMATS, Format
 @option("--debug-garments", type=PLACE, metavar="DIR", help="Write the network's input images as PNG files.")
 @option("--label-map", type=FILE, metavar="FILE.csv", help="Replace labels by other names: two columns, label and name.")
 @option(
-    "--ledger", type=FILE, metavar="FILE", help="File that records the processed photos.  [default: beside --out, same name]"
+    "--ledger",
+    type=FILE_OR_ADDRESS,
+    metavar="FILE",
+    help="File that records the processed photos.  [default: beside --out, same name]",
 )
 @option("--fresh", is_flag=True, help="Process every photo again, whatever the ledger records.")
 @option("--verify", is_flag=True, help="Read all files, even where size and time are unchanged.")
@@ -51,7 +59,7 @@ from tagger.settings import FORMATS, Format
 )
 @option("--only", type=click.Choice(ONLY), multiple=True, help="Write only these rows; may be repeated.")
 @option("--changes", metavar="FILE", help="Write the rows that differ from the last run (.csv .json .jsonl .parquet).")
-@option("--report", type=OUTPUT_FILE, metavar="FILE.json", help="Write counts, times, versions and every failure.")
+@option("--report", type=OUTPUT_PLACE, metavar="FILE.json", help="Write counts, times, versions and every failure.")
 @option(
     "--wait",
     type=Finite(0),

@@ -61,14 +61,16 @@ ones would make memory grow with it; a million files take as long with 16 MB, as
 
 
 @contextmanager
-def open_ledger(path: Path | None) -> Iterator["Ledger"]:
+def open_ledger(path: Path | None, name: str | None = None) -> Iterator["Ledger"]:
     """Open the ledger `path`, created where it is missing; None opens one that is deleted after the block.
+
+    Messages call it `name`, by default its path.
 
     Raises `LedgerDamagedError` where its content is damaged, and `LedgerError` where it cannot be read or written, is another
     program's, or is from a newer fmtag.
     """
-    connection = connect(path)
-    with Ledger(connection, "of this run alone" if path is None else str(path)) as ledger:
+    name = name or ("of this run alone" if path is None else str(path))
+    with Ledger(connect(path, name), name) as ledger:
         yield ledger
 
 

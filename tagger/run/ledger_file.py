@@ -21,16 +21,16 @@ LONGEST_LEDGER_NAME = LONGEST_NAME - max(map(len, SIDE_SUFFIXES))
 """Bytes of a ledger's name that leave room for the suffixes of SQLite's files; the lock's name is shortened."""
 
 
-def connect(path: Path | None) -> sqlite3.Connection:
+def connect(path: Path | None, name: str = "") -> sqlite3.Connection:
     """Open the SQLite file `path`, created where it is missing; None opens a temporary database.
 
-    Raises `LedgerError` where it cannot be opened or is a file of another kind.
+    Raises `LedgerError`, which calls it `name`, where it cannot be opened or is a file of another kind.
     """
-    name = "" if path is None else str(path)
-    with database_errors(name):
+    file = "" if path is None else str(path)
+    with database_errors(name or file):
         if path is not None:
-            _refuse_other_files(path)
-        return sqlite3.connect(name, isolation_level=None, check_same_thread=False)
+            _refuse_other_files(path, name or file)
+        return sqlite3.connect(file, isolation_level=None, check_same_thread=False)
 
 
 def missing_ledger(path: Path) -> LedgerError:
@@ -81,13 +81,13 @@ def database_errors(name: str) -> Iterator[None]:
         raise LedgerDamagedError(f"The ledger {name} is damaged ({error}).") from error
 
 
-def _refuse_other_files(path: Path) -> None:
+def _refuse_other_files(path: Path, name: str) -> None:
     """Raise `LedgerError` for a file of another kind, which would otherwise be set aside as a damaged ledger."""
     if path.suffix != SUFFIX and path.exists():
         try:
             with path.open("rb") as file:
                 start = file.read(16)
         except OSError as error:
-            raise LedgerError(f"The ledger {path} cannot be read ({reason_of(error)}).") from error
+            raise LedgerError(f"The ledger {name} cannot be read ({reason_of(error)}).") from error
         if start and start != b"SQLite format 3\0":
-            raise LedgerError(f"{path} is not a ledger; give --ledger another file.")
+            raise LedgerError(f"{name} is not a ledger; give --ledger another file.")

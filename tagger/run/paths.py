@@ -11,11 +11,12 @@ from tagger.catalog.output_paths import Input, Output
 from tagger.errors import LedgerError
 from tagger.file_names import with_ending
 from tagger.models import card
+from tagger.run.bucket_ledger import make_working_folder, working_copy
 from tagger.run.ledger_file import LONGEST_LEDGER_NAME, SIDE_SUFFIXES, SUFFIX, exclusive, lock_path
 from tagger.run.ledger_queries import LAST_RUN
 from tagger.run.ledger_values import text_of
 from tagger.run.settings import RunSettings
-from tagger.storage.addresses import is_remote, split_signature
+from tagger.storage.addresses import is_remote, join, name, parent, shown, split_signature
 from tagger.streams import is_stream
 
 
@@ -31,14 +32,38 @@ def source_key(source: str) -> str:
     return source if source == "-" else split_signature(source)[0] if is_remote(source) else os.path.realpath(source)
 
 
+def ledger_address(settings: RunSettings) -> str | None:
+    """Return the address of a ledger in a bucket: `--ledger`, else the one beside an output there; None for any other."""
+    if settings.ledger is not None:
+        return settings.ledger if isinstance(settings.ledger, str) and is_remote(settings.ledger) else None
+    if not is_remote(settings.out):
+        return None
+    return join(parent(settings.out), with_ending(Path(name(settings.out)).stem, SUFFIX, LONGEST_LEDGER_NAME))
+
+
+def ledger_name(settings: RunSettings) -> str | None:
+    """Return the ledger as messages and reports name it: its address or its path; None where there is none."""
+    path = ledger_address(settings) or ledger_path(settings)
+    return None if path is None else shown(str(path))
+
+
+def ledger_in_messages(settings: RunSettings) -> str | None:
+    """Return what the messages of SQLite's errors call a ledger in a bucket; None for any other, which its path names."""
+    address = ledger_address(settings)
+    return None if address is None else f"{address}, whose working copy is {working_copy(address)},"
+
+
 def ledger_path(settings: RunSettings) -> Path | None:
     """Return the ledger's file: `--ledger`, else the one beside the output, or None where the output is not a file.
 
-    That is `tags.ledger` for `tags.csv`, whatever the format. Where another catalog uses `tags.ledger`, as its last run had
-    another source and an output of another suffix, such as `tags.json`, it is `tags.csv.ledger`.
+    For a ledger in a bucket it is the working copy on this machine. Beside the output it is `tags.ledger` for `tags.csv`,
+    whatever the format. Where another catalog uses `tags.ledger`, as its last run had another source and an output of another
+    suffix, such as `tags.json`, it is `tags.csv.ledger`.
     """
+    if (address := ledger_address(settings)) is not None:
+        return working_copy(address)
     if settings.ledger is not None:
-        return settings.ledger
+        return Path(settings.ledger)
     out = Path(settings.out)
     if is_stream(settings.out) or not out.name:  # a folder, which is refused
         return None
@@ -91,6 +116,8 @@ def locked_ledger(settings: RunSettings) -> Iterator[Path | None]:
     It is found again once it is locked: the run that held it may have begun it for another catalog. Raises `LockedError` and
     `LedgerError` as `exclusive` does.
     """
+    if (address := ledger_address(settings)) is not None:
+        make_working_folder(address)
     path, found = ledger_path(settings), None
     while True:
         with exclusive(path, settings.wait):
@@ -103,17 +130,23 @@ def locked_ledger(settings: RunSettings) -> Iterator[Path | None]:
 
 def outputs_of(settings: RunSettings) -> list[Output]:
     """Return all files that a run writes; the report comes last, so that it is the one refused where two paths are equal."""
-    path = ledger_path(settings)
-    side_files = (
-        [] if path is None else [lock_path(path), *(Path(f"{os.path.realpath(path)}{suffix}") for suffix in SIDE_SUFFIXES)]
-    )
     return [
         Output("--out", settings.out),
         Output("--changes", settings.changes),
-        *(Output("--ledger", file, "database") for file in (path, *side_files)),
+        *(Output("--ledger", file, "database") for file in _ledger_files(settings)),
         Output("--debug-garments", settings.debug_garments, "images"),
         Output("--report", settings.report),
     ]
+
+
+def _ledger_files(settings: RunSettings) -> list[str | Path | None]:
+    """Return the ledger, with its lock and SQLite's files; those of a working copy are out of the way of all others."""
+    if (address := ledger_address(settings)) is not None:
+        return [address]
+    path = ledger_path(settings)
+    if path is None:
+        return [None]
+    return [path, lock_path(path), *(Path(f"{os.path.realpath(path)}{suffix}") for suffix in SIDE_SUFFIXES)]
 
 
 def inputs_of(settings: RunSettings) -> list[Input]:

@@ -16,12 +16,13 @@ from typing import IO
 
 from tagger import __version__
 from tagger.catalog import output, source
+from tagger.catalog.destinations import remove_leftovers_of
 from tagger.catalog.items import Source
 from tagger.catalog.output_paths import check_output_paths
 from tagger.catalog.rows import COLUMNS, output_columns, output_row, tag_cells
 from tagger.catalog.writers import RowWriter
 from tagger.errors import LedgerDamagedError, LedgerError, SourceError
-from tagger.files import remove_leftovers, write_folder
+from tagger.files import write_folder
 from tagger.inference import decision
 from tagger.inference.device import computes_alone
 from tagger.models import card
@@ -29,12 +30,13 @@ from tagger.photos.loader import LoadedPhoto, attach_results, load_photos, produ
 from tagger.photos.product import VERSION
 from tagger.processors import available_processors
 from tagger.records import Failed, Item, NetworkOutputs, ProductImage, RemoteFolder, Result, Tag
+from tagger.run.bucket_ledger import kept_in_bucket
 from tagger.run.ledger import ROWS_PER_CHUNK, Ledger, open_ledger
 from tagger.run.ledger_file import set_aside
 from tagger.run.ledger_values import Cells, Event, RunKey, Totals, UnscoredPhoto
 from tagger.run.listing import listed_files
 from tagger.run.networks import Networks
-from tagger.run.paths import inputs_of, locked_ledger, outputs_of, source_key
+from tagger.run.paths import inputs_of, ledger_address, ledger_in_messages, locked_ledger, outputs_of, source_key
 from tagger.run.places import place_of_photo
 from tagger.run.reviews import rescue
 from tagger.run.settings import RunSettings
@@ -124,7 +126,7 @@ def _run(settings: RunSettings, stdin: IO[bytes] | None, callbacks: RunCallbacks
     def open_catalog() -> Source:
         return source.open_source(settings.source, settings.reading, stdin, ignored, callbacks.warned, summary.traffic)
 
-    check_output_paths(outputs_of(settings), inputs_of(settings))
+    check_output_paths(outputs_of(settings), inputs_of(settings), summary.traffic)
     format = output.format_of(settings.out, settings.format)
     if settings.changes is not None:
         output.format_of(settings.changes)
@@ -133,37 +135,44 @@ def _run(settings: RunSettings, stdin: IO[bytes] | None, callbacks: RunCallbacks
     names = _label_names(settings, stored)
     plan = _RunPlan(settings, format, stored, threshold, names, callbacks, summary)
     catalog = _require_photos(catalog, plan)
-    with locked_ledger(settings) as path:
+    address = ledger_address(settings)
+    with (
+        locked_ledger(settings) as path,
+        kept_in_bucket(address, path, summary.traffic, callbacks.warned, callbacks.ignore) as save,
+    ):
         for file in (settings.out, settings.changes, settings.report):
-            if file not in (None, "-"):
-                remove_leftovers(Path(str(file)))
+            if file is not None and file != "-":
+                remove_leftovers_of(file)
         try:
-            _run_stages(plan, catalog, path)
+            _run_stages(plan, catalog, path, save)
         except LedgerDamagedError as error:
             if path is None:
                 raise
             aside = set_aside(path)
             rescued = rescue(aside, path)
             decisions = f", with the decisions of people that it had ({rescued:,})" if rescued else ""
-            callbacks.warned(f"{error} It is kept as {aside.name}, and a new one is begun{decisions}.")
+            kept = aside.name if address is None else aside
+            callbacks.warned(f"{error} It is kept as {kept}, and a new one is begun{decisions}.")
             if settings.source == "-":
                 raise LedgerError("The paths on standard input have been consumed; run the command again.") from error
             summary.reset()
-            _run_stages(plan, open_catalog(), path)
+            _run_stages(plan, open_catalog(), path, save)
 
 
-def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None) -> None:
+def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None, save: Callable[[], None]) -> None:
+    """Run the stages with the ledger `path`; `save` saves it in its bucket, if it lies in one and that is due."""
     settings, summary = plan.settings, plan.summary
     summary.model = plan.stored.model
 
     def cells_of(results: Sequence[Result]) -> list[Cells]:
         return [Cells(*tag_cells(tag)) for tag in plan.tags_of(results)]
 
-    with open_ledger(path) as ledger, ExitStack() as outputs:
+    with open_ledger(path, ledger_in_messages(settings)) as ledger, ExitStack() as outputs:
         summary.run = ledger.begin(_run_key(plan, catalog.root))
         columns = output_columns(catalog.columns, min(settings.top_k, len(plan.stored.card.labels)))
         form, warned = plan.format, plan.callbacks.warned
-        opened = output.open_output(settings.out, form, columns, summary.model, catalog.schema, settings.excel, warned)
+        of_source = (catalog.schema, settings.excel)
+        opened = output.open_output(settings.out, form, columns, summary.model, *of_source, warned, summary.traffic)
         writer = outputs.enter_context(opened)
         plan.callbacks.started(summary)
         with summary.timed("list"):
@@ -173,7 +182,7 @@ def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None) -> None:
         if summary.matched_addresses:
             matched = summary.matched_addresses
             plan.callbacks.noted(f"Addresses that mean a file beside the table, by the end of their names: {matched:,}.")
-        scorer = _Scorer(plan, ledger, catalog.root, total)
+        scorer = _Scorer(plan, ledger, catalog.root, total, save)
         scorer.score_embeddings()
         scorer.score_all()
         with ExitStack() as end, summary.timed("publish"), ledger.publishing(cells_of):
@@ -234,13 +243,14 @@ def _run_key(plan: _RunPlan, root: Path | RemoteFolder) -> RunKey:
 class _Scorer:
     """Score the photos that have no result in the ledger, batch by batch."""
 
-    def __init__(self, plan: _RunPlan, ledger: Ledger, root: Path | RemoteFolder, total: int) -> None:
+    def __init__(self, plan: _RunPlan, ledger: Ledger, root: Path | RemoteFolder, total: int, save: Callable[[], None]) -> None:
         self._plan = plan
         self._settings = plan.settings
         self._summary = plan.summary
         self._ledger = ledger
         self._root = root
         self._total = total
+        self._save = save
         self._networks = Networks(plan.stored, plan.settings.device)
 
     def score_embeddings(self) -> None:
@@ -268,6 +278,7 @@ class _Scorer:
                     with self._summary.timed("read"):
                         photos = self._without_repeats([next(loaded) for _ in batch])
                     self._score(batch, photos)
+                    self._save()
                 self._plan.callbacks.scored(self._summary.files_read, self._total)
 
     def _load(self, items: Iterator[Item]) -> Generator[LoadedPhoto, None, None]:
@@ -370,7 +381,8 @@ def _write_rows(plan: _RunPlan, ledger: Ledger, writer: RowWriter, columns: Mapp
 
 def _write_changes(plan: _RunPlan, out: str, ledger: Ledger) -> None:
     columns, form = dict.fromkeys(Event._fields), output.format_of(out)
-    with output.open_output(out, form, columns, plan.summary.model, waiting=plan.callbacks.warned) as writer:
+    warned, traffic = plan.callbacks.warned, plan.summary.traffic
+    with output.open_output(out, form, columns, plan.summary.model, waiting=warned, traffic=traffic) as writer:
         for event in ledger.events():
             flags = {"low_confidence": event.low_confidence, "low_confidence_before": event.low_confidence_before}
             writer.write(event._asdict() | {name: flag and flag == "true" for name, flag in flags.items()})

@@ -8,10 +8,11 @@ from datetime import datetime, timezone
 from typing import Any
 
 from tagger import __version__
+from tagger.catalog.destinations import write_destination
 from tagger.catalog.output_paths import refusals
 from tagger.errors import FmtagError, Interrupted, LockedError, OutputError
-from tagger.files import as_json, write_file
-from tagger.run.paths import inputs_of, ledger_path, outputs_of
+from tagger.files import as_json
+from tagger.run.paths import inputs_of, ledger_name, outputs_of
 from tagger.run.settings import RunSettings
 from tagger.run.summary import RunSummary
 from tagger.storage.addresses import shown
@@ -98,7 +99,6 @@ def _write(
     report = settings.report
     if report is None:
         return
-    ledger = ledger_path(settings)
     content = {
         "format": FORMAT,
         "status": status,
@@ -108,12 +108,12 @@ def _write(
         "seconds": round(summary.seconds, 3),
         "seconds_by_stage": {stage: round(seconds, 3) for stage, seconds in summary.stages.items()},
         "source": shown(settings.source),
-        "out": settings.out,
-        "ledger": None if ledger is None else str(ledger),
+        "out": shown(settings.out),
+        "ledger": ledger_name(settings),
         "model": summary.model,
         "versions": {"fmtag": __version__, "python": platform.python_version(), "platform": sys.platform},
         "counts": counts(summary),
         "requests": requests(summary.traffic),
         "failures": [{"path": path, "reason": failed.reason, "detail": failed.detail} for path, failed in summary.failures],
     }
-    write_file(report, as_json(content), lambda: warned(waiting_for_reader(report)))
+    write_destination(report, as_json(content), summary.traffic, lambda: warned(waiting_for_reader(report)))

@@ -20,7 +20,7 @@ class RunSettings:
     source: str
     """Folder, image or table, or `-` for paths on standard input."""
     out: str
-    """Output file, or `-` for standard output."""
+    """Output file, address of one in a bucket, or `-` for standard output."""
     format: Format | None = None
     """Of the output; None takes it from the suffix of `out`."""
     reading: SourceSettings = WITH_FETCHING
@@ -45,8 +45,9 @@ class RunSettings:
     """Whether a CSV output is safe for spreadsheets: with a byte order mark, without formulas."""
     label_map: Path | None = None
     """CSV file with two columns: a label and its name in the output."""
-    ledger: Path | None = None
-    """File for the results of earlier runs; None takes the one beside the output, or none where the output is not a file."""
+    ledger: Path | str | None = None
+    """File for the results of earlier runs, or its address in a bucket; None takes the one beside the output, or none where
+    the output is not a file."""
     fresh: bool = False
     """Whether to score every photo again, whatever the ledger has."""
     verify: bool = False
@@ -58,9 +59,9 @@ class RunSettings:
     only: tuple[Only, ...] = ()
     """Rows to write; all where empty."""
     changes: str | None = None
-    """File for the rows that differ from the last run."""
-    report: Path | None = None
-    """JSON file for counts, times and all failures."""
+    """File for the rows that differ from the last run, or its address."""
+    report: Path | str | None = None
+    """JSON file for counts, times and all failures, or its address."""
     wait: float = 0.0
     """Seconds to wait for another run that holds the ledger."""
     allow_vanished: bool = False

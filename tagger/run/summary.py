@@ -62,8 +62,8 @@ class RunSummary:
         return self.photos - self.flagged.total() - self.failed.total()
 
     def reset(self) -> None:
-        """Set all counts back to zero."""
-        vars(self).update(vars(RunSummary()))
+        """Set all counts back to zero, except those of requests, which have been made."""
+        vars(self).update(vars(RunSummary(traffic=self.traffic)))
 
     def add_rows(self, tag: str, low_confidence: str, reason: str, rows: int) -> None:
         """Count rows that have the same tag, flag (`true` or `false`) and reason."""

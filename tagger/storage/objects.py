@@ -17,7 +17,17 @@ from tagger.storage.retries import attempt
 from tagger.storage.stores import ListedObject, ObjectState, store_of
 from tagger.storage.traffic import Traffic
 
-__all__ = ["ANY", "ListedObject", "ObjectState", "download", "list_objects", "object_state", "read_object", "upload"]
+__all__ = [
+    "ANY",
+    "ListedObject",
+    "ObjectState",
+    "download",
+    "list_objects",
+    "object_state",
+    "read_object",
+    "state_before_writing",
+    "upload",
+]
 
 ANY: Final[Literal["any"]] = "any"
 """That an object is written over whatever is there."""
@@ -60,6 +70,17 @@ def object_state(address: str, traffic: Traffic, signature: str = "") -> ObjectS
         return ObjectState(None, None)
 
 
+def state_before_writing(address: str, traffic: Traffic) -> ObjectState | None:
+    """Return the state of an object, None where there is none; raises `StorageError` where there is no bucket for one either.
+
+    S3's answer to the request for a state does not tell whether it is the object or the bucket that is missing.
+    """
+    state = object_state(address, traffic)
+    if state is None and bucket_address(address).scheme == "s3":
+        next(list_objects(f"{address}/", traffic), None)
+    return state
+
+
 def read_object(photo: RemotePhoto, max_bytes: int, traffic: Traffic) -> tuple[bytes, Content] | Failed:
     """Read a photo as a whole, and return its bytes with their sha256, size and state, or why it cannot be had.
 
@@ -81,15 +102,30 @@ def read_object(photo: RemotePhoto, max_bytes: int, traffic: Traffic) -> tuple[b
 
 
 def download(address: str, file: Path, traffic: Traffic, signature: str = "") -> ObjectState:
-    """Write an object into a file, and return its state; raises `StorageError` where it cannot be read."""
+    """Write an object into a file, and return its state; raises `StorageError` where it cannot be read.
+
+    A large one comes in parts of `settings.PART_BYTES`, so that it need not fit into memory.
+    """
     target = signed(address, signature)
     try:
-        content, state = attempt("get", traffic, lambda: store_of(target).get(target, MAX_DOWNLOAD))
+        state = attempt("head", traffic, lambda: store_of(target).state(target)) if is_bucket(target) else None
+        if state is not None and (state.size or 0) > settings.PART_BYTES:
+            return _download_parts(target, file, traffic, state)
+        content, told = attempt("get", traffic, lambda: store_of(target).get(target, MAX_DOWNLOAD))
     except Fault as fault:
         _raise_for_bucket(address, fault, "read")
     traffic.count_bytes(received=len(content))
     file.write_bytes(content)
-    return ObjectState(len(content), None) if state is None else state
+    return told or state or ObjectState(len(content), None)
+
+
+def _download_parts(target: str, file: Path, traffic: Traffic, state: ObjectState) -> ObjectState:
+    with file.open("wb") as opened:
+        while (first := opened.tell()) < (state.size or 0):
+            content = attempt("get", traffic, lambda: store_of(target).part(target, first, state.tag))
+            traffic.count_bytes(received=len(content))
+            opened.write(content)
+    return state
 
 
 def upload(file: Path, address: str, traffic: Traffic, expected: ObjectState | Literal["any"] | None = ANY) -> ObjectState:
@@ -105,16 +141,20 @@ def upload(file: Path, address: str, traffic: Traffic, expected: ObjectState | L
         if fault.kind != "changed":
             _raise_for_bucket(address, fault, "written")
         found = object_state(address, traffic)  # an attempt may have written it whose answer was lost
-        if found is None or found.size != file.stat().st_size or found.tag.strip('"') != _md5(file):
+        if found is None or found.size != file.stat().st_size or found.tag.strip('"') != _entity_tag(file):
             raise FileExistsError(f"{shown(address)} was written by another program meanwhile") from fault
         state = found
     traffic.count_bytes(sent=file.stat().st_size)
     return state
 
 
-def _md5(file: Path) -> str:
-    """Return what S3 has as the entity tag of an object that was written by one request."""
-    return hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
+def _entity_tag(file: Path) -> str:
+    """Return what S3 has as the entity tag of an object that was written by one request, or in parts."""
+    with file.open("rb") as opened:
+        parts = [hashlib.md5(part, usedforsecurity=False) for part in iter(lambda: opened.read(settings.PART_BYTES), b"")]
+    if file.stat().st_size <= settings.PART_BYTES:
+        return parts[0].hexdigest() if parts else hashlib.md5(b"", usedforsecurity=False).hexdigest()
+    return f"{hashlib.md5(b''.join(part.digest() for part in parts), usedforsecurity=False).hexdigest()}-{len(parts)}"
 
 
 # Failures ----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Any
 
 import fsspec
 
+from tagger.storage import settings
 from tagger.storage.addresses import bucket_address
 from tagger.storage.faults import Fault
 from tagger.storage.states import state_of
@@ -57,6 +58,11 @@ class OtherStore:
         if len(content) > max_bytes:
             raise Fault("too_large", f"longer than {max_bytes:,} bytes")
         return content, None
+
+    def part(self, address: str, first: int, tag: str) -> bytes:
+        """Return a part of an object."""
+        content: bytes = self._files.cat_file(_path(address), start=first, end=first + settings.PART_BYTES)
+        return content
 
     def put(self, file: Path, address: str, tag: str | None) -> ObjectState:
         """Write an object, if it is as expected right before."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from tagger.errors import Interrupted
 from tagger.storage import settings
 from tagger.storage.faults import MAY_PASS, Fault, fault_of
 from tagger.storage.traffic import RequestKind, Traffic
@@ -22,6 +23,8 @@ def attempt(kind: RequestKind, traffic: Traffic, request: Callable[[], Answer]) 
         traffic.count(kind, retried=retried)
         try:
             return request()
+        except Interrupted:
+            raise
         except Exception as error:
             raise fault_of(error) from error
 

@@ -11,6 +11,7 @@ from fsspec.asyn import sync
 from s3fs import S3FileSystem
 
 from tagger import __version__
+from tagger.errors import Interrupted
 from tagger.storage import settings
 from tagger.storage.addresses import bucket_address
 from tagger.storage.faults import Fault, fault_of
@@ -72,16 +73,22 @@ class S3Store:
 
         async def whole(s3: Any) -> tuple[bytes, ObjectState]:
             answer = await s3.get_object(Bucket=bucket, Key=key)
-            size = answer["ContentLength"]
-            if size > max_bytes:
+            if answer["ContentLength"] > max_bytes:
                 answer["Body"].close()
                 raise Fault("too_large", f"longer than {max_bytes:,} bytes")
-            content = await answer["Body"].read()
-            if len(content) != size:
-                raise Fault("temporary", "its server ended the answer early")
-            return content, _state(size, answer["ETag"])
+            return await _body(answer), _state(answer["ContentLength"], answer["ETag"])
 
         return self._request(whole)
+
+    def part(self, address: str, first: int, tag: str) -> bytes:
+        """Return a part of an object; raises `Fault` where it has another tag by now, or fewer bytes come than announced."""
+        _, bucket, key = bucket_address(address)
+        of_part = {"Range": f"bytes={first}-{first + settings.PART_BYTES - 1}", "IfMatch": tag}
+
+        async def request(s3: Any) -> bytes:
+            return await _body(await s3.get_object(Bucket=bucket, Key=key, **of_part))
+
+        return self._request(request)
 
     def put(self, file: Path, address: str, tag: str | None) -> ObjectState:
         """Write an object: a small one by one request, a large one in parts, which become an object by the last request."""
@@ -123,9 +130,18 @@ class S3Store:
 
         try:
             answer: Answer = sync(self._files.loop, limited)
+        except Interrupted:
+            raise
         except Exception as error:
             raise fault_of(error) from error
         return answer
+
+
+async def _body(answer: Any) -> bytes:
+    content: bytes = await answer["Body"].read()
+    if len(content) != answer["ContentLength"]:
+        raise Fault("temporary", "its server ended the answer early")
+    return content
 
 
 def _state(size: int, tag: str) -> ObjectState:

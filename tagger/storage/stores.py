@@ -53,6 +53,10 @@ class Store(Protocol):
         """Return the whole of an object, with its state if the answer tells it."""
         ...
 
+    def part(self, address: str, first: int, tag: str) -> bytes:
+        """Return up to `settings.PART_BYTES` of an object with this tag, from a byte on that it has."""
+        ...
+
     def put(self, file: Path, address: str, tag: str | None) -> ObjectState:
         """Write an object, as a whole or not at all; `tag`: only over one with this tag, "" for none, None over any."""
         ...

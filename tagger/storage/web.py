@@ -76,6 +76,10 @@ class WebStore:
 
         return self._request("GET", address, whole)
 
+    def part(self, address: str, first: int, tag: str) -> bytes:
+        """Raise `Fault`: files of web servers are read as a whole."""
+        raise Fault("other", "it is read as a whole")
+
     def put(self, file: Path, address: str, tag: str | None) -> ObjectState:
         """Raise `Fault`: web servers are only read."""
         raise Fault("other", "a web server cannot be written")

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from run_helpers import age, query
+from run_helpers import age, count_items
 
 from tagger.run.pipeline import run
 from tagger.run.settings import RunSettings
@@ -41,14 +40,6 @@ def running(shop: Path, bundle: Path, out: Path, *options: str, heed: bool = Tru
             yield process
         finally:
             process.kill()
-
-
-def count_items(path: Path) -> int:
-    """Return how many items a ledger has, also while another process writes it."""
-    try:
-        return int(query(path, "SELECT count(*) FROM items")[0][0]) if path.exists() else 0
-    except sqlite3.OperationalError:
-        return 0
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)])

@@ -89,7 +89,7 @@ def test_a_report_that_cannot_be_written_never_hides_the_runs_error(tmp_path: Pa
     def full(*_: object) -> None:
         raise OutputError("no space")
 
-    monkeypatch.setattr(report, "write_file", full)
+    monkeypatch.setattr(report, "write_destination", full)
     settings = RunSettings(str(tmp_path / "shop"), str(tmp_path / "t.csv"), report=tmp_path / "run.json", model="tiny")
     warnings: list[str] = []
     with pytest.raises(LedgerError, match="broken"), report.write_report_after(settings, RunSummary(), warnings.append):
@@ -98,3 +98,11 @@ def test_a_report_that_cannot_be_written_never_hides_the_runs_error(tmp_path: Pa
     assert "no space" in warnings[0]
     with pytest.raises(OutputError, match="no space"), report.write_report_after(settings, RunSummary()):
         pass
+
+
+def test_a_report_has_no_credential(command: Command, shop: Path, tmp_path: Path) -> None:
+    """Also where the run was refused for an address that has one."""
+    code, _, messages = command("run", shop, "--out", "s3://me:secret@shop/t.csv", "--report", tmp_path / "run.json")
+    assert code == 1
+    assert "secret" not in messages + (tmp_path / "run.json").read_text()
+    assert json.loads((tmp_path / "run.json").read_text())["out"] == "s3://shop/t.csv"

@@ -53,3 +53,14 @@ def test_reset_leaves_nothing_of_a_first_attempt() -> None:
         pass
     summary.reset()
     assert summary == RunSummary()
+
+
+def test_reset_keeps_the_requests_that_were_made() -> None:
+    """They have been paid for, and whoever counts them goes on counting."""
+    summary = RunSummary()
+    traffic = summary.traffic
+    traffic.count("get")
+    traffic.count_bytes(received=5)
+    summary.reset()
+    traffic.count_bytes(sent=7)
+    assert (summary.traffic.received, summary.traffic.sent) == (5, 7)
