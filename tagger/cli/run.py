@@ -22,6 +22,7 @@ from tagger.cli.options import (
 from tagger.errors import Interrupted
 from tagger.run.settings import ONLY, RunSettings
 from tagger.settings import FORMATS, Format
+from tagger.storage.addresses import shown
 
 
 @click.command()
@@ -92,7 +93,7 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: Log
     with Progress(log_format, quiet) as progress:
         callbacks = pipeline.RunCallbacks(
             ignored=progress.ignored if list_ignored else lambda path, why: None,
-            started=lambda summary: progress.started(summary, settings.source, settings.out),
+            started=lambda summary: progress.started(summary, shown(settings.source), settings.out),
             warned=progress.warned,
             noted=progress.noted,
             failed=progress.failed,
