@@ -23,6 +23,7 @@ from tagger.errors import Interrupted
 from tagger.run.settings import ONLY, RunSettings
 from tagger.run.shards import Shard, parse_shard
 from tagger.settings import FORMATS, Format
+from tagger.storage.addresses import shown
 from tagger.streams import is_stream
 
 
@@ -129,7 +130,7 @@ def run(
     with Progress(log_format, quiet) as progress:
         callbacks = pipeline.RunCallbacks(
             ignored=progress.ignored if list_ignored else lambda path, why: None,
-            started=lambda summary: progress.started(summary, settings.source, settings.out),
+            started=lambda summary: progress.started(summary, shown(settings.source), settings.out),
             warned=progress.warned,
             noted=progress.noted,
             failed=progress.failed,
