@@ -10,6 +10,7 @@ from tagger.embedded_photos import read_embedded
 from tagger.ordered_map import map_in_order
 from tagger.photos.decode import MAX_BYTES, read
 from tagger.records import Content, EmbeddedPhoto, Failed, Holder, Item, RemotePhoto
+from tagger.storage.running import Stopped, stop_requests
 from tagger.storage.traffic import Traffic
 
 READERS = 8
@@ -72,14 +73,17 @@ class ReadAhead:
             self._changed.notify_all()
 
     def _stop(self) -> None:
-        """Wake the threads that wait for their turn or for bytes: none are released from here on."""
+        """Wake the threads that wait for their turn, for bytes or for an answer: none are needed from here on."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+        stop_requests()
 
     def _read(self, numbered: tuple[int, Item]) -> ReadItem:
         number, item = numbered
         held = self._reserve(number, _expected_size(item))
+        if self._stopped:
+            raise Stopped
         traffic = Traffic() if isinstance(item.place, RemotePhoto) else None
         outcome = _outcome(item, traffic)
         if traffic is not None and not isinstance(outcome, Failed):

@@ -25,7 +25,7 @@ def run_request(loop: Any, request: Callable[[], Awaitable[Answer]]) -> Answer:
     """Make a request in an event loop of another thread, and return its answer.
 
     Raises what the request raises, `TimeoutError` of asyncio after `settings.ANSWER_SECONDS`, and `Stopped` where
-    `stop_requests` was called meanwhile. Where the wait itself ends by an exception, as by that of a signal, so does the request.
+    `stop_requests` was called meanwhile. Where the wait itself ends by an exception, as of a signal, so does the request.
     """
     import asyncio  # which takes a while, and of which a run on files has no need
 

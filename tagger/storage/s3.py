@@ -1,6 +1,5 @@
 """Make requests to Amazon S3, and to what speaks its protocol, through s3fs; attempts are repeated by `retries` alone."""
 
-import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable
@@ -17,6 +16,7 @@ from tagger.storage import settings
 from tagger.storage.addresses import bucket_address
 from tagger.storage.faults import Fault, fault_of
 from tagger.storage.retries import attempt
+from tagger.storage.running import Stopped, run_request
 from tagger.storage.states import state_of
 from tagger.storage.stores import ListedObject, ObjectState, Page
 from tagger.storage.traffic import Traffic
@@ -163,20 +163,18 @@ class S3Store:
     def _request(self, request: Callable[[Any], Awaitable[Answer]]) -> Answer:
         """Make a request in the loop of fsspec's thread; raises `Fault`."""
 
-        async def limited() -> Answer:
-            s3 = await self._files.set_session()
-            return await asyncio.wait_for(request(s3), settings.ANSWER_SECONDS)
+        async def with_session() -> Answer:
+            return await request(await self._files.set_session())
 
         try:
-            answer: Answer = sync(self._files.loop, limited)
-        except Interrupted:
+            return run_request(self._files.loop, with_session)
+        except (Interrupted, Stopped):
             raise
         except Exception as error:
             fault = fault_of(error)
             if fault.kind == "denied" and self._anonymous:
                 fault = Fault("denied", f"{fault.why}, and the environment has no credentials")
             raise fault from error
-        return answer
 
 
 def _state(size: int, tag: str) -> ObjectState:

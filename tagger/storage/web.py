@@ -1,6 +1,5 @@
 """Fetch files from web servers, through the session of fsspec; no address within a machine's own link is ever requested."""
 
-import asyncio
 import ipaddress
 import re
 import socket
@@ -11,7 +10,6 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from fsspec.asyn import sync
 from fsspec.implementations.http import HTTPFileSystem
 from yarl import URL
 
@@ -20,6 +18,7 @@ from tagger.errors import Interrupted
 from tagger.storage import settings
 from tagger.storage.faults import Fault, fault_of, status_fault
 from tagger.storage.retries import attempt
+from tagger.storage.running import Stopped, run_request
 from tagger.storage.states import state_of
 from tagger.storage.stores import ObjectState, Page
 from tagger.storage.traffic import Traffic
@@ -99,19 +98,17 @@ class WebStore:
         raise Fault("other", "a web server cannot be written")
 
     def _request(self, method: str, address: str, read: Callable[[Any], Awaitable[Answer]]) -> Answer:
-        async def limited() -> Answer:
-            session = await self._files.set_session()
-            return await asyncio.wait_for(_follow(session, method, address, read), settings.ANSWER_SECONDS)
+        async def followed() -> Answer:
+            return await _follow(await self._files.set_session(), method, address, read)
 
         try:
-            answer: Answer = sync(self._files.loop, limited)
-        except Interrupted:
+            return run_request(self._files.loop, followed)
+        except (Interrupted, Stopped):
             raise
         except Exception as error:
             if isinstance(getattr(error, "os_error", None), _LinkError):
                 raise Fault("other", _LINK) from error
             raise fault_of(error) from error
-        return answer
 
 
 async def _follow(session: Any, method: str, address: str, read: Callable[[Any], Awaitable[Answer]]) -> Answer:
@@ -121,8 +118,16 @@ async def _follow(session: Any, method: str, address: str, read: Callable[[Any],
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
                 return await read(response)
-            address = urljoin(address, location)
+            address = _joined(address, location)
     raise Fault("other", f"its server redirects more than {settings.REDIRECTS} times")
+
+
+def _joined(address: str, location: str) -> str:
+    """Return the address that a redirect leads to."""
+    try:
+        return urljoin(address, location)
+    except ValueError:
+        raise Fault("other", "its server redirects to a malformed address") from None
 
 
 def _checked(address: str) -> URL:
@@ -202,6 +207,6 @@ async def _session(**_: Any) -> aiohttp.ClientSession:
 
 def _state(response: Any) -> ObjectState:
     tag, changed = response.headers.get("ETag", ""), response.headers.get("Last-Modified", "")
-    length = response.headers.get("Content-Length", "")
+    length = "" if response.headers.get("Content-Encoding", "") else response.headers.get("Content-Length", "")
     size = int(length) if length.isdecimal() else None
     return ObjectState(size, state_of(tag or changed) if tag or changed else None, tag)  # not every answer tells the size

@@ -61,7 +61,7 @@ def test_a_signal_is_no_fault_of_the_bucket(bucket: Bucket, tmp_path: Path, monk
     def stopped(*_: object) -> None:
         raise Interrupted(15)
 
-    monkeypatch.setattr("tagger.storage.s3.sync", stopped)
+    monkeypatch.setattr("tagger.storage.s3.run_request", stopped)
     (tmp_path / "a").write_bytes(b"1")
     with pytest.raises(Interrupted):
         upload(tmp_path / "a", bucket.address("a"), Traffic())

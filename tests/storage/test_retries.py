@@ -1,12 +1,12 @@
 """Requests that may pass are repeated after waits that grow at random, all others are made once."""
 
+import sys
 from collections.abc import Callable
 
 import pytest
-import tenacity.nap
 
 from tagger.errors import Interrupted, StorageError
-from tagger.storage import settings
+from tagger.storage import retries, settings
 from tagger.storage.faults import MAY_PASS, Fault
 from tagger.storage.retries import attempt
 from tagger.storage.traffic import Traffic
@@ -58,7 +58,7 @@ def test_what_is_no_fault_of_a_request_is_raised_as_it_is(error: Exception) -> N
 def test_waits_grow_and_are_random(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each below a bound that doubles, up to the longest."""
     waits: list[float] = []
-    monkeypatch.setattr(tenacity.nap.time, "sleep", waits.append)
+    monkeypatch.setattr(retries, "pause", waits.append)
     monkeypatch.setattr(settings, "FIRST_WAIT", 1.0)
     monkeypatch.setattr(settings, "LONGEST_WAIT", 4.0)
     for _ in range(20):
@@ -68,3 +68,10 @@ def test_waits_grow_and_are_random(monkeypatch: pytest.MonkeyPatch) -> None:
         assert all(0 <= wait <= bound for wait in some)
         assert len({*some}) > 15
     assert max(rounds[2]) > 2
+
+
+def test_without_the_extra_a_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is requested."""
+    monkeypatch.setitem(sys.modules, "tenacity", None)
+    with pytest.raises(StorageError, match=r"pip install 'fmtag\[cloud\]'"):
+        attempt("get", Traffic(), failing())
