@@ -42,8 +42,9 @@ class OtherStore:
             left.pop()
             left += reversed(entries)
         objects: list[ListedObject] = []
-        while left and not isinstance(left[-1], str):
-            objects.append(left.pop())
+        while left and isinstance(entry := left[-1], ListedObject):
+            objects.append(entry)
+            left.pop()
         return objects, left or None
 
     def _entries(self, folder: str, root: str) -> list[ListedObject | str]:
