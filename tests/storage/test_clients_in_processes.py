@@ -64,7 +64,7 @@ def test_nothing_but_fmtag_writes_messages(server: Server) -> None:
     server.fault("reset_body", method="GET", key="2.jpg", times=2)
     server.fault("error", method="GET", key="1.jpg", code="InternalError", times=2)
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", READING, server.url, server.endpoint], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-c", READING, server.url, server.endpoint], cwd=ROOT, capture_output=True, text=True
     )
     assert done.stderr == ""
     *lines, last = done.stdout.splitlines()
