@@ -2,12 +2,11 @@
 
     items -> manifest, read on this node -> map_batches over actors -> results, in order -> the run's ledger
 
-The ledger is written by the process of the run alone. A worker, actor or node that is lost costs the blocks that it had in hand:
-Ray computes them again elsewhere.
+The ledger is written by the process of the run alone. A worker, actor or node that is lost costs the blocks that it had in
+hand: Ray computes them again elsewhere.
 """
 
 import math
-import os
 import warnings
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -65,12 +64,7 @@ def _blocks(work: EngineWork, folder: Path) -> Generator[pa.Table, None, None]:
     batches = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2))
     try:
         yield from batches
-    except FmtagError:
-        raise
     except ray.exceptions.RayError as error:
-            import traceback
-
-            traceback.print_exc()
         raise _work_error(error) from error
 
 

@@ -110,8 +110,8 @@ def run(
     """Tag the photos of the source, replace the output at the end or leave it as it was, and return the counts.
 
     `summary` is filled as the run goes on, so that an interrupted run has counts too. `engine` reads and scores the photos in
-    place of this machine's processes; it is called only if there are some. Raises an `FmtagError` where the run as a whole fails; the
-    ledger keeps the results up to then.
+    place of this machine's processes; it is called only if there are some. Raises an `FmtagError` where the run as a whole
+    fails; the ledger keeps the results up to then.
     """
     callbacks = callbacks or RunCallbacks()
     summary = RunSummary() if summary is None else summary

@@ -173,7 +173,8 @@ def test_a_killed_run_goes_on_from_where_it_was(photos: Path, photo_bundle: Path
         below = descendants(process.pid)
         process.kill()
         process.communicate()
-    wait_for(lambda: not below & processes("ray", "raylet", "gcs_server").keys())
+    # Ray's two agents, which use next to nothing, notice only after a minute.
+    wait_for(lambda: not below & processes("ray::MapWorker", "raylet/raylet", "gcs_server").keys(), 20)
     before = recorded(out)
     assert 0 < before < PHOTOS
     run(photos, out, photo_bundle, "--engine", "ray")
