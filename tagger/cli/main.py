@@ -25,6 +25,7 @@ from tagger.standard_streams import standard_streams
 
 COMMANDS = {
     "run": "Tag the photos of a folder, a table or a list.",
+    "merge": "Merge the outputs of a source's shards into one.",
     "doctor": "Say what a run would read, leave out and refuse.",
     "explain": "Show what the ledger records about one photo.",
     "review": "Settle the doubtful photos on a page in the browser.",

@@ -21,7 +21,19 @@ from tagger.cli.options import (
 )
 from tagger.errors import Interrupted
 from tagger.run.settings import ONLY, RunSettings
+from tagger.run.shards import Shard, parse_shard
 from tagger.settings import FORMATS, Format
+from tagger.storage.addresses import shown
+from tagger.streams import is_stream
+
+
+def shard_of(context: click.Context, parameter: click.Parameter, value: str | None) -> Shard | None:
+    """Return the part of a source that a text such as `0/8` names; one that names none is wrong usage."""
+    try:
+        return None if value is None else parse_shard(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from error
+
 
 if TYPE_CHECKING:
     from tagger.run.engine import Engine
@@ -72,6 +84,12 @@ ENGINES = ("local", "ray")
     metavar="SECONDS",
     help="Wait so many seconds for another run to end.  [default: do not wait]",
 )
+@option(
+    "--shard",
+    callback=shard_of,
+    metavar="I/N",
+    help="Tag the Ith of N parts of the source only, I from 0 to N-1; fmtag merge puts their outputs together.",
+)
 @option("--allow-vanished", is_flag=True, help="Continue although most of the known photos are gone.")
 @option("--engine", type=click.Choice(ENGINES), default="local", show_default=True, help="What runs the work on photos.")
 @option(
@@ -104,13 +122,15 @@ def run(
     from tagger.signals import SignalGuard
 
     settings = RunSettings(format=format_, **options)
+    if settings.shard is not None and settings.ledger is None and is_stream(settings.out):
+        raise click.UsageError("A shard is merged by its ledger, which standard output has not: give --out or --ledger a file.")
     runs_elsewhere = _engine(engine, ray_address, settings)
     summary, signals = RunSummary(), SignalGuard()
     stdin = None if sys.stdin is None else sys.stdin.buffer  # schedulers may close it
     with Progress(log_format, quiet) as progress:
         callbacks = pipeline.RunCallbacks(
             ignored=progress.ignored if list_ignored else lambda path, why: None,
-            started=lambda summary: progress.started(summary, settings.source, settings.out),
+            started=lambda summary: progress.started(summary, shown(settings.source), settings.out),
             warned=progress.warned,
             noted=progress.noted,
             failed=progress.failed,

@@ -82,6 +82,8 @@ class ReadAhead:
         held = self._reserve(number, _expected_size(item))
         traffic = Traffic() if isinstance(item.place, RemotePhoto) else None
         outcome = _outcome(item, traffic)
+        if traffic is not None and not isinstance(outcome, Failed):
+            held = self._correct(held, len(outcome[0]))
         known = not isinstance(outcome, Failed) and self._known(outcome[1].sha256)
         return ReadItem(item, outcome, known, held, traffic)
 
@@ -94,6 +96,13 @@ class ReadAhead:
             self._changed.wait_for(lambda: self._stopped or (self._turn == number and self._fits(size)))
             self._turn += 1
             self._held += size
+            self._changed.notify_all()
+        return size
+
+    def _correct(self, held: int, size: int) -> int:
+        """Hold as many bytes as have come in place of those that were expected, and return them."""
+        with self._changed:
+            self._held += size - held
             self._changed.notify_all()
         return size
 

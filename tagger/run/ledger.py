@@ -14,7 +14,6 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime, timezone
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -45,6 +44,7 @@ from tagger.run.ledger_values import (
     storable_row,
     storable_time,
     text_of,
+    time_of_run,
     unscored_photo,
 )
 from tagger.run.migrations import RUN_TABLES, migrate
@@ -83,6 +83,7 @@ class Ledger:
     def __init__(self, connection: sqlite3.Connection, name: str) -> None:
         self._sql = connection
         self._name = name
+        self.columns_of: Callable[[bytes], Mapping[str, object]] = pickle.loads
         # Equal queries on one connection share a prepared statement: from Python 3.12 on threads mix up their parameters.
         self._one_at_a_time = Lock()
 
@@ -108,21 +109,13 @@ class Ledger:
     def begin(self, key: RunKey) -> int:
         """Begin a run and return its number; it continues killed runs that had the same --fresh and --verify."""
         self._key = key
-        with self._transaction() as sql:
-            self._model = self._model_id(key)
+        with self.transaction() as sql:
+            self.model = self._model_id(key)
             self._decision = self._decision_id(key)
             unfinished = self._oldest_unfinished_run(key)
+            process = (time_of_run(), os.getpid(), socket.gethostname())
             texts = (key.version, storable(key.source), storable(key.out), storable(key.root))
-            values = (
-                _now(),
-                os.getpid(),
-                socket.gethostname(),
-                *texts,
-                self._decision,
-                key.fresh,
-                key.verify,
-                key.decoding.limits,
-            )
+            values = (*process, *texts, self._decision, key.fresh, key.verify, key.decoding.limits)
             self.run = int(sql.execute(queries.ADD_RUN, values).lastrowid or 0)
         with database_errors(self._name):
             self._sql.executescript(RUN_TABLES)
@@ -130,7 +123,7 @@ class Ledger:
         self._parameters: Mapping[str, object] = {
             "run": self.run,
             "first_run": first_run,
-            "model": self._model,
+            "model": self.model,
             "eyes": key.eyes,
             "decision": self._decision,
             "scored_since": first_run if key.fresh else 0,
@@ -141,12 +134,17 @@ class Ledger:
         }
         return self.run
 
-    def list_files(self, files: Iterable[ListedFile]) -> int:
-        """Store the files of the run in their order, and return how many of them have to be read."""
+    def list_files(self, files: Iterable[ListedFile], positions: Iterator[int] | None = None) -> int:
+        """Store the files of the run in their order, and return how many of them have to be read.
+
+        `positions` yields that of each file in the whole source, where these are not all of its files.
+        """
         remaining = iter(files)
-        with self._transaction() as sql:
+        with self.transaction() as sql:
             while chunk := list(islice(remaining, FILES_PER_INSERT)):
-                if (plain := plain_values(chunk)) is not None:
+                if positions is not None:
+                    sql.executemany(queries.ADD_LISTED_AT, ((next(positions), *storable_row(file)) for file in chunk))
+                elif (plain := plain_values(chunk)) is not None:
                     sql.execute(queries.add_plain(len(chunk)), plain)
                 else:
                     sql.executemany(queries.ADD_LISTED, map(storable_row, chunk))
@@ -162,7 +160,7 @@ class Ledger:
         """
         if not self._key.eyes or self._query(queries.HAS_OTHERS).fetchone() is None:
             return 0, 0
-        with self._transaction() as sql:
+        with self.transaction() as sql:
             found = sql.execute(queries.FIND_OUTDATED, self._parameters).rowcount
             if sql.execute(queries.MAY_BE_MOVED, self._parameters).fetchone():
                 found += sql.execute(queries.FIND_OUTDATED_OF_VANISHED, self._parameters).rowcount
@@ -190,13 +188,13 @@ class Ledger:
     def rescore(self, batch: Sequence[StoredEmbedding], probabilities: NDArray[np.float32]) -> None:
         """Store the probabilities by this run's bundle, float32 (n, labels), of a batch of embeddings, all or none."""
         packed = (row.tobytes() for row in probabilities.astype("<f4"))
-        with self._transaction() as sql:
-            rows = ((self._model, self.run, one, each.content) for each, one in zip(batch, packed, strict=True))
+        with self.transaction() as sql:
+            rows = ((self.model, self.run, one, each.content) for each, one in zip(batch, packed, strict=True))
             sql.executemany(queries.RESCORE, rows)
 
     def find_unscored(self) -> int:
         """Find the files that have to be read, again after results were added, and return how many they are."""
-        with self._transaction() as sql:
+        with self.transaction() as sql:
             sql.execute(queries.FORGET_UNSCORED)
             return int(sql.execute(queries.FIND_UNSCORED, self._parameters).rowcount)
 
@@ -217,7 +215,7 @@ class Ledger:
     def has_result(self, sha256: bytes) -> bool:
         """Return whether a result that counts for this run is stored for the bytes with this hash."""
         with database_errors(self._name), self._one_at_a_time:
-            values = (sha256, self._model, self._parameters["scored_since"], self._key.decoding.allow_truncated)
+            values = (sha256, self.model, self._parameters["scored_since"], self._key.decoding.allow_truncated)
             return self._sql.execute(queries.HAS_RESULT, values).fetchone() is not None
 
     def record(self, results: Iterable[tuple[UnscoredPhoto, Content | None, Result | None]]) -> None:
@@ -226,7 +224,7 @@ class Ledger:
         A content of None is that of a file that could not be read. A result of None means that one is stored for the same
         bytes already.
         """
-        with self._transaction() as sql:
+        with self.transaction() as sql:
             for photo, content, result in results:
                 content_id = None if content is None else self._store_content(content, result)
                 size, mtime_ns = (content.size, storable_time(content.mtime_ns)) if content else (photo.size, photo.mtime_ns)
@@ -238,12 +236,13 @@ class Ledger:
     # Publish the rows ----------------------------------------------------------------------------------------------
 
     @contextmanager
-    def publishing(self, cells_of: Callable[[Sequence[Result]], Sequence[Cells]]) -> Iterator[None]:
+    def publishing(self, cells_of: Callable[[Sequence[Result]], Sequence[Cells]]) -> Iterator[sqlite3.Connection]:
         """Make the rows of all items, for the block to write; they are committed when the block ends without an error.
 
-        `cells_of` returns the rows of results, in their order; it is called with `ROWS_PER_CHUNK` results at a time.
+        `cells_of` returns the rows of results, in their order; it is called with `ROWS_PER_CHUNK` results at a time. What the
+        block stores by the connection is committed with them.
         """
-        with self._transaction() as sql:
+        with self.transaction() as sql:
             sql.execute(queries.FIND_ITEMS)
             sql.execute(queries.FIND_UNDECIDED, self._parameters)
             self._make_rows(cells_of)
@@ -252,8 +251,8 @@ class Ledger:
             sql.execute(queries.FIND_ORIGINALS)
             self._counts = self._count_rows()
             self._store_night()
-            yield
-            sql.execute(queries.FINISH_RUN, (_now(), self.run))
+            yield sql
+            sql.execute(queries.FINISH_RUN, (time_of_run(), self.run))
 
     def counts(self) -> Iterator[tuple[str, str, str, int]]:
         """Yield each combination of tag, flag and reason with its number of rows, in their order."""
@@ -301,7 +300,7 @@ class Ledger:
     def rows(self, only: Sequence[str] = ()) -> Iterator[Row]:
         """Yield the rows of the output in their order: all, or those that --only selects."""
         for path, original, columns, *stored in self._query(queries.selected(queries.ROWS, only)):
-            yield Row(text_of(path), pickle.loads(columns) if columns else {}, self._result_of(*stored), text_of(original))
+            yield Row(text_of(path), self.columns_of(columns) if columns else {}, self._result_of(*stored), text_of(original))
 
     def text_rows(self, model: str, only: Sequence[str] = ()) -> Iterator[TextRows]:
         """Yield the same rows as text: path, the fields of `Cells`, the path that it is a duplicate of, and the model."""
@@ -353,11 +352,11 @@ class Ledger:
             scored: tuple[int | None, int | None, int, bytes | None] = (None, None, 0, None)
             if result.failed is None:
                 packed = None if result.probabilities is None else result.probabilities.astype("<f4").tobytes()
-                scored = (self._model, self.run, int(result.truncated), packed)
+                scored = (self.model, self.run, int(result.truncated), packed)
             self._sql.execute(queries.STORE_RESULT, (content.sha256, *scored))
         content_id = int(self._sql.execute(queries.CONTENT_ID, (content.sha256,)).fetchone()[0])
         if result is not None and result.embedding is not None:
-            self._sql.execute(queries.STORE_EMBEDDING, (content_id, self._model, self.run, result.embedding))
+            self._sql.execute(queries.STORE_EMBEDDING, (content_id, self.model, self.run, result.embedding))
         return content_id
 
     def _model_id(self, key: RunKey) -> int:
@@ -366,7 +365,7 @@ class Ledger:
         return int(self._sql.execute(queries.MODEL_ID, (key.fingerprint,)).fetchone()[0])
 
     def _decision_id(self, key: RunKey) -> int:
-        values = (self._model, key.min_confidence, json.dumps(dict(key.names), sort_keys=True))
+        values = (self.model, key.min_confidence, json.dumps(dict(key.names), sort_keys=True))
         self._sql.execute(queries.ADD_DECISION, values)
         return int(self._sql.execute(queries.DECISION_ID, values).fetchone()[0])
 
@@ -379,8 +378,14 @@ class Ledger:
             oldest = run
         return oldest
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The open connection, for modules with tables of their own."""
+        return self._sql
+
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection, in a transaction that is committed when the block ends without an error."""
         with database_errors(self._name):
             self._sql.execute("BEGIN IMMEDIATE")
         try:
@@ -391,7 +396,3 @@ class Ledger:
             with suppress(sqlite3.Error):
                 self._sql.execute("ROLLBACK")
             raise
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -34,6 +34,12 @@ ADD_LISTED = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
+ADD_LISTED_AT = """
+    INSERT INTO listing (position, key, size, mtime_ns, left_out, failure, detail, columns, place, signature)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+"""Of a shard, whose items keep their positions in the whole source."""
+
 
 @cache
 def add_plain(rows: int) -> str:

@@ -186,6 +186,11 @@ def storable_time(mtime_ns: int | None) -> int | None:
     return mtime_ns if mtime_ns is not None and EARLIEST_NS <= mtime_ns <= LATEST_NS else None
 
 
+def time_of_run() -> str:
+    """Return the time of now as the ledger has those of runs: UTC, ISO 8601 with seconds."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
 def stored_time(time: datetime) -> str:
     """Return a time as the ledger has those of decisions: UTC, ISO 8601 with milliseconds, so that text sorts like time."""
     return time.astimezone(timezone.utc).isoformat(timespec="milliseconds")

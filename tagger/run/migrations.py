@@ -128,6 +128,26 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (run, uploads, tag, low_confidence, reason, confidence_bin)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE shards (                  -- the last finished run, if it was one of a part of its source; else none
+        run INTEGER PRIMARY KEY REFERENCES runs,
+        shard INTEGER NOT NULL,            -- its number, from 0
+        shards INTEGER NOT NULL,           -- how many there are
+        items INTEGER NOT NULL,            -- of the whole source
+        columns TEXT NOT NULL,             -- JSON list: names of the source table's columns
+        schema BLOB,                       -- their types as Arrow serializes them; NULL unless the table is Parquet
+        counts TEXT NOT NULL               -- JSON object: counts of the listing that no row tells
+    );
+    CREATE TABLE shard_rows (              -- the items of that run, for a merge
+        position INTEGER PRIMARY KEY,      -- in the whole source, from 1
+        key NOT NULL,
+        left_out INTEGER NOT NULL,         -- 1 for files that were still being written
+        failure TEXT,                      -- reason why the source itself has no photo for it
+        detail TEXT,
+        columns BLOB,                      -- of its table row, pickled
+        place TEXT                         -- as in `places`
+    );
+    """,
 )
 
 RUN_TABLES = """

@@ -89,6 +89,12 @@ def ledger_of_output(out: Path) -> Path:
     return ledger
 
 
+def last_source(ledger: Path) -> str | None:
+    """Return the source of the last run of a ledger, as `source_key` has it; None where it has none, or cannot be read."""
+    owner = _owner(ledger)
+    return None if owner is None else owner.source
+
+
 def _closeness(settings: RunSettings, owner: _Owner | None) -> int:
     """Return how surely a ledger is the one of this run, by its last one; a ledger that does not exist could be any run's."""
     if owner is None:

@@ -8,9 +8,9 @@ are loaded at the first photo that has neither.
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from dataclasses import dataclass, replace
-from itertools import chain, islice, tee
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from itertools import chain, tee
 from pathlib import Path
 from typing import IO
 
@@ -19,85 +19,38 @@ from tagger.catalog import output, source
 from tagger.catalog.destinations import remove_leftovers_of
 from tagger.catalog.items import Source
 from tagger.catalog.output_paths import check_output_paths
-from tagger.catalog.rows import COLUMNS, output_columns, output_row, tag_cells
-from tagger.catalog.writers import RowWriter
-from tagger.errors import LedgerDamagedError, LedgerError, SourceError
+from tagger.catalog.rows import output_columns
+from tagger.errors import LedgerDamagedError, LedgerError
 from tagger.files import write_folder
-from tagger.inference import decision
 from tagger.inference.device import computes_alone
 from tagger.models import card
 from tagger.photos.loader import LoadedPhoto, attach_results, load_photos, product_images
 from tagger.photos.product import VERSION
 from tagger.processors import available_processors
-from tagger.records import Failed, Item, NetworkOutputs, ProductImage, RemoteFolder, Result, Tag
+from tagger.records import Failed, Item, NetworkOutputs, ProductImage, RemoteFolder, Result
 from tagger.run.bucket_ledger import kept_in_bucket
 from tagger.run.engine import Engine, EngineWork
-from tagger.run.ledger import ROWS_PER_CHUNK, Ledger, open_ledger
-from tagger.run.ledger_file import set_aside
-from tagger.run.ledger_values import Cells, Event, RunKey, Totals, UnscoredPhoto
+from tagger.run.ledger import Ledger, open_ledger
+from tagger.run.ledger_values import RunKey, UnscoredPhoto
 from tagger.run.listing import listed_files
 from tagger.run.networks import Networks
-from tagger.run.paths import inputs_of, ledger_address, ledger_in_messages, locked_ledger, outputs_of, source_key
+from tagger.run.paths import inputs_of, ledger_address, ledger_in_messages, ledger_name, locked_ledger, outputs_of, source_key
 from tagger.run.places import place_of_photo
-from tagger.run.reviews import rescue
+from tagger.run.plan import RunCallbacks as RunCallbacks
+from tagger.run.plan import RunPlan
+from tagger.run.publishing import publish
+from tagger.run.reviews import begun_anew
 from tagger.run.settings import RunSettings
+from tagger.run.shard_record import ShardRecord, refuse_other_shard
+from tagger.run.shards import ShardedItems
 from tagger.run.summary import RunSummary
-from tagger.run.worker_processes import WorkerSettings, load_in_processes
-from tagger.settings import Format
-from tagger.streams import is_stream
+from tagger.run.worker_processes import WorkerSettings, load_in_processes, pays
 
 EMBEDDINGS_PER_BATCH = 4_096
 """Embeddings that are scored and stored at once: about a megabyte, and some 25 commits for 100,000 photos."""
 
-MIN_WORKERS_APART, MIN_PHOTOS_PER_PROCESS = 2, 50
-"""From so many workers, and photos to read per worker, on, workers are processes. Two threads hardly wait for each other and
-take half the memory; to start a process takes as long as some photos."""
-
-MAX_LOST_SHARE, MIN_LOST = 0.5, 20
-"""A run that lost more than this share of the known photos is refused, if it lost at least this many."""
-
-
-@dataclass(frozen=True)
-class RunCallbacks:
-    """Functions that `run` calls on events, and contexts in which it must not be interrupted."""
-
-    ignored: Callable[[str, str], None] = lambda path, why: None
-    """Called with each entry of the source that is not a photo, and why."""
-    started: Callable[[RunSummary], None] = lambda summary: None
-    """Called once all inputs and outputs are open."""
-    warned: Callable[[str], None] = lambda sentence: None
-    noted: Callable[[str], None] = lambda sentence: None
-    """Called with what a user should know of the source, and what needs no action."""
-    scored: Callable[[int, int], None] = lambda done, total: None
-    """Called after each batch with the numbers of files read and of files to read."""
-    failed: Callable[[Failed], None] = lambda failure: None
-    """Called with each photo that could not be read."""
-    defer: Callable[[], AbstractContextManager[None]] = nullcontext
-    """Defers signals to the end of the block, a batch."""
-    ignore: Callable[[], AbstractContextManager[None]] = nullcontext
-    """Ignores signals during the block, the replacement of the output, after which the run is done."""
-
-
-@dataclass(frozen=True)
-class _RunPlan:
-    """A validated run: its settings resolved, its bundle found."""
-
-    settings: RunSettings
-    format: Format
-    stored: card.StoredCard
-    min_confidence: float
-    names: Mapping[str, str]
-    """Names of labels in the output, by label."""
-    callbacks: RunCallbacks
-    summary: RunSummary
-    engine: Engine | None = None
-    """Reads and scores the photos; None does that here."""
-
-    def tags_of(self, results: Sequence[Result]) -> list[Tag]:
-        """Decide the tags of results."""
-        labels, groups = self.stored.card.labels, self.stored.card.groups
-        tags = decision.decide_results(results, labels, groups, self.min_confidence)
-        return [decision.rename_labels(tag, self.names) for tag in tags] if self.names else tags
+MIN_WORKERS_APART = 2
+"""From so many workers on they are processes, where it pays to start some."""
 
 
 def run(
@@ -109,9 +62,9 @@ def run(
 ) -> RunSummary:
     """Tag the photos of the source, replace the output at the end or leave it as it was, and return the counts.
 
-    `summary` is filled as the run goes on, so that an interrupted run has counts too. `engine` reads and scores the photos in
-    place of this machine's processes; it is called only if there are some. Raises an `FmtagError` where the run as a whole
-    fails; the ledger keeps the results up to then.
+    `summary` is filled as the run goes on, so that an interrupted run has counts too. `engine` reads and scores the photos if
+    that is not to be done here; it is called only if there are some. Raises an `FmtagError` where the run as a whole fails; the
+    ledger keeps the results up to then.
     """
     callbacks = callbacks or RunCallbacks()
     summary = RunSummary() if summary is None else summary
@@ -140,7 +93,7 @@ def _run(
     catalog, stored = open_catalog(), card.read(settings.model)
     threshold = stored.card.threshold(settings.precision) if settings.min_confidence is None else settings.min_confidence
     names = _label_names(settings, stored)
-    plan = _RunPlan(settings, format, stored, threshold, names, callbacks, summary, engine)
+    plan = RunPlan(settings, format, stored, threshold, names, callbacks, summary, engine)
     catalog = _require_photos(catalog, plan)
     address = ledger_address(settings)
     with (
@@ -155,26 +108,21 @@ def _run(
         except LedgerDamagedError as error:
             if path is None:
                 raise
-            aside = set_aside(path)
-            rescued = rescue(aside, path)
-            decisions = f", with the decisions of people that it had ({rescued:,})" if rescued else ""
-            kept = aside.name if address is None else aside
-            callbacks.warned(f"{error} It is kept as {kept}, and a new one is begun{decisions}.")
+            callbacks.warned(begun_anew(error, path, address))
             if settings.source == "-":
                 raise LedgerError("The paths on standard input have been consumed; run the command again.") from error
             summary.reset()
             _run_stages(plan, open_catalog(), path, save)
 
 
-def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None, save: Callable[[], None]) -> None:
+def _run_stages(plan: RunPlan, catalog: Source, path: Path | None, save: Callable[[], None]) -> None:
     """Run the stages with the ledger `path`; `save` saves it in its bucket, if it lies in one and that is due."""
     settings, summary = plan.settings, plan.summary
     summary.model = plan.stored.model
 
-    def cells_of(results: Sequence[Result]) -> list[Cells]:
-        return [Cells(*tag_cells(tag)) for tag in plan.tags_of(results)]
-
     with open_ledger(path, ledger_in_messages(settings)) as ledger, ExitStack() as outputs:
+        if settings.shard is not None:
+            refuse_other_shard(ledger, settings.shard, ledger_name(settings))
         summary.run = ledger.begin(_run_key(plan, catalog.root))
         columns = output_columns(catalog.columns, min(settings.top_k, len(plan.stored.card.labels)))
         form, warned = plan.format, plan.callbacks.warned
@@ -182,38 +130,36 @@ def _run_stages(plan: _RunPlan, catalog: Source, path: Path | None, save: Callab
         opened = output.open_output(settings.out, form, columns, summary.model, *of_source, warned, summary.traffic)
         writer = outputs.enter_context(opened)
         plan.callbacks.started(summary)
+        sharded = None if settings.shard is None else ShardedItems(catalog.items, settings.shard)
+        listed = catalog if sharded is None else replace(catalog, items=iter(sharded))
         with summary.timed("list"):
-            total = ledger.list_files(listed_files(catalog, settings.settle, summary))
-        if not ledger.has_photos():
+            files = listed_files(listed, settings.settle, summary)
+            total = ledger.list_files(files, None if sharded is None else sharded.positions())
+        if not (ledger.has_photos() if sharded is None else sharded.has_photos):
             raise source.nothing_to_read(settings.source, {}, only_rows=True)
-        if summary.matched_addresses:
-            matched = summary.matched_addresses
-            plan.callbacks.noted(f"Addresses that mean a file beside the table, by the end of their names: {matched:,}.")
+        plan.note_matched_addresses()
         scorer = _Scorer(plan, ledger, catalog.root, total, save)
         scorer.score_embeddings()
         scorer.score_all() if plan.engine is None else scorer.score_by(plan.engine)
-        with ExitStack() as end, summary.timed("publish"), ledger.publishing(cells_of):
-            totals = ledger.totals()
-            _refuse_loss(plan, totals)
-            _count(plan, ledger, totals)
-            _write_rows(plan, ledger, writer, columns)
-            if is_stream(settings.out):
-                outputs.close()  # its reader may wait for the end before it reads the changes
-            if settings.changes is not None:
-                _write_changes(plan, settings.changes, ledger)
-            end.enter_context(plan.callbacks.ignore())
-            outputs.close()
+        publish(plan, ledger, writer, columns, outputs, None if sharded is None else _shard_record(sharded, catalog, plan))
 
 
 # Before the stages -------------------------------------------------------------------------------------------------
 
 
-def _require_photos(catalog: Source, plan: _RunPlan) -> Source:
+def _require_photos(catalog: Source, plan: RunPlan) -> Source:
     """Return the same source; raise `SourceError` where it has no items."""
     first = next(catalog.items, None)
     if first is None:
         raise source.nothing_to_read(plan.settings.source, plan.summary.ignored)
     return replace(catalog, items=chain([first], catalog.items))
+
+
+def _shard_record(sharded: ShardedItems, catalog: Source, plan: RunPlan) -> ShardRecord:
+    """Return what a merge needs to know of a shard whose items have all been listed."""
+    schema = None if catalog.schema is None else catalog.schema.serialize().to_pybytes()
+    counts = plan.summary.ignored, plan.summary.matched_addresses
+    return ShardRecord(sharded.shard, sharded.total, catalog.columns, schema, *counts)
 
 
 def _label_names(settings: RunSettings, stored: card.StoredCard) -> Mapping[str, str]:
@@ -224,7 +170,7 @@ def _label_names(settings: RunSettings, stored: card.StoredCard) -> Mapping[str,
     return read_label_map(settings.label_map, stored.card.labels)
 
 
-def _run_key(plan: _RunPlan, root: Path | RemoteFolder) -> RunKey:
+def _run_key(plan: RunPlan, root: Path | RemoteFolder) -> RunKey:
     settings, stored = plan.settings, plan.stored
     return RunKey(
         source=source_key(settings.source),
@@ -250,7 +196,7 @@ def _run_key(plan: _RunPlan, root: Path | RemoteFolder) -> RunKey:
 class _Scorer:
     """Score the photos that have no result in the ledger, batch by batch."""
 
-    def __init__(self, plan: _RunPlan, ledger: Ledger, root: Path | RemoteFolder, total: int, save: Callable[[], None]) -> None:
+    def __init__(self, plan: RunPlan, ledger: Ledger, root: Path | RemoteFolder, total: int, save: Callable[[], None]) -> None:
         self._plan = plan
         self._settings = plan.settings
         self._summary = plan.summary
@@ -314,7 +260,7 @@ class _Scorer:
         computes = not self._total or computes_alone(stored.card, settings.device)
         if not computes:
             self._networks.begin()  # here, while the first photos are read and decoded
-        if workers >= MIN_WORKERS_APART and self._total >= MIN_PHOTOS_PER_PROCESS * workers:
+        if workers >= MIN_WORKERS_APART and pays(workers, self._total):
             in_workers = WorkerSettings(stored, computes, settings.decoding, colour)
             return load_in_processes(items, workers, in_workers, self._ledger.has_result, self._networks)
         known, begin = self._ledger.has_result, self._networks.begin  # while the product of the first photo is looked for
@@ -348,15 +294,17 @@ class _Scorer:
                 self._summary.traffic.add(photo.traffic)
 
     def _without_repeats(self, photos: Sequence[LoadedPhoto]) -> list[LoadedPhoto]:
-        """Drop product images of bytes that are scored already, in this batch or since they were decoded."""
+        """Drop what came of bytes that are scored already, in this batch, since they were decoded, or under other limits."""
         seen: set[bytes] = set()
         kept = []
         for photo in photos:
-            if isinstance(photo.outcome, ProductImage) and photo.content is not None:
+            if photo.outcome is not None and photo.content is not None:
                 sha256 = photo.content.sha256
+                product = isinstance(photo.outcome, ProductImage)
                 if sha256 in seen or self._ledger.has_result(sha256):
                     photo = replace(photo, outcome=None)
-                seen.add(sha256)
+                if product:
+                    seen.add(sha256)
             kept.append(photo)
         return kept
 
@@ -369,50 +317,3 @@ def _write_product_image(folder: Path, number: int, photo: LoadedPhoto) -> None:
         stem = Path(photo.item.path).stem[:60] or "photo"
         png = cv2.imencode(".png", photo.outcome.pixels)[1].tobytes()
         write_folder(folder, {f"{number:06d}-{stem}.png": png})
-
-
-# Publish -----------------------------------------------------------------------------------------------------------
-
-
-def _refuse_loss(plan: _RunPlan, totals: Totals) -> None:
-    """Raise `SourceError` where so many photos are gone that a disk is more likely missing than they are."""
-    lost, known = totals.lost, totals.known
-    if lost >= MIN_LOST and lost > MAX_LOST_SHARE * known and not plan.settings.allow_vanished:
-        raise SourceError(
-            f"{lost:,} of the {known:,} photos known from the last run are gone or cannot be reached; nothing was written. "
-            "If a disk or share is missing, bring it back; if they are meant to be gone, give --allow-vanished."
-        )
-
-
-def _count(plan: _RunPlan, ledger: Ledger, totals: Totals) -> None:
-    """Count the rows that are about to be written, and report the failures."""
-    summary = plan.summary
-    for tag, low_confidence, reason, rows in ledger.counts():
-        summary.add_rows(tag, low_confidence, reason, rows)
-    summary.changes.update(ledger.changes())
-    summary.settling, summary.duplicates = totals.settling, totals.duplicates
-    if summary.failed:
-        for path, failed in ledger.failures():
-            plan.callbacks.failed(failed)
-            if plan.settings.report is not None:
-                summary.failures.append((path, failed))
-
-
-def _write_rows(plan: _RunPlan, ledger: Ledger, writer: RowWriter, columns: Mapping[str, str | None]) -> None:
-    settings, summary = plan.settings, plan.summary
-    summary.rows_written = ledger.count_rows(settings.only) if settings.only else summary.photos + summary.without_image
-    if list(columns) == [*COLUMNS, "model"] and writer.write_text(ledger.text_rows(summary.model, settings.only)):
-        return
-    remaining = ledger.rows(settings.only)
-    while rows := list(islice(remaining, ROWS_PER_CHUNK)):
-        for row, tag in zip(rows, plan.tags_of([row.result for row in rows]), strict=True):
-            writer.write(output_row(Item(row.path, None, row.columns), tag, summary.model, columns, row.duplicate_of))
-
-
-def _write_changes(plan: _RunPlan, out: str, ledger: Ledger) -> None:
-    columns, form = dict.fromkeys(Event._fields), output.format_of(out)
-    warned, traffic = plan.callbacks.warned, plan.summary.traffic
-    with output.open_output(out, form, columns, plan.summary.model, waiting=warned, traffic=traffic) as writer:
-        for event in ledger.events():
-            flags = {"low_confidence": event.low_confidence, "low_confidence_before": event.low_confidence_before}
-            writer.write(event._asdict() | {name: flag and flag == "true" for name, flag in flags.items()})

@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from tagger.run.ledger import open_ledger
-from tagger.run.ledger_file import database_errors, missing_ledger
+from tagger.run.ledger_file import database_errors, missing_ledger, set_aside
 from tagger.run.ledger_values import storable, stored_time
 from tagger.run.migrations import migrate
 from tagger.run.review_values import Decision, Merged, Recorded, Review, Shown
@@ -228,6 +228,17 @@ def _add(
 
 def _found(sql: sqlite3.Connection, review: int) -> Review:
     return _review(sql.execute(f"{_REVIEWS} WHERE reviews.id = ?", (review,)).fetchone())
+
+
+def begun_anew(error: Exception, path: Path, address: str | None = None) -> str:
+    """Set a damaged ledger aside, with a new one that has the decisions of people in it, and return a sentence about it.
+
+    `address` is where a ledger lies in a bucket whose working copy is `path`.
+    """
+    aside = set_aside(path)
+    rescued = rescue(aside, path)
+    decisions = f", with the decisions of people that it had ({rescued:,})" if rescued else ""
+    return f"{error} It is kept as {aside.name if address is None else aside}, and a new one is begun{decisions}."
 
 
 def rescue(damaged: Path, ledger: Path) -> int:

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, get_args
 
 from tagger.catalog.settings import WITH_FETCHING, SourceSettings
 from tagger.photos.settings import DEFAULT_DECODING, DecodeSettings
+from tagger.run.shards import Shard
 from tagger.settings import DEFAULT_MODEL, Device, Format
 
 Only: TypeAlias = Literal["new", "changed", "flagged"]
@@ -66,3 +67,5 @@ class RunSettings:
     """Seconds to wait for another run that holds the ledger."""
     allow_vanished: bool = False
     """Whether to go on where most of the known photos are gone."""
+    shard: Shard | None = None
+    """Part of the source that is tagged; None for all of it."""

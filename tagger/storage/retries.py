@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from tagger.errors import Interrupted
+from tagger.errors import FmtagError, Interrupted
 from tagger.storage import settings
 from tagger.storage.faults import MAY_PASS, Fault, fault_of
 from tagger.storage.traffic import RequestKind, Traffic
@@ -19,14 +19,8 @@ def attempt(kind: RequestKind, traffic: Traffic, request: Callable[[], Answer]) 
     import tenacity  # of the extra, and needed only where something is requested
 
     def once() -> Answer:
-        retried = waits.statistics.get("attempt_number", 1) > 1
-        traffic.count(kind, retried=retried)
-        try:
-            return request()
-        except Interrupted:
-            raise
-        except Exception as error:
-            raise fault_of(error) from error
+        traffic.count(kind, retried=waits.statistics.get("attempt_number", 1) > 1)
+        return attempt_once(request)
 
     waits = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(settings.ATTEMPTS),
@@ -35,3 +29,13 @@ def attempt(kind: RequestKind, traffic: Traffic, request: Callable[[], Answer]) 
         reraise=True,
     )
     return waits(once)
+
+
+def attempt_once(request: Callable[[], Answer]) -> Answer:
+    """Make a request once, and return its answer; raises `Fault`, and errors of fmtag as they are."""
+    try:
+        return request()
+    except (FmtagError, Interrupted):
+        raise
+    except Exception as error:
+        raise fault_of(error) from error

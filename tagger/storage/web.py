@@ -2,11 +2,12 @@
 
 import asyncio
 import ipaddress
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote, urljoin
+from urllib.parse import quote, urljoin, urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -15,10 +16,13 @@ from fsspec.implementations.http import HTTPFileSystem
 from yarl import URL
 
 from tagger import __version__
+from tagger.errors import Interrupted
 from tagger.storage import settings
 from tagger.storage.faults import Fault, fault_of, status_fault
+from tagger.storage.retries import attempt
 from tagger.storage.states import state_of
 from tagger.storage.stores import ObjectState, Page
+from tagger.storage.traffic import Traffic
 
 Answer = TypeVar("Answer")
 
@@ -27,8 +31,16 @@ _SAFE = "%/:?&=+$,;@!*'()~[]|-._"
 
 _CHUNK = 1 << 18
 
-_METADATA = frozenset({"100.100.100.200", "fd00:ec2::254"})
+_MAX_DOWNLOAD = 1 << 40
+"""Bytes of a table at most."""
+
+_METADATA = frozenset({"100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"})
 """Addresses outside the link-local ranges by which clouds tell a machine its own secrets."""
+
+_HOLDS_IPV4 = {int(ipaddress.IPv6Address(prefix)) >> 32 for prefix in ("::", "::ffff:0:0", "64:ff9b::")}
+"""Prefixes of addresses whose last 32 bits are one of IPv4: compatible, mapped, and of NAT64."""
+
+_LINK = "its address is one of the machine's own network link, which is never requested"
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 
@@ -44,7 +56,7 @@ class WebStore:
     def __init__(self) -> None:
         self._files = HTTPFileSystem(get_client=_session, skip_instance_cache=True)
 
-    def page(self, folder: str, token: str | None) -> Page:
+    def page(self, folder: str, token: Any) -> Page:
         """Raise `Fault`: web servers have no listings."""
         raise Fault("other", "a web server cannot be listed")
 
@@ -76,11 +88,13 @@ class WebStore:
 
         return self._request("GET", address, whole)
 
-    def part(self, address: str, first: int, tag: str) -> bytes:
-        """Raise `Fault`: files of web servers are read as a whole."""
-        raise Fault("other", "it is read as a whole")
+    def fetch(self, address: str, file: Path, traffic: Traffic) -> ObjectState:
+        """Write a file into one of this machine."""
+        content, state = attempt("get", traffic, lambda: self.get(address, _MAX_DOWNLOAD))
+        file.write_bytes(content)
+        return ObjectState(len(content), None) if state is None else state
 
-    def put(self, file: Path, address: str, tag: str | None) -> ObjectState:
+    def put(self, file: Path, address: str, tag: str | None, traffic: Traffic) -> ObjectState:
         """Raise `Fault`: web servers are only read."""
         raise Fault("other", "a web server cannot be written")
 
@@ -91,7 +105,11 @@ class WebStore:
 
         try:
             answer: Answer = sync(self._files.loop, limited)
+        except Interrupted:
+            raise
         except Exception as error:
+            if isinstance(getattr(error, "os_error", None), _LinkError):
+                raise Fault("other", _LINK) from error
             raise fault_of(error) from error
         return answer
 
@@ -110,15 +128,22 @@ async def _follow(session: Any, method: str, address: str, read: Callable[[Any],
 def _checked(address: str) -> URL:
     """Return an address as it is requested; raises `Fault` for one that must not or cannot be."""
     try:
-        url = URL(quote(address.partition("#")[0], safe=_SAFE), encoded=True)
+        scheme, server, path, query, _ = urlsplit(address)
+        server = server if server.isascii() else server.encode("idna").decode()
+        url = URL(f"{scheme}://{server}{_quoted(path) or '/'}{'?' if query else ''}{_quoted(query)}", encoded=True)
         host, _ = url.host or "", url.port
     except ValueError:
         raise Fault("other", "its address is malformed") from None
     if url.scheme not in ("http", "https") or not host:
         raise Fault("other", "it leads to an address that is not of a web server")
     if (number := _numeric(host)) and _is_forbidden(number):
-        raise Fault("other", "its address is one of the machine's own network link, which is never requested")
+        raise Fault("other", _LINK)
     return url
+
+
+def _quoted(part: str) -> str:
+    """Return a part of an address with codes for what may not stand in it; codes that it has stay."""
+    return re.sub("%(?![0-9A-Fa-f]{2})", "%25", quote(part, safe=_SAFE))
 
 
 def _numeric(host: str) -> str:
@@ -136,8 +161,17 @@ def _numeric(host: str) -> str:
 def _is_forbidden(address: str) -> bool:
     """Return whether an IP address is link-local, where clouds tell machines their secrets (CWE-918)."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(ip, "ipv4_mapped", None) or ip
-    return mapped.is_link_local or str(mapped) in _METADATA
+    within = [ip]
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.sixtofour:
+            within.append(ip.sixtofour)
+        if int(ip) >> 32 in _HOLDS_IPV4:
+            within.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
+    return any(one.is_link_local or str(one) in _METADATA for one in within)
+
+
+class _LinkError(OSError):
+    """A name that leads to an address of the machine's own network link."""
 
 
 class _CheckedResolver(AbstractResolver):
@@ -149,7 +183,7 @@ class _CheckedResolver(AbstractResolver):
     async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
         found = await self._resolver.resolve(host, port, family)
         if any(_is_forbidden(one["host"]) for one in found):
-            raise OSError("an address of the machine's own network link")
+            raise _LinkError(_LINK)
         return found
 
     async def close(self) -> None:
@@ -170,4 +204,4 @@ def _state(response: Any) -> ObjectState:
     tag, changed = response.headers.get("ETag", ""), response.headers.get("Last-Modified", "")
     length = response.headers.get("Content-Length", "")
     size = int(length) if length.isdecimal() else None
-    return ObjectState(size, state_of(tag or changed, size), tag) if tag or changed else ObjectState(size, None)
+    return ObjectState(size, state_of(tag or changed) if tag or changed else None, tag)  # not every answer tells the size

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -328,7 +328,7 @@ def test_explain_does_not_mix_two_bundles(night: Night, second: str, tmp_path: P
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr(pipeline._RunPlan, "tags_of", fail)
+        broken.setattr(pipeline.RunPlan, "tags_of", fail)
         with pytest.raises(KeyboardInterrupt):
             night(model=second)
     known = explain.explain("0001.jpg", tmp_path / "tags.ledger")
@@ -347,7 +347,7 @@ def test_batches_of_any_size_give_the_same_rows(
 
     def defer() -> object:
         deferred.append(1)
-        return pipeline.nullcontext()
+        return nullcontext()
 
     callbacks = replace(pipeline.RunCallbacks(), defer=defer)  # type: ignore[arg-type]
     expected = fresh_rows(model=second)
