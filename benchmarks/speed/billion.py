@@ -8,7 +8,8 @@ For N photos, with the figures of `cloud` for the most cores and a latency of 5 
 - machines = core hours / (virtual processors of a machine * hours), rounded up
 - GET = N * GET per photo; LIST = N / 1,000 rounded up
 - dollars = core hours * dollars per hour of a virtual processor + GET * price + LIST * price
-- hours of listing = N * microseconds per key, of one process that lists all; shards divide it by their number
+- hours of listing = N * seconds per key of listing alone, by one process: runs over prefixes of their own divide them; shards
+  do not, each of which lists all
 - ledgers = N * bytes per object
 - network per machine = virtual processors * efficiency * photos per second per core * bytes per photo
 
@@ -33,7 +34,13 @@ VCPUS, HOURS, EFFICIENCY = 16, 24.0, 0.8
 
 TITLES = (
     *("bundle", "photos", "core hours", "machines", "GET, M", "LIST, M", "requests, $", "on demand, $", "spot, $"),
-    *("Gbit/s per machine", "ledgers, GB", "unchanged night, core hours", "unchanged night, $"),
+    *(
+        "Gbit/s per machine",
+        "ledgers, GB",
+        "listing by one process, hours",
+        "unchanged night, core hours",
+        "unchanged night, $",
+    ),
 )
 
 
@@ -47,6 +54,7 @@ def billion_rows(
     """Return the rows of the table, by bundle and number of photos; the formulas are those of this module."""
     listed = max(listing["rows"], key=lambda row: row["keys"])
     ledger_bytes = listed["ledger_bytes"] / listed["keys"]
+    alone = listed["alone_seconds"] / listed["keys"] / 3600
     rows = []
     for one in _measured(cloud):
         per_core = one["bucket"] / one["cores"] * efficiency
@@ -63,7 +71,7 @@ def billion_rows(
                     *(f"{photos * gets / 1e6:,.0f}", f"{lists / 1e6:,.3f}", f"{requests:,.2f}"),
                     f"{core_hours * cloud['on_demand'] + requests:,.2f}",
                     f"{core_hours * cloud['spot'] + requests:,.2f}",
-                    *(f"{gigabits:.1f}", f"{photos * ledger_bytes / 1e9:,.1f}"),
+                    *(f"{gigabits:.1f}", f"{photos * ledger_bytes / 1e9:,.1f}", f"{photos * alone:,.2f}"),
                     f"{night:,.2f}",
                     f"{night * cloud['on_demand'] + lists * PRICES['list']:,.2f}",
                 ]

@@ -10,6 +10,7 @@ requests ends the benchmark. Dollars are those of `PRICES` and of an hour of a c
 """
 
 import argparse
+import ctypes
 import json
 import math
 import os
@@ -44,6 +45,9 @@ us-east-1, of the example in the documentation of EC2 Auto Scaling on weights; s
 
 KEYS_PER_LIST = 1000
 
+PR_SET_CHILD_SUBREAPER = 36
+"""Of Linux's `prctl`."""
+
 
 class Timing(NamedTuple):
     """A whole run."""
@@ -63,7 +67,7 @@ def time_source(source: str, model: str, cores: Sequence[int], server: Server | 
         report = Path(folder) / "report.json"
         command = [*FMTAG, "run", source, "--out", str(Path(folder) / "tags.csv"), "--model", model]
         command += ["--report", str(report), "--quiet"]
-        before = _of_server(server)
+        before, others = _of_server(server), _children()
         started = time.perf_counter()
         process = subprocess.Popen(
             command,
@@ -75,6 +79,7 @@ def time_source(source: str, model: str, cores: Sequence[int], server: Server | 
         )
         _, status, used = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
+        spent = used.ru_utime + used.ru_stime + _of_orphans(others)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             messages.seek(0)
@@ -82,7 +87,29 @@ def time_source(source: str, model: str, cores: Sequence[int], server: Server | 
         requests = server.requests() if server else {}
         if server:
             check_report(json.loads(report.read_text(encoding="utf-8")), requests)
-        return Timing(seconds, used.ru_utime + used.ru_stime, _of_server(server) - before, requests)
+        return Timing(seconds, spent, _of_server(server) - before, requests)
+
+
+def adopt_orphans() -> None:
+    """Make processes that outlive their parent children of this one, so that the time of all that a run starts is known.
+
+    The process that workers are forked from, where a run has threads, is not waited for by the run.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _children() -> set[int]:
+    return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
+
+
+def _of_orphans(others: set[int]) -> float:
+    """Wait for what a run has left behind, besides other children of this process, and return its processor seconds."""
+    spent = 0.0
+    while left := _children() - others:
+        for pid in left:
+            _, _, used = os.wait4(pid, 0)
+            spent += used.ru_utime + used.ru_stime
+    return spent
 
 
 def _of_server(server: Server | None) -> float:
@@ -240,6 +267,7 @@ def main() -> None:
     available = sorted(os.sched_getaffinity(0))
     if max(options.cores) > len(available):
         raise SystemExit(f"this process may use {len(available)} cores")
+    adopt_orphans()
     rows = []
     with opened_set(options.sets, "1600-jpg", options.limit) as (folder, count), serving(folder) as server:
         server.put("one/00000.jpg", first_photo(folder).read_bytes())

@@ -10,6 +10,9 @@ a further run, which is looked at every 20 ms. Processor seconds of the server a
 import os
 import tempfile
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,6 +25,8 @@ from benchmarks.speed.nightly import fill, night
 from benchmarks.speed.s3_server import serving
 from benchmarks.speed.service_process import processor_seconds
 from tagger.settings import DEFAULT_MODEL
+from tagger.storage.objects import list_objects
+from tagger.storage.traffic import Traffic
 
 TITLES = (
     *(
@@ -41,10 +46,6 @@ TITLES = (
 
 def fill_ledger(place: Path, url: str, model: str) -> float:
     """Write a ledger in which all objects of a bucket have been scored and published; return the seconds of listing alone."""
-    from tagger.storage.objects import list_objects
-
-    from tagger.storage.traffic import Traffic
-
     started = time.perf_counter()
     listed = [*list_objects(url, Traffic())]
     seconds = time.perf_counter() - started
@@ -53,21 +54,26 @@ def fill_ledger(place: Path, url: str, model: str) -> float:
     return seconds
 
 
+def in_process(function: Callable[..., float], *values: Any) -> float:
+    """Call a function in a process of its own: a process has one client of S3, which keeps the first server's address."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(function, *values).result()
+
+
 def measure(count: int, latency_ms: float, runs: int, model: str) -> dict[str, Any]:
     """Return what a night over `count` objects takes."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        start = []
-        with serving(synthetic=1, latency_ms=latency_ms) as server:
-            os.environ.update(server.environment)
-            fill_ledger(folder / "one.ledger", f"{server.url}/", model)
-            for _ in range(max(3, runs)):
-                seconds, _, _ = night(f"{server.url}/", folder / "one.ledger", folder / "one.csv", model)
-                start.append(seconds)
-        nights = []
+        start, nights = [], []
         with serving(synthetic=count, latency_ms=latency_ms) as server:
             os.environ.update(server.environment)
-            alone = fill_ledger(folder / "tags.ledger", f"{server.url}/", model)
+            server.put("one/1.jpg", b"1")
+            in_process(fill_ledger, folder / "one.ledger", f"{server.url}/one/", model)
+            for _ in range(max(3, runs)):
+                seconds, _, _ = night(f"{server.url}/one/", folder / "one.ledger", folder / "one.csv", model)
+                start.append(seconds)
+            server.delete("one/1.jpg")
+            alone = in_process(fill_ledger, folder / "tags.ledger", f"{server.url}/", model)
             places = (folder / "tags.ledger", folder / "tags.csv")
             for _ in range(runs):
                 server.reset()

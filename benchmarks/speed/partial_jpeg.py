@@ -3,13 +3,13 @@
     python -m benchmarks.speed.partial_jpeg --sets SETS [--runs 3] [--limit 60] [--latencies 0 5 50]
 
 Photos are decoded at the scales of `fmtag run`, 1/4 (1600 pixels) or 1/8 (4000 pixels), by Pillow, which decodes files without
-an end as far as they go, where `fmtag run` calls them damaged. A progressive JPEG, saved anew with the
-quantization tables of the original, is cut after each of its scans; the bytes that are needed are those up to the first cut
-with the same pixels as the whole file. A baseline JPEG has one scan, at whose end the photo's last row is: it is cut at
-seven percents of its bytes. Then the same photos are fetched from a stand-in of S3 on this machine, whole in one request, and in two: a
-part of the share that progressive ones need, then the rest, which a baseline JPEG needs. *Break-even* is the bandwidth of one
-connection below which fetching only that part of a progressive JPEG in two requests (the header with the places of its
-scans, then the part) is faster than fetching it whole.
+an end as far as they go, where `fmtag run` calls them damaged. A progressive JPEG, saved anew with the quantization tables of
+the original, is cut after each of its scans; the bytes that are needed are those up to the first cut with the same pixels as
+the whole file. A baseline JPEG has one scan, at whose end the photo's last row is: it is cut at seven percents of its bytes.
+
+Then the photos are fetched from a stand-in of S3 on this machine one after the other, whole in one request, and in two: the
+share that progressive ones need, then the rest. *Break-even* is the bandwidth of a connection below which a part of a
+progressive JPEG in two requests, the header with the places of its scans and then the part, is faster than the whole in one.
 """
 
 import http.client
@@ -179,13 +179,16 @@ def _fetch(name: str, latency: float, seconds: dict[str, list[float]], progressi
 
 def conclusion(shares: list[dict[str, Any]], fetches: list[dict[str, Any]]) -> str:
     """Return in a sentence whether objects should be fetched whole."""
-    baseline = min(row["same"] for row in shares if row["kind"] == "baseline")
-    bounds = [f"{row['break_even_mb_per_s'] or 0:.0f} MB/s at {row['latency_ms']:g} ms ({row['set']})" for row in fetches]
-    parts = ", ".join(bound for row, bound in zip(fetches, bounds, strict=True) if row["latency_ms"] > 0)
+    whole = min(row["same"] for row in shares if row["kind"] == "baseline")
+    bounds = [
+        f"{row['break_even_mb_per_s']:.0f} MB/s at {row['latency_ms']:g} ms ({row['set']})"
+        for row in fetches
+        if row["latency_ms"] > 0 and (row["break_even_mb_per_s"] or 0) > 0
+    ]
+    slow = f"only on connections slower than {', '.join(bounds)} while requests follow each other" if bounds else "nowhere"
     return (
-        f"Objects are best fetched whole: a baseline JPEG needs {baseline:.0%} of its bytes or more, a progressive one in "
-        f"parts is faster only on connections slower than {parts}, which requests that run at once make slower still, and the sha256 "
-        "of an object needs all of its bytes."
+        f"Objects are best fetched whole: a baseline JPEG needs {whole:.0%} of its bytes, a progressive one in parts is faster "
+        f"{slow}, and the sha256 of an object, by which photos are known, needs all of its bytes."
     )
 
 

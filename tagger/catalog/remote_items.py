@@ -14,6 +14,9 @@ NOT_FETCHED = "an address, not a file; download the photos first"
 
 NOT_INSTALLED = f"{NOT_FETCHED}, or install what fetches them: pip install 'fmtag[cloud]'"
 
+_IN_TEXT = re.compile(r"https?://(?:(?![,;|]\s*https?://)[^\s\"'<>])+", re.IGNORECASE)
+"""An address in a cell, which may hold several."""
+
 _WITHOUT_SCHEME = re.compile(r"(?=www\.)|//(?=[^/])", re.IGNORECASE)
 
 
@@ -30,9 +33,27 @@ def remote_item(text: str, cells: Mapping[str, object]) -> Item | None:
         address = html.unescape(address).partition("#")[0]
     if has_user(address):
         detail = f"{shown(address)}: its address holds a user name, which is not sent; credentials come from the environment"
-        return Item(shown(address), None, cells, Failed("bad_row", detail))
+        return Item(shown(address), None, _without_credentials(cells), Failed("bad_row", detail))
     unsigned, signature = split_signature(address)
-    return Item(unsigned if signature else text, RemotePhoto(unsigned, signature=signature), cells)
+    if signature:
+        return Item(unsigned, RemotePhoto(unsigned, signature=signature), _without_credentials(cells))
+    return Item(text, RemotePhoto(unsigned), cells)
+
+
+def _without_credentials(cells: Mapping[str, object]) -> dict[str, object]:
+    """Return the cells of a row, which go to the ledger and the output, without what signs the addresses in them."""
+    return {name: _cell_without_credentials(value) for name, value in cells.items()}
+
+
+def _cell_without_credentials(value: object) -> object:
+    match value:
+        case str() if "://" in value:
+            return _IN_TEXT.sub(lambda found: shown(html.unescape(found[0])), value)
+        case list():
+            return [_cell_without_credentials(part) for part in value]
+        case dict():
+            return {name: _cell_without_credentials(part) for name, part in value.items()}
+    return value
 
 
 @cache

@@ -86,11 +86,11 @@ def _open_remote(
 def nothing_to_read(source: str, ignored: Mapping[str, int], only_rows: bool = False) -> SourceError:
     """Return the error of a source without photos, with entries that are left out or rows without an image."""
     if only_rows:
-        return SourceError(f"{source} holds no photos, only rows without an image; nothing was written.")
+        return SourceError(f"{shown(source)} holds no photos, only rows without an image; nothing was written.")
     if source == "-":
         return SourceError("Standard input holds no paths; nothing was written.")
     reasons = ", ".join(f"{count:,} {why}" for why, count in sorted(ignored.items(), key=lambda one: -one[1]))
-    return SourceError(f"{source} holds no photos ({reasons or 'no other entries either'}); nothing was written.")
+    return SourceError(f"{shown(source)} holds no photos ({reasons or 'no other entries either'}); nothing was written.")
 
 
 def count_items(source: str, reading: SourceSettings = DEFAULT_READING) -> int:

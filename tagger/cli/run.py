@@ -1,7 +1,7 @@
 """`fmtag run`: tag photos."""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +23,7 @@ from tagger.errors import Interrupted
 from tagger.run.settings import ONLY, RunSettings
 from tagger.run.shards import Shard, parse_shard
 from tagger.settings import FORMATS, Format
+from tagger.storage.addresses import shown
 from tagger.streams import is_stream
 
 
@@ -32,6 +33,12 @@ def shard_of(context: click.Context, parameter: click.Parameter, value: str | No
         return None if value is None else parse_shard(value)
     except ValueError as error:
         raise click.BadParameter(str(error), context, parameter) from error
+
+
+if TYPE_CHECKING:
+    from tagger.run.engine import Engine
+
+ENGINES = ("local", "ray")
 
 
 @click.command()
@@ -84,10 +91,22 @@ def shard_of(context: click.Context, parameter: click.Parameter, value: str | No
     help="Tag the Ith of N parts of the source only, I from 0 to N-1; fmtag merge puts their outputs together.",
 )
 @option("--allow-vanished", is_flag=True, help="Continue although most of the known photos are gone.")
+@option("--engine", type=click.Choice(ENGINES), default="local", show_default=True, help="What runs the work on photos.")
+@option(
+    "--ray-address", metavar="ADDRESS", help="Ray cluster for --engine ray.  [default: RAY_ADDRESS, or Ray on this machine]"
+)
 @with_log
 @with_model
 @with_fetching
-def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: LogFormat, **options: Any) -> int:
+def run(
+    format_: Format | None,
+    list_ignored: bool,
+    quiet: bool,
+    log_format: LogFormat,
+    engine: str,
+    ray_address: str | None,
+    **options: Any,
+) -> int:
     """Tag the photos of SOURCE: a folder, an image, a table (CSV, Excel, JSON, Parquet), or - for paths on stdin.
 
     A ledger beside the output records the processed photos, so the same command, run again, processes new and changed photos
@@ -105,12 +124,13 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: Log
     settings = RunSettings(format=format_, **options)
     if settings.shard is not None and settings.ledger is None and is_stream(settings.out):
         raise click.UsageError("A shard is merged by its ledger, which standard output has not: give --out or --ledger a file.")
+    runs_elsewhere = _engine(engine, ray_address, settings)
     summary, signals = RunSummary(), SignalGuard()
     stdin = None if sys.stdin is None else sys.stdin.buffer  # schedulers may close it
     with Progress(log_format, quiet) as progress:
         callbacks = pipeline.RunCallbacks(
             ignored=progress.ignored if list_ignored else lambda path, why: None,
-            started=lambda summary: progress.started(summary, settings.source, settings.out),
+            started=lambda summary: progress.started(summary, shown(settings.source), settings.out),
             warned=progress.warned,
             noted=progress.noted,
             failed=progress.failed,
@@ -120,9 +140,22 @@ def run(format_: Format | None, list_ignored: bool, quiet: bool, log_format: Log
         )
         try:
             with signals.listening(), write_report_after(settings, summary, progress.warned):
-                pipeline.run(settings, stdin, callbacks, summary)
+                pipeline.run(settings, stdin, callbacks, summary, runs_elsewhere)
         except Interrupted as stop:
             progress.interrupted(summary)
             return EXIT_SIGNAL + stop.signal
         progress.done(summary, settings.out)
     return EXIT_FAILED_PHOTOS if summary.failed else 0
+
+
+def _engine(name: str, address: str | None, settings: RunSettings) -> "Engine | None":
+    """Return the engine of that name, None for this machine's own processes; reject options that do not go with it."""
+    if name == "local":
+        if address is not None:
+            raise click.UsageError("--ray-address needs --engine ray.")
+        return None
+    if settings.debug_garments is not None:
+        raise click.UsageError("--debug-garments does not go with --engine ray; write the images of a few photos without it.")
+    from tagger.cluster.engine import ray_engine
+
+    return ray_engine(address)

@@ -10,6 +10,7 @@ from tagger.embedded_photos import read_embedded
 from tagger.ordered_map import map_in_order
 from tagger.photos.decode import MAX_BYTES, read
 from tagger.records import Content, EmbeddedPhoto, Failed, Holder, Item, RemotePhoto
+from tagger.storage.running import Stopped, stop_requests
 from tagger.storage.traffic import Traffic
 
 READERS = 8
@@ -72,16 +73,21 @@ class ReadAhead:
             self._changed.notify_all()
 
     def _stop(self) -> None:
-        """Wake the threads that wait for their turn or for bytes: none are released from here on."""
+        """Wake the threads that wait for their turn, for bytes or for an answer: none are needed from here on."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+        stop_requests()
 
     def _read(self, numbered: tuple[int, Item]) -> ReadItem:
         number, item = numbered
         held = self._reserve(number, _expected_size(item))
+        if self._stopped:
+            raise Stopped
         traffic = Traffic() if isinstance(item.place, RemotePhoto) else None
         outcome = _outcome(item, traffic)
+        if traffic is not None and not isinstance(outcome, Failed):
+            held = self._correct(held, len(outcome[0]))
         known = not isinstance(outcome, Failed) and self._known(outcome[1].sha256)
         return ReadItem(item, outcome, known, held, traffic)
 
@@ -94,6 +100,13 @@ class ReadAhead:
             self._changed.wait_for(lambda: self._stopped or (self._turn == number and self._fits(size)))
             self._turn += 1
             self._held += size
+            self._changed.notify_all()
+        return size
+
+    def _correct(self, held: int, size: int) -> int:
+        """Hold as many bytes as have come in place of those that were expected, and return them."""
+        with self._changed:
+            self._held += size - held
             self._changed.notify_all()
         return size
 

@@ -119,8 +119,7 @@ class _WorkingCopy:
                 return
             arrived = self._path.with_name(TEMPORARY)
             if self._taken is not None:
-                state = download(self._address, arrived, self._traffic)
-                self._taken = state if state.tag else self._taken  # not every store tells it with the content
+                self._taken = download(self._address, arrived, self._traffic)
             self._clear(note)
             if self._taken is not None:
                 os.replace(arrived, self._path)

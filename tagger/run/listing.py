@@ -18,6 +18,7 @@ from tagger.records import EmbeddedPhoto, Failed, Item, RemoteFolder, RemotePhot
 from tagger.run.ledger_values import EARLIEST_NS, LATEST_NS, ListedFile
 from tagger.run.summary import RunSummary
 from tagger.storage.addresses import is_remote
+from tagger.storage.running import stop_requests
 from tagger.storage.traffic import Traffic
 
 REQUESTS_AT_ONCE = 32
@@ -89,7 +90,9 @@ def _with_states(items: Iterable[Item], traffic: Traffic) -> Iterator[Item]:
         pool: ThreadPoolExecutor | None = None
         while chunk := list(islice(remaining, ITEMS_AT_ONCE)):
             if any(isinstance(item.place, RemotePhoto) for item in chunk):
-                pool = pool or stack.enter_context(ThreadPoolExecutor(REQUESTS_AT_ONCE, "states"))
+                if pool is None:
+                    pool = stack.enter_context(ThreadPoolExecutor(REQUESTS_AT_ONCE, "states"))
+                    stack.callback(stop_requests)  # before the pool waits for its threads, if one of them failed
                 yield from pool.map(partial(_with_state, traffic), chunk)
             else:
                 yield from chunk

@@ -27,8 +27,9 @@ from tagger.models import card
 from tagger.photos.loader import LoadedPhoto, attach_results, load_photos, product_images
 from tagger.photos.product import VERSION
 from tagger.processors import available_processors
-from tagger.records import Failed, Item, NetworkOutputs, ProductImage, RemoteFolder
+from tagger.records import Failed, Item, NetworkOutputs, ProductImage, RemoteFolder, Result
 from tagger.run.bucket_ledger import kept_in_bucket
+from tagger.run.engine import Engine, EngineWork
 from tagger.run.ledger import Ledger, open_ledger
 from tagger.run.ledger_values import RunKey, UnscoredPhoto
 from tagger.run.listing import listed_files
@@ -43,14 +44,13 @@ from tagger.run.settings import RunSettings
 from tagger.run.shard_record import ShardRecord, refuse_other_shard
 from tagger.run.shards import ShardedItems
 from tagger.run.summary import RunSummary
-from tagger.run.worker_processes import WorkerSettings, load_in_processes
+from tagger.run.worker_processes import WorkerSettings, load_in_processes, pays
 
 EMBEDDINGS_PER_BATCH = 4_096
 """Embeddings that are scored and stored at once: about a megabyte, and some 25 commits for 100,000 photos."""
 
-MIN_WORKERS_APART, MIN_PHOTOS_PER_PROCESS = 2, 50
-"""From so many workers, and photos to read per worker, on, workers are processes. Two threads hardly wait for each other and
-take half the memory; to start a process takes as long as some photos."""
+MIN_WORKERS_APART = 2
+"""From so many workers on they are processes, where it pays to start some."""
 
 
 def run(
@@ -58,23 +58,27 @@ def run(
     stdin: IO[bytes] | None = None,
     callbacks: RunCallbacks | None = None,
     summary: RunSummary | None = None,
+    engine: Engine | None = None,
 ) -> RunSummary:
     """Tag the photos of the source, replace the output at the end or leave it as it was, and return the counts.
 
-    `summary` is filled as the run goes on, so that an interrupted run has counts too. Raises an `FmtagError` where the run as a
-    whole fails; the ledger keeps the results up to then.
+    `summary` is filled as the run goes on, so that an interrupted run has counts too. `engine` reads and scores the photos if
+    that is not to be done here; it is called only if there are some. Raises an `FmtagError` where the run as a whole fails; the
+    ledger keeps the results up to then.
     """
     callbacks = callbacks or RunCallbacks()
     summary = RunSummary() if summary is None else summary
     started = time.monotonic()
     try:
-        _run(settings, stdin, callbacks, summary)
+        _run(settings, stdin, callbacks, summary, engine)
     finally:
         summary.seconds = time.monotonic() - started
     return summary
 
 
-def _run(settings: RunSettings, stdin: IO[bytes] | None, callbacks: RunCallbacks, summary: RunSummary) -> None:
+def _run(
+    settings: RunSettings, stdin: IO[bytes] | None, callbacks: RunCallbacks, summary: RunSummary, engine: Engine | None
+) -> None:
     def ignored(path: str, why: str) -> None:
         summary.ignored[why] += 1
         callbacks.ignored(path, why)
@@ -89,7 +93,7 @@ def _run(settings: RunSettings, stdin: IO[bytes] | None, callbacks: RunCallbacks
     catalog, stored = open_catalog(), card.read(settings.model)
     threshold = stored.card.threshold(settings.precision) if settings.min_confidence is None else settings.min_confidence
     names = _label_names(settings, stored)
-    plan = RunPlan(settings, format, stored, threshold, names, callbacks, summary)
+    plan = RunPlan(settings, format, stored, threshold, names, callbacks, summary, engine)
     catalog = _require_photos(catalog, plan)
     address = ledger_address(settings)
     with (
@@ -136,7 +140,7 @@ def _run_stages(plan: RunPlan, catalog: Source, path: Path | None, save: Callabl
         plan.note_matched_addresses()
         scorer = _Scorer(plan, ledger, catalog.root, total, save)
         scorer.score_embeddings()
-        scorer.score_all()
+        scorer.score_all() if plan.engine is None else scorer.score_by(plan.engine)
         publish(plan, ledger, writer, columns, outputs, None if sharded is None else _shard_record(sharded, catalog, plan))
 
 
@@ -230,6 +234,25 @@ class _Scorer:
                     self._save()
                 self._plan.callbacks.scored(self._summary.files_read, self._total)
 
+    def score_by(self, engine: Engine) -> None:
+        """Let an engine read and score the photos without a result, and record what comes back batch by batch."""
+        if not self._total:
+            return
+        size, stored = self._settings.batch_size, self._plan.stored
+        items = (self._item(photo) for batch in self._ledger.unscored_batches(size) for photo in batch)
+        work = EngineWork(items, self._total, stored, self._settings.decoding, self._settings.device)
+        with closing(engine(work)) as engine_photos:
+            for batch in self._ledger.unscored_batches(size):
+                with self._plan.callbacks.defer():
+                    with self._summary.timed("read"):
+                        scored = [next(engine_photos) for _ in batch]
+                    photos = self._without_repeats(scored)
+                    results = [None if kept.outcome is None else one.result for kept, one in zip(photos, scored, strict=True)]
+                    self._record(batch, photos, results)
+                    self._save()
+                self._plan.callbacks.scored(self._summary.files_read, self._total)
+            next(engine_photos, None)  # checks that nothing is left over
+
     def _load(self, items: Iterator[Item]) -> Generator[LoadedPhoto, None, None]:
         """Load items in threads, or in processes where there are so many that it pays to start some."""
         settings, stored = self._settings, self._plan.stored
@@ -237,7 +260,7 @@ class _Scorer:
         computes = not self._total or computes_alone(stored.card, settings.device)
         if not computes:
             self._networks.begin()  # here, while the first photos are read and decoded
-        if workers >= MIN_WORKERS_APART and self._total >= MIN_PHOTOS_PER_PROCESS * workers:
+        if workers >= MIN_WORKERS_APART and pays(workers, self._total):
             in_workers = WorkerSettings(stored, computes, settings.decoding, colour)
             return load_in_processes(items, workers, in_workers, self._ledger.has_result, self._networks)
         known, begin = self._ledger.has_result, self._networks.begin  # while the product of the first photo is looked for
@@ -258,8 +281,12 @@ class _Scorer:
         if self._settings.debug_garments is not None:
             for number, photo in enumerate(photos, self._summary.files_read + 1):
                 _write_product_image(self._settings.debug_garments, number, photo)
+        self._record(batch, photos, [one.result for one in scored])
+
+    def _record(self, batch: Sequence[UnscoredPhoto], photos: Sequence[LoadedPhoto], results: Sequence[Result | None]) -> None:
+        contents = (photo.content for photo in photos)
         with self._summary.timed("ledger"):
-            self._ledger.record((item, one.content, one.result) for item, one in zip(batch, scored, strict=True))
+            self._ledger.record(zip(batch, contents, results, strict=True))
         self._summary.files_read += len(batch)
         self._summary.scored += len(product_images(photos))
         for photo in photos:
@@ -267,15 +294,17 @@ class _Scorer:
                 self._summary.traffic.add(photo.traffic)
 
     def _without_repeats(self, photos: Sequence[LoadedPhoto]) -> list[LoadedPhoto]:
-        """Drop product images of bytes that are scored already, in this batch or since they were decoded."""
+        """Drop what came of bytes that are scored already, in this batch, since they were decoded, or under other limits."""
         seen: set[bytes] = set()
         kept = []
         for photo in photos:
-            if isinstance(photo.outcome, ProductImage) and photo.content is not None:
+            if photo.outcome is not None and photo.content is not None:
                 sha256 = photo.content.sha256
+                product = isinstance(photo.outcome, ProductImage)
                 if sha256 in seen or self._ledger.has_result(sha256):
                     photo = replace(photo, outcome=None)
-                seen.add(sha256)
+                if product:
+                    seen.add(sha256)
             kept.append(photo)
         return kept
 

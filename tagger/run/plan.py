@@ -8,6 +8,7 @@ from tagger.catalog.rows import tag_cells
 from tagger.inference import decision
 from tagger.models import card
 from tagger.records import Failed, Result, Tag
+from tagger.run.engine import Engine
 from tagger.run.ledger_values import Cells
 from tagger.run.settings import RunSettings
 from tagger.run.summary import RunSummary
@@ -47,6 +48,8 @@ class RunPlan:
     """Names of labels in the output, by label."""
     callbacks: RunCallbacks
     summary: RunSummary
+    engine: Engine | None = None
+    """Reads and scores the photos; None does that here."""
 
     def tags_of(self, results: Sequence[Result]) -> list[Tag]:
         """Decide the tags of results."""

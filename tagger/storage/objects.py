@@ -12,8 +12,8 @@ from tagger.errors import StorageError
 from tagger.records import Content, Failed, FailedReason, RemotePhoto
 from tagger.storage import settings
 from tagger.storage.addresses import bucket_address, is_bucket, shown, signed
-from tagger.storage.faults import OF_BUCKET, Fault
-from tagger.storage.retries import attempt
+from tagger.storage.faults import OF_BUCKET, OF_HOST, Fault
+from tagger.storage.retries import attempt, attempt_once
 from tagger.storage.stores import ListedObject, ObjectState, store_of
 from tagger.storage.traffic import Traffic
 
@@ -32,19 +32,16 @@ __all__ = [
 ANY: Final[Literal["any"]] = "any"
 """That an object is written over whatever is there."""
 
-MAX_DOWNLOAD = 5_000_000_000_000
-"""Bytes of a table or a ledger at most: an object has no more."""
-
 
 def list_objects(folder: str, traffic: Traffic) -> Iterator[ListedObject]:
     """Yield the objects below a folder, whose address ends with `/`, in the order of their keys, a page at a time.
 
     Raises `StorageError` where it cannot be listed.
     """
-    store, token = store_of(folder), None
+    token = None
     while True:
         try:
-            objects, token = attempt("list", traffic, lambda: store.page(folder, token))  # noqa: B023 (called at once)
+            objects, token = attempt("list", traffic, lambda: store_of(folder).page(folder, token))  # noqa: B023 (called at once)
         except Fault as fault:
             _raise_for_bucket(folder, fault, "listed")
         yield from objects
@@ -61,13 +58,17 @@ def object_state(address: str, traffic: Traffic, signature: str = "") -> ObjectS
     if not is_bucket(address) and _hosts.is_given_up(address):
         return ObjectState(None, None)
     try:
-        return attempt("head", traffic, lambda: store_of(target).state(target))
+        state = attempt("head", traffic, lambda: store_of(target).state(target))
     except Fault as fault:
         if fault.kind == "missing":
             return None
         if is_bucket(address) and fault.kind != "denied":
             _raise_for_bucket(address, fault, "read")
+        _count_host(address, fault)
         return ObjectState(None, None)
+    if not is_bucket(address):
+        _hosts.succeeded(address)
+    return state
 
 
 def state_before_writing(address: str, traffic: Traffic) -> ObjectState | None:
@@ -92,6 +93,8 @@ def read_object(photo: RemotePhoto, max_bytes: int, traffic: Traffic) -> tuple[b
             "unreadable", f"{shown(target)}: its server was not reached several times in a row, and is not tried again"
         )
     try:
+        if photo.size is not None and photo.size > max_bytes:
+            raise Fault("too_large", f"longer than {max_bytes:,} bytes")
         content, state = attempt("get", traffic, lambda: store_of(target).get(target, max_bytes))
     except Fault as fault:
         return _failed(target, fault)
@@ -105,12 +108,11 @@ def download(address: str, file: Path, traffic: Traffic, signature: str = "") ->
     """Write an object into a file, and return its state; raises `StorageError` where it cannot be read."""
     target = signed(address, signature)
     try:
-        content, state = attempt("get", traffic, lambda: store_of(target).get(target, MAX_DOWNLOAD))
+        state = attempt_once(lambda: store_of(target)).fetch(target, file, traffic)
     except Fault as fault:
         _raise_for_bucket(address, fault, "read")
-    traffic.count_bytes(received=len(content))
-    file.write_bytes(content)
-    return ObjectState(len(content), None) if state is None else state
+    traffic.count_bytes(received=file.stat().st_size)
+    return state
 
 
 def upload(file: Path, address: str, traffic: Traffic, expected: ObjectState | Literal["any"] | None = ANY) -> ObjectState:
@@ -121,21 +123,13 @@ def upload(file: Path, address: str, traffic: Traffic, expected: ObjectState | L
     """
     tag = None if expected == ANY else "" if expected is None else expected.tag
     try:
-        state = attempt("put", traffic, lambda: store_of(address).put(file, address, tag))
+        state = attempt_once(lambda: store_of(address)).put(file, address, tag, traffic)
     except Fault as fault:
-        if fault.kind != "changed":
-            _raise_for_bucket(address, fault, "written")
-        found = object_state(address, traffic)  # an attempt may have written it whose answer was lost
-        if found is None or found.size != file.stat().st_size or found.tag.strip('"') != _md5(file):
+        if fault.kind == "changed":
             raise FileExistsError(f"{shown(address)} was written by another program meanwhile") from fault
-        state = found
+        _raise_for_bucket(address, fault, "written")
     traffic.count_bytes(sent=file.stat().st_size)
     return state
-
-
-def _md5(file: Path) -> str:
-    """Return what S3 has as the entity tag of an object that was written by one request."""
-    return hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 # Failures ----------------------------------------------------------------------------------------------------------
@@ -177,26 +171,38 @@ def _host(address: str) -> str:
 def _failed(address: str, fault: Fault) -> Failed:
     """Return the failure of a photo; raises `StorageError` where the fault is that of the whole bucket."""
     if is_bucket(address):
-        if fault.kind in OF_BUCKET or (fault.kind == "temporary" and _buckets.failed(address)):
+        if fault.kind in OF_BUCKET or (fault.kind in ("temporary", "silent") and _buckets.failed(address)):
             _raise_for_bucket(address, fault, "read")
-    elif fault.kind in ("no_host", "unreachable"):
-        _hosts.failed(address)
+    else:
+        _count_host(address, fault)
     reasons: dict[str, FailedReason] = {"missing": "missing", "too_large": "too_large"}
     return Failed(reasons.get(fault.kind, "unreadable"), f"{shown(address)}: {fault.why}")
+
+
+def _count_host(address: str, fault: Fault) -> None:
+    """Count a fault against the web server of an address, where it answered nothing; any answer begins the count anew."""
+    if fault.kind in OF_HOST:
+        _hosts.failed(address)
+    else:
+        _hosts.succeeded(address)
 
 
 def _raise_for_bucket(address: str, fault: Fault, done: str) -> NoReturn:
     """Raise `StorageError` with what is wrong with a bucket, and what to do."""
     name, place = bucket_address(address).bucket, shown(address)
     kept = "; what was done is kept, so run the command again"
+    network = f"{place} cannot be {done}: {fault.why}; check the network, and the endpoint if one is set{kept}."
+    silent = f"{place} cannot be {done}: {fault.why}, again and again{kept}."
     sentences = {
         "no_bucket": f"There is no bucket {name} ({place}); check its name and region.",
         "credentials": f"{place} cannot be {done}: the credentials are missing, not valid or have expired"
         f" ({fault.why}); renew those of the environment{kept}.",
-        "unreachable": f"{place} cannot be {done}: {fault.why}; check the network, and the endpoint if one is set{kept}.",
-        "no_host": f"{place} cannot be {done}: {fault.why}; check the network, and the endpoint if one is set{kept}.",
-        "temporary": f"{place} cannot be {done}: {fault.why}, again and again{kept}.",
-        "denied": f"{place} may not be {done}: {fault.why}; have the permission given to the credentials of the environment.",
+        "region": f"{place} cannot be {done}: the bucket {name} lies in another region ({fault.why}); set AWS_REGION to that.",
+        "unreachable": network,
+        "no_host": network,
+        "temporary": silent,
+        "silent": silent,
+        "denied": f"{place} may not be {done}: {fault.why}; set credentials in the environment that have the permission.",
         "missing": f"{place} cannot be {done}: {fault.why}; check the address.",
     }
     raise StorageError(sentences.get(fault.kind, f"{place} cannot be {done}: {fault.why}.")) from fault

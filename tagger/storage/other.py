@@ -8,8 +8,10 @@ import fsspec
 
 from tagger.storage.addresses import bucket_address
 from tagger.storage.faults import Fault
+from tagger.storage.retries import attempt
 from tagger.storage.states import state_of
 from tagger.storage.stores import ListedObject, ObjectState, Page
+from tagger.storage.traffic import Traffic
 
 _TAGS = ("generation", "etag", "md5Hash", "content_settings", "last_modified", "updated", "mtime")
 """What stores tell of an object that changes with it, the surest first."""
@@ -28,21 +30,33 @@ class OtherStore:
     def __init__(self, files: Any) -> None:
         self._files = files
 
-    def page(self, folder: str, token: str | None) -> Page:
-        """Return the objects of one folder and, as the next pages, those of the folders in it, in the order of their names.
+    def page(self, folder: str, token: Any) -> Page:
+        """Return the next objects in the order of their keys, up to another folder, which is listed for the next page.
 
-        A token is the list of the folders that are still to be listed, one a line.
+        A token has what is left, the last first: entries that were listed, and folders, whose names end with `/`.
         """
         root = _path(folder)
-        here, *later = token.split("\n") if token else [root]
-        entries = sorted(self._files.ls(here, detail=True), key=lambda one: one["name"].encode())
-        folders = [one["name"].rstrip("/") + "/" for one in entries if one["type"] == "directory"]
-        objects = [
-            ListedObject(one["name"][len(root) :], one["size"] or 0, _state(one).state)
-            for one in entries
-            if one["type"] == "file" and len(one["name"]) > len(root) and not one["name"].endswith("/")
-        ]
-        return objects, "\n".join([*folders, *later]) or None
+        left: list[ListedObject | str] = [root] if token is None else token
+        if isinstance(left[-1], str):  # requested before anything is taken, so that the page can be requested again
+            entries = self._entries(left[-1], root)
+            left.pop()
+            left += reversed(entries)
+        objects: list[ListedObject] = []
+        while left and isinstance(entry := left[-1], ListedObject):
+            objects.append(entry)
+            left.pop()
+        return objects, left or None
+
+    def _entries(self, folder: str, root: str) -> list[ListedObject | str]:
+        """Return the objects and folders in a folder, in the order of the keys; marks of folders are left out."""
+        found: dict[str, ListedObject | str] = {}
+        for one in self._files.ls(folder, detail=True):
+            if one["type"] == "directory":
+                name = one["name"].rstrip("/") + "/"
+                found[name] = name
+            elif len(one["name"]) > len(root) and not one["name"].endswith("/"):
+                found[one["name"]] = ListedObject(one["name"][len(root) :], one["size"] or 0, _state(one).state)
+        return [found[name] for name in sorted(found, key=str.encode) if name != folder]
 
     def state(self, address: str) -> ObjectState:
         """Return size and generation or entity tag of an object."""
@@ -58,17 +72,26 @@ class OtherStore:
             raise Fault("too_large", f"longer than {max_bytes:,} bytes")
         return content, None
 
-    def put(self, file: Path, address: str, tag: str | None) -> ObjectState:
+    def fetch(self, address: str, file: Path, traffic: Traffic) -> ObjectState:
+        """Write an object into a file."""
+        state = attempt("head", traffic, lambda: self.state(address))
+        attempt("get", traffic, lambda: self._files.get_file(_path(address), str(file)))
+        return state
+
+    def put(self, file: Path, address: str, tag: str | None, traffic: Traffic) -> ObjectState:
         """Write an object, if it is as expected right before."""
-        if tag is not None:
-            try:
-                before = self.state(address).tag
-            except FileNotFoundError:
-                before = ""
-            if before != tag:
-                raise Fault("changed", "it was written meanwhile")
-        self._files.put_file(str(file), _path(address))
-        return self.state(address)
+        if tag is not None and self._tag(address, traffic) != tag:
+            raise Fault("changed", "it was written meanwhile")
+        attempt("put", traffic, lambda: self._files.put_file(str(file), _path(address)))
+        return attempt("head", traffic, lambda: self.state(address))
+
+    def _tag(self, address: str, traffic: Traffic) -> str:
+        try:
+            return attempt("head", traffic, lambda: self.state(address)).tag
+        except Fault as fault:
+            if fault.kind == "missing":
+                return ""
+            raise
 
 
 def _path(address: str) -> str:

@@ -1,6 +1,6 @@
 """Make requests to Amazon S3, and to what speaks its protocol, through s3fs; attempts are repeated by `retries` alone."""
 
-import asyncio
+import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -15,8 +15,11 @@ from tagger.errors import Interrupted
 from tagger.storage import settings
 from tagger.storage.addresses import bucket_address
 from tagger.storage.faults import Fault, fault_of
+from tagger.storage.retries import attempt
+from tagger.storage.running import Stopped, run_request
 from tagger.storage.states import state_of
 from tagger.storage.stores import ListedObject, ObjectState, Page
+from tagger.storage.traffic import Traffic
 
 Answer = TypeVar("Answer")
 
@@ -46,10 +49,11 @@ class S3Store:
         }
         options = {"config_kwargs": config, "skip_instance_cache": True, "use_listings_cache": False}
         self._files = S3FileSystem(**options)
-        if sync(self._files.loop, AioSession().get_credentials) is None:
+        self._anonymous = sync(self._files.loop, AioSession().get_credentials) is None
+        if self._anonymous:
             self._files = S3FileSystem(anon=True, **options)  # public buckets
 
-    def page(self, folder: str, token: str | None) -> Page:
+    def page(self, folder: str, token: Any) -> Page:
         """Return up to a thousand objects; marks of folders, of no bytes, are left out."""
         _, bucket, prefix = bucket_address(folder)
         more = {"ContinuationToken": token} if token else {}
@@ -67,69 +71,116 @@ class S3Store:
         answer = self._request(lambda s3: s3.head_object(Bucket=bucket, Key=key))
         return _state(answer["ContentLength"], answer["ETag"])
 
-    def get(self, address: str, max_bytes: int) -> tuple[bytes, ObjectState | None]:
+    def get(self, address: str, max_bytes: int) -> tuple[bytes, ObjectState]:
         """Return an object; raises `Fault` where fewer bytes come than were announced, or there are too many."""
         _, bucket, key = bucket_address(address)
+        return self._get({"Bucket": bucket, "Key": key}, max_bytes)
 
+    def _get(self, about: dict[str, str], max_bytes: int) -> tuple[bytes, ObjectState]:
         async def whole(s3: Any) -> tuple[bytes, ObjectState]:
-            answer = await s3.get_object(Bucket=bucket, Key=key)
+            answer = await s3.get_object(**about)
             size = answer["ContentLength"]
-            if size > max_bytes:
-                answer["Body"].close()
-                raise Fault("too_large", f"longer than {max_bytes:,} bytes")
-            content = await answer["Body"].read()
+            async with answer["Body"] as body:  # closed, so that a body that ends early leaves no connection open
+                if size > max_bytes:
+                    body.close()
+                    raise Fault("too_large", f"longer than {max_bytes:,} bytes")
+                content = await body.read()
             if len(content) != size:
                 raise Fault("temporary", "its server ended the answer early")
             return content, _state(size, answer["ETag"])
 
         return self._request(whole)
 
-    def put(self, file: Path, address: str, tag: str | None) -> ObjectState:
+    def fetch(self, address: str, file: Path, traffic: Traffic) -> ObjectState:
+        """Write an object into a file, a large one in parts, all of the same version."""
+        _, bucket, key = bucket_address(address)
+        state = attempt("head", traffic, lambda: self.state(address))
+        size, about = state.size or 0, {"Bucket": bucket, "Key": key, "IfMatch": state.tag}
+        with file.open("wb") as opened:
+            for start in range(0, size, settings.PART_BYTES):
+                part = {"Range": f"bytes={start}-{min(start + settings.PART_BYTES, size) - 1}"}
+                opened.write(attempt("get", traffic, lambda: self._get(about | part, settings.PART_BYTES))[0])  # noqa: B023
+        return state
+
+    def put(self, file: Path, address: str, tag: str | None, traffic: Traffic) -> ObjectState:
         """Write an object: a small one by one request, a large one in parts, which become an object by the last request."""
         _, bucket, key = bucket_address(address)
         place = {"Bucket": bucket, "Key": key}
         condition = {} if tag is None else {"IfMatch": tag} if tag else {"IfNoneMatch": "*"}
         size = file.stat().st_size
         if size > settings.PART_BYTES:
-            answer = self._put_parts(file, place, condition)
-        else:
-            answer = self._request(lambda s3: s3.put_object(**place, Body=file.read_bytes(), **condition))
-        return _state(size, answer["ETag"])
+            return self._put_parts(file, place, condition, traffic)
+        content = file.read_bytes()
+        return self._write(
+            address,
+            ObjectState(size, None, _md5(content).hex()),
+            lambda: attempt(
+                "put", traffic, lambda: self._request(lambda s3: s3.put_object(**place, Body=content, **condition))
+            ),
+            traffic,
+        )
 
-    def _put_parts(self, file: Path, place: dict[str, str], condition: dict[str, str]) -> Any:
-        upload = {**place, "UploadId": self._request(lambda s3: s3.create_multipart_upload(**place))["UploadId"]}
+    def _write(self, address: str, written: ObjectState, last: Callable[[], Any], traffic: Traffic) -> ObjectState:
+        """Make the request that writes an object; one that was refused may have been made before, and its answer lost."""
+        try:
+            return _state(written.size or 0, last()["ETag"])
+        except Fault as fault:
+            if fault.kind not in ("changed", "missing"):
+                raise
+            with suppress(Fault):
+                found = attempt("head", traffic, lambda: self.state(address))
+                if (found.size, found.tag.strip('"')) == (written.size, written.tag):
+                    return found
+            raise
+
+    def _put_parts(self, file: Path, place: dict[str, str], condition: dict[str, str], traffic: Traffic) -> ObjectState:
+        begun = attempt("put", traffic, lambda: self._request(lambda s3: s3.create_multipart_upload(**place)))
+        upload = {**place, "UploadId": begun["UploadId"]}
         try:
             parts: list[dict[str, Any]] = []
+            digests = b""
             with file.open("rb") as opened:
                 while part := opened.read(settings.PART_BYTES):
-                    parts.append(self._put_part(upload, len(parts) + 1, part))
-            return self._request(
-                lambda s3: s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, **condition)
+                    digests += _md5(part)
+                    parts.append(self._put_part(upload, len(parts) + 1, part, traffic))
+            whole = {**upload, "MultipartUpload": {"Parts": parts}, **condition}
+            return self._write(
+                f"s3://{place['Bucket']}/{place['Key']}",
+                ObjectState(file.stat().st_size, None, f"{_md5(digests).hex()}-{len(parts)}"),
+                lambda: attempt("put", traffic, lambda: self._request(lambda s3: s3.complete_multipart_upload(**whole))),
+                traffic,
             )
         except BaseException:
             with suppress(Exception):  # parts that stay cost, but are no object
                 self._request(lambda s3: s3.abort_multipart_upload(**upload))
             raise
 
-    def _put_part(self, upload: dict[str, str], number: int, part: bytes) -> dict[str, Any]:
-        answer = self._request(lambda s3: s3.upload_part(**upload, PartNumber=number, Body=part))
+    def _put_part(self, upload: dict[str, str], number: int, part: bytes, traffic: Traffic) -> dict[str, Any]:
+        about = {**upload, "PartNumber": number, "Body": part}
+        answer = attempt("put", traffic, lambda: self._request(lambda s3: s3.upload_part(**about)))
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
     def _request(self, request: Callable[[Any], Awaitable[Answer]]) -> Answer:
         """Make a request in the loop of fsspec's thread; raises `Fault`."""
 
-        async def limited() -> Answer:
-            s3 = await self._files.set_session()
-            return await asyncio.wait_for(request(s3), settings.ANSWER_SECONDS)
+        async def with_session() -> Answer:
+            return await request(await self._files.set_session())
 
         try:
-            answer: Answer = sync(self._files.loop, limited)
-        except Interrupted:
+            return run_request(self._files.loop, with_session)
+        except (Interrupted, Stopped):
             raise
         except Exception as error:
-            raise fault_of(error) from error
-        return answer
+            fault = fault_of(error)
+            if fault.kind == "denied" and self._anonymous:
+                fault = Fault("denied", f"{fault.why}, and the environment has no credentials")
+            raise fault from error
 
 
 def _state(size: int, tag: str) -> ObjectState:
     return ObjectState(size, state_of(tag, size), tag)
+
+
+def _md5(content: bytes) -> bytes:
+    """Return what S3 makes entity tags of; where it encrypts with keys of KMS it makes them of something else."""
+    return hashlib.md5(content, usedforsecurity=False).digest()

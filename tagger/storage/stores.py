@@ -5,10 +5,13 @@ from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeAlias
+from threading import Lock
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from tagger.errors import StorageError
 from tagger.storage.addresses import is_bucket
+from tagger.storage.faults import Fault
+from tagger.storage.traffic import Traffic
 
 _MODULES = {"s3": ("s3", "s3fs"), "gs": ("other", "gcsfs"), "az": ("other", "adlfs"), "http": ("web", "aiohttp")}
 """By scheme the module that makes the requests, and the library that it needs; https is http."""
@@ -34,14 +37,17 @@ class ListedObject(NamedTuple):
     state: int | None
 
 
-Page: TypeAlias = tuple[list[ListedObject], str | None]
+Page: TypeAlias = tuple[list[ListedObject], Any]
 """Objects of a listing, and what the next page is requested by; None after the last one."""
 
 
 class Store(Protocol):
-    """Makes single requests, each of which may raise what `faults.fault_of` understands; may be used by several threads."""
+    """Makes requests, each of which may raise what `faults.fault_of` understands; may be used by several threads.
 
-    def page(self, folder: str, token: str | None) -> Page:
+    `page`, `state` and `get` are single requests, which their caller repeats; `fetch` and `put` repeat theirs.
+    """
+
+    def page(self, folder: str, token: Any) -> Page:
         """Return a page of the objects below a folder, in the order of their keys."""
         ...
 
@@ -53,7 +59,11 @@ class Store(Protocol):
         """Return the whole of an object, with its state if the answer tells it."""
         ...
 
-    def put(self, file: Path, address: str, tag: str | None) -> ObjectState:
+    def fetch(self, address: str, file: Path, traffic: Traffic) -> ObjectState:
+        """Write the whole of an object into a file, and return its state."""
+        ...
+
+    def put(self, file: Path, address: str, tag: str | None, traffic: Traffic) -> ObjectState:
         """Write an object, as a whole or not at all; `tag`: only over one with this tag, "" for none, None over any."""
         ...
 
@@ -64,7 +74,21 @@ def store_of(address: str) -> Store:
     Raises `StorageError` where the libraries for it are not installed.
     """
     scheme = address.partition("://")[0].lower()
-    return _opened("http" if scheme == "https" else scheme, os.getpid())  # a forked process cannot use connections of another
+    with _opening:
+        return _opened("http" if scheme == "https" else scheme, os.getpid())  # a forked process cannot use those of another
+
+
+_opening = Lock()
+
+
+def _renew_lock() -> None:
+    """Begin with a lock that is free: a thread that held it may not be in a forked process."""
+    global _opening
+    _opening = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 @lru_cache(maxsize=8)
@@ -73,5 +97,8 @@ def _opened(scheme: str, process: int) -> Store:
     if any(find_spec(name) is None for name in ("fsspec", "tenacity", library)):
         what = "reads and writes buckets" if is_bucket(f"{scheme}://") else "fetches photos from web servers"
         raise StorageError(f"What {what} is not installed; install it: pip install 'fmtag[cloud]'")
-    store: Store = import_module(f"tagger.storage.{module}").open_store(scheme)
+    try:
+        store: Store = import_module(f"tagger.storage.{module}").open_store(scheme)
+    except ValueError as error:  # of adlfs, where the environment does not name the account
+        raise Fault("credentials", "the environment has none, or not all that is needed") from error
     return store

@@ -1,24 +1,27 @@
 """Fetch files from web servers, through the session of fsspec; no address within a machine's own link is ever requested."""
 
-import asyncio
 import ipaddress
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote, urljoin
+from urllib.parse import quote, urljoin, urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from fsspec.asyn import sync
 from fsspec.implementations.http import HTTPFileSystem
 from yarl import URL
 
 from tagger import __version__
+from tagger.errors import Interrupted
 from tagger.storage import settings
 from tagger.storage.faults import Fault, fault_of, status_fault
+from tagger.storage.retries import attempt
+from tagger.storage.running import Stopped, run_request
 from tagger.storage.states import state_of
 from tagger.storage.stores import ObjectState, Page
+from tagger.storage.traffic import Traffic
 
 Answer = TypeVar("Answer")
 
@@ -27,8 +30,16 @@ _SAFE = "%/:?&=+$,;@!*'()~[]|-._"
 
 _CHUNK = 1 << 18
 
-_METADATA = frozenset({"100.100.100.200", "fd00:ec2::254"})
+_MAX_DOWNLOAD = 1 << 40
+"""Bytes of a table at most."""
+
+_METADATA = frozenset({"100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"})
 """Addresses outside the link-local ranges by which clouds tell a machine its own secrets."""
+
+_HOLDS_IPV4 = {int(ipaddress.IPv6Address(prefix)) >> 32 for prefix in ("::", "::ffff:0:0", "64:ff9b::")}
+"""Prefixes of addresses whose last 32 bits are one of IPv4: compatible, mapped, and of NAT64."""
+
+_LINK = "its address is one of the machine's own network link, which is never requested"
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 
@@ -44,7 +55,7 @@ class WebStore:
     def __init__(self) -> None:
         self._files = HTTPFileSystem(get_client=_session, skip_instance_cache=True)
 
-    def page(self, folder: str, token: str | None) -> Page:
+    def page(self, folder: str, token: Any) -> Page:
         """Raise `Fault`: web servers have no listings."""
         raise Fault("other", "a web server cannot be listed")
 
@@ -76,20 +87,28 @@ class WebStore:
 
         return self._request("GET", address, whole)
 
-    def put(self, file: Path, address: str, tag: str | None) -> ObjectState:
+    def fetch(self, address: str, file: Path, traffic: Traffic) -> ObjectState:
+        """Write a file into one of this machine."""
+        content, state = attempt("get", traffic, lambda: self.get(address, _MAX_DOWNLOAD))
+        file.write_bytes(content)
+        return ObjectState(len(content), None) if state is None else state
+
+    def put(self, file: Path, address: str, tag: str | None, traffic: Traffic) -> ObjectState:
         """Raise `Fault`: web servers are only read."""
         raise Fault("other", "a web server cannot be written")
 
     def _request(self, method: str, address: str, read: Callable[[Any], Awaitable[Answer]]) -> Answer:
-        async def limited() -> Answer:
-            session = await self._files.set_session()
-            return await asyncio.wait_for(_follow(session, method, address, read), settings.ANSWER_SECONDS)
+        async def followed() -> Answer:
+            return await _follow(await self._files.set_session(), method, address, read)
 
         try:
-            answer: Answer = sync(self._files.loop, limited)
+            return run_request(self._files.loop, followed)
+        except (Interrupted, Stopped):
+            raise
         except Exception as error:
+            if isinstance(getattr(error, "os_error", None), _LinkError):
+                raise Fault("other", _LINK) from error
             raise fault_of(error) from error
-        return answer
 
 
 async def _follow(session: Any, method: str, address: str, read: Callable[[Any], Awaitable[Answer]]) -> Answer:
@@ -99,22 +118,37 @@ async def _follow(session: Any, method: str, address: str, read: Callable[[Any],
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
                 return await read(response)
-            address = urljoin(address, location)
+            address = _joined(address, location)
     raise Fault("other", f"its server redirects more than {settings.REDIRECTS} times")
+
+
+def _joined(address: str, location: str) -> str:
+    """Return the address that a redirect leads to."""
+    try:
+        return urljoin(address, location)
+    except ValueError:
+        raise Fault("other", "its server redirects to a malformed address") from None
 
 
 def _checked(address: str) -> URL:
     """Return an address as it is requested; raises `Fault` for one that must not or cannot be."""
     try:
-        url = URL(quote(address.partition("#")[0], safe=_SAFE), encoded=True)
+        scheme, server, path, query, _ = urlsplit(address)
+        server = server if server.isascii() else server.encode("idna").decode()
+        url = URL(f"{scheme}://{server}{_quoted(path) or '/'}{'?' if query else ''}{_quoted(query)}", encoded=True)
         host, _ = url.host or "", url.port
     except ValueError:
         raise Fault("other", "its address is malformed") from None
     if url.scheme not in ("http", "https") or not host:
         raise Fault("other", "it leads to an address that is not of a web server")
     if (number := _numeric(host)) and _is_forbidden(number):
-        raise Fault("other", "its address is one of the machine's own network link, which is never requested")
+        raise Fault("other", _LINK)
     return url
+
+
+def _quoted(part: str) -> str:
+    """Return a part of an address with codes for what may not stand in it; codes that it has stay."""
+    return re.sub("%(?![0-9A-Fa-f]{2})", "%25", quote(part, safe=_SAFE))
 
 
 def _numeric(host: str) -> str:
@@ -132,8 +166,17 @@ def _numeric(host: str) -> str:
 def _is_forbidden(address: str) -> bool:
     """Return whether an IP address is link-local, where clouds tell machines their secrets (CWE-918)."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(ip, "ipv4_mapped", None) or ip
-    return mapped.is_link_local or str(mapped) in _METADATA
+    within = [ip]
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.sixtofour:
+            within.append(ip.sixtofour)
+        if int(ip) >> 32 in _HOLDS_IPV4:
+            within.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
+    return any(one.is_link_local or str(one) in _METADATA for one in within)
+
+
+class _LinkError(OSError):
+    """A name that leads to an address of the machine's own network link."""
 
 
 class _CheckedResolver(AbstractResolver):
@@ -145,7 +188,7 @@ class _CheckedResolver(AbstractResolver):
     async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
         found = await self._resolver.resolve(host, port, family)
         if any(_is_forbidden(one["host"]) for one in found):
-            raise OSError("an address of the machine's own network link")
+            raise _LinkError(_LINK)
         return found
 
     async def close(self) -> None:
@@ -164,6 +207,6 @@ async def _session(**_: Any) -> aiohttp.ClientSession:
 
 def _state(response: Any) -> ObjectState:
     tag, changed = response.headers.get("ETag", ""), response.headers.get("Last-Modified", "")
-    length = response.headers.get("Content-Length", "")
+    length = "" if response.headers.get("Content-Encoding", "") else response.headers.get("Content-Length", "")
     size = int(length) if length.isdecimal() else None
-    return ObjectState(size, state_of(tag or changed, size), tag) if tag or changed else ObjectState(size, None)
+    return ObjectState(size, state_of(tag or changed) if tag or changed else None, tag)  # not every answer tells the size

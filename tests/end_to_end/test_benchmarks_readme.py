@@ -16,6 +16,7 @@ BACKBONE = tuple(f"backbone_{name}" for name in ("cache", "finetuning", "floats"
 SPEED = (
     *("measuring", "plain_decode", "plain_torchvision", "peer_environments", "peer_timm", "peer_huggingface"),
     *("service_clients", "service_litserve", "service_naive", "service_process"),
+    *("s3_objects", "s3_faults"),
 )
 """Parts of the benchmarks of speed."""
 

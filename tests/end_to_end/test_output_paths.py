@@ -215,7 +215,7 @@ def test_a_failing_report_does_not_hide_the_runs_error(call: Call, tmp_path: Pat
     def fails(*_: object) -> None:
         raise OutputError("run.json cannot be written (No space left on device).")
 
-    monkeypatch.setattr(report, "write_file", fails)
+    monkeypatch.setattr(report, "write_destination", fails)
     (tmp_path / "list.csv").write_text("nothing\n1\n")
     code, error = call("run list.csv --out out.csv --report run.json")
     assert code == 1

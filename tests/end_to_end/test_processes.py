@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from helpers import draw_photo, run_cli
 
-from tagger.run.pipeline import MIN_PHOTOS_PER_PROCESS
+from tagger.run import worker_processes
+from tagger.run.worker_processes import FORKED, pays
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").is_file(), reason="finds processes in /proc")
 
@@ -24,7 +25,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a few more photos than three processes are started for, some the same, one broken."""
     folder = tmp_path_factory.mktemp("processes") / "shop"
     folder.mkdir()
-    for number in range(3 * MIN_PHOTOS_PER_PROCESS + 5):
+    for number in range(3 * FORKED + 5):
         draw_photo(number % 140, (60, 80)).save(folder / f"{number:03}.png")
     (folder / "007.png").write_bytes((folder / "008.png").read_bytes()[:300])
     return folder
@@ -79,15 +80,19 @@ def started(shop: Path, small_bundle: Path, tmp_path: Path) -> Iterator[tuple[su
             process.kill()
 
 
-def test_rows_are_the_same_at_any_number_of_workers(shop: Path, small_bundle: Path, tmp_path: Path) -> None:
+def test_rows_are_the_same_at_any_number_of_workers(
+    shop: Path, small_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One thread and three processes give the same rows, duplicates and failures among them."""
+    monkeypatch.setattr(worker_processes, "STARTED", FORKED)  # as these processes are: torch is imported here
+    assert pays(3, 3 * FORKED + 5)
     rows = []
     for workers in ("1", "3"):
         done = run_cli("run", shop, "--out", tmp_path / f"{workers}.csv", "--model", small_bundle, "--workers", workers)
         assert done.code == 3
         rows.append((tmp_path / f"{workers}.csv").read_bytes())
     assert rows[0] == rows[1]
-    assert rows[0].count(b"\n") == 3 * MIN_PHOTOS_PER_PROCESS + 6
+    assert rows[0].count(b"\n") == 3 * FORKED + 6
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
@@ -100,4 +105,4 @@ def test_no_process_outlives_the_run(
     process.wait(60)
     assert gone(mark)
     assert run_cli("run", shop, "--out", tmp_path / "t.csv", "--model", small_bundle, "--workers", "1").code == 3
-    assert (tmp_path / "t.csv").read_bytes().count(b"\n") == 3 * MIN_PHOTOS_PER_PROCESS + 6
+    assert (tmp_path / "t.csv").read_bytes().count(b"\n") == 3 * FORKED + 6

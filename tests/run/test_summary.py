@@ -59,7 +59,8 @@ def test_reset_keeps_the_requests_that_were_made() -> None:
     """They have been paid for, and whoever counts them goes on counting."""
     summary = RunSummary()
     traffic = summary.traffic
-    traffic.count("get", received=5)
+    traffic.count("get")
+    traffic.count_bytes(received=5)
     summary.reset()
-    traffic.count("put", sent=7)
+    traffic.count_bytes(sent=7)
     assert (summary.traffic.received, summary.traffic.sent) == (5, 7)

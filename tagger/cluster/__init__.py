@@ -1,0 +1,1 @@
+"""Run the work on photos on the machines of a Ray cluster."""
