@@ -33,7 +33,9 @@ def report(path: Path) -> dict[str, Any]:
         (".parquet", ".json", ()),
     ],
 )
-def test_merged_shards_are_one_run(kind: str, suffix: str, options: tuple[str, ...], small_bundle: Path, tmp_path: Path) -> None:
+def test_merged_shards_are_one_run(
+    kind: str, suffix: str, options: tuple[str, ...], small_bundle: Path, tmp_path: Path
+) -> None:
     """Output, counts and failures of the merge are those of a run over the whole source, and the next run reads nothing."""
     source = write_catalog(tmp_path / "catalog")
     if kind != "folder":
