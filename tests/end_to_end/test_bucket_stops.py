@@ -71,16 +71,18 @@ def local(photos: Path, bundle: Path, out: Path) -> bytes:
     return out.read_bytes()
 
 
-def test_a_signal_ends_a_run_whose_bucket_is_slow(server: Server, small_bundle: Path, tmp_path: Path) -> None:
-    """At the end of the batch, without the photos that are on their way, and without a word of the libraries."""
+def test_a_second_signal_ends_a_run_whose_bucket_hardly_answers(server: Server, small_bundle: Path, tmp_path: Path) -> None:
+    """The first one waits for the batch; the second for no photo that is on its way. The libraries do not say a word."""
     server.latency(150)
     with running(server, small_bundle, tmp_path / "t.csv", "--batch-size", "1", "--workers", "1") as process:
         wait_for_items(process, tmp_path / "t.ledger", 3)
         server.fault("slow", method="GET", times=None, bytes_per_second=1)
         server.latency(0)
+        time.sleep(1)
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        server.clear_faults()
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
         messages = messages_of(process)
         assert process.wait(60) == 143
         assert time.monotonic() - began < 15
