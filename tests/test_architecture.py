@@ -24,7 +24,7 @@ ORDER = (
     "data",
     "inference synthesis",
     "run training adaptation inspection",
-    "review",
+    "cluster review",
     "evaluation web",
     "cli",
     "__main__",

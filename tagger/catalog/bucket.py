@@ -44,7 +44,7 @@ def open_bucket(source: str, reading: SourceSettings, read_table: ReadTable, on_
     if not is_bucket(address):
         return _open_web(address, signature, reading, read_table, traffic)
     suffix = _suffix(address) if bucket_address(address).key else ""
-    found = object_state(address, traffic) if suffix in (*IMAGE_SUFFIXES, *TABLE_SUFFIXES) else None
+    found = object_state(address, traffic) if suffix in {*IMAGE_SUFFIXES, *TABLE_SUFFIXES} else None
     if found is not None and suffix in TABLE_SUFFIXES:
         return _downloaded_table(address, "", reading, read_table, traffic)
     if found is None:

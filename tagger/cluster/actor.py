@@ -63,7 +63,7 @@ class Actor:
         self._networks.begin()
         with suppress(OSError):  # a folder that only the driver has matters to relative paths alone
             os.chdir(settings.folder)
-        self._at_folder = os.getcwd() == settings.folder
+        self._at_folder = str(Path.cwd()) == settings.folder
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         """Return the results of a manifest's rows."""

@@ -52,8 +52,8 @@ def connected(address: str | None, folder: Path) -> Generator[None, None, None]:
     address = address or os.environ.get("RAY_ADDRESS") or None
     if address is not None and address.startswith("ray://"):
         raise WorkerError(
-            "--ray-address takes the host and port of a cluster's head, such as 10.0.0.1:6379, and no ray://; run fmtag on a node"
-            " of the cluster."
+            "--ray-address takes the host and port of a cluster's head, such as 10.0.0.1:6379, and no ray://; run fmtag on a"
+            " node of the cluster."
         )
     os.environ.update(QUIET)
     import ray

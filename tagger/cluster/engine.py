@@ -1,13 +1,12 @@
-"""Score the photos of a run on a Ray cluster, or on a Ray of this machine alone.
+"""Score the photos of a run on a Ray cluster, or on one of this machine alone.
 
     items -> manifest, read on this node -> map_batches over actors -> results, in order -> the run's ledger
 
-The ledger is written by the process of the run alone. A worker, actor or node that is lost costs the blocks that it had in hand:
-Ray computes them again elsewhere.
+The ledger is written by the process of the run alone. A worker, actor or node that is lost costs the blocks that it had in
+hand: Ray computes them again elsewhere.
 """
 
 import math
-import os
 import warnings
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -27,26 +26,28 @@ from tagger.photos.loader import ScoredPhoto
 from tagger.run.engine import Engine, EngineWork
 
 BLOCK = 64
-"""Photos per block, the unit that is lost with a worker: some seconds of work, beside which the 10 ms of a task do not count."""
+"""Photos per block, what a lost worker costs at most: some seconds of work, beside which the 10 ms of a task are nothing."""
 
 CPUS_PER_ACTOR = 0.5
 """As many actors are started as the cluster has processors, and each asks for half of one: so those of a lost node find a place
 on the others, where the work would wait for a new node otherwise."""
 
-MAX_RETRIES = 3
-"""How often a block is tried again that ended its worker."""
-
-MAX_RESTARTS = 50
-"""How often an actor is started again in a run; one that cannot be started would be for ever."""
+MAX_RESTARTS = 10
+"""How often an actor is started again in a run, after its process or node ended: a photo that ends its worker each time, or a
+bundle that no worker has the memory for, would be tried for ever. Its tasks are tried again without limit: while a node that
+was lost is not yet known to be, a task fails many times within seconds."""
 
 
 def ray_engine(address: str | None) -> Engine:
     """Return an engine on the cluster at an address; None is a Ray of this machine alone, unless RAY_ADDRESS names one."""
 
     def score(work: EngineWork) -> Generator[ScoredPhoto, None, None]:
-        with TemporaryDirectory(prefix="fmtag-") as folder, connected(address, Path(folder)):
-            with closing(_blocks(work, Path(folder))) as blocks:
-                yield from in_order(blocks, work.total)
+        with (
+            TemporaryDirectory(prefix="fmtag-") as folder,
+            connected(address, Path(folder)),
+            closing(_blocks(work, Path(folder))) as blocks,
+        ):
+            yield from in_order(blocks, work.total)
 
     return score
 
@@ -57,14 +58,12 @@ def _blocks(work: EngineWork, folder: Path) -> Generator[pa.Table, None, None]:
 
     files = write_manifest(work.items, folder)
     device = "cpu" if work.device == "auto" else work.device
-    settings = ActorSettings(__version__, os.getcwd(), work.decoding, device)
+    settings = ActorSettings(__version__, str(Path.cwd()), work.decoding, device)
     bundle = ray.put(bundle_files(work.stored))
     dataset = _dataset(ray, files, work.total, settings, bundle)
     batches = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2))
     try:
         yield from batches
-    except FmtagError:
-        raise
     except ray.exceptions.RayError as error:
         raise _work_error(error) from error
 
@@ -88,7 +87,7 @@ def _dataset(ray: Any, files: list[Path], total: int, settings: ActorSettings, b
             compute=ActorPoolStrategy(min_size=1, max_size=count, initial_size=min(count, blocks)),
             fn_constructor_args=(settings, bundle),
             max_restarts=MAX_RESTARTS,
-            max_task_retries=MAX_RETRIES,
+            max_task_retries=-1,
             **resources,
         )
 

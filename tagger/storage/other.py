@@ -36,16 +36,15 @@ class OtherStore:
         A token has what is left, the last first: entries that were listed, and folders, whose names end with `/`.
         """
         root = _path(folder)
-        left: list[ListedObject | str] = [root] if token is None else [*token]
+        left: list[ListedObject | str] = [root] if token is None else token
+        if isinstance(left[-1], str):  # requested before anything is taken, so that the page can be requested again
+            entries = self._entries(left[-1], root)
+            left.pop()
+            left += reversed(entries)
         objects: list[ListedObject] = []
-        listed = False
-        while left and not (listed and isinstance(left[-1], str)):
-            entry = left.pop()
-            if isinstance(entry, str):
-                left += reversed(self._entries(entry, root))
-                listed = True
-            else:
-                objects.append(entry)
+        while left and isinstance(entry := left[-1], ListedObject):
+            objects.append(entry)
+            left.pop()
         return objects, left or None
 
     def _entries(self, folder: str, root: str) -> list[ListedObject | str]:

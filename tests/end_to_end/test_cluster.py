@@ -148,14 +148,14 @@ def started(line: list[str], **more: Any) -> Iterator[subprocess.Popen[str]]:
 def test_rows_of_a_folder_are_those_of_a_local_run_though_a_worker_is_killed(
     photos: Path, photo_bundle: Path, local: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "ray.csv"
+    out = tmp_path / "tags.csv"
     with started(command(photos, out, photo_bundle, "--engine", "ray")) as process:
         os.kill(wait_for(lambda: working(process.pid))[0], signal.SIGKILL)
         printed, err = process.communicate(timeout=SECONDS)
     assert (process.returncode, printed) == (3, "")
     assert out.read_bytes() == local.read_bytes()
     assert failures_of(out) == failures_of(local)
-    assert "ray" not in err.replace(str(tmp_path), "").lower(), "lines of Ray"
+    assert len(err.splitlines()) == 5, err  # the run, three failures and the counts: no lines of Ray
 
 
 def test_rows_of_a_table_are_those_of_a_local_run(table: Path, fused_bundle: Path, tmp_path: Path) -> None:
@@ -173,7 +173,8 @@ def test_a_killed_run_goes_on_from_where_it_was(photos: Path, photo_bundle: Path
         below = descendants(process.pid)
         process.kill()
         process.communicate()
-    wait_for(lambda: not below & processes("ray", "raylet", "gcs_server").keys())
+    # Ray's two agents, which use next to nothing, notice only after a minute.
+    wait_for(lambda: not below & processes("ray::MapWorker", "raylet/raylet", "gcs_server").keys(), 20)
     before = recorded(out)
     assert 0 < before < PHOTOS
     run(photos, out, photo_bundle, "--engine", "ray")

@@ -13,7 +13,7 @@ from run_helpers import Night
 
 from tagger.data.labels import LABELS
 from tagger.errors import SourceError
-from tagger.run import pipeline
+from tagger.run import publishing
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_changes_are_those_since_the_last_output(night: Night, shop: Path, monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "_write_rows", interrupt)  # when the photos are scored and the output is not yet written
+        patch.setattr(publishing, "_write_rows", interrupt)  # when the photos are scored and the output is not yet written
         with pytest.raises(KeyboardInterrupt):
             night()
     summary = night()

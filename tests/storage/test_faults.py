@@ -93,8 +93,17 @@ def test_what_takes_too_long_may_pass(error: Exception) -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        *((404, "missing"), (410, "missing"), (401, "denied"), (403, "denied"), (408, "temporary"), (429, "temporary")),
-        *((500, "temporary"), (503, "temporary"), (504, "temporary"), (400, "other"), (418, "other")),
+        (404, "missing"),
+        (410, "missing"),
+        (401, "denied"),
+        (403, "denied"),
+        (408, "temporary"),
+        (429, "temporary"),
+        (500, "temporary"),
+        (503, "temporary"),
+        (504, "temporary"),
+        (400, "other"),
+        (418, "other"),
     ],
 )
 def test_the_statuses_of_web_servers(status: int, kind: str) -> None:
