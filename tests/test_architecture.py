@@ -46,6 +46,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "cli.exit_codes": "constants; the tests of each command hold its exit codes",
     "evaluation.settings": "values without behaviour",
     "run.review_values": "values without behaviour",
+    "storage.settings": "values without behaviour",
     "training.fusion_settings": "values without behaviour",
 }
 """Modules without a test file of their name, each with the reason."""
