@@ -111,6 +111,22 @@ def test_a_run_that_is_killed_goes_on(server: Server, photos: Path, small_bundle
     assert "Unclosed" not in messages
 
 
+def test_a_run_that_fails_says_one_sentence(server: Server, small_bundle: Path, tmp_path: Path) -> None:
+    """Of its own, whatever its requests are doing; no connection, thread or file is complained of."""
+    server.fault("error", method="GET", code="ExpiredToken", key="in/0040.jpg", times=None)
+    server.fault("slow", method="GET", key="in/00[5-9]*.jpg", times=None, bytes_per_second=1)
+    with running(server, small_bundle, tmp_path / "t.csv", "--batch-size", "8") as process:
+        messages = messages_of(process)
+        assert process.wait(60) == 1
+    lines = messages.splitlines()
+    assert len(lines) == 2, messages
+    assert lines[0].startswith("fmtag ")
+    assert lines[1].startswith(
+        "Error: s3://photos/in/0040.jpg cannot be read: the credentials are missing, not valid or have expired"
+    )
+    assert count_items(tmp_path / "t.ledger") == 40
+
+
 @pytest.mark.slow
 def test_processes_give_the_same_rows(
     server: Server, photos: Path, small_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from bucket_source_helpers import Night
-from helpers import Fmtag, rows_of
+from helpers import Fmtag, rows_of, run_cli
 from run_helpers import query
 from storage_helpers import WebServer, serve_web
 
@@ -135,9 +135,23 @@ def test_a_signed_table(web: WebServer, shop: Path, night: Night, tmp_path: Path
     web.file("/in/t.csv", b"image\n\n")
     done = night(f"{web.origin}/in/t.csv?{SIGNATURE}")
     assert (done.result.code, "verysecret" in done.result.err) == (1, False)
+    web.answers["/in/t.csv"] = (403, {}, b"<Error>AKIAKEY</Error>")
+    assert night(f"{web.origin}/in/t.csv?{SIGNATURE}").result.err == (
+        f"Error: {web.origin}/in/t.csv may not be read: its server answers 403, access denied;"
+        " check the address, and what signs it.\n"
+    )
     del web.answers["/in/t.csv"]
     done = night(f"{web.origin}/in/t.csv?{SIGNATURE}")
     assert done.result.err == f"Error: {web.origin}/in/t.csv cannot be read: its server answers 404; check the address.\n"
+
+
+def test_doctor_shows_no_signature(web: WebServer, tmp_path: Path) -> None:
+    """Neither that of the source nor those of its rows, and requests nothing but the table."""
+    web.file("/t.csv", f"image\n{web.origin}/1.jpg?{SIGNATURE}\nnone.jpg\n".encode())
+    for source in (f"{web.origin}/t.csv?{SIGNATURE}", f"{web.origin}/none.csv?{SIGNATURE}"):
+        done = run_cli("doctor", source, "--out", tmp_path / "d.json")
+        assert "verysecret" not in done.out + done.err + (tmp_path / "d.json").read_text()
+    assert {path.partition("?")[0] for _, path in web.requests} == {"/t.csv", "/none.csv"}
 
 
 def test_a_web_server_cannot_be_listed(web: WebServer, night: Night) -> None:
