@@ -5,6 +5,8 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from tagger.errors import FmtagError
+
 Argument = TypeVar("Argument")
 Value = TypeVar("Value")
 
@@ -14,16 +16,28 @@ def map_in_order(
 ) -> Generator[Value, None, None]:
     """Yield `function` of each argument in their order, with at most `read_ahead` of them submitted and not yet yielded.
 
-    `Executor.map` would submit all arguments at once, and keep all results that are not yet taken.
+    `Executor.map` would submit all arguments at once, and keep all results that are not yet taken. An `FmtagError` of the
+    arguments is raised after the values of those before it.
     """
     pending: deque[Future[Value]] = deque()
+    failed: FmtagError | None = None
+    remaining = iter(arguments)
     try:
-        for argument in arguments:
+        while True:
+            try:
+                argument = next(remaining)
+            except StopIteration:
+                break
+            except FmtagError as error:
+                failed = error
+                break
             pending.append(pool.submit(function, argument))
             if len(pending) >= read_ahead:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+        if failed is not None:
+            raise failed
     finally:
         for future in pending:
             future.cancel()

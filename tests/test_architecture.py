@@ -48,6 +48,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "evaluation.settings": "values without behaviour",
     "run.engine": "types alone; cluster/test_engine.py",
     "run.review_values": "values without behaviour",
+    "storage.settings": "values without behaviour",
     "training.fusion_settings": "values without behaviour",
 }
 """Modules without a test file of their name, each with the reason."""

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tagger.errors import StorageError
 from tagger.ordered_map import map_in_order
 
 
@@ -46,4 +47,18 @@ def test_an_error_comes_in_its_place() -> None:
         results = map_in_order(pool, lambda number: 1 // (number - 1), range(3), 3)
         assert next(results) == -1
         with pytest.raises(ZeroDivisionError):
+            next(results)
+
+
+def test_an_error_of_the_arguments_comes_after_the_results() -> None:
+    """What was begun before a bucket could no longer be read is not lost."""
+
+    def arguments() -> Iterator[int]:
+        yield from range(3)
+        raise StorageError("the credentials have expired")
+
+    with ThreadPoolExecutor(2) as pool:
+        results = map_in_order(pool, str, arguments(), 10)
+        assert [next(results) for _ in range(3)] == ["0", "1", "2"]
+        with pytest.raises(StorageError):
             next(results)

@@ -27,7 +27,7 @@ from tagger.cli.terminal import Terminal, results_console, say
 from tagger.files import as_json, write_file
 from tagger.inspection.settings import InspectionSettings
 from tagger.photos.settings import DecodeSettings
-from tagger.storage.addresses import is_remote
+from tagger.storage.addresses import is_remote, shown
 
 if TYPE_CHECKING:
     from tagger.inspection.report import Section
@@ -76,9 +76,9 @@ def doctor(context: click.Context, /, **options: Any) -> int:
         with progress_bar("photos") as progressed:
             inspection = inspect_source(settings, getattr(sys.stdin, "buffer", None), progressed)
     except SourceError as error:
-        _write(settings.out, error_values(settings.source, str(error)))
+        _write(settings.out, error_values(shown(settings.source), str(error)))
         raise
-    report = make_report(inspection, _run_command(context, settings.source))
+    report = make_report(inspection, _run_command(context, shown(settings.source)))
     _write(settings.out, as_values(report))
     _print(sections(report), console)
     if why := why_nothing(inspection):

@@ -11,6 +11,7 @@ from tagger.inspection.inspect import Inspection, why_nothing
 from tagger.inspection.left_out import pictures_left_out
 from tagger.inspection.listing import EXAMPLES, Noted, shortened
 from tagger.inspection.remedies import REMEDIES, remedy_of
+from tagger.storage.addresses import shown as shown_address
 
 CAUSES = 4
 """Causes of one reason that the text tells apart."""
@@ -50,7 +51,7 @@ def as_values(report: Report) -> dict[str, Any]:
     inspection, listing = report.inspection, report.inspection.listing
     columns = listing.column_facts
     return {
-        **error_values(inspection.settings.source, why_nothing(inspection)),
+        **error_values(shown_address(inspection.settings.source), why_nothing(inspection)),
         "kind": listing.kind,
         "table": {"columns": [*listing.columns], "facts": dict(listing.facts)} if listing.kind == "table" else None,
         "complete": inspection.complete,
@@ -139,7 +140,7 @@ def sections(report: Report) -> list[Section]:
 
 def _source_rows(inspection: Inspection) -> Iterator[tuple[str, str]]:
     listing = inspection.listing
-    yield "kind", f"{listing.kind} {inspection.settings.source}"
+    yield "kind", f"{listing.kind} {shown_address(inspection.settings.source)}"
     yield from listing.facts
     if listing.kind == "table":
         yield "columns", _few(listing.columns, 12)

@@ -1,6 +1,7 @@
 """List, read and write objects, with attempts repeated: the whole object or nothing, and failures of one object as values."""
 
 import hashlib
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,11 +137,15 @@ def upload(file: Path, address: str, traffic: Traffic, expected: ObjectState | L
 
 
 class _Streaks:
-    """Counts, by bucket or host, how many objects in a row could not be had after all attempts."""
+    """Counts, by bucket or host, how many objects in a row could not be had after all attempts.
+
+    Many enough count for `settings.GIVE_UP_SECONDS`: a process that runs for days tries again.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._counts: Counter[str] = Counter()
+        self._last: dict[str, float] = {}
         self._lock = Lock()
 
     def succeeded(self, address: str) -> None:
@@ -151,10 +156,14 @@ class _Streaks:
         """Count a failure, and return whether that is one too many."""
         with self._lock:
             self._counts[_host(address)] += 1
+            self._last[_host(address)] = time.monotonic()
         return self.is_given_up(address)
 
     def is_given_up(self, address: str) -> bool:
-        return self._counts.get(_host(address), 0) >= self._limit
+        host = _host(address)
+        if self._counts.get(host, 0) < self._limit:
+            return False
+        return time.monotonic() - self._last[host] < settings.GIVE_UP_SECONDS
 
 
 _buckets, _hosts = _Streaks(settings.GIVE_UP_BUCKET), _Streaks(settings.GIVE_UP_HOST)
@@ -171,6 +180,8 @@ def _host(address: str) -> str:
 def _failed(address: str, fault: Fault) -> Failed:
     """Return the failure of a photo; raises `StorageError` where the fault is that of the whole bucket."""
     if is_bucket(address):
+        if fault.kind == "no_bucket":  # of one row of a table; that of a listing is told by the listing
+            return Failed("missing", f"{shown(address)}: there is no bucket {bucket_address(address).bucket}")
         if fault.kind in OF_BUCKET or (fault.kind in ("temporary", "silent") and _buckets.failed(address)):
             _raise_for_bucket(address, fault, "read")
     else:
@@ -205,4 +216,6 @@ def _raise_for_bucket(address: str, fault: Fault, done: str) -> NoReturn:
         "denied": f"{place} may not be {done}: {fault.why}; set credentials in the environment that have the permission.",
         "missing": f"{place} cannot be {done}: {fault.why}; check the address.",
     }
+    if fault.kind == "denied" and not is_bucket(address):
+        raise StorageError(f"{place} may not be {done}: {fault.why}; check the address, and what signs it.") from fault
     raise StorageError(sentences.get(fault.kind, f"{place} cannot be {done}: {fault.why}.")) from fault

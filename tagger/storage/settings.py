@@ -22,5 +22,8 @@ REDIRECTS = 5
 GIVE_UP_BUCKET = 20
 """Objects in a row that could not be had after all attempts, after which the bucket counts as out of order."""
 
+GIVE_UP_SECONDS = 300.0
+"""After which something that was given up is tried again."""
+
 GIVE_UP_HOST = 3
 """Photos in a row whose web server was not reached after all attempts, after which it is not tried again."""

@@ -34,6 +34,31 @@ def test_a_signature_is_no_part_of_the_path() -> None:
     )
 
 
+def test_no_cell_of_the_row_keeps_a_signature() -> None:
+    """Cells go to the ledger and the output: also those of other images, several in a cell, and those in lists."""
+    first, second = "https://h/a.jpg?v=1&X-Amz-Signature=secret", "https://h/b.jpg?X-Amz-Date=1&amp;X-Amz-Signature=secret"
+    cells = {
+        "image": first,
+        "more": f"{first}, {second};{second}",
+        "list": [first, {"src": second}],
+        "sku": 1,
+        "name": "a:b?c=d",
+    }
+    item = remote_item(first, cells)
+    assert item is not None
+    assert item.columns == {
+        "image": "https://h/a.jpg?v=1",
+        "more": "https://h/a.jpg?v=1, https://h/b.jpg;https://h/b.jpg",
+        "list": ["https://h/a.jpg?v=1", {"src": "https://h/b.jpg"}],
+        "sku": 1,
+        "name": "a:b?c=d",
+    }
+    plain = {"image": "https://h/a.jpg?v=1&amp;w=2"}
+    assert remote_item("https://h/a.jpg?v=1&amp;w=2", plain) == Item(
+        "https://h/a.jpg?v=1&amp;w=2", RemotePhoto("https://h/a.jpg?v=1&w=2"), plain
+    )
+
+
 def test_what_is_not_fetched() -> None:
     """Other schemes are no address of a photo; one with a user name is a bad row that does not repeat the password."""
     assert remote_item("ftp://h/a.jpg", {}) is None

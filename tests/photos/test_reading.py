@@ -8,7 +8,7 @@ import pytest
 
 from tagger.photos import reading
 from tagger.photos.reading import ReadAhead, ReadItem
-from tagger.records import Content, Failed, Item
+from tagger.records import Content, Failed, Item, RemotePhoto
 
 
 @pytest.fixture
@@ -91,3 +91,23 @@ def test_known_bytes_are_marked(folder: Path) -> None:
     found = list(released(ReadAhead(lambda sha256: hashes.append(sha256) is None), items_of(folder, 3)))
     assert [read.known for read in found] == [True] * 3
     assert len(set(hashes)) == 3
+
+
+def test_photos_of_unknown_size_count_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers that do not tell sizes fill the memory with no more than the threads have in hand at the time."""
+    begun = threading.Semaphore(0)
+
+    def fetched(holder: object, traffic: object) -> tuple[bytes, Content]:
+        begun.release()
+        return bytes(1_000), Content(b"", 1_000, None)
+
+    monkeypatch.setattr(reading, "read_holder", fetched)
+    monkeypatch.setattr(reading, "EXPECTED_BYTES", 100)
+    ahead = ReadAhead(lambda sha256: False, 2, 1_500)
+    found = ahead.read(Item(str(number), RemotePhoto(f"https://h/{number}.jpg")) for number in range(9))
+    first = next(found)
+    assert first.held == 1_000
+    for _ in range(2):
+        assert begun.acquire(timeout=10)
+    assert not begun.acquire(timeout=0.2)
+    found.close()

@@ -123,6 +123,13 @@ def test_a_bucket_that_is_not_there(server: Server, tmp_path: Path) -> None:
             request()
 
 
+def test_a_row_of_a_bucket_that_is_not_there(server: Server) -> None:
+    """It is the failure of this row; a table may have others."""
+    for _ in range(settings.GIVE_UP_BUCKET + 1):
+        found = read_object(RemotePhoto("s3://nowhere/1.jpg"), 1_000, Traffic())
+        assert found == Failed("missing", "s3://nowhere/1.jpg: there is no bucket nowhere")
+
+
 def test_a_listing_that_is_denied(server: Server) -> None:
     """The sentence names the folder, and what to do."""
     server.fault("error", code="AccessDenied", method="LIST")

@@ -11,7 +11,7 @@ import pytest
 from storage_helpers import WebServer, serve_web
 
 from tagger.records import Content, Failed, RemotePhoto
-from tagger.storage import settings, stores
+from tagger.storage import objects, settings, stores
 from tagger.storage.objects import object_state, read_object
 from tagger.storage.stores import ObjectState
 from tagger.storage.traffic import Traffic
@@ -263,6 +263,18 @@ def test_a_server_that_is_not_reached_is_given_up() -> None:
     assert found.detail == f"{dead}/9.jpg: its server was not reached several times in a row, and is not tried again"
     assert object_state(f"{dead}/9.jpg", traffic) == ObjectState(None, None)
     assert traffic.requests.total() == 0
+
+
+def test_a_server_is_tried_again_later(web: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that runs for days, such as that of a review, does not give it up for ever."""
+    web.file("/1.jpg", PHOTO)
+    monkeypatch.setattr(settings, "GIVE_UP_SECONDS", 0.2)
+    for _ in range(settings.GIVE_UP_HOST):
+        objects._hosts.failed(f"{web.origin}/1.jpg")
+    assert "is not tried again" in why(f"{web.origin}/1.jpg")
+    time.sleep(0.25)
+    assert not isinstance(read(f"{web.origin}/1.jpg")[0], Failed)
+    assert not objects._hosts.is_given_up(f"{web.origin}/1.jpg")
 
 
 def test_the_states_of_a_server_that_is_not_reached() -> None:
