@@ -1,7 +1,7 @@
 """Tag a catalog in shards every night with Airflow 2.4 or newer: a mapped task for each shard, then the merge.
 
 Catalog and output folder lie on a file system that all workers share, and fmtag is on their PATH. An exit code of 3 says that
-some photos could not be read, which their rows tell: it is no failure. Codes of 1 and 4 (another run is going on) are tried again.
+some photos could not be read, which their rows tell: it is no failure. Codes of 1 and 4 (another run goes on) are tried again.
 """
 
 import subprocess

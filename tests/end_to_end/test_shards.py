@@ -1,13 +1,11 @@
 """The merged output of all shards is that of one run, to the byte."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import rows_of, run_cli
-from run_helpers import age, query
+from helpers import run_cli
 from shard_helpers import merge, run_shards, write_catalog, write_table
 
 pytestmark = pytest.mark.usefixtures("one_thread")
