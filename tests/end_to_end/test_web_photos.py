@@ -121,7 +121,19 @@ def test_no_signature_is_kept(web: WebServer, shop: Path, fmtag: Fmtag, tmp_path
         assert json.loads((out / "r.json").read_text())["counts"]["scored"] == (1 if run == 0 else 0)
         written = done.stdout + done.stderr + "".join(file.read_bytes().decode("latin-1") for file in out.iterdir())
         assert not [secret for secret in ("verysecret", "anothersecret", "AKIAKEY") if secret in written]
+        assert not [noise for noise in ("asyncio", "Unclosed", "Traceback", "Warning") if noise in done.stderr], done.stderr
     assert any("verysecret" in path for _, path in web.requests)
+
+
+def test_one_photo(web: WebServer, shop: Path, night: Night) -> None:
+    """By its address, with a signature or without; one that is not there is a row."""
+    web.file("/1.jpg", (shop / "0000.jpg").read_bytes(), ETag='"1"')
+    for address in (f"{web.origin}/1.jpg", f"{web.origin}/1.jpg?{SIGNATURE}"):
+        (row,) = night(address).rows
+        assert (row["path"], bool(row["tag"])) == (f"{web.origin}/1.jpg", True)
+    assert web.count("GET") == 1
+    done = night(f"{web.origin}/2.jpg")
+    assert ([row["reason"] for row in done.rows], done.result.code) == (["missing"], 3)
 
 
 def test_a_signed_table(web: WebServer, shop: Path, night: Night, tmp_path: Path) -> None:
