@@ -44,7 +44,9 @@ BANNED_WORDS = {"said", "asked", "chance", "figures", "stranger", "strangers"}
 TESTED_ELSEWHERE: dict[str, str] = {
     "__main__": "`python -m tagger` is how the tests start every process",
     "cli.exit_codes": "constants; the tests of each command hold its exit codes",
+    "cluster.ray_tasks": "runs in Ray's processes; end_to_end/test_cluster.py",
     "evaluation.settings": "values without behaviour",
+    "run.engine": "types alone; cluster/test_engine.py",
     "run.review_values": "values without behaviour",
     "storage.settings": "values without behaviour",
     "training.fusion_settings": "values without behaviour",

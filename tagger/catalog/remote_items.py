@@ -33,16 +33,18 @@ def remote_item(text: str, cells: Mapping[str, object]) -> Item | None:
         address = html.unescape(address).partition("#")[0]
     if has_user(address):
         detail = f"{shown(address)}: its address holds a user name, which is not sent; credentials come from the environment"
-        return Item(shown(address), None, _without_credentials(cells), Failed("bad_row", detail))
+        return Item(shown(address), None, cells, Failed("bad_row", detail))
     unsigned, signature = split_signature(address)
     if signature:
-        return Item(unsigned, RemotePhoto(unsigned, signature=signature), _without_credentials(cells))
+        return Item(unsigned, RemotePhoto(unsigned, signature=signature), cells)
     return Item(text, RemotePhoto(unsigned), cells)
 
 
-def _without_credentials(cells: Mapping[str, object]) -> dict[str, object]:
-    """Return the cells of a row, which go to the ledger and the output, without what signs the addresses in them."""
-    return {name: _cell_without_credentials(value) for name, value in cells.items()}
+def without_credentials(item: Item) -> Item:
+    """Return an item with what signs its addresses, or names a user in them, taken out of the cells of its row."""
+    if not item.columns or (item.problem is None and not (isinstance(item.place, RemotePhoto) and item.place.signature)):
+        return item
+    return item._replace(columns={name: _cell_without_credentials(value) for name, value in item.columns.items()})
 
 
 def _cell_without_credentials(value: object) -> object:

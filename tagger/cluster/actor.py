@@ -53,13 +53,14 @@ class Actor:
                 " same version on all nodes."
             )
         self._settings = settings
-        self._unpacked = TemporaryDirectory(prefix="fmtag-bundle-")
-        for name, content in files.items():
-            (Path(self._unpacked.name) / name).write_bytes(content)
-        stored = card.read(Path(self._unpacked.name))
+        with TemporaryDirectory(prefix="fmtag-bundle-") as folder:  # until it is loaded, as actors may end without a word
+            for name, content in files.items():
+                (Path(folder) / name).write_bytes(content)
+            stored = card.read(Path(folder))
+            self._networks = Networks(stored, settings.device)
+            self._tagger = self._networks.tagger
         self._colour = bool(stored.eyes)
         self._computes = computes_alone(stored.card, settings.device)
-        self._networks = Networks(stored, settings.device)
         self._networks.begin()
         with suppress(OSError):  # a folder that only the driver has matters to relative paths alone
             os.chdir(settings.folder)
@@ -72,11 +73,11 @@ class Actor:
         self._require_folder(items)
         with closing(load_photos(items, 1, self._settings.decoding, compute=self._compute, colour=self._colour)) as photos:
             loaded = list(photos)
-        scored = self._networks.tagger.score_batch(loaded)
+        scored = self._tagger.score_batch(loaded)
         return results_table([number for number, _ in numbered], scored)
 
     def _compute(self, image: ProductImage) -> NetworkOutputs | None:
-        return self._networks.tagger.compute(image) if self._computes else None
+        return self._tagger.compute(image) if self._computes else None
 
     def _require_folder(self, items: list[Item]) -> None:
         if not self._at_folder and any(item.file is not None and not item.file.is_absolute() for item in items):

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from tagger.catalog.remote_items import without_credentials
 from tagger.records import NO_IMAGE, Item
 
 HASH_BYTES = 8
@@ -61,7 +62,7 @@ class ShardedItems:
             self.has_photos = self.has_photos or item.problem is None or item.problem.reason != NO_IMAGE
             if self.shard.holds(item.path):
                 self._positions.append(self.total)
-                yield item
+                yield without_credentials(item)  # the ledger of a shard keeps the cells
 
     def positions(self) -> Iterator[int]:
         """Yield the position in the whole source, from 1, of each item that was picked, to be taken after the item."""

@@ -51,11 +51,3 @@ def test_options_that_do_not_go_together_are_refused(
     result = run_cli("run", photos, "--out", tmp_path / "tags.csv", *options)
     assert result.code == 2
     assert named in result.err
-
-
-@pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "127.0.0.1:9"])
-def test_an_address_without_a_cluster_is_refused_soon(photos: Path, small_bundle: Path, tmp_path: Path, address: str) -> None:
-    pytest.importorskip("ray")
-    options = ("--engine", "ray", "--ray-address", address, "--quiet")
-    result = run_cli("run", photos, "--out", tmp_path / "tags.csv", "--model", f"{small_bundle}/", *options)
-    assert_one_sentence(result, 1, "--ray-address" if address.startswith("ray") else address)

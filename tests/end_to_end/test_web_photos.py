@@ -1,5 +1,6 @@
 """The real command line on tables and lists whose photos lie on a web server."""
 
+import html
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,7 +103,7 @@ def test_one_row_for_each_address(web: WebServer, shop: Path, night: Night, tmp_
 
 
 def test_no_signature_is_kept(web: WebServer, shop: Path, fmtag: Fmtag, tmp_path: Path) -> None:
-    """In no byte of what a run writes; the photo is the same one under the next signature, and one that ends is a failure."""
+    """Only the table's own column has it, unchanged; the photo is the same under the next one, an ended one is a failure."""
     web.file("/1.jpg", (shop / "0000.jpg").read_bytes(), ETag='"1"')
     web.answers["/2.jpg"] = (403, {}, b"<Error>AKIAKEY</Error>")
     for run, signature in enumerate((SIGNATURE, SIGNATURE.replace("very", "another"), SIGNATURE.replace("&", "&amp;"))):
@@ -119,7 +120,9 @@ def test_no_signature_is_kept(web: WebServer, shop: Path, fmtag: Fmtag, tmp_path
             f"{web.origin}/1.jpg"
         ]
         assert json.loads((out / "r.json").read_text())["counts"]["scored"] == (1 if run == 0 else 0)
-        written = done.stdout + done.stderr + "".join(file.read_bytes().decode("latin-1") for file in out.iterdir())
+        assert all(html.unescape(row["image"]).count(html.unescape(signature)) == 1 for row in rows_of(out / "t.csv")[:2])
+        others = (file.read_bytes().decode("latin-1") for file in out.iterdir() if file.name != "t.csv")
+        written = done.stdout + done.stderr + "".join(others)
         assert not [secret for secret in ("verysecret", "anothersecret", "AKIAKEY") if secret in written]
         assert not [noise for noise in ("asyncio", "Unclosed", "Traceback", "Warning") if noise in done.stderr], done.stderr
     assert any("verysecret" in path for _, path in web.requests)
