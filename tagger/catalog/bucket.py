@@ -18,7 +18,7 @@ from tagger.catalog.selection import Selection
 from tagger.catalog.settings import SourceSettings
 from tagger.catalog.spellings import clean
 from tagger.errors import SourceError
-from tagger.file_kinds import IMAGE_SUFFIXES, TABLE_SUFFIXES
+from tagger.file_kinds import IMAGE_SUFFIXES, TABLE_SUFFIXES, begins_photo
 from tagger.records import Failed, Item, RemoteFolder, RemotePhoto
 from tagger.storage.addresses import bucket_address, is_bucket, join, name, parent, shown, split_signature
 from tagger.storage.objects import ListedObject, ObjectState, download, list_objects, object_state
@@ -29,6 +29,9 @@ ReadTable: TypeAlias = Callable[[Path], Source]
 
 OnIgnored: TypeAlias = Callable[[str, str], None]
 
+SLASHES_BEFORE_PATH = 3
+"""In the address of a web server's file: `https://host/file`."""
+
 LONGEST_NAME = 200
 """Bytes of a name that every file system takes; a key may have 1,024."""
 
@@ -37,8 +40,8 @@ def open_bucket(source: str, reading: SourceSettings, read_table: ReadTable, on_
     """Open the photos below an address, or the photo or the table at it.
 
     What ends as a photo or a table does, and is there, is one; all else is a folder, whose name need not end with `/`, or where
-    there is none, a photo without a suffix. Raises `SourceError` where nothing is there, and `StorageError` where that cannot
-    be found out.
+    there is none, an object of another name, which its content tells. Raises `SourceError` where nothing is there, and
+    `StorageError` where that cannot be found out.
     """
     address, signature = split_signature(source)
     if not is_bucket(address):
@@ -53,18 +56,17 @@ def open_bucket(source: str, reading: SourceSettings, read_table: ReadTable, on_
         first = next(objects, None)
         if first is not None:
             return Source(_photos(folder, chain([first], objects), reading, on_ignored), RemoteFolder(folder))
-        found = None if address.endswith("/") or not bucket_address(address).key else object_state(address, traffic)
-        if found is None:
+        if address.endswith("/") or not bucket_address(address).key or object_state(address, traffic) is None:
             raise SourceError(f"There is nothing at {shown(address)}; give a folder, a photo or a table that is in the bucket.")
+        return _downloaded_table(address, "", reading, read_table, traffic)
     return _photo(address, "", found, reading)
 
 
 def _open_web(address: str, signature: str, reading: SourceSettings, read_table: ReadTable, traffic: Traffic) -> Source:
-    suffix = _suffix(address)
-    if suffix in TABLE_SUFFIXES:
-        return _downloaded_table(address, signature, reading, read_table, traffic)
-    if suffix not in IMAGE_SUFFIXES:
+    if not name(address) or address.count("/") < SLASHES_BEFORE_PATH:
         raise SourceError(f"{shown(address)} cannot be listed; give a table of addresses, or a folder of a bucket.")
+    if _suffix(address) not in IMAGE_SUFFIXES:
+        return _downloaded_table(address, signature, reading, read_table, traffic)
     return _photo(address, signature, object_state(address, traffic, signature), reading)
 
 
@@ -128,11 +130,16 @@ class _Copy:
 
 
 def _downloaded_table(address: str, signature: str, reading: SourceSettings, read_table: ReadTable, traffic: Traffic) -> Source:
-    """Open a copy of a table, which lasts as long as the source; relative paths start from the folder of the table itself."""
+    """Open a copy of a table, which lasts as long as the source; relative paths start from the folder of the table itself.
+
+    An object that is a photo, though its name does not say so, is the source that is one photo.
+    """
     _refuse_patterns(address, reading)
     copy, folder = _Copy(), parent(address)
     file = copy.folder / _copy_name(address)
-    download(address, file, traffic, signature)
+    state = download(address, file, traffic, signature)
+    if _suffix(address) not in TABLE_SUFFIXES and begins_photo(file):
+        return _photo(address, signature, state, reading)
     with _told_of(address, file):
         opened = read_table(file)
     return replace(opened, items=_placed(opened.items, file, address), root=RemoteFolder(folder), copy=copy)

@@ -24,7 +24,7 @@ LONGEST_FOLDER = 40
 CONNECT_SECONDS = 10.0
 """How long the head of a cluster is waited for."""
 
-QUIET = {
+SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_DATA_LOG_LEVEL": "CRITICAL",
@@ -32,8 +32,9 @@ QUIET = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # what it prints on standard output of workers that ended
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_worker_niceness": "0",  # of 15, with which all else on the machine comes first
 }
-"""Settings of Ray by the environment that are read at its import."""
+"""Settings of Ray by the environment, read at its import and by what it starts: quiet, and as urgent as a local run."""
 
 
 def require_ray() -> None:
@@ -55,7 +56,7 @@ def connected(address: str | None, folder: Path) -> Generator[None, None, None]:
             "--ray-address takes the host and port of a cluster's head, such as 10.0.0.1:6379, and no ray://; run fmtag on a"
             " node of the cluster."
         )
-    os.environ.update(QUIET)
+    os.environ.update(SETTINGS)
     import ray
     import ray.data
 

@@ -34,9 +34,10 @@ class Objects:
         self.requests.append(f"head {address}")
         return ObjectState(1, 2) if address.removeprefix("s3://shop/") in self.keys else None
 
-    def download(self, address: str, file: Path, traffic: Traffic, signature: str = "") -> None:
+    def download(self, address: str, file: Path, traffic: Traffic, signature: str = "") -> ObjectState:
         self.requests.append(f"get {address}")
-        file.write_text("table")
+        file.write_bytes(b"\xff\xd8\xff\xe0 a photo" if address.endswith("photo") else b"table")
+        return ObjectState(1, 2)
 
 
 def opened(monkeypatch: pytest.MonkeyPatch, objects: Objects, source: str, *rows: Item, **reading: Any) -> Source:
@@ -84,6 +85,17 @@ def test_a_photo_is_one(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
     assert found.root == Path()
     with pytest.raises(SourceError, match="is one file; omit them"):
         opened(monkeypatch, Objects("a/1.jpg", "photo"), source, exclude=("x",))
+
+
+def test_an_object_of_another_name_is_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless its content is that of a photo."""
+    found = opened(monkeypatch, Objects("in/tables/export"), f"{FOLDER}export", Item("1.jpg", None))
+    assert [item.place for item in found.items] == [RemotePhoto(f"{FOLDER}1.jpg")]
+    found = opened(monkeypatch, Objects(), "https://h/export?id=5", Item("1.jpg", None))
+    assert [item.place for item in found.items] == [RemotePhoto("https://h/1.jpg")]
+    for source in ("https://h/", "https://h", "https://h/in/?page=2"):
+        with pytest.raises(SourceError, match="cannot be listed"):
+            opened(monkeypatch, Objects(), source)
 
 
 @pytest.mark.parametrize(

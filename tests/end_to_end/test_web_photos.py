@@ -103,7 +103,7 @@ def test_one_row_for_each_address(web: WebServer, shop: Path, night: Night, tmp_
 
 
 def test_no_signature_is_kept(web: WebServer, shop: Path, fmtag: Fmtag, tmp_path: Path) -> None:
-    """Only the table's own column has it, unchanged; the photo is the same under the next one, and an ended one is a failure."""
+    """Only the table's own column has it, unchanged; the photo is the same under the next one, an ended one is a failure."""
     web.file("/1.jpg", (shop / "0000.jpg").read_bytes(), ETag='"1"')
     web.answers["/2.jpg"] = (403, {}, b"<Error>AKIAKEY</Error>")
     for run, signature in enumerate((SIGNATURE, SIGNATURE.replace("very", "another"), SIGNATURE.replace("&", "&amp;"))):
@@ -124,7 +124,19 @@ def test_no_signature_is_kept(web: WebServer, shop: Path, fmtag: Fmtag, tmp_path
         others = (file.read_bytes().decode("latin-1") for file in out.iterdir() if file.name != "t.csv")
         written = done.stdout + done.stderr + "".join(others)
         assert not [secret for secret in ("verysecret", "anothersecret", "AKIAKEY") if secret in written]
+        assert not [noise for noise in ("asyncio", "Unclosed", "Traceback", "Warning") if noise in done.stderr], done.stderr
     assert any("verysecret" in path for _, path in web.requests)
+
+
+def test_one_photo(web: WebServer, shop: Path, night: Night) -> None:
+    """By its address, with a signature or without; one that is not there is a row."""
+    web.file("/1.jpg", (shop / "0000.jpg").read_bytes(), ETag='"1"')
+    for address in (f"{web.origin}/1.jpg", f"{web.origin}/1.jpg?{SIGNATURE}"):
+        (row,) = night(address).rows
+        assert (row["path"], bool(row["tag"])) == (f"{web.origin}/1.jpg", True)
+    assert web.count("GET") == 1
+    done = night(f"{web.origin}/2.jpg")
+    assert ([row["reason"] for row in done.rows], done.result.code) == (["missing"], 3)
 
 
 def test_a_signed_table(web: WebServer, shop: Path, night: Night, tmp_path: Path) -> None:
