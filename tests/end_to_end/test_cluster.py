@@ -179,7 +179,8 @@ def test_a_killed_run_goes_on_from_where_it_was(photos: Path, photo_bundle: Path
     assert 0 < before < PHOTOS
     run(photos, out, photo_bundle, "--engine", "ray")
     assert out.read_bytes() == local.read_bytes()
-    assert failures_of(out)[1]["looked_at"] == failures_of(local)[1]["looked_at"] - before
+    everything = failures_of(local)[1]["looked_at"]
+    assert everything - before <= failures_of(out)[1]["looked_at"] < everything  # those that failed are tried again
 
 
 def test_an_interrupted_run_keeps_its_results_and_leaves_no_process(photos: Path, photo_bundle: Path, tmp_path: Path) -> None:
