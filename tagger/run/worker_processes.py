@@ -29,6 +29,7 @@ from tagger.photos.loader import LoadedPhoto, load_photos
 from tagger.photos.settings import DecodeSettings
 from tagger.records import EmbeddedPhoto, Failed, Item, NetworkOutputs, ProductImage, RemotePhoto
 from tagger.run.networks import Networks
+from tagger.storage.stores import close_stores
 
 BLOCK = 8
 """Items that are sent at once."""
@@ -80,7 +81,13 @@ class WorkerSettings:
 
 
 def pays(processes: int, photos: int) -> bool:
-    """Return whether so many photos are read sooner by so many processes than by threads."""
+    """Return whether so many photos are read sooner by so many processes than by threads.
+
+    If they may be, stores are closed: those of the listing have threads, beside which no process is forked.
+    """
+    if photos < processes * FORKED:
+        return False
+    close_stores()
     return photos >= processes * (FORKED if _start_method() == "fork" else STARTED)
 
 

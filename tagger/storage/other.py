@@ -78,6 +78,9 @@ class OtherStore:
         attempt("get", traffic, lambda: self._files.get_file(_path(address), str(file)))
         return state
 
+    def close(self) -> None:
+        """Leave the connections to the end of the process, with which fsspec's own thread ends."""
+
     def put(self, file: Path, address: str, tag: str | None, traffic: Traffic) -> ObjectState:
         """Write an object, if it is as expected right before."""
         if tag is not None and self._tag(address, traffic) != tag:

@@ -1,11 +1,14 @@
-"""Wait for the answers to requests, which the event loop of fsspec's thread makes, and end all of them where a run stops."""
+"""Make requests in the event loop of a thread, wait for their answers, and end all of them where a run stops."""
 
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future, wait
-from threading import Event, Lock
-from typing import Any, TypeVar
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tagger.storage import settings
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 Answer = TypeVar("Answer")
 
@@ -15,6 +18,24 @@ SIGNAL_SECONDS = 1.0
 _lock = Lock()
 _running: set["Future[Any]"] = set()
 _stopped = Event()
+
+
+class LoopThread:
+    """A thread with an event loop, until `close` ends both: beside a thread no process is to be forked."""
+
+    def __init__(self) -> None:
+        import asyncio
+
+        self.loop: AbstractEventLoop = asyncio.new_event_loop()
+        self._thread = Thread(target=self.loop.run_forever, name="requests", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; no request may be in progress."""
+        run_request(self.loop, self.loop.shutdown_default_executor)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
 
 
 class Stopped(Exception):  # noqa: N818 (nothing went wrong)

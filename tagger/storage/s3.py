@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fsspec.asyn import sync
 from s3fs import S3FileSystem
 
 from tagger import __version__
@@ -16,7 +15,7 @@ from tagger.storage import settings
 from tagger.storage.addresses import bucket_address
 from tagger.storage.faults import Fault, fault_of
 from tagger.storage.retries import attempt
-from tagger.storage.running import Stopped, run_request
+from tagger.storage.running import LoopThread, Stopped, run_request
 from tagger.storage.states import state_of
 from tagger.storage.stores import ListedObject, ObjectState, Page
 from tagger.storage.traffic import Traffic
@@ -47,11 +46,17 @@ class S3Store:
             "request_checksum_calculation": "when_required",
             "response_checksum_validation": "when_required",
         }
+        self._thread = LoopThread()
         options = {"config_kwargs": config, "skip_instance_cache": True, "use_listings_cache": False}
-        self._files = S3FileSystem(**options)
-        self._anonymous = sync(self._files.loop, AioSession().get_credentials) is None
-        if self._anonymous:
-            self._files = S3FileSystem(anon=True, **options)  # public buckets
+        options |= {"asynchronous": True, "loop": self._thread.loop}
+        try:
+            self._anonymous = run_request(self._thread.loop, AioSession().get_credentials) is None
+            self._files = S3FileSystem(anon=self._anonymous, **options)  # without credentials for public buckets
+            # Requests that came at once would each make a client, which takes 100 ms.
+            self._client = run_request(self._thread.loop, self._files.set_session)
+        except BaseException:
+            self._thread.close()
+            raise
 
     def page(self, folder: str, token: Any) -> Page:
         """Return up to a thousand objects; marks of folders, of no bytes, are left out."""
@@ -133,6 +138,11 @@ class S3Store:
                     return found
             raise
 
+    def close(self) -> None:
+        """End all connections."""
+        run_request(self._thread.loop, self._client.close)
+        self._thread.close()
+
     def _put_parts(self, file: Path, place: dict[str, str], condition: dict[str, str], traffic: Traffic) -> ObjectState:
         begun = attempt("put", traffic, lambda: self._request(lambda s3: s3.create_multipart_upload(**place)))
         upload = {**place, "UploadId": begun["UploadId"]}
@@ -161,13 +171,9 @@ class S3Store:
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
     def _request(self, request: Callable[[Any], Awaitable[Answer]]) -> Answer:
-        """Make a request in the loop of fsspec's thread; raises `Fault`."""
-
-        async def with_session() -> Answer:
-            return await request(await self._files.set_session())
-
+        """Make a request; raises `Fault`."""
         try:
-            return run_request(self._files.loop, with_session)
+            return run_request(self._thread.loop, lambda: request(self._client))
         except (Interrupted, Stopped):
             raise
         except Exception as error:

@@ -1,5 +1,6 @@
 """Open the store that an address belongs to: what makes its requests, once per process, with the environment's credentials."""
 
+import atexit
 import os
 from functools import lru_cache
 from importlib import import_module
@@ -67,6 +68,10 @@ class Store(Protocol):
         """Write an object, as a whole or not at all; `tag`: only over one with this tag, "" for none, None over any."""
         ...
 
+    def close(self) -> None:
+        """End all connections; no request may be in progress."""
+        ...
+
 
 def store_of(address: str) -> Store:
     """Return the store of an address, the same one within a process.
@@ -78,17 +83,29 @@ def store_of(address: str) -> Store:
         return _opened("http" if scheme == "https" else scheme, os.getpid())  # a forked process cannot use those of another
 
 
+def close_stores() -> None:
+    """Close the stores that this process has opened, and end their threads; what is requested later opens them anew."""
+    with _opening:
+        _opened.cache_clear()
+        while _stores:
+            _stores.pop().close()
+
+
 _opening = Lock()
 
+_stores: list[Store] = []
+"""All that are open."""
 
-def _renew_lock() -> None:
-    """Begin with a lock that is free: a thread that held it may not be in a forked process."""
+
+def _begin_anew() -> None:
+    """Begin with a lock that is free and without stores: the threads of both are not in a forked process."""
     global _opening
     _opening = Lock()
+    _stores.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 @lru_cache(maxsize=8)
@@ -101,4 +118,7 @@ def _opened(scheme: str, process: int) -> Store:
         store: Store = import_module(f"tagger.storage.{module}").open_store(scheme)
     except ValueError as error:  # of adlfs, where the environment does not name the account
         raise Fault("credentials", "the environment has none, or not all that is needed") from error
+    if not _stores:
+        atexit.register(close_stores)
+    _stores.append(store)
     return store

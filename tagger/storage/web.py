@@ -18,7 +18,7 @@ from tagger.errors import Interrupted
 from tagger.storage import settings
 from tagger.storage.faults import Fault, fault_of, status_fault
 from tagger.storage.retries import attempt
-from tagger.storage.running import Stopped, run_request
+from tagger.storage.running import LoopThread, Stopped, run_request
 from tagger.storage.states import state_of
 from tagger.storage.stores import ObjectState, Page
 from tagger.storage.traffic import Traffic
@@ -53,7 +53,9 @@ class WebStore:
     """Requests to web servers, as redirects lead."""
 
     def __init__(self) -> None:
-        self._files = HTTPFileSystem(get_client=_session, skip_instance_cache=True)
+        self._thread = LoopThread()
+        options = {"skip_instance_cache": True, "asynchronous": True, "loop": self._thread.loop}
+        self._session = run_request(self._thread.loop, HTTPFileSystem(get_client=_session, **options).set_session)
 
     def page(self, folder: str, token: Any) -> Page:
         """Raise `Fault`: web servers have no listings."""
@@ -97,12 +99,17 @@ class WebStore:
         """Raise `Fault`: web servers are only read."""
         raise Fault("other", "a web server cannot be written")
 
+    def close(self) -> None:
+        """End all connections."""
+        run_request(self._thread.loop, self._session.close)
+        self._thread.close()
+
     def _request(self, method: str, address: str, read: Callable[[Any], Awaitable[Answer]]) -> Answer:
         async def followed() -> Answer:
-            return await _follow(await self._files.set_session(), method, address, read)
+            return await _follow(self._session, method, address, read)
 
         try:
-            return run_request(self._files.loop, followed)
+            return run_request(self._thread.loop, followed)
         except (Interrupted, Stopped):
             raise
         except Exception as error:
