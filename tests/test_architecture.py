@@ -47,7 +47,12 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "cluster.ray_tasks": "runs in Ray's processes; end_to_end/test_cluster.py",
     "evaluation.settings": "values without behaviour",
     "run.engine": "types alone; cluster/test_engine.py",
+    "run.ledger_merge": "the tests of run.merging, whose steps these are",
+    "run.merge_queries": "the tests of run.merging run every statement",
+    "run.plan": "values; the tests of run.pipeline and run.merging decide rows by it",
+    "run.publishing": "the tests of run.pipeline publish by it: tests/run/test_pipeline_outputs.py",
     "run.review_values": "values without behaviour",
+    "run.shard_ledgers": "its refusals are those of the command: tests/cli/test_merge.py",
     "storage.settings": "values without behaviour",
     "training.fusion_settings": "values without behaviour",
 }
