@@ -117,7 +117,7 @@ def measure_local(source: Path, photos: int, runs: int, model: str) -> tuple[lis
         for engine in ("local", "ray")
     ]
     titles = ("engine", "start-up, s", f"{photos:,} photos beyond it, s", "photos per second", "of local")
-    return [f"## One machine, {model}", "", *table(titles, rows)], {"local": seconds}
+    return [f"**One machine, {model}**", "", *table(titles, rows)], {"local": seconds}
 
 
 def work_of(count: int, sleep: float) -> EngineWork:
@@ -142,7 +142,7 @@ def measure_nodes(photos: int) -> tuple[list[str], dict[str, Any]]:
     ideal = ACTORS / SLEEP
     rows = [(f"{nodes}", f"{found:.0f}", f"{found / (nodes * ideal):.2f}") for nodes, found in values.items()]
     titles = ("nodes", "photos per second", f"of {ideal:.0f} per node")
-    lines = [f"## Nodes, {ACTORS} actors each that sleep {SLEEP * 1000:.0f} ms per photo", "", *table(titles, rows)]
+    lines = [f"**Nodes, {ACTORS} actors each that sleep {SLEEP * 1000:.0f} ms per photo**", "", *table(titles, rows)]
     return lines, {"nodes": values}
 
 
@@ -150,14 +150,14 @@ def measure_driver(photos: int) -> tuple[list[str], dict[str, Any]]:
     """Measure how many ready results the run takes per second, without its ledger and with it."""
     values = {kind: float(_child(kind, str(photos))) for kind in ("driver", "ledger")}
     rows = [("results of actors", f"{values['driver']:.0f}"), ("and recorded in the ledger", f"{values['ledger']:.0f}")]
-    return ["## The process of the run", "", *table(("ready results", "photos per second"), rows)], {"driver": values}
+    return ["**The process of the run**", "", *table(("ready results", "photos per second"), rows)], {"driver": values}
 
 
 def measure_manifest(rows: int) -> tuple[list[str], dict[str, Any]]:
     """Measure the manifest of so many photos."""
     found = json.loads(_child("manifest", str(rows)))
     cells = (f"{rows:,}", f"{found['seconds']:.0f}", f"{found['bytes'] / 1e6:.0f}", f"{found['memory'] / 1e6:.0f}")
-    lines = ["## The manifest", "", *table(("photos", "seconds", "MB on disk", "MB of memory over that of 1,000"), [cells])]
+    lines = ["**The manifest**", "", *table(("photos", "seconds", "MB on disk", "MB of memory over that of 1,000"), [cells])]
     return lines, {"manifest": found}
 
 

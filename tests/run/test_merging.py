@@ -88,7 +88,7 @@ def test_a_merge_that_was_stopped_is_done_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(merging, "publish", stop)
-        assert merge(shards, out, small_bundle).code == 1  # as click answers to it
+        assert merge(shards, out, small_bundle).code == 130
     assert out.read_text() == "before"
     assert merge(shards, out, small_bundle).code == 3
     assert merge(shards, tmp_path / "first.csv", small_bundle).code == 3
