@@ -1,4 +1,4 @@
-"""Hold what a run, or a merge of runs, has settled before its first stage, and whom it tells what happens."""
+"""Hold what a run, or a merge of runs, has settled before its first stage, and what it calls on events."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
