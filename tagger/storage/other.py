@@ -1,6 +1,7 @@
 """Make requests to Google Cloud Storage and Azure Blob Storage, as fsspec makes them to every store that it knows."""
 
 import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ def open_store(scheme: str) -> "OtherStore":
     """Return the store of a scheme, with the credentials of the environment."""
     for name in ("gcsfs", "azure", "adlfs"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    return OtherStore(fsspec.filesystem(scheme, skip_instance_cache=True, use_listings_cache=False))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of Google's libraries, about Python 3.10, which is nothing for a log
+        return OtherStore(fsspec.filesystem(scheme, skip_instance_cache=True, use_listings_cache=False))
 
 
 class OtherStore:

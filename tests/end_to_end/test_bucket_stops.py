@@ -111,6 +111,7 @@ def test_a_run_that_is_killed_goes_on(server: Server, photos: Path, small_bundle
     assert "Unclosed" not in messages
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_says_one_sentence(server: Server, small_bundle: Path, tmp_path: Path) -> None:
     """Of its own, whatever its requests are doing; no connection, thread or file is complained of."""
     server.fault("error", method="GET", code="ExpiredToken", key="in/0040.jpg", times=None)

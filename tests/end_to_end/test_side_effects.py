@@ -42,7 +42,9 @@ def print_changed(before):
 before = shared()
 import tagger
 for module in pkgutil.walk_packages(tagger.__path__, "tagger."):
-    if not (module.name + ".").startswith(("tagger.__main__.", "tagger.storage.s3.", "tagger.web.")):
+    if not (module.name + ".").startswith(
+        ("tagger.__main__.", "tagger.cluster.ray_tasks.", "tagger.storage.s3.", "tagger.storage.other.", "tagger.web.")
+    ):
         importlib.import_module(module.name)
 print_changed(before)
 
@@ -57,9 +59,9 @@ def test_importing_and_tagging_change_nothing_that_is_shared(tmp_path: Path, sma
     """Warning filters, Pillow's switches, threads, seeds, signals and the like are as they were before.
 
     First after the import of all modules but those of the web server, whose framework prints groups of exceptions by a hook of
-    its own before Python 3.11, and that of S3, whose libraries filter warnings of their own; no program imports them to tag
-    photos of this machine. Then after a `Tagger` has tagged good, damaged, truncated
-    and HEIC photos in threads.
+    its own before Python 3.11, and those of buckets and of Ray, whose libraries filter warnings and have hooks of their own; no
+    program imports them to tag photos of this machine. Then after a `Tagger` has tagged good, damaged, truncated and HEIC
+    photos in threads.
     """
     photos = tmp_path / "photos"
     photos.mkdir()
