@@ -27,7 +27,7 @@ from tagger.cli.terminal import Terminal, results_console, say
 from tagger.files import as_json, write_file
 from tagger.inspection.settings import InspectionSettings
 from tagger.photos.settings import DecodeSettings
-from tagger.storage.addresses import is_remote, shown
+from tagger.storage.addresses import shown
 
 if TYPE_CHECKING:
     from tagger.inspection.report import Section
@@ -70,7 +70,7 @@ def doctor(context: click.Context, /, **options: Any) -> int:
 
     settings = InspectionSettings(**options)
     console = results_console([settings.out])
-    inputs = [] if settings.source == "-" or is_remote(settings.source) else [Input("the source itself", settings.source)]
+    inputs = [] if settings.source == "-" else [Input("the source itself", settings.source)]
     check_output_paths([Output("--out", settings.out)], inputs)
     try:
         with progress_bar("photos") as progressed:

@@ -158,7 +158,7 @@ def _ledger_files(settings: RunSettings) -> list[str | Path | None]:
 def inputs_of(settings: RunSettings) -> list[Input]:
     """Return all files that a run reads, except for the photos of the source."""
     return [
-        *([] if settings.source == "-" or is_remote(settings.source) else [Input("the source itself", settings.source)]),
+        *([] if settings.source == "-" else [Input("the source itself", settings.source)]),
         *([] if settings.label_map is None else [Input("the label map", settings.label_map)]),
         *(Input("a file of the bundle that tags", file) for file in card.files_of(settings.model)),
     ]

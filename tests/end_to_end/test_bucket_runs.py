@@ -143,6 +143,15 @@ def test_an_address_that_cannot_be_written_is_refused_at_once(
     assert bucket.keys() == []
 
 
+def test_no_output_replaces_the_source_in_the_bucket(bucket: Bucket, small_bundle: Path) -> None:
+    """Neither the table itself nor, by the name of a picture, one of its photos."""
+    table = b"image\na.jpg\n"
+    bucket.write("list.csv", table)
+    done = run_cli("run", "s3://shop/list.csv", "--out", "s3://shop/list.csv", "--model", small_bundle)
+    assert_one_sentence(done, 1, "s3://shop/list.csv is the source itself and would be replaced")
+    assert (bucket.keys(), bucket.read("list.csv")) == (["list.csv"], table)
+
+
 @pytest.mark.parametrize(
     ("command", "remedy"),
     [
