@@ -34,7 +34,7 @@ PRICES = {
     "put": 0.005 / 1000,
     "get": 0.0004 / 1000,
     "head": 0.0004 / 1000,
-    # Between S3 and machines of the same region no byte is charged (frequently asked questions on S3).
+    # Between S3 and machines of the same region no byte is charged (FAQ on Amazon S3).
     "byte": 0.0,
 }
 """Dollars per request, and per byte that is fetched within the region."""

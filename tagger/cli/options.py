@@ -47,18 +47,21 @@ OUTPUT_OF_RUNS = LocalPath("download its ledger, and give that to --ledger", dir
 LEDGER_OF_RUNS = LocalPath("download the ledger first", dir_okay=False)
 
 
-class FileOrAddress(click.Path):
-    """A file, as a `Path`, or the address of an object, as text."""
+class OrAddress(click.Path):
+    """A path as another type takes it, or the address of an object, as text."""
 
-    def __init__(self) -> None:
-        super().__init__(dir_okay=False, path_type=Path)
+    def __init__(self, otherwise: click.Path) -> None:
+        super().__init__(dir_okay=False)
+        self._otherwise = otherwise
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
-        """Return the path or the address."""
-        return value if isinstance(value, str) and is_remote(value) else super().convert(value, parameter, context)
+        """Return the address, or what the other type makes of the value."""
+        if isinstance(value, str) and is_remote(value):
+            return value
+        return self._otherwise.convert(value, parameter, context)
 
 
-FILE_OR_ADDRESS = FileOrAddress()
+FILE_OR_ADDRESS = OrAddress(FILE)
 
 
 class OutputFile(LocalPath):
@@ -77,16 +80,7 @@ class OutputFile(LocalPath):
 
 OUTPUT_FILE = OutputFile()
 
-
-class OutputPlace(OutputFile):
-    """A file to write, the address of an object, as text, or `-` for standard output."""
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
-        """Return the path or the address."""
-        return value if isinstance(value, str) and is_remote(value) else super().convert(value, parameter, context)
-
-
-OUTPUT_PLACE = OutputPlace()
+OUTPUT_PLACE = OrAddress(OUTPUT_FILE)
 
 FOLDER = LocalPath(file_okay=False)
 
