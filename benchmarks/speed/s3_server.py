@@ -467,6 +467,14 @@ class Server:
         """Forget the requests so far."""
         self._call("DELETE", "/-/requests")
 
+    def begin_anew(self) -> None:
+        """Remove all objects, rules, latency and counts; the bucket has a thousand objects at most."""
+        self.clear_faults()
+        self.latency(0)
+        for key in self.listed():
+            self.delete(key)
+        self.reset()
+
     def put(self, key: str, content: bytes) -> None:
         """Write an object."""
         self._call("PUT", f"/{self.bucket}/{quote(key)}", content)

@@ -28,11 +28,7 @@ def running() -> Iterator[Server]:
 @pytest.fixture
 def server(running: Server) -> Server:
     """Return the server without objects, rules and counts."""
-    running.clear_faults()
-    running.latency(0)
-    for key in running.listed():
-        running.delete(key)
-    running.reset()
+    running.begin_anew()
     return running
 
 

@@ -38,9 +38,5 @@ def server(running_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     """The server without objects, faults and counts, as the environment's endpoint."""
     for name, value in running_server.environment.items():
         monkeypatch.setenv(name, value)
-    running_server.clear_faults()
-    running_server.latency(0)
-    for key in running_server.listed():
-        running_server.delete(key)
-    running_server.reset()
+    running_server.begin_anew()
     return running_server
