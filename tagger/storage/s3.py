@@ -10,12 +10,11 @@ from typing import Any, TypeVar
 from s3fs import S3FileSystem
 
 from tagger import __version__
-from tagger.errors import Interrupted
 from tagger.storage import settings
 from tagger.storage.addresses import bucket_address
 from tagger.storage.faults import Fault, fault_of
 from tagger.storage.retries import attempt
-from tagger.storage.running import LoopThread, Stopped, run_request
+from tagger.storage.running import LoopThread, run_request
 from tagger.storage.states import state_of
 from tagger.storage.stores import ListedObject, ObjectState, Page
 from tagger.storage.traffic import Traffic
@@ -171,16 +170,13 @@ class S3Store:
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
     def _request(self, request: Callable[[Any], Awaitable[Answer]]) -> Answer:
-        """Make a request; raises `Fault`."""
+        """Make a request; raises what `faults.fault_of` understands."""
         try:
             return run_request(self._thread.loop, lambda: request(self._client))
-        except (Interrupted, Stopped):
-            raise
         except Exception as error:
-            fault = fault_of(error)
-            if fault.kind == "denied" and self._anonymous:
-                fault = Fault("denied", f"{fault.why}, and the environment has no credentials")
-            raise fault from error
+            if self._anonymous and (fault := fault_of(error)).kind == "denied":
+                raise Fault("denied", f"{fault.why}, and the environment has no credentials") from error
+            raise
 
 
 def _state(size: int, tag: str) -> ObjectState:

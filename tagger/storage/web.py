@@ -14,11 +14,10 @@ from fsspec.implementations.http import HTTPFileSystem
 from yarl import URL
 
 from tagger import __version__
-from tagger.errors import Interrupted
 from tagger.storage import settings
-from tagger.storage.faults import Fault, fault_of, status_fault
+from tagger.storage.faults import Fault, status_fault
 from tagger.storage.retries import attempt
-from tagger.storage.running import LoopThread, Stopped, run_request
+from tagger.storage.running import LoopThread, run_request
 from tagger.storage.states import state_of
 from tagger.storage.stores import ObjectState, Page
 from tagger.storage.traffic import Traffic
@@ -110,12 +109,10 @@ class WebStore:
 
         try:
             return run_request(self._thread.loop, followed)
-        except (Interrupted, Stopped):
-            raise
-        except Exception as error:
-            if isinstance(getattr(error, "os_error", None), _LinkError):
+        except aiohttp.ClientConnectorError as error:
+            if isinstance(error.os_error, _LinkError):
                 raise Fault("other", _LINK) from error
-            raise fault_of(error) from error
+            raise
 
 
 async def _follow(session: Any, method: str, address: str, read: Callable[[Any], Awaitable[Answer]]) -> Answer:
