@@ -77,10 +77,7 @@ def _open_remote(
         raise SourceError(f"{shown(source)} holds a user name; leave it out, as credentials come from the environment.")
     from tagger.catalog.bucket import open_bucket  # and with it the clients of buckets
 
-    def open_table(copy: Path) -> Source:
-        return replace(_open_table(copy, reading, on_warning), names_addresses=True)
-
-    return open_bucket(source, reading, open_table, on_ignored, traffic)
+    return open_bucket(source, reading, lambda copy: _open_table(copy, reading, on_warning), on_ignored, traffic)
 
 
 def nothing_to_read(source: str, ignored: Mapping[str, int], only_rows: bool = False) -> SourceError:

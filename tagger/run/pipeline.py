@@ -231,7 +231,6 @@ class _Scorer:
                     with self._summary.timed("read"):
                         photos = self._without_repeats([next(loaded) for _ in batch])
                     self._score(batch, photos)
-                    self._save()
                 self._plan.callbacks.scored(self._summary.files_read, self._total)
 
     def score_by(self, engine: Engine) -> None:
@@ -249,7 +248,6 @@ class _Scorer:
                     photos = self._without_repeats(scored)
                     results = [None if kept.outcome is None else one.result for kept, one in zip(photos, scored, strict=True)]
                     self._record(batch, photos, results)
-                    self._save()
                 self._plan.callbacks.scored(self._summary.files_read, self._total)
             next(engine_photos, None)  # checks that nothing is left over
 
@@ -292,6 +290,7 @@ class _Scorer:
         for photo in photos:
             if photo.traffic is not None:
                 self._summary.traffic.add(photo.traffic)
+        self._save()
 
     def _without_repeats(self, photos: Sequence[LoadedPhoto]) -> list[LoadedPhoto]:
         """Drop what came of bytes that are scored already, in this batch, since they were decoded, or under other limits."""
