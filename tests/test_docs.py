@@ -149,6 +149,14 @@ def test_links_and_anchors_resolve(page: Path) -> None:
         assert not anchor or anchor in slugs(file), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_pages_link_to_pages_alone(page: Path) -> None:
+    """The site has no other files: what lies elsewhere in the repository is named, not linked."""
+    for target in LINK.findall(FENCE.sub("", text_of(page))):
+        if not re.match(r"[a-z]+:", target) and (place := target.partition("#")[0]):
+            assert (page.parent / place).resolve().is_relative_to(ROOT / "docs"), target
+
+
 @pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.stem)
 def test_paths_of_the_repository_exist(page: Path) -> None:
     """A file in `examples/` or `benchmarks/` that the documentation names is there."""
