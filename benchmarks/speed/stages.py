@@ -47,7 +47,7 @@ STAGES = (
     Stage("backbone", ("inference.onnx_backbone:OnnxBackbone.__call__",)),
     Stage("probabilities", ("inference.tagger:Tagger.score_batch",)),
     Stage("ledger", ("run.ledger:Ledger.record", "run.ledger:Ledger.list_files", "run.ledger:Ledger.has_result")),
-    Stage("output", ("run.pipeline:_count", "run.pipeline:_write_rows")),
+    Stage("output", ("run.publishing:_count", "run.publishing:_write_rows")),
 )
 
 
