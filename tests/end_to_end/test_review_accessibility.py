@@ -59,7 +59,8 @@ def _photo(page: Any) -> None:
 
 
 def _nights(page: Any) -> None:
-    page.get_by_role("link", name="Nights").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Nights").click()
     page.get_by_role("heading", name="Nights", exact=True).wait_for()
 
 

@@ -36,7 +36,8 @@ def test_photos_are_grouped_by_tag_the_most_doubtful_first(page: Any) -> None:
     assert paths(page) == COATS
     assert page.locator(".card .best").first.inner_text().split() == ["Coat", "50", "%", "Bag", "30", "%"]
     assert page.locator("#counter").inner_text() == "13 left, about a minute"
-    page.get_by_role("link", name="Could not be read 1").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Could not be read 1").click()
     assert paths(page) == [CUT]
     assert page.locator(".card .guard").inner_text() == "cut off or damaged"
     assert page.get_by_role("button", name="Accept").count() == 0
@@ -54,7 +55,8 @@ def test_filters_leave_what_they_say(page: Any, served: Served) -> None:
     """Folder, reason, night and a column of the table, through the form; the counter and the groups count what is left."""
     page.get_by_text("Filter", exact=True).click()
     page.get_by_label("Folder").select_option("shop/old/")
-    page.get_by_role("button", name="Apply").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Apply").click()
     page.get_by_role("heading", name="Bag 4 to review").wait_for()
     assert page.locator("#counter").inner_text().startswith("5 left")
     press(page, "1")
@@ -62,22 +64,28 @@ def test_filters_leave_what_they_say(page: Any, served: Served) -> None:
     assert [text.split()[-1] for text in page.locator(".groups a").all_inner_texts()] == ["3", "1"]
     assert page.locator("#heading").inner_text() == "Bag 3 to review, the most doubtful first"
     page.get_by_label("Reason").select_option("truncated")
-    page.get_by_role("button", name="Apply").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Apply").click()
     page.get_by_role("heading", name="Could not be read 1").wait_for()
-    page.get_by_role("link", name="Clear").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Clear").click()
     page.get_by_text("Filter", exact=True).click()
     page.get_by_label("Column").select_option("sku")
     page.get_by_label("contains").fill("sku-003")
-    press(page, "Enter")
+    with page.expect_navigation():
+        press(page, "Enter")
     wait_for_count(page, ".card", 1)
     assert (paths(page), focused(page)) == ([COATS[3]], COATS[3])
     page.get_by_label("contains").fill("no such")
-    press(page, "Enter")
+    with page.expect_navigation():
+        press(page, "Enter")
     page.get_by_role("heading", name="No photo fits the filters").wait_for()
-    page.get_by_role("link", name="Clear").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Clear").click()
     page.get_by_text("Filter", exact=True).click()
     page.get_by_label("Show").select_option("decided")
-    page.get_by_role("button", name="Apply").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Apply").click()
     wait_for_count(page, ".card.decided", 1)
     assert (paths(page), served.counting()) == ([BAGS[0]], {BAGS[0]: "Bag"})
 

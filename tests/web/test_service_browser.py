@@ -110,7 +110,8 @@ def test_the_documentation_is_a_page_of_its_own(browser: Any, address: str) -> N
         problems: list[str] = []
         page.on("console", lambda message: problems.append(message.text))
         page.goto(address)
-        page.get_by_role("link", name="Interface").click()
+        with page.expect_navigation():
+            page.get_by_role("link", name="Interface").click()
         page.get_by_role("heading", name="POST /v1/tags").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert problems == []
