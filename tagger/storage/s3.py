@@ -4,9 +4,12 @@ import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from aiobotocore.session import AioSession
+from botocore.loaders import Loader, create_loader
 from s3fs import S3FileSystem
 
 from tagger import __version__
@@ -33,23 +36,22 @@ class S3Store:
     """Requests to S3."""
 
     def __init__(self) -> None:
-        from aiobotocore.session import AioSession
-
         config = {
             "retries": {"total_max_attempts": 1, "mode": "standard"},
             "connect_timeout": settings.CONNECT_SECONDS,
             "read_timeout": settings.READ_SECONDS,
             "max_pool_connections": settings.CONNECTIONS,
-            "user_agent_extra": f"fmtag/{__version__}",
+            "user_agent": f"fmtag/{__version__}",
             # Not every store that speaks the protocol knows the newer checksums; lengths are checked here.
             "request_checksum_calculation": "when_required",
             "response_checksum_validation": "when_required",
         }
         self._thread = LoopThread()
-        options = {"config_kwargs": config, "skip_instance_cache": True, "use_listings_cache": False}
+        session = _session()
+        options = {"config_kwargs": config, "skip_instance_cache": True, "use_listings_cache": False, "session": session}
         options |= {"asynchronous": True, "loop": self._thread.loop}
         try:
-            self._anonymous = run_request(self._thread.loop, AioSession().get_credentials) is None
+            self._anonymous = run_request(self._thread.loop, session.get_credentials) is None
             self._files = S3FileSystem(anon=self._anonymous, **options)  # without credentials for public buckets
             # Requests that came at once would each make a client, which takes 100 ms.
             self._client = run_request(self._thread.loop, self._files.set_session)
@@ -177,6 +179,23 @@ class S3Store:
             if self._anonymous and (fault := fault_of(error)).kind == "denied":
                 raise Fault("denied", f"{fault.why}, and the environment has no credentials") from error
             raise
+
+
+def _session() -> AioSession:
+    """Return a session that shares the definitions of S3 with the others of this process and of those forked from it.
+
+    Times in answers are left as they come: they are not used, and take a quarter of what an answer takes.
+    """
+    session = AioSession()
+    session.register_component("data_loader", _definitions(session.get_config_variable("data_path")))
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
+    return session
+
+
+@lru_cache(maxsize=1)
+def _definitions(search_path: str | None) -> Loader:
+    """Return what reads the definitions of S3, and keeps them: they take 60 ms."""
+    return create_loader(search_path)
 
 
 def _state(size: int, tag: str) -> ObjectState:
