@@ -12,12 +12,16 @@ Value = TypeVar("Value")
 
 
 def map_in_order(
-    pool: ThreadPoolExecutor, function: Callable[[Argument], Value], arguments: Iterable[Argument], read_ahead: int
+    pool: ThreadPoolExecutor,
+    function: Callable[[Argument], Value],
+    arguments: Iterable[Argument],
+    read_ahead: int,
+    at_once: int = 1,
 ) -> Generator[Value, None, None]:
     """Yield `function` of each argument in their order, with at most `read_ahead` of them submitted and not yet yielded.
 
-    `Executor.map` would submit all arguments at once, and keep all results that are not yet taken. An `FmtagError` of the
-    arguments is raised after the values of those before it.
+    They are submitted `at_once` together, once so many may be. `Executor.map` would submit all arguments at once, and keep all
+    results that are not yet taken. An `FmtagError` of the arguments is raised after the values of those before it.
     """
     pending: deque[Future[Value]] = deque()
     failed: FmtagError | None = None
@@ -33,7 +37,8 @@ def map_in_order(
                 break
             pending.append(pool.submit(function, argument))
             if len(pending) >= read_ahead:
-                yield pending.popleft().result()
+                for _ in range(at_once):
+                    yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
         if failed is not None:

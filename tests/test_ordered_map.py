@@ -41,6 +41,21 @@ def test_a_bounded_number_is_submitted() -> None:
     assert len(taken) == 5
 
 
+def test_arguments_are_submitted_together() -> None:
+    """So many at once as were wanted, each time that so many results have been taken; all come, in their order."""
+    taken = []
+
+    def arguments() -> Iterator[int]:
+        for number in range(14):
+            taken.append(number)
+            yield number
+
+    with ThreadPoolExecutor(2) as pool:
+        counts = [(result, len(taken)) for result in map_in_order(pool, str, arguments(), 6, at_once=4)]
+    assert [result for result, _ in counts] == [str(number) for number in range(14)]
+    assert [count for _, count in counts] == [6] * 4 + [10] * 4 + [14] * 6
+
+
 def test_an_error_comes_in_its_place() -> None:
     """An exception is raised where the result would be, after those before it."""
     with ThreadPoolExecutor(2) as pool:
