@@ -23,7 +23,16 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from benchmarks.reporting import table
-from benchmarks.speed.measuring import FMTAG, ROOT, alternate, arguments, median_ratio, ratio_cell, write_report
+from benchmarks.speed.measuring import (
+    FMTAG,
+    ROOT,
+    alternate,
+    arguments,
+    beyond_start_up,
+    median_ratio,
+    ratio_cell,
+    write_report,
+)
 from benchmarks.speed.photo_sets import first_photo, opened_set
 from benchmarks.speed.s3_server import Server, serving
 from benchmarks.speed.service_process import processor_seconds
@@ -180,11 +189,7 @@ def measure_model(
 
 
 def _beyond(whole: Sequence[Timing], one: Sequence[Timing]) -> list[float]:
-    """Return the seconds of runs without those of their start-up, pair by pair."""
-    beyond = [run.seconds - start.seconds for run, start in zip(whole, one, strict=True)]
-    if min(beyond) <= 0:
-        raise SystemExit("a run over all photos took no longer than one over a single photo; take more photos")
-    return beyond
+    return beyond_start_up([run.seconds for run in whole], [run.seconds for run in one])
 
 
 def _processor(whole: Sequence[Timing], one: Sequence[Timing], count: int) -> float:

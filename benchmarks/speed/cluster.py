@@ -31,7 +31,7 @@ import pyarrow as pa
 import ray
 
 from benchmarks.reporting import RESULTS, table
-from benchmarks.speed.measuring import FMTAG, alternate, ratio_cell, timed, write_report
+from benchmarks.speed.measuring import FMTAG, alternate, beyond_start_up, ratio_cell, timed, write_report
 from tagger.cluster import ray_tasks
 from tagger.cluster.actor import ActorSettings
 from tagger.cluster.engine import ray_engine
@@ -102,10 +102,7 @@ def measure_local(source: Path, photos: int, runs: int, model: str) -> tuple[lis
             for engine in ("local", "ray")
         }
         seconds = alternate(measures, runs)
-    beyond = {
-        engine: [many - few for many, few in zip(seconds[f"{engine} many"], seconds[f"{engine} few"], strict=True)]
-        for engine in ("local", "ray")
-    }
+    beyond = {engine: beyond_start_up(seconds[f"{engine} many"], seconds[f"{engine} few"]) for engine in ("local", "ray")}
     rows = [
         (
             engine,

@@ -119,6 +119,14 @@ def alternate(measures: Mapping[str, Callable[[], Value]], runs: int) -> dict[st
     return values
 
 
+def beyond_start_up(whole: Sequence[float], start: Sequence[float]) -> list[float]:
+    """Return the seconds of runs without those of their start-up, pair by pair; raises `SystemExit` where none are left."""
+    beyond = [run - begun for run, begun in zip(whole, start, strict=True)]
+    if min(beyond) <= 0:
+        raise SystemExit("a run over all photos took no longer than its start-up; take more photos")
+    return beyond
+
+
 def median_ratio(of: Sequence[float], over: Sequence[float]) -> float:
     """Return the median of the ratios, pair by pair."""
     return median(one / other for one, other in zip(of, over, strict=True))

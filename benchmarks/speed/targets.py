@@ -1,4 +1,4 @@
-"""Print the targets of speed with what was measured, from the JSON of `run`, `peers`, `service`, `startup` and `scaling`.
+"""Print the targets of speed with what was measured, from the JSON of the benchmarks named in `BENCHMARKS`.
 
 python -m benchmarks.speed.targets [benchmarks/results]
 """
@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.reporting import RESULTS, table
+from benchmarks.speed.measuring import beyond_start_up, median_ratio
 from tagger.evaluation.tables import MISSING
 
+BENCHMARKS = ("run", "peers", "service", "startup", "scaling", "cloud", "listing", "cluster")
+
 Values = Mapping[str, Sequence[Mapping[str, Any]]]
-"""The rows of each benchmark."""
+"""The rows of each benchmark; one for `cluster`, all that it has measured."""
 
 
 class Target(NamedTuple):
@@ -52,6 +55,20 @@ def _efficiency(cores: int) -> Callable[[Values], float]:
     return lambda values: min(float(row["efficiency"]) for row in values["scaling"] if row["cores"] == cores)
 
 
+def _bucket_over_local(model: str) -> Callable[[Values], float]:
+    def measured(values: Values) -> float:
+        rows = [row for row in values["cloud"] if (row["model"], row["latency_ms"]) == (model, 5)]
+        return float(max(rows, key=lambda row: row["cores"])["ratio"])
+
+    return measured
+
+
+def _ray_over_local(values: Values) -> float:
+    seconds = _row(values, "cluster")["local"]
+    local, ray = (beyond_start_up(seconds[f"{engine} many"], seconds[f"{engine} few"]) for engine in ("local", "ray"))
+    return median_ratio(local, ray)
+
+
 def _command(name: str, key: str) -> Callable[[Values], float]:
     return lambda values: float(_row(values, "startup", command=name)[key])
 
@@ -86,6 +103,17 @@ TARGETS = (
     Target("memory of a run, all processes", 350, 250, False, _memory, " MB"),
     Target("fmtag --help", 0.15, None, False, _command("fmtag --help", "median"), " s"),
     Target("efficiency on 2 cores", 0.9, None, True, _efficiency(2)),
+    Target("catalog, bucket at 5 ms: over local files, 2 cores", 0.8, None, True, _bucket_over_local("catalog")),
+    Target("catalog-small, bucket at 5 ms: over local files, 2 cores", 0.8, None, True, _bucket_over_local("catalog-small")),
+    Target("catalog, one machine: Ray over the local engine, 20,000 photos", 0.8, None, True, _ray_over_local),
+    Target(
+        "a bucket of 1,000,000 objects, listed: memory",
+        500,
+        None,
+        False,
+        lambda values: float(_row(values, "listing", keys=1_000_000)["memory_mb"]),
+        " MB",
+    ),
 )
 
 
@@ -114,8 +142,9 @@ def _reached(target: Target, measured: float) -> str:
 
 def results_of(folder: Path) -> Values:
     """Return the rows of the benchmarks whose JSON is in a folder."""
-    files = {name: folder / f"speed_{name}.json" for name in ("run", "peers", "service", "startup", "scaling")}
-    return {name: json.loads(file.read_text(encoding="utf-8"))["rows"] for name, file in files.items() if file.exists()}
+    files = {name: folder / f"speed_{name}.json" for name in BENCHMARKS}
+    found = {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items() if file.exists()}
+    return {name: values.get("rows", [values]) for name, values in found.items()}
 
 
 def targets_table(values: Values) -> list[str]:
