@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from benchmarks.reporting import RESULTS, table
-from benchmarks.speed.measuring import FMTAG, peak_memory, write_report
+from benchmarks.speed.measuring import FMTAG, Value, peak_memory, write_report
 from benchmarks.speed.nightly import fill, night
 from benchmarks.speed.s3_server import serving
 from benchmarks.speed.service_process import processor_seconds
@@ -54,7 +54,7 @@ def fill_ledger(place: Path, url: str, model: str) -> float:
     return seconds
 
 
-def in_process(function: Callable[..., float], *values: Any) -> float:
+def in_process(function: Callable[..., Value], *values: Any) -> Value:
     """Call a function in a process of its own: a process has one client of S3, which keeps the first server's address."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(function, *values).result()

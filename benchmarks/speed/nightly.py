@@ -65,7 +65,7 @@ def fill(
 ) -> None:
     """Write a ledger in which each path has been scored and published, and further ones have been removed since.
 
-    `file_of` returns size and time, or state, of the file or object of each number.
+    Each has bytes of its own. `file_of` returns size and time, or state, of the file or object of each number.
     """
     signed = card.read(model)
     labels = signed.card.labels
@@ -85,18 +85,21 @@ def fill(
             pass
     probabilities = np.random.default_rng(0).dirichlet(np.full(len(labels), 0.2), rows).astype("<f4")
 
+    def path_of(number: int) -> str:
+        return paths[number] if number < len(paths) else f"gone/{number:07d}.jpg"
+
     def contents() -> Iterator[tuple[object, ...]]:
         for number in range(rows):
-            content = hashlib.sha256(b"%d" % number).digest()
+            content = hashlib.sha256(path_of(number).encode()).digest()
             yield (number + 1, content, 1, run, 0, probabilities[number].tobytes())
 
     def items() -> Iterator[tuple[object, ...]]:
         for number in range(rows):
-            path, row = f"gone/{number:07d}.jpg", (None,) * 8
+            row: tuple[object, ...] = (None,) * 8
             if number < len(paths):
                 tag = decision.decide_tags(probabilities[number], labels, signed.card.groups, signed.card.min_confidence)
-                path, row = paths[number], (1, run, *tag_cells(tag))
-            yield (number + 1, path, *file_of(number), number + 1, 0, run, *row)
+                row = (1, run, *tag_cells(tag))
+            yield (number + 1, path_of(number), *file_of(number), number + 1, 0, run, *row)
 
     with closing(sqlite3.connect(place)) as sql, sql:
         sql.executemany(

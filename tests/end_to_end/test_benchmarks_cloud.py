@@ -1,4 +1,4 @@
-"""The benchmarks of photos in a bucket: costs, a billion on paper, listing, and parts of JPEGs."""
+"""The benchmarks of photos in a bucket: costs, a billion on paper, listing, merging shards, and parts of JPEGs."""
 
 import io
 import json
@@ -126,3 +126,14 @@ def test_a_listed_bucket_is_a_night_without_changes(tmp_path: Path) -> None:
     assert (row["keys"], row["list_requests"]) == (1100, 2)
     assert row["memory_mb"] > 10
     assert row["seconds"] > row["list_seconds"] > 0
+
+
+@pytest.mark.slow
+def test_merged_shards_are_all_photos(tmp_path: Path) -> None:
+    """The shards of a bucket are merged twice without reading a photo, and what that costs is reported."""
+    command = [sys.executable, "-m", "benchmarks.speed.merge", "--photos", "600", "--shards", "3", "--out", str(tmp_path)]
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+    (row,) = json.loads((tmp_path / "speed_merge.json").read_text())["rows"]
+    assert (row["photos"], row["shards"]) == (600, 3)
+    assert min(row["seconds"], row["again_seconds"]) > 0
+    assert row["memory_mb"] > 10

@@ -244,7 +244,7 @@ def test_the_page_holds_the_results() -> None:
     assert {name for _, name, _ in page.BLOCK.findall(text)} == {
         "speed_machine", "speed_targets", "speed_run", "speed_stages", "speed_ceiling", "speed_peers", "speed_startup",
         "speed_scaling", "speed_service", "speed_cloud", "speed_listing", "speed_partial_jpeg", "speed_cluster",
-        "speed_billion",
+        "speed_merge", "speed_billion",
     }  # fmt: skip
 
 
