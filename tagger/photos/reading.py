@@ -58,7 +58,7 @@ class ReadAhead:
     def read(self, items: Iterable[Item]) -> Generator[ReadItem, None, None]:
         """Yield the items in their order, read; each must be released once its bytes are no longer needed.
 
-        As many as there are threads are begun together, once all before them are taken: a request takes half as long while the
+        As many as there are threads are begun together, once all before them are taken: a request takes less time while the
         processor's caches still hold what the one before it needed. A caller that stops early must close the generator.
         """
         with ThreadPoolExecutor(self._readers, "read") as pool:

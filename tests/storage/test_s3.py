@@ -9,6 +9,8 @@ from tagger.errors import StorageError
 from tagger.records import Failed, RemotePhoto
 from tagger.storage import stores
 from tagger.storage.objects import download, list_objects, object_state, read_object, upload
+from tagger.storage.running import run_request
+from tagger.storage.s3 import S3Store
 from tagger.storage.traffic import Traffic
 
 KEYS = (
@@ -92,4 +94,32 @@ def test_a_profile_that_is_not_there(bucket: Bucket, monkeypatch: pytest.MonkeyP
     stores._opened.cache_clear()
     with pytest.raises(StorageError, match="credentials are missing, not valid or have expired"):
         next(list_objects(bucket.address(""), Traffic()))
+    stores._opened.cache_clear()
+
+
+@pytest.mark.parametrize("source", ["keys", "token"])
+def test_the_credentials_of_a_role(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str) -> None:
+    """Those that a profile or a pod takes over from another identity, which end at a time that the answer names."""
+    bucket.write("1.jpg", b"x")
+    role = "arn:aws:iam::123456789012:role/reader"
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    if source == "keys":
+        profiles = f"[profile reader]\nrole_arn = {role}\nsource_profile = keys\n"
+        profiles += "[profile keys]\naws_access_key_id = test\naws_secret_access_key = test\n"
+        (tmp_path / "config").write_text(profiles)
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        monkeypatch.setenv("AWS_PROFILE", "reader")
+    else:
+        (tmp_path / "token").write_text("e30.e30.e30")
+        monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+        monkeypatch.setenv("AWS_ROLE_ARN", role)
+    stores._opened.cache_clear()
+    found = read_object(RemotePhoto(bucket.address("1.jpg")), 10, Traffic())
+    assert not isinstance(found, Failed)
+    assert found[0] == b"x"
+    store = stores.store_of(bucket.address(""))
+    assert isinstance(store, S3Store)
+    signing = run_request(store._thread.loop, store._client._request_signer._credentials.get_frozen_credentials)
+    assert signing.access_key.startswith("ASIA")  # of credentials that end
     stores._opened.cache_clear()
