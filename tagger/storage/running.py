@@ -1,7 +1,7 @@
 """Make requests in the event loop of a thread, wait for their answers, and end all of them where a run stops."""
 
 from collections.abc import Awaitable, Callable
-from concurrent.futures import CancelledError, Future, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,12 +27,15 @@ class LoopThread:
         import asyncio
 
         self.loop: AbstractEventLoop = asyncio.new_event_loop()
+        # The loop's own would be ended by a further thread, and none starts any more where the interpreter ends.
+        self._executor = ThreadPoolExecutor(thread_name_prefix="asyncio")
+        self.loop.set_default_executor(self._executor)
         self._thread = Thread(target=self.loop.run_forever, name="requests", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """End the thread; no request may be in progress."""
-        run_request(self.loop, self.loop.shutdown_default_executor)
+        self._executor.shutdown()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
