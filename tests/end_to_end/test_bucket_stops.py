@@ -71,6 +71,7 @@ def local(photos: Path, bundle: Path, out: Path) -> bytes:
     return out.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_a_run_whose_bucket_hardly_answers(server: Server, small_bundle: Path, tmp_path: Path) -> None:
     """The first one waits for the batch; the second for no photo that is on its way. The libraries do not say a word."""
     server.latency(150)
@@ -92,6 +93,7 @@ def test_a_second_signal_ends_a_run_whose_bucket_hardly_answers(server: Server, 
     assert lines[1].startswith("Interrupted; ")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on(server: Server, photos: Path, small_bundle: Path, tmp_path: Path) -> None:
     """Nothing that was done is requested again, and the output is that of a local run."""
     server.latency(40)
