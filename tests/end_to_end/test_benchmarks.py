@@ -230,6 +230,7 @@ def test_runs_without_changes_are_timed(bundle: str, request: pytest.FixtureRequ
     assert re.search(r"\| 30 \| 50 (\| -?\d+\.\d\d ){4}\| -?\d+ \| \d+ \|", done.stdout)
 
 
+@pytest.mark.slow
 def test_another_head_is_timed(fused_bundle: Path, small_bundle: Path) -> None:
     """The command gives a row for each number of photos, all of which were re-tagged from embeddings and none read."""
     command = [sys.executable, "-m", "benchmarks.speed.retag", "--photos", "30", "--runs", "1", "--model"]
