@@ -10,6 +10,13 @@ from tagger.errors import StorageError
 from tagger.ordered_map import map_in_order
 
 
+def noting(taken: list[int], count: int) -> Iterator[int]:
+    """Yield numbers from 0, and note each in `taken`."""
+    for number in range(count):
+        taken.append(number)
+        yield number
+
+
 def test_results_come_in_order() -> None:
     """The first argument's result comes first, also where later ones are computed before it."""
     second_done = threading.Event()
@@ -26,15 +33,9 @@ def test_results_come_in_order() -> None:
 
 def test_a_bounded_number_is_submitted() -> None:
     """No more arguments are taken than are in progress or waiting to be yielded."""
-    taken = []
-
-    def arguments() -> Iterator[int]:
-        for number in range(100):
-            taken.append(number)
-            yield number
-
+    taken: list[int] = []
     with ThreadPoolExecutor(2) as pool:
-        results = map_in_order(pool, str, arguments(), 5)
+        results = map_in_order(pool, str, noting(taken, 100), 5)
         assert next(results) == "0"
         assert len(taken) == 5
         results.close()
@@ -43,15 +44,9 @@ def test_a_bounded_number_is_submitted() -> None:
 
 def test_arguments_are_submitted_together() -> None:
     """So many at once as were wanted, each time that so many results have been taken; all come, in their order."""
-    taken = []
-
-    def arguments() -> Iterator[int]:
-        for number in range(14):
-            taken.append(number)
-            yield number
-
+    taken: list[int] = []
     with ThreadPoolExecutor(2) as pool:
-        counts = [(result, len(taken)) for result in map_in_order(pool, str, arguments(), 6, at_once=4)]
+        counts = [(result, len(taken)) for result in map_in_order(pool, str, noting(taken, 14), 6, at_once=4)]
     assert [result for result, _ in counts] == [str(number) for number in range(14)]
     assert [count for _, count in counts] == [6] * 4 + [10] * 4 + [14] * 6
 

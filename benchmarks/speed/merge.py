@@ -32,14 +32,13 @@ TITLES = (
 )
 
 
-def fill_shards(places: Sequence[Path], url: str, model: str) -> int:
-    """Write a ledger for each shard of a bucket, in which its objects have been scored; return the number of all."""
+def fill_shards(places: Sequence[Path], url: str, model: str) -> None:
+    """Write a ledger for each shard of a bucket, in which its objects have been scored."""
     listed = [*list_objects(url, Traffic())]
     for number, place in enumerate(places):
         shard = Shard(number, len(places))
         own = [found for found in listed if shard.holds(found.key)]
         fill(place, [found.key for found in own], len(own), model, 0, lambda at, own=own: (own[at].size, own[at].state))
-    return len(listed)
 
 
 def measure(photos: int, shards: int, runs: int, model: str) -> dict[str, Any]:

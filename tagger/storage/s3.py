@@ -53,7 +53,7 @@ class S3Store:
         try:
             self._anonymous = run_request(self._thread.loop, session.get_credentials) is None
             self._files = S3FileSystem(anon=self._anonymous, **options)  # without credentials for public buckets
-            # Requests that came at once would each make a client, which takes 100 ms.
+            # Requests that came at once would each make a client.
             self._client = run_request(self._thread.loop, self._files.set_session)
         except BaseException:
             self._thread.close()
@@ -184,7 +184,7 @@ class S3Store:
 def _session() -> AioSession:
     """Return a session that shares the definitions of S3 with the others of this process and of those forked from it.
 
-    Times in answers are left as they come: none is used, and to parse them is more than half of what listing a key takes.
+    Times in answers are left as they come: none is used, and to parse them took a third of a listing's processor time.
     """
     session = AioSession()
     session.register_component("data_loader", _definitions(session.get_config_variable("data_path")))
@@ -194,7 +194,7 @@ def _session() -> AioSession:
 
 @lru_cache(maxsize=1)
 def _definitions(search_path: str | None) -> Loader:
-    """Return what reads the definitions of S3, and keeps them: they take 60 ms."""
+    """Return what reads the definitions of S3, most of what a client takes to start, and keeps them."""
     return create_loader(search_path)
 
 
